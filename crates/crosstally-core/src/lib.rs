@@ -1,1 +1,29 @@
-//! placeholder
+//! Words and decisions of conversion tracking.
+//!
+//! Everything here is a plain function over plain values: ids, money, time, verdicts, clicks, postback steps, the
+//! ledger, goals, routing and the retry policy. The floors above load facts, ask this crate what follows from them,
+//! and record the answer.
+//!
+//! **Invariant**: this crate cannot wait, cannot fail for outside reasons, never asks the time or for randomness,
+//! and knows no web framework and no SQL.
+
+pub mod click;
+pub mod config;
+pub mod conversion;
+pub mod delivery;
+pub mod event;
+pub mod goal;
+pub mod identity;
+pub mod ids;
+pub mod ledger;
+pub mod limits;
+pub mod money;
+pub mod params;
+pub mod postback;
+pub mod reason;
+pub mod route;
+pub mod secret;
+pub mod target;
+pub mod template;
+pub mod time;
+pub mod verdict;

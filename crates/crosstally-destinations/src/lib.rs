@@ -1,1 +1,10 @@
-//! placeholder
+//! Dialects of others: what an ad platform or a partner wants to be sent, and what its answers mean.
+//!
+//! **Invariant**: pure text work. This crate has no client, no store and no clock; it does not know whether a request
+//! is ever sent. One folder per destination, always the same files: `config.rs`, `request.rs`, `response.rs`,
+//! `tests.rs`.
+
+pub mod catalog;
+pub mod dialect;
+pub mod meta;
+pub mod postback;

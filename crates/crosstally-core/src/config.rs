@@ -1,0 +1,241 @@
+//! The configuration as it is after checking: every reference resolves, every word is known, every condition compiles.
+//!
+//! Reading, checking, printing and comparing live below; a [`Config`] can only come out of [`read`].
+
+use std::collections::BTreeMap;
+
+use crate::ledger::Status;
+use crate::money::{Currency, Money};
+use crate::secret::Secret;
+
+/// A whole configuration.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// The workspace's own settings.
+    pub workspace: Workspace,
+    /// Where clicks come from.
+    pub sources: Vec<Source>,
+    /// What is advertised.
+    pub campaigns: Vec<Campaign>,
+    /// Who sends postbacks.
+    pub partners: Vec<Partner>,
+    /// Where events go.
+    pub destinations: Vec<Destination>,
+    /// What counts.
+    pub goals: Vec<Goal>,
+}
+
+/// The workspace's own settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Workspace {
+    /// The currency of reports, and of amounts that come without any.
+    pub base_currency: Currency,
+    /// The time zone of reports, an IANA name. Inside, time is UTC.
+    pub timezone: String,
+    /// The region that telephone numbers without a country code belong to, an ISO 3166 alpha-2 code.
+    pub default_region: Option<String>,
+}
+
+/// A traffic source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// Its name in the configuration.
+    pub slug: String,
+    /// The preset that names its parameters and macros.
+    pub preset: String,
+}
+
+/// What a click costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CostModel {
+    /// A fixed amount per click.
+    Cpc(Money),
+}
+
+/// A campaign: a click URL and where it leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Campaign {
+    /// Its name in the configuration and in its click URL.
+    pub slug: String,
+    /// The slug of its source; empty if it has none.
+    pub source: String,
+    /// Where visitors are sent, with macros.
+    pub target: crate::target::Target,
+    /// What a click costs.
+    pub cost_model: Option<CostModel>,
+    /// Whether its clicks and conversions are tests.
+    pub test: bool,
+}
+
+/// Which amount is what this workspace earns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ValueOf {
+    /// The commission.
+    #[default]
+    Payout,
+    /// The order's amount.
+    Revenue,
+}
+
+/// What happens when a known conversion is reported again with another status or amount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DuplicateMode {
+    /// Book a new movement.
+    #[default]
+    Update,
+    /// Keep the receipt, book nothing.
+    Ignore,
+}
+
+/// A partner: an affiliate network, shop, CRM or tracker that sends postbacks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Partner {
+    /// Its name in the configuration and in its postback URL.
+    pub slug: String,
+    /// The preset it starts from.
+    pub preset: String,
+    /// The currency of amounts that come without one; the workspace's if absent.
+    pub currency: Option<Currency>,
+    /// Which amount is the value when both come.
+    pub value: ValueOf,
+    /// Our field name to the partner's parameter name.
+    pub params: BTreeMap<String, String>,
+    /// The partner's status word, in lower case, to ours.
+    pub statuses: BTreeMap<String, Status>,
+    /// What a call without a status means.
+    pub missing_status: Status,
+    /// What a changed repeat does.
+    pub duplicates: DuplicateMode,
+    /// What a call must show.
+    pub auth: Auth,
+}
+
+/// What a partner's call must show; everything that is set must be satisfied.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Auth {
+    /// A shared token, in a header or in the query.
+    pub token: Option<SecretRef>,
+    /// The secret of an HMAC-SHA256 signature.
+    pub hmac: Option<SecretRef>,
+    /// Addresses the call may come from; empty means any.
+    pub allow: Vec<ipnet::IpNet>,
+}
+
+/// Where a secret is to be found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretRef {
+    /// In an environment variable of the server.
+    Env(String),
+    /// In a file on the server.
+    File(String),
+    /// In the document itself.
+    Literal(Secret),
+    /// In the document, sealed with the installation's key and bound to its record.
+    Sealed(String),
+}
+
+/// A value in a destination's settings.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Setting {
+    /// A text.
+    Text(String),
+    /// A whole number.
+    Integer(i64),
+    /// Yes or no.
+    Flag(bool),
+    /// A secret.
+    Secret(SecretRef),
+    /// Texts by name, such as HTTP headers.
+    Map(BTreeMap<String, String>),
+    /// A list of texts.
+    List(Vec<String>),
+}
+
+/// Where events go: an ad platform's dataset, or a partner's postback URL.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Destination {
+    /// Its name in the configuration.
+    pub slug: String,
+    /// The kind, which says what dialect is spoken and which settings there are.
+    pub kind: String,
+    /// Whether its address may be a private one.
+    pub allow_private: bool,
+    /// The settings of its kind.
+    pub settings: BTreeMap<String, Setting>,
+}
+
+/// Whether a goal is a fact of the funnel or a signal that a platform learns from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Sent, so that a platform optimises for it.
+    LearningSignal,
+    /// Counted and shown.
+    FunnelFact,
+}
+
+/// Which id a goal's event carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum EventIdMode {
+    /// The conversion's one id, shared with the browser.
+    #[default]
+    Shared,
+    /// A distinct id per goal.
+    Own,
+}
+
+/// Which amount a goal's event carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SendValue {
+    /// What this workspace earns.
+    #[default]
+    Value,
+    /// The commission.
+    Payout,
+    /// The order's amount.
+    Revenue,
+    /// None.
+    None,
+}
+
+/// A goal: a condition over conversions, and what follows when one meets it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Goal {
+    /// Its name in the configuration.
+    pub slug: String,
+    /// Funnel fact or learning signal.
+    pub role: Role,
+    /// The condition.
+    pub when: crate::goal::Condition,
+    /// The name its event is sent under.
+    pub event_name: String,
+    /// The slugs of the destinations it is sent to.
+    pub send_to: Vec<String>,
+    /// How long to wait before sending.
+    pub delay_ms: i64,
+    /// Which id its event carries.
+    pub event_id: EventIdMode,
+    /// Which amount its event carries.
+    pub send_value: SendValue,
+    /// The action source to state; by default `website` with a click and `system_generated` without.
+    pub action_source: Option<String>,
+}
+
+impl Config {
+    /// The campaign of this name.
+    #[must_use]
+    pub fn campaign(&self, slug: &str) -> Option<&Campaign> {
+        self.campaigns.iter().find(|campaign| campaign.slug == slug)
+    }
+
+    /// The partner of this name.
+    #[must_use]
+    pub fn partner(&self, slug: &str) -> Option<&Partner> {
+        self.partners.iter().find(|partner| partner.slug == slug)
+    }
+
+    /// The destination of this name.
+    #[must_use]
+    pub fn destination(&self, slug: &str) -> Option<&Destination> {
+        self.destinations.iter().find(|destination| destination.slug == slug)
+    }
+}

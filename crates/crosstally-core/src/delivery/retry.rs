@@ -1,0 +1,149 @@
+//! The retry policy: from an attempt's outcome to the delivery's next state and due time.
+
+use crate::delivery::Outcome;
+use crate::reason::Reason;
+use crate::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp};
+
+/// The waits after the first, second, … failed attempt. The last repeats until the deadline.
+const WAITS_MS: [i64; 12] = [
+    5 * SECOND_MS,
+    30 * SECOND_MS,
+    2 * MINUTE_MS,
+    10 * MINUTE_MS,
+    30 * MINUTE_MS,
+    HOUR_MS,
+    2 * HOUR_MS,
+    4 * HOUR_MS,
+    8 * HOUR_MS,
+    12 * HOUR_MS,
+    DAY_MS,
+    DAY_MS,
+];
+
+/// Attempts after which a delivery is dead whatever its deadline.
+pub const ATTEMPTS_MAX: u32 = 40;
+
+/// What is known about a delivery when an attempt has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AttemptFacts {
+    /// The number of the attempt that has just ended, from 1.
+    pub number: u32,
+    /// When it ended.
+    pub now: Timestamp,
+    /// After this moment the destination does not take the event any more.
+    pub deadline: Timestamp,
+    /// A random number for the jitter, 0..=1000.
+    pub jitter_permille: u32,
+}
+
+/// What becomes of the delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// It is delivered.
+    Delivered,
+    /// It is tried again at this time.
+    RetryAt(Timestamp, Reason),
+    /// It waits for its destination, which is paused; the attempt does not count.
+    Wait(Reason),
+    /// It is dead.
+    Dead(Reason),
+    /// It is too old.
+    Expired,
+}
+
+/// Decides what becomes of a delivery. A [`Outcome::Split`] of more than one event is halved by the caller and never
+/// comes here; of one event it is a refusal.
+#[must_use]
+pub fn next(outcome: &Outcome, facts: AttemptFacts) -> Next {
+    match outcome {
+        Outcome::Delivered => Next::Delivered,
+        Outcome::Refused { reason } | Outcome::Split { reason } => Next::Dead(*reason),
+        Outcome::Pause { reason } => Next::Wait(*reason),
+        Outcome::Retry { reason, after_ms } => {
+            if facts.number >= ATTEMPTS_MAX {
+                return Next::Dead(Reason::RetriesExhausted);
+            }
+            // What the destination asks for is a lower bound: it never shortens our own wait.
+            let wait = wait_ms(facts.number, facts.jitter_permille).max(after_ms.unwrap_or(0));
+            let due = facts.now.plus_millis(wait);
+            if due > facts.deadline {
+                // One last try just before the deadline beats giving up with time left.
+                let last = facts.deadline.plus_millis(-MINUTE_MS);
+                let asked = facts.now.plus_millis(after_ms.unwrap_or(0).max(MINUTE_MS));
+                return if last >= asked { Next::RetryAt(last, *reason) } else { Next::Expired };
+            }
+            Next::RetryAt(due, *reason)
+        }
+    }
+}
+
+/// The wait after this many attempts, with up to 20 % taken off or put on.
+#[must_use]
+pub fn wait_ms(attempt: u32, jitter_permille: u32) -> i64 {
+    let at = usize::try_from(attempt.saturating_sub(1)).unwrap_or(usize::MAX).min(WAITS_MS.len() - 1);
+    let base = WAITS_MS[at];
+    let spread = base / 5;
+    let jitter = i64::from(jitter_permille.min(1000));
+    (base - spread + spread * 2 * jitter / 1000).max(SECOND_MS)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_764_201_600_000);
+
+    fn facts(number: u32, deadline_in_ms: i64) -> AttemptFacts {
+        AttemptFacts { number, now: NOW, deadline: NOW.plus_millis(deadline_in_ms), jitter_permille: 500 }
+    }
+
+    fn retry(after_ms: Option<i64>) -> Outcome {
+        Outcome::Retry { reason: Reason::DestServerError, after_ms }
+    }
+
+    #[test]
+    fn the_schedule_grows_and_retry_after_only_lengthens() {
+        let at = |number, after| match next(&retry(after), facts(number, 7 * DAY_MS)) {
+            Next::RetryAt(due, _) => due.millis_since(NOW),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(at(1, None), 5 * SECOND_MS);
+        assert_eq!(at(2, None), 30 * SECOND_MS);
+        assert_eq!(at(1, Some(1)), 5 * SECOND_MS);
+        assert_eq!(at(1, Some(90_000)), 90_000);
+        assert_eq!(at(30, None), DAY_MS);
+    }
+
+    #[test]
+    fn the_deadline_gets_one_last_try_and_then_expires() {
+        assert_eq!(
+            next(&retry(None), facts(11, 3 * HOUR_MS)),
+            Next::RetryAt(NOW.plus_millis(3 * HOUR_MS - MINUTE_MS), Reason::DestServerError)
+        );
+        assert_eq!(next(&retry(None), facts(11, MINUTE_MS)), Next::Expired);
+        assert_eq!(next(&retry(Some(4 * HOUR_MS)), facts(1, 3 * HOUR_MS)), Next::Expired);
+    }
+
+    #[test]
+    fn pauses_cost_no_attempt_and_refusals_are_final() {
+        assert_eq!(
+            next(&Outcome::Pause { reason: Reason::DestAuth }, facts(1, 0)),
+            Next::Wait(Reason::DestAuth)
+        );
+        assert_eq!(
+            next(&Outcome::Refused { reason: Reason::DestRejected }, facts(1, DAY_MS)),
+            Next::Dead(Reason::DestRejected)
+        );
+        assert_eq!(next(&retry(None), facts(ATTEMPTS_MAX, DAY_MS)), Next::Dead(Reason::RetriesExhausted));
+    }
+
+    proptest! {
+        #[test]
+        fn a_failed_attempt_is_never_repeated_within_a_second(attempt in 1_u32..60, jitter in 0_u32..2000) {
+            let wait = wait_ms(attempt, jitter);
+            prop_assert!(wait >= SECOND_MS && wait <= DAY_MS + DAY_MS / 5);
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! The event that follows when a conversion meets a goal: everything that any destination may need, in our words.
+//!
+//! It is made once, stored with the goal event, and never changed: retries and replays send the same thing.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use crate::conversion::DedupeKey;
+use crate::identity::Contact;
+use crate::time::Timestamp;
+
+pub mod server_event;
+
+/// One event on its way out.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct OutboundEvent {
+    /// The name it is sent under.
+    pub event_name: String,
+    /// When the conversion happened; never the time of sending.
+    pub event_time: Timestamp,
+    /// The id that browser, server and retries share.
+    pub event_id: String,
+    /// `website`, `system_generated`, …
+    pub action_source: String,
+    /// The page, canonical.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event_source_url: Option<String>,
+    /// The page before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub referrer_url: Option<String>,
+    /// The value as an exact decimal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    /// The value's currency.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub currency: Option<String>,
+    /// Whether the platform may use it for attribution only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub opt_out: Option<bool>,
+    /// Limits of use that the platform is told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_processing: Option<DataProcessing>,
+    /// Hashed contact values.
+    pub contact: Contact,
+    /// Plain identifiers of the visitor.
+    pub visitor: Visitor,
+    /// Further attributes: contents, order id, quality attributes and whatever else the sender gave.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub custom: Map<String, Value>,
+    /// Objects that only some platforms know and that are passed on as given: `app_data`, `original_event_data`, …
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub extra: Map<String, Value>,
+    /// What the tracker knows about how it came about; for macros of postback URLs.
+    pub origin: Origin,
+}
+
+/// Limits of use, as platforms of the United States take them.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct DataProcessing {
+    /// `["LDU"]`, or an empty list: explicitly not limited.
+    pub options: Vec<String>,
+    /// 1 for the United States, 0 to let the platform find out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub country: Option<i64>,
+    /// The platform's number of the state, 0 to let the platform find out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<i64>,
+}
+
+/// Identifiers of the visitor that are sent as they are.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Visitor {
+    /// The visitor's own address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_ip_address: Option<String>,
+    /// The user agent, as sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_user_agent: Option<String>,
+    /// Meta's click cookie.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fbc: Option<String>,
+    /// Meta's browser cookie.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fbp: Option<String>,
+    /// Ad click ids by the parameter's name.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub ad_click_ids: Map<String, Value>,
+    /// Other plain identifiers by the platform's name: `lead_id`, `subscription_id`, `madid`, …
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub other: Map<String, Value>,
+}
+
+/// How the event came about.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Origin {
+    /// The goal.
+    pub goal: String,
+    /// The conversion's id.
+    pub conversion: String,
+    /// The click's id, empty without one.
+    pub click_id: String,
+    /// When the click was captured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub click_time: Option<Timestamp>,
+    /// The campaign, empty without a click.
+    pub campaign: String,
+    /// The source, empty without a click.
+    pub source: String,
+    /// The partner.
+    pub partner: String,
+    /// The transaction id, empty without one.
+    pub transaction_id: String,
+    /// The partner's name for what happened.
+    pub event: String,
+    /// The durable key of the person or order, as the partner sent it.
+    pub external_id: String,
+    /// The status in our words.
+    pub status: String,
+    /// The commission as a decimal, empty if none was stated.
+    pub payout: String,
+    /// The order's amount as a decimal, empty if none was stated.
+    pub revenue: String,
+    /// The currency of the amounts.
+    pub currency: String,
+    /// The click's own parameters.
+    pub params: Map<String, Value>,
+}
+
+/// Derives the id that a conversion's events share when no browser made one. It depends on nothing but the dedupe key,
+/// so that a retry, a second node or a restored backup derives the same.
+#[must_use]
+pub fn derived_event_id(key: &DedupeKey, own_goal: Option<&str>) -> String {
+    let mut hash = Sha256::new();
+    // Length-prefixed pieces: no two different keys read the same.
+    for piece in [key.partner.as_str(), key.key.as_str(), own_goal.unwrap_or("")] {
+        hash.update(u64::try_from(piece.len()).unwrap_or(u64::MAX).to_be_bytes());
+        hash.update(piece.as_bytes());
+    }
+    let digest = hash.finalize();
+    digest.iter().take(16).fold(String::with_capacity(32), |mut text, byte| {
+        use std::fmt::Write as _;
+        write!(text, "{byte:02x}").expect("writing to a String cannot fail");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(partner: &str, key: &str) -> DedupeKey {
+        DedupeKey { partner: partner.into(), key: key.into() }
+    }
+
+    #[test]
+    fn derived_ids_are_stable_and_distinct() {
+        let id = derived_event_id(&key("acme", "t:1"), None);
+        assert_eq!(id, derived_event_id(&key("acme", "t:1"), None));
+        assert_eq!(id.len(), 32);
+        assert_ne!(id, derived_event_id(&key("acme", "t:2"), None));
+        assert_ne!(id, derived_event_id(&key("acmet", ":1"), None));
+        assert_ne!(id, derived_event_id(&key("acme", "t:1"), Some("approve")));
+    }
+}

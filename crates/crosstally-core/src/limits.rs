@@ -1,0 +1,30 @@
+//! Every limit on what comes in, in one place. A limit that is met is an answer with a reason, never a silent cut.
+
+/// Bytes of a request's query string.
+pub const QUERY_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of a postback's body.
+pub const POSTBACK_BODY_BYTES_MAX: usize = 256 * 1024;
+/// Bytes of an admin request's body; a config document is the largest.
+pub const ADMIN_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Parameters of one request.
+pub const PARAMS_MAX: usize = 512;
+/// Bytes of one parameter name.
+pub const PARAM_NAME_BYTES_MAX: usize = 256;
+/// Bytes of one parameter value. Ad click ids and signed tokens are long; nothing honest is longer than this.
+pub const PARAM_VALUE_BYTES_MAX: usize = 8 * 1024;
+/// Bytes of a user agent, referrer or language header that are stored.
+pub const HEADER_BYTES_MAX: usize = 2 * 1024;
+/// Bytes of a redirect target after its macros are filled in.
+pub const TARGET_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of a slug in the configuration.
+pub const SLUG_BYTES_MAX: usize = 64;
+/// Bytes of a goal condition.
+pub const CONDITION_BYTES_MAX: usize = 4 * 1024;
+/// Bytes of a dedupe key, an external id, an event name.
+pub const KEY_BYTES_MAX: usize = 512;
+/// Movements that one conversion may have.
+pub const MOVEMENTS_MAX: u32 = 1_000;
+/// Bytes of an answer's body that are kept with an attempt.
+pub const RESPONSE_KEPT_BYTES: usize = 4 * 1024;
+/// Bytes of an answer's body that are read at all.
+pub const RESPONSE_READ_BYTES: usize = 64 * 1024;

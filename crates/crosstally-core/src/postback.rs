@@ -1,0 +1,202 @@
+//! A postback, step by step: parse, authenticate, normalise, name, book. Each step is a pure function that either
+//! hands on or stops with a verdict and a reason.
+
+use serde_json::{Map, Value};
+
+use crate::click::Click;
+use crate::conversion::{Conversion, DedupeKey};
+use crate::goal::GoalDecision;
+use crate::identity::Contact;
+use crate::ids::{ClickId, ConversionId, ReceiptId};
+use crate::ledger::{Amounts, LedgerEntry, Status};
+use crate::money::Currency;
+use crate::reason::Reason;
+use crate::route::{GoalEvent, NewDelivery};
+use crate::time::Timestamp;
+use crate::verdict::Verdict;
+
+pub mod authenticate;
+pub mod book;
+pub mod dedupe;
+pub mod normalise;
+pub mod parse;
+pub mod redact;
+
+/// An inbound call as it came to the door.
+#[derive(Debug, Clone, Default)]
+pub struct Inbound {
+    /// The HTTP method.
+    pub method: String,
+    /// The partner's slug from the path.
+    pub partner: String,
+    /// The query string, as it came.
+    pub query: Vec<u8>,
+    /// The body, as it came.
+    pub body: Vec<u8>,
+    /// The body's content type.
+    pub content_type: String,
+    /// The `Authorization` header.
+    pub authorization: String,
+    /// The token header, `X-Crosstally-Token`.
+    pub token_header: String,
+    /// The signature's timestamp header, `X-Crosstally-Timestamp`.
+    pub timestamp_header: String,
+    /// The signature header, `X-Crosstally-Signature`.
+    pub signature_header: String,
+    /// The sender's address, behind trusted proxies the one they name.
+    pub peer: Option<std::net::IpAddr>,
+    /// The sender's user agent.
+    pub user_agent: String,
+}
+
+/// What a call's click id turned out to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClickRef {
+    /// The call has none.
+    None,
+    /// One of ours, by its tag.
+    Ours(ClickId),
+    /// Not one of ours.
+    Foreign {
+        /// What is wrong with it.
+        reason: Reason,
+        /// The value as it came.
+        value: String,
+    },
+}
+
+/// A postback in our words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Postback {
+    /// The partner's slug.
+    pub partner: String,
+    /// The click it names.
+    pub click: ClickRef,
+    /// The transaction id.
+    pub transaction_id: Option<String>,
+    /// The status.
+    pub status: Status,
+    /// The partner's own word; empty if none came.
+    pub status_word: String,
+    /// The currency of the amounts.
+    pub currency: Currency,
+    /// Whether the call named the currency itself.
+    pub currency_stated: bool,
+    /// The amounts that were stated.
+    pub amounts: Amounts,
+    /// The partner's name for what happened.
+    pub event: Option<String>,
+    /// When it happened, if stated.
+    pub event_time: Option<Timestamp>,
+    /// The id that the browser made.
+    pub event_id: Option<String>,
+    /// The durable key of the person or order.
+    pub external_id: Option<String>,
+    /// The page, if the call names one.
+    pub page: Option<String>,
+    /// Hashed contact values.
+    pub contact: Contact,
+    /// All parameters but secrets and personal data, as they came.
+    pub fields: Vec<(String, String)>,
+}
+
+/// What is kept of every inbound call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// Its id.
+    pub id: ReceiptId,
+    /// When it came.
+    pub received_at: Timestamp,
+    /// The partner's slug as it stood in the path.
+    pub partner: String,
+    /// The HTTP method.
+    pub method: String,
+    /// The query string as it came, with secrets and personal data masked.
+    pub query: Vec<u8>,
+    /// The body as it came, with secrets and personal data masked.
+    pub body: Vec<u8>,
+    /// The body's content type.
+    pub content_type: String,
+    /// The sender's address.
+    pub peer: String,
+    /// The sender's user agent.
+    pub user_agent: String,
+    /// What became of it.
+    pub verdict: Verdict,
+    /// Why.
+    pub reason: Option<Reason>,
+    /// About this call: which field, which word.
+    pub detail: String,
+    /// The conversion it booked or matched.
+    pub conversion: Option<ConversionId>,
+    /// The movement it booked, or the one it repeats.
+    pub sequence: Option<u32>,
+    /// The click it names, if it is one of ours.
+    pub click: Option<ClickId>,
+    /// What was read out of it, without personal data.
+    pub read: Map<String, Value>,
+    /// What was decided about each goal.
+    pub goals: Vec<GoalDecision>,
+}
+
+/// What must be known to book a postback, as one consistent view.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// The click that the postback names.
+    pub click: Option<Click>,
+    /// The conversion under the postback's dedupe key.
+    pub conversion: Option<Conversion>,
+    /// That conversion's movements, in order.
+    pub entries: Vec<LedgerEntry>,
+}
+
+/// Which facts to load.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FactsWanted {
+    /// The click.
+    pub click: Option<ClickId>,
+    /// The conversion's dedupe key.
+    pub key: DedupeKey,
+}
+
+/// Everything that one postback changes; recorded in one transaction or not at all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Booking {
+    /// The receipt with its verdict.
+    pub receipt: Receipt,
+    /// The conversion after the movement: new, or moved on.
+    pub conversion: Option<ConversionChange>,
+    /// The movement.
+    pub entry: Option<LedgerEntry>,
+    /// The goals met, with their events.
+    pub goal_events: Vec<GoalEvent>,
+    /// The deliveries to make.
+    pub deliveries: Vec<NewDelivery>,
+}
+
+/// A change to the conversions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConversionChange {
+    /// A conversion that was not there.
+    Insert(Conversion),
+    /// A conversion that has moved on from `movements - 1` to `movements`.
+    Update(Conversion),
+}
+
+impl ConversionChange {
+    /// The conversion after the change.
+    #[must_use]
+    pub const fn conversion(&self) -> &Conversion {
+        match self {
+            Self::Insert(conversion) | Self::Update(conversion) => conversion,
+        }
+    }
+}
+
+impl Booking {
+    /// A booking that changes nothing but leaves its receipt.
+    #[must_use]
+    pub const fn receipt_only(receipt: Receipt) -> Self {
+        Self { receipt, conversion: None, entry: None, goal_events: Vec::new(), deliveries: Vec::new() }
+    }
+}

@@ -1,0 +1,295 @@
+//! Step: from a postback and the facts to everything that it changes. The last decision before recording, made over one
+//! consistent view of the facts; if the facts move meanwhile, it is made again.
+
+use serde_json::{Map, Value};
+
+use crate::click::Click;
+use crate::config::{Campaign, Config, Destination, Partner};
+use crate::conversion::{Conversion, DedupeKey, GoalMet};
+use crate::delivery::DeliveryState;
+use crate::goal::{self, GoalDecision, Subject};
+use crate::ids::{ConversionId, DeliveryId, GoalEventId};
+use crate::ledger::{Balance, LedgerEntry};
+use crate::params::Params;
+use crate::postback::dedupe::{self, Repeat};
+use crate::postback::{Booking, ClickRef, ConversionChange, Facts, Postback, Receipt};
+use crate::reason::Reason;
+use crate::route::{self, GoalEvent, NewDelivery};
+use crate::time::Timestamp;
+use crate::verdict::Verdict;
+
+/// What booking needs besides the postback and the facts.
+pub struct Context<'a> {
+    /// The configuration in force.
+    pub config: &'a Config,
+    /// The partner.
+    pub partner: &'a Partner,
+    /// The conversion's name.
+    pub key: &'a DedupeKey,
+    /// When the call was received.
+    pub now: Timestamp,
+    /// How old an event may be for a destination, in milliseconds.
+    pub max_age_ms: &'a dyn Fn(&Destination, &str) -> i64,
+    /// Fresh random bytes for new ids.
+    pub random: &'a mut dyn FnMut() -> [u8; 10],
+}
+
+/// Decides what a postback changes.
+#[must_use]
+pub fn book(postback: &Postback, facts: &Facts, mut receipt: Receipt, mut context: Context<'_>) -> Booking {
+    if let Some(stop) = unmatched_click(postback, facts) {
+        return stopped(receipt, Verdict::Quarantined, stop.0, stop.1);
+    }
+    let campaign = facts.click.as_ref().and_then(|click| context.config.campaign(&click.campaign));
+    if facts.click.as_ref().is_some_and(|click| click.test) || campaign.is_some_and(|campaign| campaign.test)
+    {
+        return stopped(
+            receipt,
+            Verdict::Test,
+            Reason::TestCall,
+            "the click belongs to a test campaign".into(),
+        );
+    }
+    let before = facts.conversion.as_ref();
+    if let Some(known) = before {
+        receipt.conversion = Some(known.id);
+        match dedupe::compare(postback, known, &facts.entries, context.partner.duplicates) {
+            Repeat::Movement => {}
+            Repeat::Same(reason) => {
+                receipt.sequence = Some(known.movements);
+                let detail = format!("the conversion is {} with {}", known.status, amount_text(known));
+                return stopped(receipt, Verdict::Duplicate, reason, detail);
+            }
+            Repeat::Blocked(reason) => {
+                let detail = format!("the conversion is {} with {}", known.status, amount_text(known));
+                return stopped(receipt, Verdict::Quarantined, reason, detail);
+            }
+        }
+    }
+    let mut conversion = moved(postback, facts, &mut context);
+    let entry = entry(postback, before, &conversion, &receipt, context.now);
+    let followed = follow_goals(postback, facts, campaign, &mut conversion, &mut context);
+    receipt.verdict = if before.is_some() { Verdict::Updated } else { Verdict::Recorded };
+    receipt.reason = match (&conversion.click, before) {
+        (None, None) => Some(Reason::NoClickId),
+        _ => None,
+    };
+    receipt.conversion = Some(conversion.id);
+    receipt.sequence = Some(entry.sequence);
+    receipt.click = conversion.click;
+    receipt.goals = followed.decisions;
+    let conversion = match before {
+        Some(_) => ConversionChange::Update(conversion),
+        None => ConversionChange::Insert(conversion),
+    };
+    Booking {
+        receipt,
+        conversion: Some(conversion),
+        entry: Some(entry),
+        goal_events: followed.events,
+        deliveries: followed.deliveries,
+    }
+}
+
+fn stopped(mut receipt: Receipt, verdict: Verdict, reason: Reason, detail: String) -> Booking {
+    receipt.verdict = verdict;
+    receipt.reason = Some(reason);
+    receipt.detail = detail;
+    Booking::receipt_only(receipt)
+}
+
+fn unmatched_click(postback: &Postback, facts: &Facts) -> Option<(Reason, String)> {
+    match (&postback.click, &facts.click) {
+        (ClickRef::Ours(id), None) => Some((Reason::ClickUnknown, format!("no click {id} is stored here"))),
+        (ClickRef::Foreign { reason, value }, _) => {
+            Some((*reason, format!("click_id is {}", super::parse::printable(value))))
+        }
+        (ClickRef::Ours(_), Some(_)) | (ClickRef::None, _) => None,
+    }
+}
+
+fn amount_text(conversion: &Conversion) -> String {
+    match conversion.amounts.value {
+        Some(minor) => format!("{} {}", conversion.currency.format_minor(minor), conversion.currency),
+        None => "no amount".into(),
+    }
+}
+
+fn moved(postback: &Postback, facts: &Facts, context: &mut Context<'_>) -> Conversion {
+    let mut conversion = match &facts.conversion {
+        Some(known) => known.clone(),
+        None => fresh(postback, facts.click.as_ref(), context),
+    };
+    conversion.status = postback.status;
+    conversion.amounts = dedupe::merged(conversion.amounts, postback.amounts);
+    conversion.balance = Balance::under(conversion.status, conversion.amounts.value);
+    conversion.movements += 1;
+    conversion.updated_at = context.now;
+    // What was unknown may become known; what is known never changes under an event that may have left already.
+    conversion.event_id = conversion.event_id.or_else(|| postback.event_id.clone());
+    conversion.external_id = conversion.external_id.or_else(|| postback.external_id.clone());
+    conversion.contact.add_missing(&postback.contact);
+    if let (None, Some(click)) = (conversion.click, &facts.click) {
+        attribute(&mut conversion, click);
+    }
+    conversion
+}
+
+fn fresh(postback: &Postback, click: Option<&Click>, context: &mut Context<'_>) -> Conversion {
+    let mut conversion = Conversion {
+        id: ConversionId::new(context.now, (context.random)()),
+        key: context.key.clone(),
+        transaction_id: postback.transaction_id.clone(),
+        event: postback.event.clone(),
+        click: None,
+        campaign: String::new(),
+        source: String::new(),
+        status: postback.status,
+        currency: postback.currency,
+        amounts: postback.amounts,
+        balance: Balance::default(),
+        movements: 0,
+        event_time: postback.event_time.unwrap_or(context.now),
+        created_at: context.now,
+        updated_at: context.now,
+        event_id: None,
+        external_id: None,
+        contact: postback.contact.clone(),
+        goals_met: Vec::new(),
+    };
+    if let Some(click) = click {
+        attribute(&mut conversion, click);
+    }
+    conversion
+}
+
+fn attribute(conversion: &mut Conversion, click: &Click) {
+    conversion.click = Some(click.id);
+    conversion.campaign.clone_from(&click.campaign);
+    conversion.source.clone_from(&click.source);
+}
+
+fn entry(
+    postback: &Postback,
+    before: Option<&Conversion>,
+    after: &Conversion,
+    receipt: &Receipt,
+    now: Timestamp,
+) -> LedgerEntry {
+    let balance = before.map(|before| before.balance).unwrap_or_default();
+    LedgerEntry {
+        conversion: after.id,
+        sequence: after.movements,
+        receipt: receipt.id,
+        status: after.status,
+        status_word: postback.status_word.clone(),
+        currency: after.currency,
+        amounts: after.amounts,
+        confirmed_delta: after.balance.confirmed - balance.confirmed,
+        pending_delta: after.balance.pending - balance.pending,
+        event_time: postback.event_time.unwrap_or(now),
+        recorded_at: now,
+        click: after.click,
+        campaign: after.campaign.clone(),
+        source: after.source.clone(),
+        partner: after.key.partner.clone(),
+    }
+}
+
+#[derive(Default)]
+struct Followed {
+    decisions: Vec<GoalDecision>,
+    events: Vec<GoalEvent>,
+    deliveries: Vec<NewDelivery>,
+}
+
+fn follow_goals(
+    postback: &Postback,
+    facts: &Facts,
+    campaign: Option<&Campaign>,
+    conversion: &mut Conversion,
+    context: &mut Context<'_>,
+) -> Followed {
+    let click_params: Vec<(String, String)> = facts
+        .click
+        .as_ref()
+        .and_then(|click| Params::parse(click.query.as_bytes()).ok())
+        .map(|params| params.iter().map(|param| (param.name.clone(), param.value.clone())).collect())
+        .unwrap_or_default();
+    let mut followed = Followed::default();
+    let config = context.config;
+    for goal in &config.goals {
+        let subject = Subject { conversion, fields: &postback.fields, click_params: &click_params };
+        let (reason, detail) = goal::decide(goal, &subject);
+        let mut decision = GoalDecision { goal: goal.slug.clone(), reason, detail, event: None };
+        if reason == Reason::GoalMet {
+            let id = GoalEventId::new(context.now, (context.random)());
+            decision.event = Some(id);
+            conversion.goals_met.push(GoalMet { goal: goal.slug.clone(), event: id });
+            let event = route::event(route::Source {
+                goal,
+                conversion,
+                click: facts.click.as_ref(),
+                click_params: &click_params,
+                campaign,
+                page: postback.page.as_deref(),
+            });
+            let due_at = context.now.plus_millis(goal.delay_ms);
+            for slug in &goal.send_to {
+                let Some(destination) = config.destination(slug) else { continue };
+                let max_age = (context.max_age_ms)(destination, &event.action_source);
+                followed.deliveries.push(NewDelivery {
+                    id: DeliveryId::new(context.now, (context.random)()),
+                    goal_event: id,
+                    conversion: conversion.id,
+                    destination: slug.clone(),
+                    state: DeliveryState::Pending,
+                    due_at,
+                    deadline_at: event.event_time.plus_millis(max_age),
+                });
+            }
+            followed.events.push(GoalEvent {
+                id,
+                conversion: conversion.id,
+                goal: goal.slug.clone(),
+                sequence: conversion.movements,
+                event,
+                created_at: context.now,
+            });
+        }
+        followed.decisions.push(decision);
+    }
+    followed
+}
+
+/// What a receipt says was read out of the call, without personal data.
+#[must_use]
+pub fn read_summary(postback: &Postback) -> Map<String, Value> {
+    let mut read = Map::new();
+    let mut put = |name: &str, value: Option<String>| {
+        if let Some(value) = value {
+            read.insert(name.into(), Value::String(value));
+        }
+    };
+    let amount = |minor: Option<i64>| minor.map(|minor| postback.currency.format_minor(minor));
+    put(
+        "click_id",
+        match &postback.click {
+            ClickRef::None => None,
+            ClickRef::Ours(id) => Some(id.to_string()),
+            ClickRef::Foreign { value, .. } => Some(value.clone()),
+        },
+    );
+    put("transaction_id", postback.transaction_id.clone());
+    put("status", Some(postback.status.as_str().into()));
+    put("status_word", Some(postback.status_word.clone()).filter(|word| !word.is_empty()));
+    put("payout", amount(postback.amounts.payout));
+    put("revenue", amount(postback.amounts.revenue));
+    put("value", amount(postback.amounts.value));
+    put("currency", Some(postback.currency.code().into()));
+    put("event", postback.event.clone());
+    put("event_time", postback.event_time.map(|at| at.to_string()));
+    put("event_id", postback.event_id.clone());
+    put("external_id", postback.external_id.clone());
+    read
+}

@@ -1,0 +1,189 @@
+//! Step: the contract. Texts become statuses, money and times, or the call stops with the field's name.
+
+use crate::click::looks_like_macro;
+use crate::config::{Partner, ValueOf, Workspace};
+use crate::identity::{Contact, ContactIn, hash_contact};
+use crate::ids::{ClickId, ClickIdKey, IdError};
+use crate::ledger::{Amounts, Status};
+use crate::limits;
+use crate::money::{Currency, MoneyError};
+use crate::postback::parse::{Fields, printable};
+use crate::postback::redact::is_masked;
+use crate::postback::{ClickRef, Postback};
+use crate::reason::Reason;
+use crate::time::{MINUTE_MS, Timestamp};
+use crate::verdict::Stop;
+
+/// What the contract needs besides the call.
+#[derive(Debug, Clone, Copy)]
+pub struct Contract<'a> {
+    /// The partner.
+    pub partner: &'a Partner,
+    /// The workspace.
+    pub workspace: &'a Workspace,
+    /// The key of click ids.
+    pub click_id_key: &'a ClickIdKey,
+    /// When the call was received.
+    pub received_at: Timestamp,
+}
+
+/// Reads the fields by the contract.
+///
+/// # Errors
+/// Refused if a field breaks the contract, quarantined if somebody must supply what is missing.
+pub fn postback(fields: &Fields, contract: Contract<'_>) -> Result<Postback, Stop> {
+    for name in ["click_id", "transaction_id", "status", "payout", "revenue", "currency", "event_time"] {
+        if let Some(value) = fields.get(name).filter(|value| looks_like_macro(value)) {
+            return Err(Stop::quarantined(
+                Reason::MacroUnresolved,
+                format!("{name} is {}, a macro that was not filled in", printable(value)),
+            ));
+        }
+    }
+    let currency = currency(fields, contract)?;
+    let amounts = amounts(fields, currency, contract.partner.value)?;
+    let event_time = event_time(fields, contract.received_at)?;
+    let click = click(fields, contract.click_id_key);
+    let transaction_id = short(fields, "transaction_id")?;
+    let event = short(fields, "event")?;
+    let event_id = short(fields, "event_id")?;
+    let external_id = short(fields, "external_id")?;
+    if click == ClickRef::None && transaction_id.is_none() {
+        return Err(Stop::refused(Reason::IdentityMissing, "send click_id or transaction_id"));
+    }
+    // The status comes last: whoever adds the missing word to the map gets a call that is otherwise in order.
+    let (status, status_word) = status(fields, contract.partner)?;
+    Ok(Postback {
+        partner: contract.partner.slug.clone(),
+        click,
+        transaction_id,
+        status,
+        status_word,
+        currency,
+        currency_stated: fields.get("currency").is_some(),
+        amounts,
+        event,
+        event_time,
+        event_id,
+        contact: contact(fields, external_id.as_deref(), contract),
+        external_id,
+        page: fields.get("event_source_url").map(str::to_owned),
+        fields: fields
+            .params
+            .iter()
+            .filter(|param| !is_masked(&param.name, Some(contract.partner)))
+            .map(|param| (param.name.clone(), param.value.clone()))
+            .collect(),
+    })
+}
+
+fn short(fields: &Fields, name: &str) -> Result<Option<String>, Stop> {
+    match fields.get(name) {
+        Some(value) if value.len() > limits::KEY_BYTES_MAX / 2 => Err(Stop::refused(
+            Reason::ParamTooLong,
+            format!("{name} is longer than {} bytes", limits::KEY_BYTES_MAX / 2),
+        )),
+        value => Ok(value.map(str::to_owned)),
+    }
+}
+
+fn currency(fields: &Fields, contract: Contract<'_>) -> Result<Currency, Stop> {
+    match fields.get("currency") {
+        Some(text) => text.parse().map_err(|_| {
+            Stop::refused(
+                Reason::CurrencyUnknown,
+                format!("currency is {}; send an ISO 4217 code", printable(text)),
+            )
+        }),
+        None => Ok(contract.partner.currency.unwrap_or(contract.workspace.base_currency)),
+    }
+}
+
+fn amounts(fields: &Fields, currency: Currency, value_of: ValueOf) -> Result<Amounts, Stop> {
+    let read = |name: &str| -> Result<Option<i64>, Stop> {
+        let Some(text) = fields.get(name) else { return Ok(None) };
+        let minor = currency.parse_minor(text).map_err(|error| {
+            let reason = match error {
+                MoneyError::NotANumber | MoneyError::UnknownCurrency => Reason::AmountNotANumber,
+                MoneyError::TooPrecise => Reason::AmountTooPrecise,
+                MoneyError::TooLarge => Reason::AmountTooLarge,
+            };
+            Stop::refused(reason, format!("{name} {} {error}", printable(text)))
+        })?;
+        if minor < 0 {
+            return Err(Stop::refused(
+                Reason::AmountNegative,
+                format!("{name} {} is below zero", printable(text)),
+            ));
+        }
+        Ok(Some(minor))
+    };
+    let (payout, revenue) = (read("payout")?, read("revenue")?);
+    // With only one amount given it is the value; with both the contract decides.
+    let value = match value_of {
+        ValueOf::Payout => payout.or(revenue),
+        ValueOf::Revenue => revenue.or(payout),
+    };
+    Ok(Amounts { payout, revenue, value })
+}
+
+fn event_time(fields: &Fields, received_at: Timestamp) -> Result<Option<Timestamp>, Stop> {
+    let Some(text) = fields.get("event_time") else { return Ok(None) };
+    let at = Timestamp::parse(text).ok_or_else(|| {
+        Stop::refused(
+            Reason::EventTimeUnreadable,
+            format!("event_time is {}; send Unix seconds or RFC 3339", printable(text)),
+        )
+    })?;
+    if at.millis_since(received_at) > 5 * MINUTE_MS {
+        return Err(Stop::refused(
+            Reason::EventTimeInFuture,
+            format!("event_time {at} is ahead of {received_at}"),
+        ));
+    }
+    Ok(Some(at))
+}
+
+fn click(fields: &Fields, key: &ClickIdKey) -> ClickRef {
+    let Some(text) = fields.get("click_id") else { return ClickRef::None };
+    match ClickId::parse(key, text) {
+        Ok(id) => ClickRef::Ours(id),
+        Err(error) => ClickRef::Foreign {
+            reason: match error {
+                IdError::Malformed => Reason::ClickIdMalformed,
+                IdError::Forged => Reason::ClickIdForged,
+            },
+            value: text.to_owned(),
+        },
+    }
+}
+
+fn status(fields: &Fields, partner: &Partner) -> Result<(Status, String), Stop> {
+    let Some(word) = fields.get("status") else { return Ok((partner.missing_status, String::new())) };
+    let lower = word.trim().to_lowercase();
+    match partner.statuses.get(&lower).copied().or_else(|| Status::from_word(&lower)) {
+        Some(status) => Ok((status, word.to_owned())),
+        None => Err(Stop::quarantined(
+            Reason::StatusUnmapped,
+            format!("status {} is not in the partner's map", printable(word)),
+        )),
+    }
+}
+
+fn contact(fields: &Fields, external_id: Option<&str>, contract: Contract<'_>) -> Contact {
+    let one = |name: &str| fields.get(name).map(str::to_owned).into_iter().collect::<Vec<_>>();
+    let contact = ContactIn {
+        email: one("email"),
+        phone: one("phone"),
+        first_name: one("first_name"),
+        last_name: one("last_name"),
+        gender: one("gender"),
+        birthdate: one("birthdate"),
+        city: one("city"),
+        state: one("state"),
+        zip: one("zip"),
+        country: one("country"),
+        external_id: external_id.map(str::to_owned).into_iter().collect(),
+    };
+    hash_contact(&contact, contract.workspace.default_region.as_deref(), contract.received_at.year()).0
+}

@@ -1,0 +1,227 @@
+//! Step: from raw bytes to our field names.
+
+use std::collections::BTreeMap;
+
+use crate::config::Partner;
+use crate::limits;
+use crate::params::{Param, Params};
+use crate::postback::Inbound;
+use crate::reason::Reason;
+use crate::verdict::Stop;
+
+/// A field of a postback, and how it is treated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Field {
+    /// Our name.
+    pub name: &'static str,
+    /// The names it is accepted under without any map, in order of preference.
+    pub accepted: &'static [&'static str],
+    /// How it is treated.
+    pub kind: FieldKind,
+}
+
+/// How a field is treated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FieldKind {
+    /// Decides what is booked: it may come with one value only, as clean text.
+    Key,
+    /// An amount or its currency: as a key, and two accepted names may not disagree either.
+    Money,
+    /// A contact value: hashed at the door, masked in what is kept.
+    Personal,
+    /// Anything else.
+    Plain,
+}
+
+const fn field(name: &'static str, accepted: &'static [&'static str], kind: FieldKind) -> Field {
+    Field { name, accepted, kind }
+}
+
+/// Every field with its accepted names.
+pub const FIELDS: &[Field] = &[
+    field("click_id", &["click_id", "clickid", "cid", "subid", "sub_id"], FieldKind::Key),
+    field("transaction_id", &["transaction_id", "txid", "tid", "order_id", "lead_id"], FieldKind::Key),
+    field("status", &["status"], FieldKind::Key),
+    field("payout", &["payout", "commission"], FieldKind::Money),
+    field("revenue", &["revenue", "amount", "value", "sum"], FieldKind::Money),
+    field("currency", &["currency"], FieldKind::Money),
+    field("event", &["event"], FieldKind::Key),
+    field("event_time", &["event_time"], FieldKind::Key),
+    field("event_id", &["event_id"], FieldKind::Key),
+    field("external_id", &["external_id"], FieldKind::Key),
+    field("event_source_url", &["event_source_url"], FieldKind::Plain),
+    field("email", &["email"], FieldKind::Personal),
+    field("phone", &["phone"], FieldKind::Personal),
+    field("first_name", &["first_name"], FieldKind::Personal),
+    field("last_name", &["last_name"], FieldKind::Personal),
+    field("gender", &["gender"], FieldKind::Personal),
+    field("birthdate", &["birthdate"], FieldKind::Personal),
+    field("city", &["city"], FieldKind::Personal),
+    field("state", &["state"], FieldKind::Personal),
+    field("zip", &["zip"], FieldKind::Personal),
+    field("country", &["country"], FieldKind::Personal),
+];
+
+/// Parameters that carry a partner's token; their values never reach what is kept.
+pub const TOKEN_PARAMS: &[&str] = &[
+    "token",
+    "security_token",
+    "verification_token",
+    "auth_token",
+    "access_token",
+    "api_key",
+    "secret",
+    "secure",
+];
+
+/// The field of this name.
+#[must_use]
+pub fn field_named(name: &str) -> Option<&'static Field> {
+    FIELDS.iter().find(|field| field.name == name)
+}
+
+/// A call's fields by our names, and all its parameters.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Fields {
+    /// Values by our names; empty values are left out.
+    pub by_name: BTreeMap<&'static str, String>,
+    /// Every parameter as it came, in order.
+    pub params: Params,
+}
+
+impl Fields {
+    /// The value of one field.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.by_name.get(name).map(String::as_str)
+    }
+}
+
+/// Reads query and form body.
+///
+/// # Errors
+/// Limits, and bodies in a format that is not read here.
+pub fn params(inbound: &Inbound) -> Result<Params, Stop> {
+    if inbound.query.len() > limits::QUERY_BYTES_MAX {
+        return Err(Stop::refused(
+            Reason::QueryTooLarge,
+            format!("the limit is {} bytes", limits::QUERY_BYTES_MAX),
+        ));
+    }
+    let stop = |reason| {
+        Stop::refused(
+            reason,
+            format!(
+                "the limits are {} parameters, {} bytes each",
+                limits::PARAMS_MAX,
+                limits::PARAM_VALUE_BYTES_MAX
+            ),
+        )
+    };
+    let mut params = Params::parse(&inbound.query).map_err(stop)?;
+    if inbound.body.is_empty() {
+        return Ok(params);
+    }
+    let media = inbound.content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+    match media.as_str() {
+        // A form without a content type is what old senders post.
+        "" | "application/x-www-form-urlencoded" | "text/plain" => {
+            params.parse_more(&inbound.body).map_err(stop)?
+        }
+        other => {
+            return Err(Stop::refused(
+                Reason::UnsupportedMediaType,
+                format!("the body is {}; send a form or use the query string", printable(other)),
+            ));
+        }
+    }
+    Ok(params)
+}
+
+/// Picks our fields out of the parameters: first by the partner's own names, then by the accepted ones.
+///
+/// # Errors
+/// A field that decides what is booked came several times with different values, or is not clean text.
+pub fn fields(params: Params, partner: &Partner) -> Result<Fields, Stop> {
+    let mapped: Vec<&str> = partner.params.values().map(String::as_str).collect();
+    let mut by_name = BTreeMap::new();
+    for field in FIELDS {
+        let value = match partner.params.get(field.name) {
+            Some(theirs) => match pick(&params, theirs, field)? {
+                Some(value) => Some(value),
+                None => by_accepted_names(&params, field, &mapped)?,
+            },
+            None => by_accepted_names(&params, field, &mapped)?,
+        };
+        if let Some(value) = value {
+            by_name.insert(field.name, value);
+        }
+    }
+    Ok(Fields { by_name, params })
+}
+
+fn by_accepted_names(params: &Params, field: &Field, mapped: &[&str]) -> Result<Option<String>, Stop> {
+    let mut found: Option<(&str, String)> = None;
+    for name in field.accepted {
+        // A name that the partner's map gives to another field is that field's alone.
+        if mapped.iter().any(|taken| taken.eq_ignore_ascii_case(name)) {
+            continue;
+        }
+        let Some(value) = pick(params, name, field)? else { continue };
+        match &found {
+            None => found = Some((name, value)),
+            Some((first, other)) if field.kind == FieldKind::Money && *other != value => {
+                return Err(Stop::refused(
+                    Reason::RepeatedField,
+                    format!("`{first}` and `{name}` both mean {} and differ", field.name),
+                ));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(found.map(|(_, value)| value))
+}
+
+fn pick(params: &Params, name: &str, field: &Field) -> Result<Option<String>, Stop> {
+    let strict = matches!(field.kind, FieldKind::Key | FieldKind::Money);
+    let mut found: Option<&Param> = None;
+    for param in params.iter().filter(|param| param.name.eq_ignore_ascii_case(name)) {
+        if param.value.trim().is_empty() {
+            continue;
+        }
+        match found {
+            None => found = Some(param),
+            Some(first) if strict && first.value != param.value => {
+                return Err(Stop::refused(
+                    Reason::RepeatedField,
+                    format!("`{name}` came with different values"),
+                ));
+            }
+            Some(_) => {}
+        }
+    }
+    let Some(param) = found else { return Ok(None) };
+    if strict {
+        if param.lossy {
+            return Err(Stop::refused(Reason::BadEncoding, format!("`{name}` is not UTF-8")));
+        }
+        if param.value.chars().any(char::is_control) {
+            return Err(Stop::refused(
+                Reason::ControlCharacter,
+                format!("`{name}` contains a control character"),
+            ));
+        }
+    }
+    Ok(Some(param.value.trim().to_owned()))
+}
+
+/// A text from outside, cut and cleaned so that it can stand in an answer or a terminal.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    let clean: String = text.chars().filter(|c| !c.is_control() && !is_bidi(*c)).take(64).collect();
+    format!("`{clean}`")
+}
+
+const fn is_bidi(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')
+}

@@ -1,0 +1,315 @@
+//! The closed list of reason codes, shared by answers, log, trace, API, command line and docs.
+//!
+//! A code never changes its meaning and is never reused. Each has a sentence, its likely causes, the fix, how bad it
+//! is, and whether trying again can help.
+
+/// How bad a reason is for whoever runs the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// As it should be.
+    Fine,
+    /// Worth a look when there are many.
+    Notice,
+    /// Money or signals are waiting for somebody.
+    Problem,
+}
+
+/// What is known about a reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct About {
+    /// The stable code.
+    pub code: &'static str,
+    /// One sentence: what happened.
+    pub sentence: &'static str,
+    /// Why it usually happens.
+    pub causes: &'static str,
+    /// What to do.
+    pub fix: &'static str,
+    /// How bad it is.
+    pub severity: Severity,
+    /// Whether the same thing can succeed later without anybody changing anything.
+    pub retryable: bool,
+}
+
+macro_rules! reasons {
+    ($($name:ident $code:literal $severity:ident $retry:literal $sentence:literal; $causes:literal; $fix:literal.)*) => {
+        /// Why something was refused, kept back, merged, sent or not sent.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Reason {$(#[doc = $sentence] $name,)*}
+
+        impl Reason {
+            /// All reasons, in the order of the catalogue.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// Everything known about this reason.
+            #[must_use]
+            pub const fn about(self) -> About {
+                match self {$(
+                    Self::$name => About {
+                        code: $code, sentence: $sentence, causes: $causes, fix: $fix,
+                        severity: Severity::$severity, retryable: $retry,
+                    },
+                )*}
+            }
+        }
+    };
+}
+
+reasons! {
+    // --- an inbound call as such
+    UnknownPartner "unknown_partner" Notice false
+        "No partner has this name."; "A typing error in the postback URL, or the partner was removed from the configuration.";
+        "Compare the last part of the URL's path with the partner slugs in the configuration.".
+    UnknownCampaign "unknown_campaign" Notice false
+        "No campaign has this name."; "A typing error in the click URL, or the campaign was removed from the configuration.";
+        "Compare the last part of the URL's path with the campaign slugs in the configuration.".
+    MethodNotAllowed "method_not_allowed" Notice false
+        "This route does not take this method."; "A sender set to PUT, DELETE or a method of its own.";
+        "Set the sender to GET or POST.".
+    BodyTooLarge "body_too_large" Notice false
+        "The body is larger than the limit; nothing of it was read as data."; "A file sent to the postback route.";
+        "Send less per call.".
+    QueryTooLarge "query_too_large" Notice false
+        "The query string is larger than the limit."; "A template that repeats itself.";
+        "Shorten the URL, or send the fields as a form by POST.".
+    TooManyParams "too_many_params" Notice false
+        "The call has more parameters than the limit."; "A template that repeats itself, or an attack.";
+        "Send only the fields that the contract names.".
+    ParamTooLong "param_too_long" Notice false
+        "A parameter's name or value is longer than the limit."; "A whole document in one parameter.";
+        "Shorten the value.".
+    BadEncoding "bad_encoding" Notice false
+        "A parameter that matters is not valid UTF-8 after percent-decoding."; "A sender that encodes in another charset, or a lone surrogate.";
+        "Set the sender to UTF-8.".
+    ControlCharacter "control_character" Notice false
+        "A parameter that matters contains NUL or another control character."; "A broken template, or an attack.";
+        "Mend the sender's template.".
+    UnsupportedMediaType "unsupported_media_type" Notice false
+        "The body's content type is not one that is read here."; "A sender set to another format.";
+        "Send application/x-www-form-urlencoded, or use the query string.".
+    RepeatedField "repeated_field" Notice false
+        "A field that may come once came several times with different values."; "Two templates joined, or an attempt to slip in another amount.";
+        "Send each field once.".
+    TokenMissing "token_missing" Notice false
+        "The partner must show a token and did not."; "The token was left out of the postback URL.";
+        "Add the token to the partner's postback URL or header.".
+    TokenWrong "token_wrong" Notice false
+        "The token is not the partner's."; "An old token after a rotation, or somebody guessing.";
+        "Give the partner the current token.".
+    SignatureMissing "signature_missing" Notice false
+        "The partner must sign its calls and did not."; "A sender that does not sign, or a proxy that drops headers.";
+        "Send the timestamp and signature headers.".
+    SignatureWrong "signature_wrong" Notice false
+        "The signature does not fit the call."; "Another secret, a changed body, or a clock that is off by more than five minutes.";
+        "Compare secret, canonical form and clock.".
+    AddressNotAllowed "address_not_allowed" Notice false
+        "The call came from an address outside the partner's allow-list."; "The partner has new servers, or a proxy is not trusted.";
+        "Add the address range to the partner's `allow`, or set `trusted_proxies`.".
+    TooManyRequests "too_many_requests" Notice true
+        "More calls at once than the server takes."; "A burst beyond capacity.";
+        "Try again after the time in Retry-After.".
+    StoreUnavailable "store_unavailable" Problem true
+        "The call could not be stored, so it was not accepted."; "The disk is full or sick, or the database is away.";
+        "Try again later; whoever runs the server looks at /readyz and the log.".
+    // --- the content of a postback
+    IdentityMissing "identity_missing" Notice false
+        "The call has neither a click id nor a transaction id."; "The template lacks both, or uses names that the parameter map does not know.";
+        "Send click_id or transaction_id, or map the partner's own names in `params`.".
+    AmountNotANumber "amount_not_a_number" Notice false
+        "An amount is not a plain decimal number."; "A macro that was not filled in, a decimal comma, a currency sign.";
+        "Send amounts such as 12.34.".
+    AmountTooPrecise "amount_too_precise" Notice false
+        "An amount has more decimals than its currency has."; "An amount computed from shares.";
+        "Round the amount at the sender, where it is known how.".
+    AmountTooLarge "amount_too_large" Notice false
+        "An amount is larger than anything that is believed."; "An id in the amount's place.";
+        "Check the template.".
+    AmountNegative "amount_negative" Notice false
+        "An amount is below zero."; "A refund sent as a negative sale.";
+        "Send refunds with a status that maps to `reversed`.".
+    CurrencyUnknown "currency_unknown" Notice false
+        "The currency is not one of ISO 4217."; "A sign or a name in place of the code.";
+        "Send a code such as USD.".
+    CurrencyChanged "currency_changed" Problem false
+        "A later call states another currency than the conversion has."; "A template without a currency beside one with it.";
+        "Set the partner's `currency`, and have the partner send one currency per transaction.".
+    EventTimeUnreadable "event_time_unreadable" Notice false
+        "The event time is not a time."; "A local format.";
+        "Send Unix seconds or RFC 3339.".
+    EventTimeInFuture "event_time_in_future" Notice false
+        "The event time is more than five minutes ahead."; "A sender in local time, or a clock that is off.";
+        "Send UTC.".
+    MacroUnresolved "macro_unresolved" Problem false
+        "A macro arrived unfilled, as its own name."; "The partner's template uses a macro that the partner's system does not know.";
+        "Correct the macro's name or brackets in the postback URL.".
+    StatusUnmapped "status_unmapped" Problem false
+        "The status word is not in the partner's status map."; "A new word of the partner.";
+        "Add the word to `statuses`; the receipt can then be replayed.".
+    ClickIdMalformed "click_id_malformed" Problem false
+        "The click id has not the shape of one of ours."; "Another tracker's id, a truncated value, or a wrong parameter.";
+        "Check which parameter carries the click id.".
+    ClickIdForged "click_id_forged" Problem false
+        "The click id's integrity tag does not fit."; "The id was altered on the way, or invented.";
+        "Compare the id in the redirect with the id that came back.".
+    ClickUnknown "click_unknown" Problem true
+        "No click with this id is stored."; "The click belongs to another installation, or has not arrived yet.";
+        "Wait, or check which installation made the click.".
+    TransitionRefused "transition_refused" Notice false
+        "The status cannot follow the conversion's present status."; "Calls that arrived out of order.";
+        "Nothing, if the later status is right; otherwise repair the receipt.".
+    TooManyMovements "too_many_movements" Problem false
+        "The conversion has more movements than the limit."; "One transaction id used for many sales.";
+        "Have the partner send a transaction id per sale.".
+    SameContent "same_content" Fine false
+        "The same call was booked before; nothing changed."; "A retry of the sender, which is as it should be.";
+        "Nothing.".
+    ChangeIgnored "change_ignored" Notice false
+        "The conversion is known and the partner's duplicate mode is `ignore`."; "A change of status or amount that the contract does not want.";
+        "Set `duplicates = \"update\"` if changes should be booked.".
+    TestCall "test_call" Fine false
+        "A marked test: checked, not booked."; "A test click or a test campaign.";
+        "Nothing.".
+    // --- attribution and goals
+    NoClickId "no_click_id" Notice false
+        "Booked without a click: the call had no click id."; "The partner identifies sales by transaction id only.";
+        "Pass the click id through the funnel if the click matters.".
+    GoalMet "goal_met" Fine false
+        "The goal's condition is met."; "The conversion is what the goal asks for.";
+        "Nothing.".
+    GoalNotMet "goal_not_met" Fine false
+        "The goal's condition is not met."; "The conversion is not what the goal asks for.";
+        "Nothing.".
+    GoalAlreadyMet "goal_already_met" Fine false
+        "The conversion met this goal before; a goal is met once per conversion."; "A later movement of the same conversion.";
+        "Nothing.".
+    GoalConditionFailed "goal_condition_failed" Problem false
+        "The goal's condition could not be evaluated."; "The condition uses a field that this conversion does not have.";
+        "Guard the field with `has(fields.name)`.".
+    NoDestination "no_destination" Fine false
+        "The goal sends to no destination."; "A funnel fact.";
+        "Nothing.".
+    // --- deliveries
+    Delivered "delivered" Fine false
+        "The destination confirmed the event."; "All is well.";
+        "Nothing.".
+    Waiting "waiting" Fine true
+        "The event waits for its due time."; "A hold window, or the time before the next attempt.";
+        "Nothing.".
+    EventTooOld "event_too_old" Problem false
+        "The event is older than the destination accepts."; "A long delay before approval, or a long outage.";
+        "Send the goal's event earlier, or set another event time.".
+    EventIncomplete "event_incomplete" Problem false
+        "The event lacks something that the destination requires, so it was not sent."; "A conversion without a click, an amount or a currency.";
+        "See the named field.".
+    DestRejected "dest_rejected" Problem false
+        "The destination refused the event for good."; "A field that the platform does not accept.";
+        "See the platform's answer.".
+    DestAuth "dest_auth" Problem false
+        "The destination does not accept the token; sending is paused and everything waits."; "An expired or revoked token.";
+        "Set a new token; sending goes on by itself.".
+    DestPermission "dest_permission" Problem false
+        "The token may not write to this dataset; sending is paused and everything waits."; "A token of another business, or a wrong dataset id.";
+        "Give the token's user access to the dataset.".
+    DestMisconfigured "dest_misconfigured" Problem false
+        "The destination's settings do not work; sending is paused and everything waits."; "A wrong id or endpoint.";
+        "Correct the destination's settings.".
+    DestRateLimited "dest_rate_limited" Notice true
+        "The destination asks to slow down."; "Too many calls for its quota.";
+        "Nothing; it is tried again at the time the destination names.".
+    DestServerError "dest_server_error" Notice true
+        "The destination failed on its side."; "An outage of the platform.";
+        "Nothing; it is tried again.".
+    DestTimeout "dest_timeout" Notice true
+        "The destination did not answer in time."; "An outage, or a slow network.";
+        "Nothing; it is tried again under the same event id.".
+    DestUnreachable "dest_unreachable" Notice true
+        "The destination could not be reached."; "DNS, network, TLS, or nobody listens there.";
+        "Check the endpoint and the network if it lasts.".
+    DestRedirected "dest_redirected" Problem true
+        "The destination answered with a redirect, which is never followed."; "A moved endpoint, or a login page.";
+        "Set the endpoint to the final address.".
+    DestUnreadable "dest_unreadable" Notice true
+        "The destination's answer could not be understood, so the event counts as not confirmed."; "A proxy's error page.";
+        "See the answer.".
+    DestPartial "dest_partial" Notice true
+        "The destination confirmed fewer events than were sent."; "The platform dropped some without saying which.";
+        "Nothing; the batch is sent again and deduplicated there.".
+    DestGone "dest_gone" Problem false
+        "The destination says that it is gone for good (410); sending is paused and everything waits."; "A removed endpoint.";
+        "Set the new endpoint.".
+    AddressForbidden "address_forbidden" Problem false
+        "The destination's address is private or otherwise not allowed; sending is paused and everything waits."; "A hostname that resolves into the own network.";
+        "Set `allow_private = true` on the destination if that is meant.".
+    SecretMissing "secret_missing" Problem false
+        "A secret that the destination needs is not set on this node; sending is paused and everything waits."; "An environment variable or file that is missing.";
+        "Set it and start the server again.".
+    OutcomeUnknown "outcome_unknown" Notice true
+        "The attempt was cut off before its outcome was known; it is tried again under the same event id."; "The process was stopped or killed in mid-call.";
+        "Nothing.".
+    RetriesExhausted "retries_exhausted" Problem false
+        "The schedule of attempts is used up."; "A destination that was down for days.";
+        "Retry by hand when the destination is back.".
+    DestinationPaused "destination_paused" Problem true
+        "The destination is paused; its events wait."; "See the pause's own reason.";
+        "Mend the cause, or resume by hand.".
+    DestinationRemoved "destination_removed" Problem false
+        "The destination is no longer in the configuration; its events wait."; "A change of configuration.";
+        "Add it again, or cancel the events.".
+    Cancelled "cancelled" Fine false
+        "Cancelled by hand."; "Somebody did not want it sent.";
+        "Nothing.".
+}
+
+impl Reason {
+    /// The stable code, e.g. `click_unknown`.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        self.about().code
+    }
+
+    /// Reads a code back.
+    #[must_use]
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|reason| reason.code() == code)
+    }
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(self.code())
+    }
+}
+
+impl serde::Serialize for Reason {
+    fn serialize<S: serde::Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.serialize_str(self.code())
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Reason {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let code = std::borrow::Cow::<'de, str>::deserialize(from)?;
+        Self::from_code(&code).ok_or_else(|| serde::de::Error::custom("unknown reason code"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn codes_are_distinct_and_every_text_is_there() {
+        let codes: BTreeSet<_> = Reason::ALL.iter().map(|reason| reason.code()).collect();
+        assert_eq!(codes.len(), Reason::ALL.len());
+        for reason in Reason::ALL {
+            let about = reason.about();
+            assert!(about.code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{}", about.code);
+            for text in [about.sentence, about.causes, about.fix] {
+                assert!(text.ends_with('.') && text.len() > 7, "{}: {text}", about.code);
+            }
+            assert_eq!(Reason::from_code(about.code), Some(*reason));
+        }
+    }
+}

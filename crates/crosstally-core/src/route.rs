@@ -1,0 +1,157 @@
+//! Routing: from a met goal to the event it sends and the deliveries it needs.
+
+use serde_json::{Map, Value};
+
+use crate::click::Click;
+use crate::config::{Campaign, EventIdMode, Goal, SendValue};
+use crate::conversion::Conversion;
+use crate::delivery::DeliveryState;
+use crate::event::{Origin, OutboundEvent, Visitor, derived_event_id};
+use crate::identity::click_cookies;
+use crate::ids::{ConversionId, DeliveryId, GoalEventId};
+use crate::time::Timestamp;
+
+/// A met goal, with the event that follows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GoalEvent {
+    /// Its id.
+    pub id: GoalEventId,
+    /// The conversion.
+    pub conversion: ConversionId,
+    /// The goal's slug.
+    pub goal: String,
+    /// The movement that met it.
+    pub sequence: u32,
+    /// The event.
+    pub event: OutboundEvent,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// One goal event on its way to one destination, as first booked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewDelivery {
+    /// Its id.
+    pub id: DeliveryId,
+    /// The goal event.
+    pub goal_event: GoalEventId,
+    /// The conversion.
+    pub conversion: ConversionId,
+    /// The destination's slug.
+    pub destination: String,
+    /// Where it stands from the start.
+    pub state: DeliveryState,
+    /// When it may be sent.
+    pub due_at: Timestamp,
+    /// After this moment it is too late.
+    pub deadline_at: Timestamp,
+}
+
+/// What an event is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct Source<'a> {
+    /// The goal that was met.
+    pub goal: &'a Goal,
+    /// The conversion as it is after the movement.
+    pub conversion: &'a Conversion,
+    /// The click it is attributed to.
+    pub click: Option<&'a Click>,
+    /// The click's parameters.
+    pub click_params: &'a [(String, String)],
+    /// The campaign of the click, if it is still configured.
+    pub campaign: Option<&'a Campaign>,
+    /// The page that the postback named, if any.
+    pub page: Option<&'a str>,
+}
+
+/// Makes the event that a met goal sends.
+#[must_use]
+pub fn event(source: Source<'_>) -> OutboundEvent {
+    let Source { goal, conversion, click, .. } = source;
+    let minor = match goal.send_value {
+        SendValue::Value => conversion.amounts.value,
+        SendValue::Payout => conversion.amounts.payout,
+        SendValue::Revenue => conversion.amounts.revenue,
+        SendValue::None => None,
+    };
+    let own_goal = (goal.event_id == EventIdMode::Own).then_some(goal.slug.as_str());
+    let event_id = match (&conversion.event_id, own_goal) {
+        (Some(shared), None) => shared.clone(),
+        _ => derived_event_id(&conversion.key, own_goal),
+    };
+    let default_action = if click.is_some() { "website" } else { "system_generated" };
+    let mut custom = Map::new();
+    if let Some(order) = &conversion.transaction_id {
+        custom.insert("order_id".into(), Value::String(order.clone()));
+    }
+    OutboundEvent {
+        event_name: goal.event_name.clone(),
+        event_time: conversion.event_time,
+        event_id,
+        action_source: goal.action_source.clone().unwrap_or_else(|| default_action.into()),
+        event_source_url: page(source),
+        value: minor.map(|minor| conversion.currency.format_minor(minor)),
+        currency: minor.map(|_| conversion.currency.code().to_owned()),
+        contact: conversion.contact.clone(),
+        visitor: click.map(visitor).unwrap_or_default(),
+        custom,
+        origin: origin(source),
+        ..OutboundEvent::default()
+    }
+}
+
+fn page(source: Source<'_>) -> Option<String> {
+    let named = source.page.and_then(crate::target::canonical_page);
+    let configured = || source.campaign.map(|campaign| campaign.target.page().to_owned());
+    let clicked = || source.click.and_then(|click| crate::target::canonical_page(&click.target));
+    named.or_else(configured).or_else(clicked)
+}
+
+fn visitor(click: &Click) -> Visitor {
+    let cookie = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let fbc = click_cookies::choose_fbc(
+        cookie(&click.fbc_cookie).as_deref(),
+        click.ad_click_ids.get("fbclid"),
+        click.at.as_millis(),
+        1,
+    );
+    Visitor {
+        client_ip_address: click.ip.map(|ip| ip.to_canonical().to_string()),
+        client_user_agent: cookie(&click.user_agent),
+        fbc,
+        fbp: cookie(&click.fbp_cookie),
+        ad_click_ids: click
+            .ad_click_ids
+            .iter()
+            .map(|(name, value)| (name.to_owned(), value.into()))
+            .collect(),
+        other: Map::new(),
+    }
+}
+
+fn origin(source: Source<'_>) -> Origin {
+    let conversion = source.conversion;
+    let decimal =
+        |minor: Option<i64>| minor.map(|minor| conversion.currency.format_minor(minor)).unwrap_or_default();
+    Origin {
+        goal: source.goal.slug.clone(),
+        conversion: conversion.id.to_string(),
+        click_id: conversion.click.map(|click| click.to_string()).unwrap_or_default(),
+        click_time: source.click.map(|click| click.at),
+        campaign: conversion.campaign.clone(),
+        source: conversion.source.clone(),
+        partner: conversion.key.partner.clone(),
+        transaction_id: conversion.transaction_id.clone().unwrap_or_default(),
+        event: conversion.event.clone().unwrap_or_default(),
+        external_id: conversion.external_id.clone().unwrap_or_default(),
+        status: conversion.status.as_str().into(),
+        payout: decimal(conversion.amounts.payout),
+        revenue: decimal(conversion.amounts.revenue),
+        currency: conversion.currency.code().into(),
+        params: source
+            .click_params
+            .iter()
+            .map(|(name, value)| (name.clone(), value.clone().into()))
+            .collect(),
+    }
+}

@@ -1,0 +1,163 @@
+//! Time as UTC milliseconds. There is no `now` here: time is an argument.
+
+use std::fmt;
+
+/// A moment: milliseconds since 1970-01-01 UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Timestamp(i64);
+
+/// One second in milliseconds.
+pub const SECOND_MS: i64 = 1_000;
+/// One minute in milliseconds.
+pub const MINUTE_MS: i64 = 60 * SECOND_MS;
+/// One hour in milliseconds.
+pub const HOUR_MS: i64 = 60 * MINUTE_MS;
+/// One day in milliseconds.
+pub const DAY_MS: i64 = 24 * HOUR_MS;
+
+// The years 2000 to 2199: outside them a partner's number is not a date but another field in the wrong place.
+const EARLIEST_MS: i64 = 946_684_800_000;
+const LATEST_MS: i64 = 7_258_118_400_000;
+
+impl Timestamp {
+    /// Takes UTC milliseconds.
+    #[must_use]
+    pub const fn from_millis(ms: i64) -> Self {
+        Self(ms)
+    }
+
+    /// The UTC milliseconds.
+    #[must_use]
+    pub const fn as_millis(self) -> i64 {
+        self.0
+    }
+
+    /// Whole seconds, rounded down.
+    #[must_use]
+    pub const fn as_seconds(self) -> i64 {
+        self.0.div_euclid(SECOND_MS)
+    }
+
+    /// This moment plus some milliseconds; stops at the ends of the range instead of wrapping.
+    #[must_use]
+    pub const fn plus_millis(self, ms: i64) -> Self {
+        Self(self.0.saturating_add(ms))
+    }
+
+    /// Milliseconds from `earlier` to this moment.
+    #[must_use]
+    pub const fn millis_since(self, earlier: Self) -> i64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    /// The year in UTC.
+    #[must_use]
+    pub fn year(self) -> i16 {
+        jiff::Timestamp::from_millisecond(self.0)
+            .map_or(1970, |at| at.to_zoned(jiff::tz::TimeZone::UTC).year())
+    }
+
+    /// Reads what partners send as a time: Unix seconds, Unix milliseconds, RFC 3339, or `YYYY-MM-DD HH:MM:SS` in UTC.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        if !text.is_empty() && text.len() <= 13 && text.bytes().all(|b| b.is_ascii_digit()) {
+            let number: i64 = text.parse().ok()?;
+            let ms = if text.len() <= 10 { number.checked_mul(SECOND_MS)? } else { number };
+            return Self(ms).plausible();
+        }
+        if text.len() > 40 {
+            return None;
+        }
+        if let Ok(at) = text.parse::<jiff::Timestamp>() {
+            return Self(at.as_millisecond()).plausible();
+        }
+        let civil: jiff::civil::DateTime = text.parse().ok()?;
+        let zoned = civil.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
+        Self(zoned.timestamp().as_millisecond()).plausible()
+    }
+
+    fn plausible(self) -> Option<Self> {
+        (EARLIEST_MS..LATEST_MS).contains(&self.0).then_some(self)
+    }
+}
+
+impl fmt::Display for Timestamp {
+    /// RFC 3339 in UTC with milliseconds, e.g. `2026-11-21T10:00:00.000Z`.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match jiff::Timestamp::from_millisecond(self.0) {
+            Ok(at) => write!(out, "{at:.3}"),
+            Err(_) => write!(out, "{} ms", self.0),
+        }
+    }
+}
+
+impl serde::Serialize for Timestamp {
+    fn serialize<S: serde::Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.collect_str(self)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Timestamp {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(from)?;
+        let at: jiff::Timestamp = text.parse().map_err(serde::de::Error::custom)?;
+        Ok(Self(at.as_millisecond()))
+    }
+}
+
+/// Reads a span such as `0s`, `90s`, `15m`, `48h` or `7d` into milliseconds. The unit is required, so that nobody has
+/// to guess whether `30` means seconds.
+#[must_use]
+pub fn parse_span_ms(text: &str) -> Option<i64> {
+    let text = text.trim();
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at_checked(digits)?;
+    let number: i64 = number.parse().ok()?;
+    let unit = match unit {
+        "ms" => 1,
+        "s" => SECOND_MS,
+        "m" | "min" => MINUTE_MS,
+        "h" => HOUR_MS,
+        "d" => DAY_MS,
+        _ => return None,
+    };
+    number.checked_mul(unit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn partners_times_are_read_in_every_usual_form() {
+        let at = Some(Timestamp::from_millis(1_764_201_600_000));
+        for text in [
+            "1764201600",
+            "1764201600000",
+            "2025-11-27T00:00:00Z",
+            "2025-11-27T02:00:00+02:00",
+            "2025-11-27 00:00:00",
+        ] {
+            assert_eq!(Timestamp::parse(text), at, "{text}");
+        }
+        for text in ["", "12", "yesterday", "99999999999999999999", "1764201600.5", "-1764201600"] {
+            assert_eq!(Timestamp::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn printed_as_rfc_3339_with_milliseconds() {
+        assert_eq!(Timestamp::from_millis(1_764_201_600_007).to_string(), "2025-11-27T00:00:00.007Z");
+    }
+
+    #[test]
+    fn spans_need_a_unit() {
+        assert_eq!(parse_span_ms("0s"), Some(0));
+        assert_eq!(parse_span_ms("15m"), Some(900_000));
+        assert_eq!(parse_span_ms("7d"), Some(604_800_000));
+        assert_eq!(parse_span_ms("30"), None);
+        assert_eq!(parse_span_ms("-5s"), None);
+        assert_eq!(parse_span_ms("9999999999999999999d"), None);
+    }
+}

@@ -1,0 +1,181 @@
+//! What every destination can do: check its settings, build a request, read a response.
+
+use std::collections::BTreeMap;
+
+use crosstally_core::config::Setting;
+use crosstally_core::delivery::Outcome;
+use crosstally_core::event::OutboundEvent;
+use crosstally_core::reason::Reason;
+use crosstally_core::secret::Secret;
+use crosstally_core::time::Timestamp;
+
+/// A destination's settings with every secret at hand.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// The settings as configured.
+    pub values: BTreeMap<String, Setting>,
+    /// The secrets by the setting's name, as far as they could be found.
+    pub secrets: BTreeMap<String, Secret>,
+}
+
+impl Settings {
+    /// A text setting.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<&str> {
+        match self.values.get(name) {
+            Some(Setting::Text(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// A secret.
+    #[must_use]
+    pub fn secret(&self, name: &str) -> Option<&Secret> {
+        self.secrets.get(name)
+    }
+}
+
+/// What a setting may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FieldType {
+    /// A text.
+    Text,
+    /// A whole number.
+    Integer,
+    /// Yes or no.
+    Flag,
+    /// A secret: a literal, `{ env = ".." }` or `{ file = ".." }`.
+    Secret,
+    /// An absolute http or https URL.
+    Url,
+    /// An absolute URL with macros in its path and query.
+    UrlTemplate,
+    /// Texts by name.
+    Map,
+    /// A list of texts.
+    List,
+}
+
+/// One setting of a kind of destination: what drives checks, forms and docs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SettingField {
+    /// Its name in the configuration.
+    pub name: &'static str,
+    /// What it may hold.
+    pub field_type: FieldType,
+    /// Whether it must be there.
+    pub required: bool,
+    /// What it is, in one sentence.
+    pub help: &'static str,
+}
+
+/// What is wrong with a setting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettingProblem {
+    /// The setting's name.
+    pub setting: String,
+    /// What is wrong and how to mend it.
+    pub problem: String,
+}
+
+/// A request, ready to be sent.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The HTTP method.
+    pub method: &'static str,
+    /// The URL; a token never stands in it.
+    pub url: String,
+    /// The headers.
+    pub headers: Vec<(String, String)>,
+    /// The body as sent.
+    pub body: Vec<u8>,
+    /// The body without its secrets, for people's eyes: the same but for the token's field.
+    pub body_shown: Vec<u8>,
+    /// Every secret that stands in it; whatever is stored or shown has these masked.
+    pub secrets: Vec<Secret>,
+}
+
+/// An event that was left out because the destination would refuse it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Its position among the events given.
+    pub index: usize,
+    /// Why.
+    pub reason: Reason,
+    /// The field and the rule.
+    pub detail: String,
+}
+
+/// A request for as many of the given events as the destination takes.
+#[derive(Debug, Clone)]
+pub struct Built {
+    /// The request; `None` if every event was left out.
+    pub request: Option<Request>,
+    /// The positions of the events that are in it, in order.
+    pub included: Vec<usize>,
+    /// What each included event looks like in the request, without secrets; in the order of `included`.
+    pub payloads: Vec<String>,
+    /// The events that are not in it.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// An answer, as far as it was read.
+#[derive(Debug, Clone, Default)]
+pub struct Response {
+    /// The status code.
+    pub status: u16,
+    /// The headers, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The body, cut at the read cap.
+    pub body: Vec<u8>,
+    /// Whether the body was longer than the read cap.
+    pub body_cut: bool,
+}
+
+impl Response {
+    /// The first header of this name, in lower case.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// What an answer means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reading {
+    /// What became of the events.
+    pub outcome: BatchOutcome,
+    /// The platform's own code and words, short, for people's eyes.
+    pub detail: String,
+    /// How long the destination asks everybody to wait before the next call, in milliseconds.
+    pub slow_down_ms: Option<i64>,
+}
+
+/// What became of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BatchOutcome {
+    /// The same for every event in it.
+    Whole(Outcome),
+    /// One outcome for each event, in order.
+    Each(Vec<Outcome>),
+}
+
+/// The dialect of one kind of destination.
+pub trait Dialect: Sync {
+    /// The kind's name in the configuration.
+    fn kind(&self) -> &'static str;
+    /// One sentence: what it is.
+    fn help(&self) -> &'static str;
+    /// Its settings; `slug`, `kind` and `allow_private` belong to every destination and are not listed.
+    fn fields(&self) -> &'static [SettingField];
+    /// Checks the settings beyond presence and type. No side effects.
+    fn check(&self, settings: &BTreeMap<String, Setting>) -> Vec<SettingProblem>;
+    /// The most events one request may carry.
+    fn batch_max(&self) -> usize;
+    /// How old an event of this action source may be when it is sent, in milliseconds.
+    fn max_age_ms(&self, settings: &BTreeMap<String, Setting>, action_source: &str) -> i64;
+    /// Builds a request for the events; those that would be refused are left out with their reasons.
+    fn build(&self, settings: &Settings, events: &[OutboundEvent], now: Timestamp) -> Built;
+    /// Reads the answer to a request that carried `sent` events.
+    fn read(&self, settings: &Settings, response: &Response, sent: usize, now: Timestamp) -> Reading;
+}
