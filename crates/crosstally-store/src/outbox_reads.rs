@@ -1,0 +1,62 @@
+//! Looking into the outbox.
+
+use crosstally_core::ids::{ConversionId, DeliveryId};
+use crosstally_core::time::Timestamp;
+
+use crate::{AttemptRecord, DeliveryFilter, DeliveryRecord, OutboxCount, Store, StoreError, on};
+
+impl Store {
+    /// The delivery of this id.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn delivery(&self, id: DeliveryId) -> Result<Option<DeliveryRecord>, StoreError> {
+        on!(self, delivery(id))
+    }
+
+    /// The deliveries of a conversion, oldest first.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn deliveries_of_conversion(&self, id: ConversionId) -> Result<Vec<DeliveryRecord>, StoreError> {
+        on!(self, deliveries_of_conversion(id))
+    }
+
+    /// The attempts of a delivery, oldest first.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn attempts(&self, id: DeliveryId) -> Result<Vec<AttemptRecord>, StoreError> {
+        on!(self, attempts(id))
+    }
+
+    /// Deliveries, newest first; `before` is the last id of the page before.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn list_deliveries(
+        &self,
+        filter: DeliveryFilter,
+        before: Option<DeliveryId>,
+        limit: u32,
+    ) -> Result<Vec<DeliveryRecord>, StoreError> {
+        on!(self, list_deliveries(filter, before, limit))
+    }
+
+    /// When the next delivery of a destination can be leased: its due time, or the end of its present lease. `None` if
+    /// none is pending.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn next_due(&self, destination: String) -> Result<Option<Timestamp>, StoreError> {
+        on!(self, next_due(destination))
+    }
+
+    /// How many deliveries stand where.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn count_deliveries(&self) -> Result<Vec<OutboxCount>, StoreError> {
+        on!(self, count_deliveries())
+    }
+}
