@@ -1,1 +1,67 @@
-//! placeholder
+//! Use-cases: what happens, in which order. A click is captured, a postback is booked, an event is delivered, a
+//! configuration is applied, a trace is told.
+//!
+//! **Invariant**: the only floor that orchestrates. It has no SQL text, no routes and no status codes of our own doors.
+//! It owns the clock, randomness and the single door for outbound HTTP; everybody else gets them handed in.
+
+pub mod access;
+pub mod capi;
+pub mod click;
+pub mod clock;
+pub mod delivery;
+pub mod http_out;
+pub mod keys;
+pub mod metrics;
+pub mod postback;
+pub mod random;
+pub mod secrets;
+pub mod settings;
+pub mod snapshot;
+pub mod spool;
+pub mod tasks;
+pub mod trace;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use crosstally_core::ids::ClickIdKey;
+use crosstally_store::Store;
+
+use crate::clock::Clock;
+use crate::delivery::Wakeups;
+use crate::http_out::HttpOut;
+use crate::keys::Keys;
+use crate::metrics::Metrics;
+use crate::random::Random;
+use crate::secrets::SecretSource;
+use crate::snapshot::Snapshot;
+use crate::spool::Spool;
+
+/// Everything a use-case needs, handed in by the roof or by a test. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    /// The facts.
+    pub store: Store,
+    /// The only source of time.
+    pub clock: Arc<dyn Clock>,
+    /// The only source of randomness.
+    pub random: Random,
+    /// The only door for outbound HTTP.
+    pub http_out: HttpOut,
+    /// Where `{ env = ".." }` and `{ file = ".." }` are looked up.
+    pub secret_source: Arc<dyn SecretSource>,
+    /// The installation's keys.
+    pub keys: Keys,
+    /// The key of click ids.
+    pub click_id_key: ClickIdKey,
+    /// The configuration in force.
+    pub snapshot: Arc<ArcSwap<Snapshot>>,
+    /// Where clicks go while the store is sick.
+    pub spool: Spool,
+    /// Wakes the delivery lanes; a hint, never the truth.
+    pub wakeups: Wakeups,
+    /// Counters and gauges.
+    pub metrics: Metrics,
+    /// This process's name among the nodes, new at every start.
+    pub node: Arc<str>,
+}

@@ -1,0 +1,97 @@
+//! Every metric, by name, in one place. Labels are bounded: slugs of the configuration, verdicts, codes, outcomes.
+
+use std::sync::Arc;
+
+use metrics_exporter_prometheus::{PrometheusHandle, PrometheusRecorder};
+use metrics::{Key, Label, Level, Metadata, Recorder};
+
+static METADATA: Metadata<'static> = Metadata::new("crosstally", Level::INFO, None);
+
+/// The counters and gauges of one process. Each server has its own, so that tests do not share them.
+#[derive(Clone)]
+pub struct Metrics {
+    recorder: Arc<PrometheusRecorder>,
+    handle: PrometheusHandle,
+}
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("Metrics(..)")
+    }
+}
+
+/// Every metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Name {
+    /// Clicks captured, by how: `stored`, `spooled`, `lost`.
+    Clicks,
+    /// Inbound postbacks, by partner and verdict.
+    Postbacks,
+    /// Delivery attempts, by destination and outcome.
+    DeliveryAttempts,
+    /// Deliveries that stand somewhere, by destination and state.
+    Deliveries,
+    /// Age of the oldest due delivery in seconds, by destination.
+    DeliveryOldestAge,
+    /// Whether a destination is paused, by destination.
+    DestinationPaused,
+    /// Requests answered, by door and status.
+    Requests,
+    /// Clicks waiting in the spool.
+    SpoolClicks,
+    /// The version of the configuration in force.
+    ConfigVersion,
+}
+
+impl Name {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Clicks => "crosstally_clicks_total",
+            Self::Postbacks => "crosstally_postbacks_total",
+            Self::DeliveryAttempts => "crosstally_delivery_attempts_total",
+            Self::Deliveries => "crosstally_deliveries",
+            Self::DeliveryOldestAge => "crosstally_delivery_oldest_age_seconds",
+            Self::DestinationPaused => "crosstally_destination_paused",
+            Self::Requests => "crosstally_http_requests_total",
+            Self::SpoolClicks => "crosstally_spool_clicks",
+            Self::ConfigVersion => "crosstally_config_version",
+        }
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+        let handle = recorder.handle();
+        Self { recorder: Arc::new(recorder), handle }
+    }
+}
+
+impl Metrics {
+    fn key(name: Name, labels: &[(&'static str, &str)]) -> Key {
+        let labels: Vec<Label> = labels.iter().map(|(name, value)| Label::new(*name, (*value).to_owned())).collect();
+        Key::from_parts(name.as_str(), labels)
+    }
+
+    /// A counter that is looked up once and then costs one atomic addition.
+    #[must_use]
+    pub fn counter(&self, name: Name, labels: &[(&'static str, &str)]) -> metrics::Counter {
+        self.recorder.register_counter(&Self::key(name, labels), &METADATA)
+    }
+
+    /// Adds to a counter.
+    pub fn count(&self, name: Name, labels: &[(&'static str, &str)], by: u64) {
+        self.counter(name, labels).increment(by);
+    }
+
+    /// Sets a gauge to a whole number.
+    pub fn set(&self, name: Name, labels: &[(&'static str, &str)], value: u32) {
+        self.recorder.register_gauge(&Self::key(name, labels), &METADATA).set(f64::from(value));
+    }
+
+    /// The text of `/metrics`.
+    #[must_use]
+    pub fn render(&self) -> String {
+        self.handle.render()
+    }
+}

@@ -1,0 +1,131 @@
+//! The configuration in force, ready for use: looked up by name, secrets at hand, dialects found. Readers take it without
+//! a lock; a new version replaces it as a whole.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crosstally_core::config::{Campaign, Config, Destination, Partner};
+use crosstally_core::postback::authenticate::Guards;
+use crosstally_destinations::catalog;
+use crosstally_destinations::dialect::{Dialect, Settings};
+use sha2::{Digest, Sha256};
+
+use crate::keys::{Keys, hex_of};
+use crate::secrets::{self, SecretSource};
+
+/// The configuration in force.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Its version; 0 before any was applied.
+    pub version: i64,
+    /// The configuration itself.
+    pub config: Config,
+    campaigns: HashMap<String, usize>,
+    partners: HashMap<String, (usize, Option<Guards>)>,
+    destinations: HashMap<String, Arc<ReadyDestination>>,
+}
+
+/// A destination that can be sent to.
+pub struct ReadyDestination {
+    /// Its configuration.
+    pub config: Destination,
+    /// Its dialect.
+    pub dialect: &'static dyn Dialect,
+    /// Its settings with secrets.
+    pub settings: Settings,
+    /// Secrets that it names but that are not set on this node.
+    pub missing_secrets: Vec<String>,
+    /// A digest over everything that decides whether a call can succeed, secrets included.
+    pub digest: String,
+}
+
+impl std::fmt::Debug for ReadyDestination {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "ReadyDestination({})", self.config.slug)
+    }
+}
+
+impl Snapshot {
+    /// Makes a configuration ready.
+    #[must_use]
+    pub fn new(version: i64, config: Config, source: &dyn SecretSource, keys: &Keys) -> Self {
+        let campaigns = config.campaigns.iter().enumerate().map(|(at, item)| (item.slug.clone(), at)).collect();
+        let partners = config
+            .partners
+            .iter()
+            .enumerate()
+            .map(|(at, partner)| (partner.slug.clone(), (at, guards(partner, source, keys))))
+            .collect();
+        let destinations = config
+            .destinations
+            .iter()
+            .filter_map(|destination| ready(destination, source, keys))
+            .map(|ready| (ready.config.slug.clone(), Arc::new(ready)))
+            .collect();
+        Self { version, config, campaigns, partners, destinations }
+    }
+
+    /// The campaign of this name.
+    #[must_use]
+    pub fn campaign(&self, slug: &str) -> Option<&Campaign> {
+        self.campaigns.get(slug).and_then(|&at| self.config.campaigns.get(at))
+    }
+
+    /// The partner of this name, and what its calls must show; no guards mean that a secret is not set on this node.
+    #[must_use]
+    pub fn partner(&self, slug: &str) -> Option<(&Partner, Option<&Guards>)> {
+        let (at, guards) = self.partners.get(slug)?;
+        Some((self.config.partners.get(*at)?, guards.as_ref()))
+    }
+
+    /// The destination of this name.
+    #[must_use]
+    pub fn destination(&self, slug: &str) -> Option<&Arc<ReadyDestination>> {
+        self.destinations.get(slug)
+    }
+
+    /// All destinations.
+    pub fn destinations(&self) -> impl Iterator<Item = &Arc<ReadyDestination>> {
+        self.destinations.values()
+    }
+}
+
+fn guards(partner: &Partner, source: &dyn SecretSource, keys: &Keys) -> Option<Guards> {
+    let find = |reference: &Option<_>, name: &str| match reference {
+        None => Some(None),
+        Some(reference) => {
+            let record = format!("partner/{}/auth.{name}", partner.slug);
+            secrets::resolve(reference, &record, source, keys).map(Some)
+        }
+    };
+    Some(Guards {
+        token: find(&partner.auth.token, "token")?,
+        hmac: find(&partner.auth.hmac, "hmac")?,
+        allow: partner.auth.allow.clone(),
+    })
+}
+
+fn ready(destination: &Destination, source: &dyn SecretSource, keys: &Keys) -> Option<ReadyDestination> {
+    use crosstally_core::config::Setting;
+    let dialect = catalog::by_kind(&destination.kind)?;
+    let mut settings = Settings { values: destination.settings.clone(), ..Settings::default() };
+    let mut missing_secrets = Vec::new();
+    let mut digest = Sha256::new();
+    digest.update(format!("{}\n{}\n{}\n", destination.slug, destination.kind, destination.allow_private));
+    for (name, setting) in &destination.settings {
+        if let Setting::Secret(reference) = setting {
+            let record = format!("destination/{}/{name}", destination.slug);
+            match secrets::resolve(reference, &record, source, keys) {
+                Some(secret) => {
+                    digest.update(format!("{name}={}\n", secret.expose()));
+                    settings.secrets.insert(name.clone(), secret);
+                }
+                None => missing_secrets.push(name.clone()),
+            }
+        } else {
+            digest.update(format!("{name}={setting:?}\n"));
+        }
+    }
+    let digest = hex_of(digest.finalize().iter().take(8).copied());
+    Some(ReadyDestination { config: destination.clone(), dialect, settings, missing_secrets, digest })
+}
