@@ -1,5 +1,7 @@
 //! Clicks.
 
+use std::sync::Arc;
+
 use crosstally_core::click::Click;
 use crosstally_core::ids::ClickId;
 
@@ -10,7 +12,7 @@ impl Store {
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub async fn append_click(&self, click: Click) -> Result<(), StoreError> {
+    pub async fn append_click(&self, click: Arc<Click>) -> Result<(), StoreError> {
         on!(self, append_click(click))
     }
 
