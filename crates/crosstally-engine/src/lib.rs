@@ -12,6 +12,7 @@ pub mod delivery;
 pub mod http_out;
 pub mod keys;
 pub mod metrics;
+pub mod open;
 pub mod postback;
 pub mod random;
 pub mod secrets;

@@ -12,6 +12,8 @@ static METADATA: Metadata<'static> = Metadata::new("crosstally", Level::INFO, No
 pub struct Metrics {
     recorder: Arc<PrometheusRecorder>,
     handle: PrometheusHandle,
+    /// Clicks stored before their redirect; the hot path's own counter.
+    pub clicks_stored: metrics::Counter,
 }
 
 impl std::fmt::Debug for Metrics {
@@ -63,7 +65,9 @@ impl Default for Metrics {
     fn default() -> Self {
         let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
         let handle = recorder.handle();
-        Self { recorder: Arc::new(recorder), handle }
+        let stored = Self::key(Name::Clicks, &[("mode", "stored")]);
+        let clicks_stored = recorder.register_counter(&stored, &METADATA);
+        Self { recorder: Arc::new(recorder), handle, clicks_stored }
     }
 }
 

@@ -1,0 +1,58 @@
+//! `capi build`: the exact request that would be sent for an event, or the reasons why it would not be. Nothing is stored
+//! or sent.
+
+use crosstally_core::event::server_event::{self, ServerDefaults};
+use crosstally_destinations::dialect::Request;
+use serde_json::{Value, json};
+
+use crate::Engine;
+
+/// What building came to.
+#[derive(Debug)]
+pub enum Build {
+    /// This would be sent.
+    Request(Request),
+    /// It would not be sent, for these reasons: a JSON pointer or field, and the rule.
+    Refused(Vec<(String, String)>),
+    /// No destination has this name.
+    UnknownDestination(Vec<String>),
+}
+
+impl Engine {
+    /// Builds the request for one server event.
+    #[must_use]
+    pub fn build_request(&self, destination: &str, event_json: &[u8]) -> Build {
+        let snapshot = self.snapshot.load();
+        let Some(ready) = snapshot.destination(destination) else {
+            return Build::UnknownDestination(
+                snapshot.config.destinations.iter().map(|known| known.slug.clone()).collect(),
+            );
+        };
+        let now = self.clock.now();
+        let defaults =
+            ServerDefaults { default_region: snapshot.config.workspace.default_region.as_deref(), now };
+        let event = match server_event::read(event_json, defaults) {
+            Ok(read) => read.event,
+            Err(problems) => {
+                return Build::Refused(
+                    problems.into_iter().map(|invalid| (invalid.pointer, invalid.problem)).collect(),
+                );
+            }
+        };
+        let built = ready.dialect.build(&ready.settings, &[event], now);
+        match built.request {
+            Some(request) if built.left_out.is_empty() => Build::Request(request),
+            _ => Build::Refused(
+                built.left_out.into_iter().map(|left| (left.reason.code().to_owned(), left.detail)).collect(),
+            ),
+        }
+    }
+}
+
+/// The request as it is printed: method, URL without its token, body without its token.
+#[must_use]
+pub fn shown(request: &Request) -> Value {
+    let body = serde_json::from_slice(&request.body_shown)
+        .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&request.body_shown).into_owned()));
+    json!({ "method": request.method, "url": request.url, "body": body })
+}

@@ -1,0 +1,208 @@
+//! The configuration: checked, planned, applied in one transaction, exported, picked up by every node.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crosstally_core::config::{self, CatalogField, Change, Config, FieldType, Problem, Setting, Warning};
+use crosstally_destinations::catalog::{self, KINDS};
+use crosstally_destinations::dialect;
+use crosstally_store::{Applied, StoreError};
+
+use crate::Engine;
+use crate::snapshot::Snapshot;
+
+/// Why a configuration was not applied.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// It has mistakes; nothing was changed.
+    #[error("the configuration has {} problem(s)", .0.len())]
+    Invalid(Vec<Problem>),
+    /// Somebody else applied another one since it was planned; nothing was changed.
+    #[error("version {current} was applied meanwhile; plan again")]
+    Stale {
+        /// The version in force.
+        current: i64,
+    },
+    /// The store did not take it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The configuration in force cannot be read.
+    #[error("the configuration in force cannot be read: {0}")]
+    Corrupt(String),
+}
+
+/// What a configuration would change.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The version it was planned against.
+    pub base: i64,
+    /// The changes; none if it says what is in force already.
+    pub changes: Vec<Change>,
+    /// What is allowed but unwise.
+    pub warnings: Vec<Warning>,
+}
+
+/// What applying changed.
+#[derive(Debug, Clone)]
+pub struct AppliedConfig {
+    /// The version in force now.
+    pub version: i64,
+    /// What changed.
+    pub plan: Plan,
+}
+
+/// The destinations' catalogue, as the configuration's reader asks for it.
+#[derive(Debug, Clone, Copy)]
+pub struct DestinationCatalog;
+
+impl config::Catalog for DestinationCatalog {
+    fn kinds(&self) -> Vec<&str> {
+        KINDS.iter().map(|dialect| dialect.kind()).collect()
+    }
+
+    fn fields(&self, kind: &str) -> Option<Vec<CatalogField>> {
+        let dialect = catalog::by_kind(kind)?;
+        Some(
+            dialect
+                .fields()
+                .iter()
+                .map(|field| CatalogField {
+                    name: field.name,
+                    field_type: field_type(field.field_type),
+                    required: field.required,
+                    help: field.help,
+                })
+                .collect(),
+        )
+    }
+
+    fn check(&self, kind: &str, settings: &BTreeMap<String, Setting>) -> Vec<(String, String)> {
+        catalog::by_kind(kind).map_or_else(Vec::new, |dialect| {
+            dialect.check(settings).into_iter().map(|found| (found.setting, found.problem)).collect()
+        })
+    }
+}
+
+const fn field_type(from: dialect::FieldType) -> FieldType {
+    match from {
+        dialect::FieldType::Text => FieldType::Text,
+        dialect::FieldType::Integer => FieldType::Integer,
+        dialect::FieldType::Flag => FieldType::Flag,
+        dialect::FieldType::Secret => FieldType::Secret,
+        dialect::FieldType::Url => FieldType::Url,
+        dialect::FieldType::UrlTemplate => FieldType::UrlTemplate,
+        dialect::FieldType::Map => FieldType::Map,
+        dialect::FieldType::List => FieldType::List,
+    }
+}
+
+/// Reads and checks a document without touching anything.
+///
+/// # Errors
+/// Every problem, with file, line and fix.
+pub fn check_config(document: &str, file: &str) -> Result<(Config, Vec<Warning>), Vec<Problem>> {
+    config::read(document, file, &DestinationCatalog)
+}
+
+impl Engine {
+    /// What a document would change.
+    ///
+    /// # Errors
+    /// See [`ApplyError`].
+    pub async fn plan_config(&self, document: &str, file: &str) -> Result<Plan, ApplyError> {
+        let (new, warnings) = check_config(document, file).map_err(ApplyError::Invalid)?;
+        let (base, old) = self.stored_config().await?;
+        Ok(Plan { base, changes: config::plan(&old, &self.comparable(&old, new)), warnings })
+    }
+
+    /// Applies a document in one transaction. With a base, only if that is still the version in force.
+    ///
+    /// # Errors
+    /// See [`ApplyError`].
+    pub async fn apply_config(
+        &self,
+        document: &str,
+        file: &str,
+        base: Option<i64>,
+        author: &str,
+    ) -> Result<AppliedConfig, ApplyError> {
+        let (new, warnings) = check_config(document, file).map_err(ApplyError::Invalid)?;
+        let (current, old) = self.stored_config().await?;
+        let base = base.unwrap_or(current);
+        let mut new = self.comparable(&old, new);
+        let plan = Plan { base, changes: config::plan(&old, &new), warnings };
+        if base == current && plan.changes.is_empty() && current > 0 {
+            return Ok(AppliedConfig { version: current, plan });
+        }
+        new.seal(&mut |record, secret| self.keys.seal(record, secret.expose()));
+        let printed = config::print(&new).map_err(|problem| ApplyError::Corrupt(problem.to_string()))?;
+        match self.store.apply_config(base, printed, self.clock.now(), author.to_owned()).await? {
+            Applied::Applied(version) => {
+                self.refresh_config().await?;
+                Ok(AppliedConfig { version, plan })
+            }
+            Applied::Stale { current } => Err(ApplyError::Stale { current }),
+        }
+    }
+
+    /// The configuration in force as a document, secrets sealed.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn export_config(&self) -> Result<(i64, String), ApplyError> {
+        let (version, config) = self.stored_config().await?;
+        let printed = config::print(&config).map_err(|problem| ApplyError::Corrupt(problem.to_string()))?;
+        Ok((version, printed))
+    }
+
+    /// Takes up the configuration in force, if it is another than the one in use. Returns its version.
+    ///
+    /// # Errors
+    /// See [`ApplyError`]; the one in use stays.
+    pub async fn refresh_config(&self) -> Result<i64, ApplyError> {
+        let in_use = self.snapshot.load().version;
+        let version = self.store.config_version().await?;
+        if version == in_use {
+            return Ok(version);
+        }
+        let (version, config) = self.stored_config().await?;
+        let snapshot = Snapshot::new(version, config, self.secret_source.as_ref(), &self.keys);
+        for ready in snapshot.destinations() {
+            for name in &ready.missing_secrets {
+                tracing::warn!(destination = ready.config.slug, setting = name, "a secret is not set on this node");
+            }
+        }
+        self.snapshot.store(Arc::new(snapshot));
+        self.metrics.set(crate::metrics::Name::ConfigVersion, &[], u32::try_from(version).unwrap_or(u32::MAX));
+        tracing::info!(version, "configuration taken up");
+        for ready in self.snapshot.load().destinations() {
+            self.wakeups.wake(&ready.config.slug);
+        }
+        Ok(version)
+    }
+
+    async fn stored_config(&self) -> Result<(i64, Config), ApplyError> {
+        let Some(record) = self.store.current_config().await? else { return Ok((0, Config::empty())) };
+        let (config, _) = config::read(&record.document, "the configuration in force", &DestinationCatalog)
+            .map_err(|problems| ApplyError::Corrupt(problems.first().map(ToString::to_string).unwrap_or_default()))?;
+        Ok((record.version, config))
+    }
+
+    /// A literal secret that equals the sealed one in force takes over its sealed form, so that applying the same document
+    /// twice changes nothing.
+    fn comparable(&self, old: &Config, mut new: Config) -> Config {
+        use crosstally_core::config::SecretRef;
+        let known: BTreeMap<String, String> = config::secrets(old)
+            .into_iter()
+            .filter_map(|(record, reference)| match reference {
+                SecretRef::Sealed(sealed) => Some((record, sealed.clone())),
+                SecretRef::Env(_) | SecretRef::File(_) | SecretRef::Literal(_) => None,
+            })
+            .collect();
+        new.seal(&mut |record, secret| match known.get(record) {
+            Some(sealed) if self.keys.unseal(record, sealed).is_some_and(|open| secret.matches(&open)) => sealed.clone(),
+            _ => self.keys.seal(record, secret.expose()),
+        });
+        new
+    }
+}

@@ -1,0 +1,194 @@
+//! The spool: an append-only file for clicks that the store did not take in time, and the way back into the store.
+//!
+//! Each record is `length, CRC-32, JSON`. A torn or damaged record ends its file's reading at that place; what follows is
+//! searched for the next whole record, and the damage is counted, never silently skipped. A click that reached both the
+//! store and the spool is stored once: its id is its key. Loss window: what was written since the last sync, at most
+//! [`SYNC_EVERY`], if the machine (not the process) goes down.
+
+use std::fmt;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crosstally_core::click::Click;
+
+mod record;
+
+/// How often the spool is synced while it is written to.
+pub const SYNC_EVERY: Duration = Duration::from_millis(200);
+
+/// How many clicks may wait to be written.
+const QUEUE_MAX: usize = 65_536;
+
+/// Bytes after which a file is closed and the next begun.
+const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// The spool. Cheap to clone.
+#[derive(Clone)]
+pub struct Spool {
+    directory: Arc<Path>,
+    queue: std::sync::mpsc::SyncSender<Message>,
+    waiting: Arc<AtomicU64>,
+}
+
+enum Message {
+    Click(Arc<Click>),
+    Rotate(tokio::sync::oneshot::Sender<()>),
+}
+
+impl fmt::Debug for Spool {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Spool(..)")
+    }
+}
+
+/// What was read back from the spool.
+#[derive(Debug, Default)]
+pub struct Spooled {
+    /// The clicks, oldest first.
+    pub clicks: Vec<Click>,
+    /// Bytes that could not be read as records.
+    pub damaged_bytes: u64,
+}
+
+impl Spool {
+    /// Opens the spool in a directory, made if it is not there. Nothing is written until the first click.
+    ///
+    /// # Errors
+    /// The directory cannot be made, or the writer cannot be started.
+    pub fn open(directory: &Path) -> io::Result<Self> {
+        std::fs::create_dir_all(directory)?;
+        // A file that was being written when the last process was killed is as good as a closed one.
+        for entry in std::fs::read_dir(directory)? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|ending| ending == "open") {
+                std::fs::rename(&path, path.with_extension("clicks"))?;
+            }
+        }
+        let (queue, messages) = std::sync::mpsc::sync_channel(QUEUE_MAX);
+        let spool = Self { directory: directory.into(), queue, waiting: Arc::default() };
+        spool.waiting.store(u64::from(!spool.files()?.is_empty()), Ordering::Relaxed);
+        let writer = Writer { directory: directory.to_owned(), file: None, waiting: Arc::clone(&spool.waiting) };
+        std::thread::Builder::new().name("spool".into()).spawn(move || writer.run(&messages))?;
+        Ok(spool)
+    }
+
+    /// Hands a click to the spool; `false` if the spool is full.
+    pub fn append(&self, click: &Arc<Click>) -> bool {
+        self.queue.try_send(Message::Click(Arc::clone(click))).is_ok()
+    }
+
+    /// Whether there may be clicks to bring back.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) == 0
+    }
+
+    /// Closes the present file, so that every click handed over so far can be brought back.
+    pub async fn rotate(&self) {
+        let (done, rotated) = tokio::sync::oneshot::channel();
+        if self.queue.try_send(Message::Rotate(done)).is_ok() {
+            // If the writer has gone there is nothing left to rotate.
+            drop(rotated.await);
+        }
+    }
+
+    /// The closed files, oldest first.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn files(&self) -> io::Result<Vec<PathBuf>> {
+        let mut files: Vec<PathBuf> = std::fs::read_dir(&self.directory)?
+            .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+            .filter(|path| path.extension().is_some_and(|ending| ending == "clicks"))
+            .collect();
+        files.sort();
+        Ok(files)
+    }
+
+    /// Reads one closed file.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn read(path: &Path) -> io::Result<Spooled> {
+        let mut bytes = Vec::new();
+        File::open(path)?.read_to_end(&mut bytes)?;
+        Ok(record::read_all(&bytes))
+    }
+
+    /// Removes a file whose clicks are all in the store.
+    ///
+    /// # Errors
+    /// The file cannot be removed.
+    pub fn remove(&self, path: &Path) -> io::Result<()> {
+        std::fs::remove_file(path)?;
+        if self.files()?.is_empty() {
+            self.waiting.store(0, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+}
+
+struct Writer {
+    directory: PathBuf,
+    file: Option<(File, PathBuf, u64)>,
+    waiting: Arc<AtomicU64>,
+}
+
+impl Writer {
+    fn run(mut self, messages: &std::sync::mpsc::Receiver<Message>) {
+        let mut dirty = false;
+        loop {
+            match messages.recv_timeout(SYNC_EVERY) {
+                Ok(Message::Click(click)) => {
+                    dirty |= self.write(&click).is_ok();
+                }
+                Ok(Message::Rotate(done)) => {
+                    self.close();
+                    dirty = false;
+                    // Nobody waits any more: nothing to tell.
+                    drop(done.send(()));
+                }
+                Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {
+                    if dirty && let Some((file, ..)) = &self.file {
+                        dirty = file.sync_data().is_err();
+                    }
+                }
+                Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => {
+                    self.close();
+                    return;
+                }
+            }
+        }
+    }
+
+    fn write(&mut self, click: &Click) -> io::Result<()> {
+        self.waiting.store(1, Ordering::Relaxed);
+        let bytes = record::encode(click);
+        if self.file.as_ref().is_some_and(|(.., written)| *written >= FILE_BYTES_MAX) {
+            self.close();
+        }
+        if self.file.is_none() {
+            // The click's own id makes the name unique and sorts files by age.
+            let path = self.directory.join(format!("{}.open", click.id));
+            let file = OpenOptions::new().create(true).append(true).open(&path)?;
+            self.file = Some((file, path, 0));
+        }
+        if let Some((file, _, written)) = &mut self.file {
+            file.write_all(&bytes)?;
+            *written += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        }
+        Ok(())
+    }
+
+    fn close(&mut self) {
+        if let Some((file, path, _)) = self.file.take() {
+            // If the sync fails the file is still read back; only a power cut could lose its end.
+            drop(file.sync_data());
+            drop(std::fs::rename(&path, path.with_extension("clicks")));
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! The records of a spool file.
+
+use crosstally_core::click::{AdClickIds, Click};
+use crosstally_core::ids::ClickId;
+use crosstally_core::money::{Currency, Money};
+use crosstally_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::Spooled;
+
+const HEAD_BYTES: usize = 8;
+const RECORD_BYTES_MAX: usize = 1024 * 1024;
+
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    id: ClickId,
+    at: i64,
+    campaign: String,
+    source: String,
+    query: String,
+    target: String,
+    ip: Option<std::net::IpAddr>,
+    user_agent: String,
+    referrer: String,
+    language: String,
+    fbc_cookie: String,
+    fbp_cookie: String,
+    ad_click_ids: String,
+    cost_minor: Option<i64>,
+    cost_currency: Option<Currency>,
+    gpc: bool,
+    test: bool,
+}
+
+/// One click as a record.
+pub(super) fn encode(click: &Click) -> Vec<u8> {
+    let stored = Stored {
+        id: click.id,
+        at: click.at.as_millis(),
+        campaign: click.campaign.clone(),
+        source: click.source.clone(),
+        query: click.query.clone(),
+        target: click.target.clone(),
+        ip: click.ip,
+        user_agent: click.user_agent.clone(),
+        referrer: click.referrer.clone(),
+        language: click.language.clone(),
+        fbc_cookie: click.fbc_cookie.clone(),
+        fbp_cookie: click.fbp_cookie.clone(),
+        ad_click_ids: click.ad_click_ids.to_stored(),
+        cost_minor: click.cost.map(|cost| cost.minor),
+        cost_currency: click.cost.map(|cost| cost.currency),
+        gpc: click.gpc,
+        test: click.test,
+    };
+    let body = serde_json::to_vec(&stored).expect("plain texts and numbers always serialise");
+    let length = u32::try_from(body.len()).expect("a click is far smaller than 4 GiB");
+    let mut record = Vec::with_capacity(HEAD_BYTES + body.len());
+    record.extend_from_slice(&length.to_be_bytes());
+    record.extend_from_slice(&crc32fast::hash(&body).to_be_bytes());
+    record.extend_from_slice(&body);
+    record
+}
+
+fn decode(body: &[u8]) -> Option<Click> {
+    let stored: Stored = serde_json::from_slice(body).ok()?;
+    Some(Click {
+        id: stored.id,
+        at: Timestamp::from_millis(stored.at),
+        campaign: stored.campaign,
+        source: stored.source,
+        query: stored.query,
+        target: stored.target,
+        ip: stored.ip,
+        user_agent: stored.user_agent,
+        referrer: stored.referrer,
+        language: stored.language,
+        fbc_cookie: stored.fbc_cookie,
+        fbp_cookie: stored.fbp_cookie,
+        ad_click_ids: AdClickIds::from_stored(&stored.ad_click_ids),
+        cost: stored.cost_minor.zip(stored.cost_currency).map(|(minor, currency)| Money::new(minor, currency)),
+        gpc: stored.gpc,
+        test: stored.test,
+    })
+}
+
+/// Reads every whole record; always ends, and steps over damage byte by byte until the next whole record.
+pub(super) fn read_all(bytes: &[u8]) -> Spooled {
+    let mut spooled = Spooled::default();
+    let mut at = 0;
+    while at < bytes.len() {
+        match record_at(bytes, at) {
+            Some((click, end)) => {
+                spooled.clicks.push(click);
+                at = end;
+            }
+            None => {
+                spooled.damaged_bytes += 1;
+                at += 1;
+            }
+        }
+    }
+    spooled
+}
+
+fn record_at(bytes: &[u8], at: usize) -> Option<(Click, usize)> {
+    let head = bytes.get(at..at + HEAD_BYTES)?;
+    let length = usize::try_from(u32::from_be_bytes(head.get(..4)?.try_into().ok()?)).ok()?;
+    if length > RECORD_BYTES_MAX {
+        return None;
+    }
+    let sum = u32::from_be_bytes(head.get(4..)?.try_into().ok()?);
+    let end = at + HEAD_BYTES + length;
+    let body = bytes.get(at + HEAD_BYTES..end)?;
+    if crc32fast::hash(body) != sum {
+        return None;
+    }
+    Some((decode(body)?, end))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use crosstally_core::ids::ClickIdKey;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn click(at: i64) -> Click {
+        Click {
+            id: ClickId::new(&ClickIdKey::new(&[1; 32]), Timestamp::from_millis(at), [2; 7]),
+            at: Timestamp::from_millis(at),
+            campaign: "summer".into(),
+            source: "facebook".into(),
+            query: "fbclid=AbC&x=é".into(),
+            target: "https://lander.example/".into(),
+            ip: Some("2001:db8::1".parse().unwrap()),
+            user_agent: "UA/1.0".into(),
+            referrer: String::new(),
+            language: "en".into(),
+            fbc_cookie: String::new(),
+            fbp_cookie: String::new(),
+            ad_click_ids: AdClickIds::from_stored("{\"fbclid\":\"AbC\"}"),
+            cost: Some(Money::new(25, "USD".parse().unwrap())),
+            gpc: true,
+            test: false,
+        }
+    }
+
+    #[test]
+    fn whole_records_before_and_after_damage_are_found() {
+        let (first, second) = (click(1_764_201_600_000), click(1_764_201_600_001));
+        let mut bytes = encode(&first);
+        bytes.extend_from_slice(&encode(&first)[..40]);
+        bytes.extend_from_slice(&encode(&second));
+        let spooled = read_all(&bytes);
+        assert_eq!(spooled.clicks, [first, second]);
+        assert_eq!(spooled.damaged_bytes, 40);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_end_in_an_answer(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
+            let spooled = read_all(&bytes);
+            prop_assert!(spooled.clicks.is_empty());
+        }
+    }
+}

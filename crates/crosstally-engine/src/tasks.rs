@@ -1,0 +1,131 @@
+//! Work by the clock: picking up a new configuration, bringing spooled clicks back, expiring what is too late, counting
+//! what waits. Every task may run on every node at once; what it does is harmless to do twice.
+
+use crosstally_core::delivery::DeliveryState;
+use crosstally_store::StoreError;
+use tokio::sync::watch;
+
+use crate::Engine;
+use crate::metrics::Name;
+use crate::spool::Spool;
+
+const CONFIG_EVERY_MS: u64 = 500;
+const SPOOL_EVERY_MS: u64 = 1_000;
+const EXPIRE_EVERY_MS: u64 = 10_000;
+const COUNT_EVERY_MS: u64 = 5_000;
+const EXPIRE_AT_ONCE: u32 = 1_000;
+
+/// Runs all tasks until the server stops.
+pub async fn run(engine: Engine, stop: watch::Receiver<bool>) {
+    tokio::join!(
+        every(&engine, &stop, CONFIG_EVERY_MS, "pick up the configuration", async |engine| {
+            engine.refresh_config().await.map(drop).map_err(|error| error.to_string())
+        }),
+        every(&engine, &stop, SPOOL_EVERY_MS, "bring spooled clicks back", async |engine| {
+            engine.drain_spool().await.map(drop)
+        }),
+        every(&engine, &stop, EXPIRE_EVERY_MS, "expire late deliveries", async |engine| {
+            engine.expire_overdue().await.map_err(|error| error.to_string())
+        }),
+        every(&engine, &stop, COUNT_EVERY_MS, "count what waits", async |engine| {
+            engine.measure_outbox().await.map_err(|error| error.to_string())
+        }),
+    );
+}
+
+async fn every(
+    engine: &Engine,
+    stop: &watch::Receiver<bool>,
+    period_ms: u64,
+    name: &'static str,
+    task: impl AsyncFn(&Engine) -> Result<(), String>,
+) {
+    let mut stop = stop.clone();
+    let mut failing = false;
+    while !*stop.borrow() {
+        match task(engine).await {
+            Ok(()) => failing = false,
+            // Told once per outage, not twice a second.
+            Err(problem) if !failing => {
+                failing = true;
+                tracing::warn!(task = name, problem, "a task failed and is tried again");
+            }
+            Err(_) => {}
+        }
+        tokio::select! {
+            () = engine.clock.sleep(period_ms) => {}
+            changed = stop.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+impl Engine {
+    /// Brings every spooled click back into the store. Returns how many were new there.
+    ///
+    /// # Errors
+    /// What stands in the way; the files stay.
+    pub async fn drain_spool(&self) -> Result<u64, String> {
+        if self.spool.is_empty() {
+            return Ok(0);
+        }
+        self.spool.rotate().await;
+        let mut stored = 0;
+        for path in self.spool.files().map_err(|error| error.to_string())? {
+            let read_path = path.clone();
+            let spooled = tokio::task::spawn_blocking(move || Spool::read(&read_path))
+                .await
+                .map_err(|error| error.to_string())?
+                .map_err(|error| error.to_string())?;
+            if spooled.damaged_bytes > 0 {
+                tracing::error!(bytes = spooled.damaged_bytes, "a spool file has damaged records; it is set aside");
+            }
+            let mut clicks = spooled.clicks.into_iter();
+            loop {
+                let batch: Vec<_> = clicks.by_ref().take(1_000).collect();
+                if batch.is_empty() {
+                    break;
+                }
+                stored += self.store.append_clicks(batch).await.map_err(|error| error.to_string())?;
+            }
+            let done = if spooled.damaged_bytes > 0 {
+                std::fs::rename(&path, path.with_extension("damaged"))
+            } else {
+                self.spool.remove(&path)
+            };
+            done.map_err(|error| error.to_string())?;
+        }
+        Ok(stored)
+    }
+
+    async fn expire_overdue(&self) -> Result<(), StoreError> {
+        while self.store.expire_overdue(self.clock.now(), EXPIRE_AT_ONCE).await? == u64::from(EXPIRE_AT_ONCE) {}
+        Ok(())
+    }
+
+    async fn measure_outbox(&self) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let small = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
+        let counts = self.store.count_deliveries().await?;
+        let snapshot = self.snapshot.load();
+        for ready in snapshot.destinations() {
+            let slug = ready.config.slug.as_str();
+            for state in DeliveryState::ALL {
+                let row = counts.iter().find(|row| row.destination == slug && row.state == state);
+                let labels = [("destination", slug), ("state", state.as_str())];
+                self.metrics.set(Name::Deliveries, &labels, row.map_or(0, |row| small(row.count)));
+                if state == DeliveryState::Pending {
+                    let age_s = row.map_or(0, |row| now.millis_since(row.oldest_due_at).max(0) / 1_000);
+                    let age_s = u32::try_from(age_s).unwrap_or(u32::MAX);
+                    self.metrics.set(Name::DeliveryOldestAge, &[("destination", slug)], age_s);
+                }
+            }
+        }
+        for state in self.store.destination_states().await? {
+            if snapshot.destination(&state.destination).is_some() {
+                let labels = [("destination", state.destination.as_str())];
+                self.metrics.set(Name::DestinationPaused, &labels, u32::from(state.paused.is_some()));
+            }
+        }
+        Ok(())
+    }
+}

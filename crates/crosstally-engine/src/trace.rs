@@ -1,0 +1,184 @@
+//! The trace: for any id, everything that happened around it, hop by hop, with the evidence.
+
+use std::collections::BTreeMap;
+
+use crosstally_core::click::Click;
+use crosstally_core::conversion::Conversion;
+use crosstally_core::ids::{CallId, ClickId, ConversionId, DeliveryId, GoalEventId, ReceiptId};
+use crosstally_core::ledger::LedgerEntry;
+use crosstally_core::postback::Receipt;
+use crosstally_core::reason::Reason;
+use crosstally_core::route::GoalEvent;
+use crosstally_store::{AttemptRecord, DeliveryRecord, StoreError};
+
+use crate::Engine;
+
+/// How many receipts or conversions of one click are told at most.
+const LIMIT: u32 = 500;
+
+/// Everything around one id.
+#[derive(Debug, Clone, Default)]
+pub struct Trace {
+    /// What was asked for.
+    pub asked: String,
+    /// What kind of thing that is.
+    pub kind: &'static str,
+    /// The click, if there is one.
+    pub click: Option<Click>,
+    /// Every receipt that booked, matched or named what was asked for, oldest first.
+    pub receipts: Vec<Receipt>,
+    /// The conversions, each with its hops.
+    pub conversions: Vec<ConversionTrace>,
+}
+
+/// One conversion with its hops.
+#[derive(Debug, Clone)]
+pub struct ConversionTrace {
+    /// The conversion.
+    pub conversion: Conversion,
+    /// Its movements.
+    pub entries: Vec<LedgerEntry>,
+    /// The events of the goals it met.
+    pub events: Vec<GoalEvent>,
+    /// Their deliveries with every attempt.
+    pub deliveries: Vec<DeliveryTrace>,
+}
+
+/// One delivery with its attempts.
+#[derive(Debug, Clone)]
+pub struct DeliveryTrace {
+    /// The delivery.
+    pub delivery: DeliveryRecord,
+    /// Its attempts.
+    pub attempts: Vec<AttemptRecord>,
+    /// Why its destination holds it, if it does.
+    pub held: Option<(Reason, String)>,
+}
+
+impl Engine {
+    /// Tells everything around an id: a click id, `rcp_`, `cnv_`, `evt_`, `dlv_`, or a partner's transaction id. `None` if
+    /// nothing is known under it.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn trace(&self, asked: &str) -> Result<Option<Trace>, StoreError> {
+        let asked = asked.trim();
+        let mut trace = Trace { asked: asked.to_owned(), ..Trace::default() };
+        let conversions = if let Ok(id) = asked.parse::<ReceiptId>() {
+            trace.kind = "receipt";
+            let Some(receipt) = self.store.receipt(id).await? else { return Ok(None) };
+            self.around_receipt(&mut trace, receipt).await?
+        } else if let Ok(id) = asked.parse::<ConversionId>() {
+            trace.kind = "conversion";
+            self.store.conversion(id).await?.into_iter().collect()
+        } else if let Ok(id) = asked.parse::<GoalEventId>() {
+            trace.kind = "event";
+            match self.store.goal_event(id).await? {
+                Some(event) => self.store.conversion(event.conversion).await?.into_iter().collect(),
+                None => Vec::new(),
+            }
+        } else if let Ok(id) = asked.parse::<DeliveryId>() {
+            trace.kind = "delivery";
+            match self.store.delivery(id).await? {
+                Some(delivery) => self.store.conversion(delivery.conversion).await?.into_iter().collect(),
+                None => Vec::new(),
+            }
+        } else if asked.parse::<CallId>().is_ok() {
+            return Ok(None);
+        } else if let Ok(id) = ClickId::parse_unchecked(asked) {
+            trace.kind = "click";
+            trace.click = self.store.click(id).await?;
+            trace.receipts = self.store.receipts_of_click(id, LIMIT).await?;
+            self.store.conversions_of_click(id, LIMIT).await?
+        } else {
+            trace.kind = "transaction";
+            self.under_transaction(asked).await?
+        };
+        self.fill(&mut trace, conversions).await?;
+        let known = trace.click.is_some() || !trace.receipts.is_empty() || !trace.conversions.is_empty();
+        Ok(known.then_some(trace))
+    }
+
+    async fn around_receipt(&self, trace: &mut Trace, receipt: Receipt) -> Result<Vec<Conversion>, StoreError> {
+        let conversion = match receipt.conversion {
+            Some(id) => self.store.conversion(id).await?,
+            None => None,
+        };
+        if let (None, Some(click)) = (&conversion, receipt.click) {
+            trace.click = self.store.click(click).await?;
+        }
+        if conversion.is_none() {
+            trace.receipts.push(receipt);
+        }
+        Ok(conversion.into_iter().collect())
+    }
+
+    async fn under_transaction(&self, transaction: &str) -> Result<Vec<Conversion>, StoreError> {
+        let snapshot = self.snapshot.load_full();
+        let mut found = Vec::new();
+        for partner in &snapshot.config.partners {
+            found.extend(
+                self.store
+                    .conversions_of_transaction(partner.slug.clone(), transaction.to_owned(), LIMIT)
+                    .await?,
+            );
+        }
+        Ok(found)
+    }
+
+    async fn fill(&self, trace: &mut Trace, conversions: Vec<Conversion>) -> Result<(), StoreError> {
+        let held = self.held_destinations().await?;
+        let mut receipts: BTreeMap<ReceiptId, Receipt> =
+            std::mem::take(&mut trace.receipts).into_iter().map(|receipt| (receipt.id, receipt)).collect();
+        for conversion in conversions {
+            if let (None, Some(click)) = (&trace.click, conversion.click) {
+                trace.click = self.store.click(click).await?;
+            }
+            for receipt in self.store.receipts_of_conversion(conversion.id, LIMIT).await? {
+                receipts.insert(receipt.id, receipt);
+            }
+            let mut deliveries = Vec::new();
+            for delivery in self.store.deliveries_of_conversion(conversion.id).await? {
+                let attempts = self.store.attempts(delivery.id).await?;
+                let held = self.hold_of(&delivery, &held);
+                deliveries.push(DeliveryTrace { delivery, attempts, held });
+            }
+            trace.conversions.push(ConversionTrace {
+                entries: self.store.entries(conversion.id).await?,
+                events: self.store.goal_events_of_conversion(conversion.id).await?,
+                deliveries,
+                conversion,
+            });
+        }
+        trace.receipts = receipts.into_values().collect();
+        Ok(())
+    }
+
+    /// Why each paused destination holds its deliveries.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn held_destinations(&self) -> Result<BTreeMap<String, (Reason, String)>, StoreError> {
+        let states = self.store.destination_states().await?;
+        Ok(states
+            .into_iter()
+            .filter_map(|state| state.paused.map(|reason| (state.destination, (reason, state.detail))))
+            .collect())
+    }
+
+    /// Why a pending delivery is held, if it is.
+    #[must_use]
+    pub fn hold_of(
+        &self,
+        delivery: &DeliveryRecord,
+        held: &BTreeMap<String, (Reason, String)>,
+    ) -> Option<(Reason, String)> {
+        if delivery.state != crosstally_core::delivery::DeliveryState::Pending {
+            return None;
+        }
+        if self.snapshot.load().destination(&delivery.destination).is_none() {
+            return Some((Reason::DestinationRemoved, Reason::DestinationRemoved.about().sentence.to_owned()));
+        }
+        held.get(&delivery.destination).cloned()
+    }
+}
