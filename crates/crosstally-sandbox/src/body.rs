@@ -1,0 +1,92 @@
+//! Response bodies that are made while they are sent: listings, and the slow and the endless ones of faults.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, SizeHint};
+use tokio::time::Sleep;
+
+/// A body of many pieces, each made only when the last one has left: a long listing never stands in memory twice.
+pub(crate) struct Pieces<F> {
+    next: F,
+}
+
+impl<F: FnMut() -> Option<Vec<u8>> + Unpin> Pieces<F> {
+    /// `next` gives the pieces in order, and `None` at the end.
+    pub(crate) const fn new(next: F) -> Self {
+        Self { next }
+    }
+}
+
+impl<F: FnMut() -> Option<Vec<u8>> + Unpin> Body for Pieces<F> {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready((self.next)().map(|piece| Ok(Frame::data(Bytes::from(piece)))))
+    }
+}
+
+/// A body that leaves byte by byte, with its true length in the head.
+pub(crate) struct Drip {
+    rest: VecDeque<u8>,
+    every: Duration,
+    pause: Option<Pin<Box<Sleep>>>,
+}
+
+impl Drip {
+    pub(crate) fn new(bytes: &[u8], every: Duration) -> Self {
+        Self { rest: bytes.iter().copied().collect(), every, pause: None }
+    }
+}
+
+impl Body for Drip {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if let Some(pause) = self.pause.as_mut() {
+            ready!(pause.as_mut().poll(context));
+        }
+        let Some(byte) = self.rest.pop_front() else { return Poll::Ready(None) };
+        self.pause = Some(Box::pin(tokio::time::sleep(self.every)));
+        Poll::Ready(Some(Ok(Frame::data(Bytes::copy_from_slice(&[byte])))))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.rest.len() as u64)
+    }
+}
+
+/// A body that never ends; it is made only as fast as the other side reads.
+pub(crate) struct Endless {
+    chunk: Bytes,
+}
+
+impl Endless {
+    pub(crate) fn new() -> Self {
+        Self { chunk: Bytes::from(vec![b' '; 64 * 1024]) }
+    }
+}
+
+impl Body for Endless {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(Some(Ok(Frame::data(self.chunk.clone()))))
+    }
+}

@@ -1,0 +1,327 @@
+//! Meta's Conversions API, played: `POST /v{N}.0/{dataset}/events` and the pixel.
+//!
+//! A call goes down a list of steps: read the body, meet a fault, check version, dataset and token, check each event,
+//! record. Any step may refuse the whole call, as Meta does. The rules are in `validate`, the answers in `answer`.
+
+mod answer;
+mod dedup;
+mod pixel;
+mod request;
+mod rule;
+mod validate;
+mod version;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::{Method, Request, StatusCode, Uri, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+
+use self::answer::Refusal;
+use self::request::{Fields, Sent, Unreadable, is_dataset};
+use self::version::Version;
+use crate::faults::{Call, Kind, Met};
+use crate::ledger::{Arrival, Entry, Refused, Source};
+use crate::misbehave::{self, Bent};
+use crate::platform::Platform;
+use crate::state::Sandbox;
+
+pub(crate) use self::pixel::hit;
+
+const NAME: &str = Platform::Meta.name();
+/// A body that takes longer is given up.
+const BODY_WITHIN: Duration = Duration::from_secs(60);
+/// How much of an unreadable body is kept for people.
+const EXCERPT_BYTES: usize = 2048;
+const INVALID_DATASET: &str = "(invalid)";
+
+/// `POST /v{N}.0/{dataset}/events`
+pub(crate) async fn events(
+    State(sandbox): State<Sandbox>,
+    Path((version, dataset)): Path<(String, String)>,
+    request: Request<Body>,
+) -> Response {
+    let version = Version::read(&version, sandbox.now_ms());
+    let edge = Edge { sandbox, path: request.uri().path().to_owned(), version, dataset };
+    let dataset = edge.counted_as();
+    edge.sandbox.ledger().counts(NAME, dataset).request();
+    let mut bent = edge.call(request).await;
+    if let Some(warning) = version.warning() {
+        misbehave::set(&mut bent.response, VERSION_WARNING, &warning);
+    }
+    edge.sandbox.ledger().counts(NAME, dataset).answered(bent.status());
+    bent.sent().await
+}
+
+const VERSION_WARNING: header::HeaderName = header::HeaderName::from_static("x-ad-api-version-warning");
+
+/// Any other verb on the edge: it only creates.
+pub(crate) async fn unsupported(
+    State(sandbox): State<Sandbox>,
+    Path((_, dataset)): Path<(String, String)>,
+    method: Method,
+) -> Response {
+    Refusal::no_object(method.as_str(), &dataset).traced(sandbox.next_trace_id()).into_response()
+}
+
+/// A path that is neither an edge nor the sandbox's own.
+pub(crate) async fn unknown_path(State(sandbox): State<Sandbox>, uri: Uri) -> Response {
+    Refusal::unknown_path(uri.path()).traced(sandbox.next_trace_id()).into_response()
+}
+
+/// One call of the events edge.
+struct Edge {
+    sandbox: Sandbox,
+    path: String,
+    version: Version,
+    dataset: String,
+}
+
+/// Why a call was not taken.
+struct Denied {
+    refusal: Refusal,
+    /// The first bad event.
+    event: Option<Box<Sent>>,
+    index: Option<usize>,
+    /// How many events the call held, as far as it could be read.
+    events: u64,
+    unreadable: bool,
+}
+
+impl Denied {
+    fn whole(refusal: Refusal, events: usize) -> Self {
+        Self { refusal, event: None, index: None, events: events as u64, unreadable: false }
+    }
+}
+
+/// What the body gave: events, none, or trouble.
+type Read = Result<Option<Vec<Sent>>, Unreadable>;
+
+impl Edge {
+    /// The dataset's name in counts and lists.
+    fn counted_as(&self) -> &str {
+        if is_dataset(&self.dataset) { &self.dataset } else { INVALID_DATASET }
+    }
+
+    fn arrival(&self, test_event_code: Option<&str>) -> Arrival {
+        Arrival {
+            platform: NAME,
+            dataset: Arc::from(self.counted_as()),
+            received_ms: self.sandbox.now_ms(),
+            source: Source::Server,
+            test_event_code: test_event_code.map(Arc::from),
+        }
+    }
+
+    fn meet(&self, body_read: bool, holds: &dyn Fn(&str, &str) -> bool) -> Option<Met> {
+        let call = Call { platform: Platform::Meta, dataset: &self.dataset, body_read, holds };
+        let met = self.sandbox.faults().meet(&call)?;
+        self.sandbox.ledger().counts(NAME, self.counted_as()).faulted();
+        Some(met)
+    }
+
+    async fn call(&self, request: Request<Body>) -> Bent {
+        if let Some(met) = self.meet(false, &|_, _| false) {
+            return misbehave::bend(&met.kind, StatusCode::OK.into_response()).await;
+        }
+        let (parts, body) = request.into_parts();
+        let body = match self.read_body(&parts.headers, body).await {
+            Ok(body) => body,
+            Err(refusal) => {
+                let answer = self.deny(Denied::whole(refusal, 0), &Fields::default(), &Bytes::new(), None);
+                return Bent::plain(answer);
+            }
+        };
+        let mut fields = Fields::beside_body(&parts);
+        let read = match fields.read_body(&parts, &body).await {
+            Ok(()) => fields.events(),
+            Err(unreadable) => Err(unreadable),
+        };
+        let met = {
+            let events = read.as_ref().ok().and_then(Option::as_deref).unwrap_or_default();
+            self.meet(true, &|key, text| events.iter().any(|sent| sent.text(key) == Some(text)))
+        };
+        match met {
+            None => Bent::plain(self.take(&fields, read, &body, 0)),
+            Some(met) => {
+                let answer = self.faulty(&met, &fields, read, &body);
+                misbehave::bend(&met.kind, answer).await
+            }
+        }
+    }
+
+    /// The answer under a fault, in Meta's words where it has words for it.
+    fn faulty(&self, met: &Met, fields: &Fields<'_>, read: Read, body: &Bytes) -> Response {
+        let missing = if let Kind::PartialCount(partial) = &met.kind { partial.missing } else { 0 };
+        let events = read.as_ref().map_or(0, |events| events.as_ref().map_or(0, Vec::len));
+        let ordinary = met.kind.carries_out().then(|| self.take(fields, read, body, missing));
+        if let Some(answer) = misbehave::spelled_out(&met.kind) {
+            return answer;
+        }
+        match Refusal::asked_for(&met.kind, &self.dataset, version::LATEST) {
+            Some(refusal) if met.kind.wanted_text().is_some() => {
+                self.deny(Denied::whole(refusal, events), fields, body, Some(met.id.clone()))
+            }
+            Some(refusal) => refusal.traced(self.sandbox.next_trace_id()).into_response(),
+            None => ordinary.unwrap_or_else(|| StatusCode::OK.into_response()),
+        }
+    }
+
+    async fn read_body(&self, headers: &http::HeaderMap, body: Body) -> Result<Bytes, Refusal> {
+        let encoding = headers.get(header::CONTENT_ENCODING);
+        if encoding.is_some_and(|encoding| encoding != "identity") {
+            return Err(Refusal::unreadable_encoding());
+        }
+        let max = self.sandbox.limits().body_bytes_max;
+        match tokio::time::timeout(BODY_WITHIN, Limited::new(body, max).collect()).await {
+            Ok(Ok(body)) => Ok(body.to_bytes()),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::too_large(max)),
+            Ok(Err(_)) => Err(Refusal::bad_parameter("the body broke off")),
+            Err(_) => Err(Refusal::body_too_slow()),
+        }
+    }
+
+    /// Checks and records a call. The last `missing` events are lost on the way, without a word.
+    fn take(&self, fields: &Fields<'_>, read: Read, body: &Bytes, missing: usize) -> Response {
+        match self.check(fields, read) {
+            Ok((events, messages)) => {
+                let kept = events.len().saturating_sub(missing);
+                match self.record(fields, events, kept) {
+                    Ok(()) => answer::taken(kept, &messages, &self.sandbox.next_trace_id()),
+                    Err(denied) => self.deny(denied, fields, body, None),
+                }
+            }
+            Err(denied) => self.deny(denied, fields, body, None),
+        }
+    }
+
+    fn check(&self, fields: &Fields<'_>, read: Read) -> Result<(Vec<Sent>, BTreeSet<String>), Denied> {
+        let count = read.as_ref().map_or(0, |events| events.as_ref().map_or(0, Vec::len));
+        self.may_call(fields).map_err(|refusal| Denied::whole(refusal, count))?;
+        let events = match read {
+            Ok(Some(events)) => events,
+            Ok(None) => return Err(Denied { unreadable: true, ..Denied::whole(Refusal::no_data(), 0) }),
+            Err(Unreadable { index, detail }) => {
+                let at = index.map(|index| format!("Event {index}: ")).unwrap_or_default();
+                let refusal = Refusal::bad_parameter(&format!("{at}{detail}"));
+                return Err(Denied { unreadable: true, index, ..Denied::whole(refusal, 0) });
+            }
+        };
+        let agent_fits = fields.partner_agent.as_deref().is_none_or(is_partner_agent);
+        if !agent_fits {
+            let refusal =
+                Refusal::bad_parameter("partner_agent must have less than 23 characters, 2 of them letters");
+            return Err(Denied::whole(refusal, count));
+        }
+        let now_ms = self.sandbox.now_ms();
+        let mut messages = BTreeSet::new();
+        for index in 0..events.len() {
+            match validate::event(&events[index].map, now_ms) {
+                Ok(warnings) => messages.extend(warnings),
+                Err(broken) => {
+                    let sent = events.into_iter().nth(index).expect("the index comes from this list");
+                    let refusal = Refusal::broken(index, sent.text("event_name"), &broken);
+                    let event = Some(Box::new(sent));
+                    return Err(Denied { event, index: Some(index), ..Denied::whole(refusal, count) });
+                }
+            }
+        }
+        Ok((events, messages))
+    }
+
+    /// Version, dataset and token.
+    fn may_call(&self, fields: &Fields<'_>) -> Result<(), Refusal> {
+        match self.version {
+            Version::Live(_) | Version::MovedUp { .. } => {}
+            Version::Ended => return Err(Refusal::version_ended(version::LATEST)),
+            Version::Unknown => return Err(Refusal::unknown_path(&self.path)),
+        }
+        match fields.token.as_deref() {
+            None => return Err(Refusal::no_token()),
+            Some(token) if token.to_ascii_lowercase().starts_with("expired") => {
+                return Err(Refusal::expired_token());
+            }
+            Some(_) => {}
+        }
+        if is_dataset(&self.dataset) { Ok(()) } else { Err(Refusal::no_object("post", &self.dataset)) }
+    }
+
+    /// Records the first `kept` events.
+    fn record(&self, fields: &Fields<'_>, events: Vec<Sent>, kept: usize) -> Result<(), Denied> {
+        let arrival = self.arrival(fields.test_event_code.as_deref());
+        let entry = |sent: Sent| Entry {
+            keys: dedup::keys(&self.dataset, &sent, arrival.source),
+            event_name: sent.text("event_name").unwrap_or_default().to_owned(),
+            event_id: sent.text("event_id").map(str::to_owned),
+            event: sent.event,
+        };
+        let entries = events.into_iter().take(kept).map(entry).collect::<Vec<_>>();
+        let mut ledger = self.sandbox.ledger();
+        if !ledger.has_room_for(&entries, arrival.received_ms) {
+            return Err(Denied::whole(Refusal::full(), entries.len()));
+        }
+        ledger.record(&arrival, entries);
+        Ok(())
+    }
+
+    /// Lists a refused call and answers it.
+    fn deny(&self, denied: Denied, fields: &Fields<'_>, body: &Bytes, fault: Option<String>) -> Response {
+        let refusal = denied.refusal.traced(self.sandbox.next_trace_id());
+        let arrival = self.arrival(fields.test_event_code.as_deref());
+        let (name, id, event) = match denied.event {
+            Some(sent) => {
+                let text = |key: &str| sent.text(key).map(str::to_owned);
+                (text("event_name"), text("event_id"), Some(sent.event))
+            }
+            None => (None, None, None),
+        };
+        self.sandbox.ledger().refuse(Refused {
+            head: arrival.head(name.as_deref(), id.as_deref()),
+            index: denied.index,
+            events: denied.events,
+            event,
+            body: denied.unreadable.then(|| excerpt(body, fields.token.as_deref())),
+            reason: refusal.reason(),
+            status: refusal.status,
+            error: refusal.to_raw(),
+            fault,
+        });
+        refusal.into_response()
+    }
+}
+
+fn is_partner_agent(text: &str) -> bool {
+    text.chars().count() < 23 && text.chars().filter(|letter| letter.is_alphabetic()).count() >= 2
+}
+
+/// The beginning of a body without its token.
+fn excerpt(body: &Bytes, token: Option<&str>) -> String {
+    let mut text = String::from_utf8_lossy(&body[..body.len().min(EXCERPT_BYTES)]).into_owned();
+    if let Some(token) = token {
+        text = text.replace(token, "[token]");
+    }
+    let is_token =
+        |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-' | '.' | '|' | '%');
+    let mut masked = String::with_capacity(text.len());
+    for (index, piece) in text.split("access_token").enumerate() {
+        if index == 0 {
+            masked.push_str(piece);
+            continue;
+        }
+        let quotes = piece.len() - piece.trim_start_matches(|letter| !is_token(letter)).len();
+        let (before, rest) = piece.split_at(quotes);
+        masked.push_str("access_token");
+        masked.push_str(before);
+        masked.push_str("[token]");
+        masked.push_str(rest.trim_start_matches(is_token));
+    }
+    masked
+}

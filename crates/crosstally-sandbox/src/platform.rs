@@ -1,0 +1,27 @@
+//! The closed list of platforms that the sandbox plays. Knows their names, not their rules.
+
+/// A platform that the sandbox plays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Platform {
+    /// Meta's Conversions API and pixel.
+    Meta,
+}
+
+impl Platform {
+    /// All of them, in the order in which they are shown.
+    pub const ALL: &[Self] = &[Self::Meta];
+
+    /// The name in listings and filters.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Meta => "meta",
+        }
+    }
+
+    /// The platform with this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|platform| platform.name() == name)
+    }
+}

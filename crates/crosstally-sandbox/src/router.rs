@@ -1,0 +1,35 @@
+//! All routes on one page.
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{delete, get, post};
+
+use crate::state::Sandbox;
+use crate::{inspect, meta};
+
+/// The routes of all platforms, and those to look into the sandbox. See the crate's documentation.
+///
+/// Faults that break the connection need [`serve`](crate::serve).
+pub fn router(sandbox: Sandbox) -> Router {
+    let inspection = Router::new()
+        .route("/", get(inspect::index).delete(inspect::clear))
+        .route("/events", get(inspect::events))
+        .route("/duplicates", get(inspect::duplicates))
+        .route("/refused", get(inspect::refused))
+        .route("/stats", get(inspect::stats))
+        .route("/faults", get(inspect::faults).post(inspect::post_faults).delete(inspect::clear_faults))
+        .route("/faults/{id}", delete(inspect::delete_fault))
+        .fallback(inspect::not_found)
+        .method_not_allowed_fallback(inspect::method_not_allowed);
+
+    Router::new()
+        .nest("/_sandbox", inspection)
+        // Meta
+        .route("/{version}/{dataset}/events", post(meta::events).fallback(meta::unsupported))
+        .route("/tr", get(meta::hit).post(meta::hit))
+        .route("/tr/", get(meta::hit).post(meta::hit))
+        .fallback(meta::unknown_path)
+        // Each route caps its own body.
+        .layer(DefaultBodyLimit::disable())
+        .with_state(sandbox)
+}
