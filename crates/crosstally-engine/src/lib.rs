@@ -13,6 +13,7 @@ pub mod http_out;
 pub mod keys;
 pub mod metrics;
 pub mod open;
+pub mod outbox;
 pub mod postback;
 pub mod random;
 pub mod secrets;

@@ -1,1 +1,18 @@
-//! placeholder
+//! Doors: HTTP in, redirects, JSON and problems out.
+//!
+//! **Invariant**: translates only. A handler parses, makes one engine call and answers; it never calls another handler,
+//! never sees SQL, and nothing below this floor knows a status code of ours.
+
+pub mod api;
+mod answer;
+mod auth;
+mod client;
+mod collect;
+mod ops;
+pub mod problem;
+mod router;
+mod server;
+mod state;
+
+pub use server::{Doors, Listening, serve};
+pub use state::{DoorOptions, State};

@@ -1,0 +1,51 @@
+//! The admin API: `*Out` types are what goes out; they are this floor's own and never core's.
+
+pub mod clicks;
+pub mod config;
+pub mod console;
+pub mod conversions;
+pub mod deliveries;
+pub mod destinations;
+mod page;
+pub mod receipts;
+pub mod tokens;
+pub mod trace;
+
+use axum::response::IntoResponse;
+use crosstally_store::StoreError;
+
+use crate::answer::Answer;
+use crate::problem::{Fault, fault, refusal};
+
+/// A handler's answer: what was asked for, or a problem.
+pub type Reply = Result<axum::response::Response, Refused>;
+
+/// An answer that is a problem.
+pub struct Refused(Answer);
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> axum::response::Response {
+        self.0.into_response()
+    }
+}
+
+impl From<Answer> for Refused {
+    fn from(answer: Answer) -> Self {
+        Self(answer)
+    }
+}
+
+impl From<StoreError> for Refused {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(error = %error, "the store failed under an API call");
+        Self(refusal(crosstally_core::reason::Reason::StoreUnavailable, "", None))
+    }
+}
+
+fn not_found() -> Refused {
+    Refused(fault(Fault::NotFound, ""))
+}
+
+fn bad(detail: impl Into<String>) -> Refused {
+    Refused(fault(Fault::BadRequest, detail))
+}

@@ -1,0 +1,126 @@
+//! Config as code over HTTP: check, plan, apply, export. The body is the document itself.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Query, State as Extract};
+use axum::response::IntoResponse;
+use crosstally_core::config::Problem as ConfigProblem;
+use crosstally_engine::settings::{ApplyError, Plan, check_config};
+use http::{HeaderMap, StatusCode, header};
+use serde::{Deserialize, Serialize};
+
+use super::{Refused, Reply, bad};
+use crate::auth;
+use crate::problem::{Fault, FieldProblem, fault, faults};
+use crate::state::State;
+
+/// About the document that is sent.
+#[derive(Debug, Deserialize)]
+pub struct DocumentIn {
+    file: Option<String>,
+    base: Option<i64>,
+}
+
+/// What a document changes or would change.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PlanOut {
+    /// The version it was planned against.
+    pub base: i64,
+    /// The version in force now.
+    pub version: Option<i64>,
+    /// The changes, each a few lines of text.
+    pub changes: Vec<String>,
+    /// What is allowed but unwise.
+    pub warnings: Vec<String>,
+}
+
+impl PlanOut {
+    /// A plan that is or is not applied yet.
+    #[must_use]
+    pub fn new(plan: &Plan, version: Option<i64>) -> Self {
+        Self {
+            base: plan.base,
+            version,
+            changes: plan.changes.iter().map(ToString::to_string).collect(),
+            warnings: plan.warnings.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+fn document(body: &Bytes) -> Result<&str, Refused> {
+    std::str::from_utf8(body).map_err(|_| bad("the document is not UTF-8"))
+}
+
+fn problems(found: &[ConfigProblem]) -> Refused {
+    let errors = found
+        .iter()
+        .map(|problem| FieldProblem {
+            at: format!("{}:{}:{} {}", problem.file, problem.line, problem.column, problem.path),
+            problem: problem.problem.clone(),
+            fix: problem.fix.clone(),
+        })
+        .collect();
+    faults(Fault::InvalidConfig, "", errors).into()
+}
+
+fn refused(error: ApplyError) -> Refused {
+    match error {
+        ApplyError::Invalid(found) => problems(&found),
+        ApplyError::Stale { .. } => fault(Fault::Conflict, error.to_string()).into(),
+        ApplyError::Store(error) => error.into(),
+        ApplyError::Corrupt(_) => {
+            tracing::error!(error = %error, "the configuration in force cannot be read");
+            fault(Fault::Internal, "").into()
+        }
+    }
+}
+
+/// `GET /api/v1/config`: the document in force, secrets sealed.
+pub async fn export(Extract(state): Extract<State>, headers: HeaderMap) -> Reply {
+    auth::require(&state, &headers, "read").await?;
+    let (version, document) = state.engine.export_config().await.map_err(refused)?;
+    let headers =
+        [(header::CONTENT_TYPE, "application/toml".to_owned()), (header::ETAG, format!("\"{version}\""))];
+    Ok((headers, document).into_response())
+}
+
+/// `POST /api/v1/config/check`.
+pub async fn check(
+    Extract(state): Extract<State>,
+    headers: HeaderMap,
+    Query(about): Query<DocumentIn>,
+    body: Bytes,
+) -> Reply {
+    auth::require(&state, &headers, "read").await?;
+    let file = about.file.as_deref().unwrap_or("config.toml");
+    let (_, warnings) = check_config(document(&body)?, file).map_err(|found| problems(&found))?;
+    let warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+    Ok(Json(serde_json::json!({ "warnings": warnings })).into_response())
+}
+
+/// `POST /api/v1/config/plan`.
+pub async fn plan(
+    Extract(state): Extract<State>,
+    headers: HeaderMap,
+    Query(about): Query<DocumentIn>,
+    body: Bytes,
+) -> Reply {
+    auth::require(&state, &headers, "read").await?;
+    let file = about.file.as_deref().unwrap_or("config.toml");
+    let plan = state.engine.plan_config(document(&body)?, file).await.map_err(refused)?;
+    Ok(Json(PlanOut::new(&plan, None)).into_response())
+}
+
+/// `POST /api/v1/config/apply`.
+pub async fn apply(
+    Extract(state): Extract<State>,
+    headers: HeaderMap,
+    Query(about): Query<DocumentIn>,
+    body: Bytes,
+) -> Reply {
+    let author = auth::require(&state, &headers, "config:write").await?;
+    let file = about.file.as_deref().unwrap_or("config.toml");
+    let applied =
+        state.engine.apply_config(document(&body)?, file, about.base, &author).await.map_err(refused)?;
+    Ok((StatusCode::OK, Json(PlanOut::new(&applied.plan, Some(applied.version)))).into_response())
+}

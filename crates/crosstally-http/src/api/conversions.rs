@@ -1,0 +1,184 @@
+//! Conversions and their movements.
+
+use axum::Json;
+use axum::extract::{Path, Query, State as Extract};
+use axum::response::IntoResponse;
+use crosstally_core::conversion::Conversion;
+use crosstally_core::ids::ConversionId;
+use crosstally_core::ledger::{Amounts, LedgerEntry};
+use crosstally_core::money::Currency;
+use http::HeaderMap;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::page::{PageIn, PageOut};
+use super::{Reply, not_found};
+use crate::auth;
+use crate::state::State;
+
+/// Amounts as decimals.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AmountsOut {
+    /// The commission.
+    pub payout: Option<String>,
+    /// The order's amount.
+    pub revenue: Option<String>,
+    /// What this workspace earns.
+    pub value: Option<String>,
+    /// The currency.
+    pub currency: String,
+}
+
+impl AmountsOut {
+    fn new(amounts: Amounts, currency: Currency) -> Self {
+        let decimal = |minor: Option<i64>| minor.map(|minor| currency.format_minor(minor));
+        Self {
+            payout: decimal(amounts.payout),
+            revenue: decimal(amounts.revenue),
+            value: decimal(amounts.value),
+            currency: currency.code().into(),
+        }
+    }
+}
+
+/// A conversion as it is shown.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ConversionOut {
+    /// Its id.
+    pub id: String,
+    /// The partner.
+    pub partner: String,
+    /// The transaction id.
+    pub transaction_id: Option<String>,
+    /// The partner's name for what happened.
+    pub event: Option<String>,
+    /// The click it is attributed to.
+    pub click: Option<String>,
+    /// The campaign of that click.
+    pub campaign: String,
+    /// The source of that click.
+    pub source: String,
+    /// The status after the last movement.
+    pub status: String,
+    /// The amounts in force.
+    pub amounts: AmountsOut,
+    /// Confirmed value.
+    pub confirmed: String,
+    /// Open value.
+    pub pending: String,
+    /// How many movements it has.
+    pub movements: u32,
+    /// When it happened.
+    pub event_time: String,
+    /// When it was first booked.
+    pub created_at: String,
+    /// When it last moved.
+    pub updated_at: String,
+    /// The id that the browser made.
+    pub event_id: Option<String>,
+    /// The durable key of the person or order.
+    pub external_id: Option<String>,
+    /// The goals met.
+    pub goals_met: Vec<String>,
+}
+
+impl From<&Conversion> for ConversionOut {
+    fn from(conversion: &Conversion) -> Self {
+        let currency = conversion.currency;
+        Self {
+            id: conversion.id.to_string(),
+            partner: conversion.key.partner.clone(),
+            transaction_id: conversion.transaction_id.clone(),
+            event: conversion.event.clone(),
+            click: conversion.click.map(|id| id.to_string()),
+            campaign: conversion.campaign.clone(),
+            source: conversion.source.clone(),
+            status: conversion.status.as_str().into(),
+            amounts: AmountsOut::new(conversion.amounts, currency),
+            confirmed: currency.format_minor(conversion.balance.confirmed),
+            pending: currency.format_minor(conversion.balance.pending),
+            movements: conversion.movements,
+            event_time: conversion.event_time.to_string(),
+            created_at: conversion.created_at.to_string(),
+            updated_at: conversion.updated_at.to_string(),
+            event_id: conversion.event_id.clone(),
+            external_id: conversion.external_id.clone(),
+            goals_met: conversion.goals_met.iter().map(|met| met.goal.clone()).collect(),
+        }
+    }
+}
+
+/// A movement as it is shown.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct EntryOut {
+    /// 1 for the first movement.
+    pub sequence: u32,
+    /// The receipt that caused it.
+    pub receipt: String,
+    /// The status after it.
+    pub status: String,
+    /// The partner's own word.
+    pub status_word: String,
+    /// The amounts in force after it.
+    pub amounts: AmountsOut,
+    /// By how much the confirmed value changed.
+    pub confirmed_delta: String,
+    /// By how much the open value changed.
+    pub pending_delta: String,
+    /// When it happened.
+    pub event_time: String,
+    /// When it was booked.
+    pub recorded_at: String,
+}
+
+impl From<&LedgerEntry> for EntryOut {
+    fn from(entry: &LedgerEntry) -> Self {
+        Self {
+            sequence: entry.sequence,
+            receipt: entry.receipt.to_string(),
+            status: entry.status.as_str().into(),
+            status_word: entry.status_word.clone(),
+            amounts: AmountsOut::new(entry.amounts, entry.currency),
+            confirmed_delta: entry.currency.format_minor(entry.confirmed_delta),
+            pending_delta: entry.currency.format_minor(entry.pending_delta),
+            event_time: entry.event_time.to_string(),
+            recorded_at: entry.recorded_at.to_string(),
+        }
+    }
+}
+
+/// Which conversions.
+#[derive(Debug, Deserialize)]
+pub struct ListIn {
+    limit: Option<u32>,
+    cursor: Option<String>,
+}
+
+/// `GET /api/v1/conversions`.
+pub async fn list(Extract(state): Extract<State>, headers: HeaderMap, Query(wanted): Query<ListIn>) -> Reply {
+    auth::require(&state, &headers, "read").await?;
+    let page = PageIn { limit: wanted.limit, cursor: wanted.cursor };
+    let (limit, before) = (page.limit()?, page.before::<ConversionId>()?);
+    let found = state.engine.store.list_conversions(before, limit).await?;
+    let rows: Vec<ConversionOut> = found.iter().map(ConversionOut::from).collect();
+    Ok(Json(PageOut::new(rows, limit, |row| row.id.clone())).into_response())
+}
+
+/// `GET /api/v1/conversions/{id}`.
+pub async fn show(Extract(state): Extract<State>, headers: HeaderMap, Path(id): Path<String>) -> Reply {
+    auth::require(&state, &headers, "read").await?;
+    let id = id.parse().map_err(|_| not_found())?;
+    let found = state.engine.store.conversion(id).await?.ok_or_else(not_found)?;
+    Ok(Json(ConversionOut::from(&found)).into_response())
+}
+
+/// `GET /api/v1/conversions/{id}/ledger`: its movements, in order.
+pub async fn ledger(Extract(state): Extract<State>, headers: HeaderMap, Path(id): Path<String>) -> Reply {
+    auth::require(&state, &headers, "read").await?;
+    let id = id.parse().map_err(|_| not_found())?;
+    let entries: Vec<EntryOut> = state.engine.store.entries(id).await?.iter().map(EntryOut::from).collect();
+    if entries.is_empty() {
+        return Err(not_found());
+    }
+    Ok(Json(json!({ "data": entries, "next_cursor": null })).into_response())
+}

@@ -1,0 +1,216 @@
+//! Deliveries and their attempts.
+
+use axum::Json;
+use axum::extract::{Path, Query, State as Extract};
+use axum::response::IntoResponse;
+use crosstally_core::delivery::DeliveryState;
+use crosstally_core::ids::DeliveryId;
+use crosstally_core::reason::Reason;
+use crosstally_store::{AttemptRecord, DeliveryFilter, DeliveryRecord};
+use http::HeaderMap;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::page::{PageIn, PageOut};
+use super::{Refused, Reply, bad, not_found};
+use crate::auth;
+use crate::state::State;
+
+/// A delivery as it is shown.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DeliveryOut {
+    /// Its id.
+    pub id: String,
+    /// The goal event.
+    pub event: String,
+    /// The conversion.
+    pub conversion: String,
+    /// The destination's slug.
+    pub destination: String,
+    /// The event's name.
+    pub event_name: String,
+    /// The event's id.
+    pub event_id: String,
+    /// `pending`, `held`, `delivered`, `dead`, `expired`, `cancelled`.
+    pub state: String,
+    /// The last reason's code.
+    pub code: Option<String>,
+    /// The last reason's sentence.
+    pub reason: Option<String>,
+    /// What to do about it.
+    pub fix: Option<String>,
+    /// About the last reason.
+    pub detail: String,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// When it is due.
+    pub due_at: String,
+    /// After this moment it is too late.
+    pub deadline_at: String,
+    /// When it was booked.
+    pub created_at: String,
+    /// When it reached its final state.
+    pub finished_at: Option<String>,
+}
+
+impl DeliveryOut {
+    /// A delivery, with why its destination holds it.
+    #[must_use]
+    pub fn new(delivery: &DeliveryRecord, held: Option<&(Reason, String)>) -> Self {
+        let (state, reason, detail) = match held {
+            Some((reason, detail)) => ("held", Some(*reason), detail.clone()),
+            None => (delivery.state.as_str(), delivery.reason, delivery.detail.clone()),
+        };
+        Self {
+            id: delivery.id.to_string(),
+            event: delivery.goal_event.to_string(),
+            conversion: delivery.conversion.to_string(),
+            destination: delivery.destination.clone(),
+            event_name: delivery.event_name.clone(),
+            event_id: delivery.event_id.clone(),
+            state: state.into(),
+            code: reason.map(|reason| reason.code().into()),
+            reason: reason.map(|reason| reason.about().sentence.into()),
+            fix: reason.map(|reason| reason.about().fix.into()),
+            detail,
+            attempts: delivery.attempts,
+            due_at: delivery.due_at.to_string(),
+            deadline_at: delivery.deadline_at.to_string(),
+            created_at: delivery.created_at.to_string(),
+            finished_at: delivery.finished_at.map(|at| at.to_string()),
+        }
+    }
+}
+
+/// An attempt as it is shown.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AttemptOut {
+    /// 1 for the first.
+    pub number: u32,
+    /// The call.
+    pub call: String,
+    /// How many events the call carried.
+    pub batch: u32,
+    /// The method.
+    pub method: String,
+    /// The URL, secrets masked.
+    pub url: String,
+    /// The event as it stood in the request, secrets masked.
+    pub payload: String,
+    /// When the call started.
+    pub started_at: String,
+    /// When it ended.
+    pub finished_at: Option<String>,
+    /// How long it took, in milliseconds.
+    pub duration_ms: Option<i64>,
+    /// The answer's status code.
+    pub status: Option<u16>,
+    /// The kept part of the answer's body.
+    pub response: String,
+    /// What it came to; absent while it is open.
+    pub outcome: Option<String>,
+    /// The reason code.
+    pub code: Option<String>,
+    /// The platform's code and words.
+    pub detail: String,
+}
+
+impl From<&AttemptRecord> for AttemptOut {
+    fn from(attempt: &AttemptRecord) -> Self {
+        Self {
+            number: attempt.number,
+            call: attempt.call.to_string(),
+            batch: attempt.batch,
+            method: attempt.method.clone(),
+            url: attempt.url.clone(),
+            payload: attempt.payload.clone(),
+            started_at: attempt.started_at.to_string(),
+            finished_at: attempt.finished_at.map(|at| at.to_string()),
+            duration_ms: attempt.finished_at.map(|at| at.millis_since(attempt.started_at)),
+            status: attempt.status,
+            response: attempt.response.clone(),
+            outcome: attempt.outcome.clone(),
+            code: attempt.reason.map(|reason| reason.code().into()),
+            detail: attempt.detail.clone(),
+        }
+    }
+}
+
+/// Which deliveries.
+#[derive(Debug, Deserialize)]
+pub struct ListIn {
+    destination: Option<String>,
+    state: Option<String>,
+    limit: Option<u32>,
+    cursor: Option<String>,
+}
+
+fn state_named(word: Option<&str>) -> Result<Option<DeliveryState>, Refused> {
+    match word {
+        None => Ok(None),
+        // What is held is pending, at a destination that is paused.
+        Some("held") => Ok(Some(DeliveryState::Pending)),
+        Some(word) => DeliveryState::from_word(word)
+            .map(Some)
+            .ok_or_else(|| bad("state must be pending, held, delivered, dead, expired or cancelled")),
+    }
+}
+
+/// `GET /api/v1/deliveries`.
+pub async fn list(Extract(state): Extract<State>, headers: HeaderMap, Query(wanted): Query<ListIn>) -> Reply {
+    auth::require(&state, &headers, "read").await?;
+    let page = PageIn { limit: wanted.limit, cursor: wanted.cursor };
+    let (limit, before) = (page.limit()?, page.before::<DeliveryId>()?);
+    let filter =
+        DeliveryFilter { destination: wanted.destination, state: state_named(wanted.state.as_deref())?, id: None };
+    let found = state.engine.store.list_deliveries(filter, before, limit).await?;
+    let held = state.engine.held_destinations().await?;
+    let rows = found
+        .iter()
+        .map(|delivery| DeliveryOut::new(delivery, state.engine.hold_of(delivery, &held).as_ref()))
+        .collect();
+    let mut page = PageOut::new(rows, limit, |row: &DeliveryOut| row.id.clone());
+    if let Some(word @ ("held" | "pending")) = wanted.state.as_deref() {
+        page.keep(|row| row.state == word);
+    }
+    Ok(Json(page).into_response())
+}
+
+/// `GET /api/v1/deliveries/{id}`.
+pub async fn show(Extract(state): Extract<State>, headers: HeaderMap, Path(id): Path<String>) -> Reply {
+    auth::require(&state, &headers, "read").await?;
+    let id = id.parse().map_err(|_| not_found())?;
+    let delivery = state.engine.store.delivery(id).await?.ok_or_else(not_found)?;
+    let held = state.engine.held_destinations().await?;
+    Ok(Json(DeliveryOut::new(&delivery, state.engine.hold_of(&delivery, &held).as_ref())).into_response())
+}
+
+/// `GET /api/v1/deliveries/{id}/attempts`.
+pub async fn attempts(Extract(state): Extract<State>, headers: HeaderMap, Path(id): Path<String>) -> Reply {
+    auth::require(&state, &headers, "read").await?;
+    let id = id.parse().map_err(|_| not_found())?;
+    state.engine.store.delivery(id).await?.ok_or_else(not_found)?;
+    let attempts: Vec<AttemptOut> = state.engine.store.attempts(id).await?.iter().map(AttemptOut::from).collect();
+    Ok(Json(json!({ "data": attempts, "next_cursor": null })).into_response())
+}
+
+/// Which deliveries to try again at once.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetryIn {
+    destination: Option<String>,
+    state: Option<String>,
+    id: Option<String>,
+}
+
+/// `POST /api/v1/deliveries/retry`.
+pub async fn retry(Extract(state): Extract<State>, headers: HeaderMap, Json(wanted): Json<RetryIn>) -> Reply {
+    auth::require(&state, &headers, "deliveries:write").await?;
+    let id = wanted.id.as_deref().map(str::parse).transpose().map_err(|_| bad("id is not a delivery's id"))?;
+    if id.is_none() && wanted.destination.is_none() && wanted.state.is_none() {
+        return Err(bad("name an id, a destination or a state"));
+    }
+    let filter = DeliveryFilter { destination: wanted.destination, state: state_named(wanted.state.as_deref())?, id };
+    let requeued = state.engine.retry_deliveries(filter).await?;
+    Ok(Json(json!({ "requeued": requeued })).into_response())
+}

@@ -1,0 +1,4 @@
+//! Public ingest: fast, forgiving, always with an answer that tells the truth.
+
+pub(crate) mod click;
+pub(crate) mod postback;

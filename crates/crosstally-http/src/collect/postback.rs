@@ -1,0 +1,96 @@
+//! `GET|POST /postback/{partner}`.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crosstally_core::limits::POSTBACK_BODY_BYTES_MAX;
+use crosstally_core::postback::Inbound;
+use crosstally_core::reason::Reason;
+use crosstally_core::verdict::Verdict;
+use crosstally_engine::postback::PostbackOut;
+use http::{HeaderMap, Request, StatusCode, header};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Body;
+use serde::Serialize;
+
+use crate::answer::{Answer, json};
+use crate::state::State;
+use crate::{client, problem};
+
+/// How long a body may take to arrive.
+const BODY_WAIT: Duration = Duration::from_secs(10);
+
+/// The answer to a call that was not refused.
+#[derive(Debug, Serialize)]
+struct PostbackAnswer {
+    result: &'static str,
+    code: Option<&'static str>,
+    receipt: Option<String>,
+    conversion: Option<String>,
+}
+
+/// Reads the body under its cap, hands the call to the engine and tells the sender what became of it.
+pub(crate) async fn handle<B>(state: &State, partner: &str, request: Request<B>, peer: IpAddr) -> Answer
+where
+    B: Body<Data: Send> + Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let (parts, body) = request.into_parts();
+    let mut inbound = inbound(partner, &parts, client::address(peer, &parts.headers, &state.options.trusted_proxies));
+    let encoding = text(&parts.headers, header::CONTENT_ENCODING.as_str());
+    if !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity") {
+        let detail = "compressed bodies are not read here; send the body as it is";
+        return tell(state.engine.refuse_postback(inbound, Reason::UnsupportedMediaType, detail).await);
+    }
+    match tokio::time::timeout(BODY_WAIT, Limited::new(body, POSTBACK_BODY_BYTES_MAX).collect()).await {
+        Ok(Ok(collected)) => inbound.body = collected.to_bytes().into(),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
+            let detail = format!("the limit is {POSTBACK_BODY_BYTES_MAX} bytes");
+            return close(tell(state.engine.refuse_postback(inbound, Reason::BodyTooLarge, &detail).await));
+        }
+        // The sender has gone in mid-body: nobody reads the answer, nothing was accepted.
+        Ok(Err(_)) => return close(problem::fault(problem::Fault::BadRequest, "the body broke off")),
+        Err(_) => return close(problem::fault(problem::Fault::BodyTimeout, "")),
+    }
+    tell(state.engine.receive_postback(inbound).await)
+}
+
+fn inbound(partner: &str, parts: &http::request::Parts, peer: IpAddr) -> Inbound {
+    let headers = &parts.headers;
+    Inbound {
+        method: parts.method.as_str().to_owned(),
+        partner: partner.to_owned(),
+        query: parts.uri.query().unwrap_or("").as_bytes().to_vec(),
+        body: Vec::new(),
+        content_type: text(headers, header::CONTENT_TYPE.as_str()),
+        authorization: text(headers, header::AUTHORIZATION.as_str()),
+        token_header: text(headers, "x-crosstally-token"),
+        timestamp_header: text(headers, "x-crosstally-timestamp"),
+        signature_header: text(headers, "x-crosstally-signature"),
+        peer: Some(peer),
+        user_agent: text(headers, header::USER_AGENT.as_str()),
+    }
+}
+
+fn text(headers: &HeaderMap, name: &str) -> String {
+    headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).unwrap_or_default()
+}
+
+fn tell(out: PostbackOut) -> Answer {
+    if out.verdict == Verdict::Refused {
+        let reason = out.reason.unwrap_or(Reason::StoreUnavailable);
+        return problem::refusal(reason, &out.detail, out.receipt);
+    }
+    json(StatusCode::OK, &PostbackAnswer {
+        result: out.verdict.as_str(),
+        code: out.reason.map(Reason::code),
+        receipt: out.receipt.map(|id| id.to_string()),
+        conversion: out.conversion.map(|id| id.to_string()),
+    })
+}
+
+/// The rest of an unread body must not be taken for the next request.
+fn close(mut answer: Answer) -> Answer {
+    answer.headers_mut().insert(header::CONNECTION, http::HeaderValue::from_static("close"));
+    answer
+}

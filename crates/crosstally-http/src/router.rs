@@ -1,0 +1,110 @@
+//! All routes, on one page.
+
+use std::net::IpAddr;
+
+use axum::Router;
+use axum::body::Body as AxumBody;
+use axum::routing::{delete, get, post};
+use bytes::Bytes;
+use crosstally_core::reason::Reason;
+use http::{Method, Request, header};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use tower::ServiceExt;
+
+use crate::answer::Answer;
+use crate::problem::{Fault, fault, refusal};
+use crate::state::State;
+use crate::{api, collect, ops};
+
+/// The tracking listener: the public's routes. Matched by hand, as the redirect is what the world waits for.
+///
+/// | route | what |
+/// |---|---|
+/// | `GET /c/{campaign}` | click redirect |
+/// | `GET,POST /postback/{partner}` | inbound postback |
+/// | `GET /healthz`, `GET /readyz` | liveness, readiness |
+pub(crate) async fn tracking(state: &State, request: Request<Incoming>, peer: IpAddr) -> Answer {
+    if ambiguous_length(&request) {
+        let mut answer = fault(Fault::BadRequest, "the body's length is stated twice");
+        answer.headers_mut().insert(header::CONNECTION, http::HeaderValue::from_static("close"));
+        return answer;
+    }
+    let path = request.uri().path();
+    if let Some(campaign) = path.strip_prefix("/c/").and_then(segment) {
+        return match *request.method() {
+            Method::GET => collect::click::handle(state, campaign, &request, peer).await,
+            _ => refusal(Reason::MethodNotAllowed, "clicks come by GET", None),
+        };
+    }
+    if let Some(partner) = path.strip_prefix("/postback/").and_then(segment) {
+        let partner = partner.to_owned();
+        return collect::postback::handle(state, &partner, request, peer).await;
+    }
+    match (request.method(), path) {
+        (&Method::GET, "/healthz") => ops::healthz(),
+        (&Method::GET, "/readyz") => ops::readyz(state).await,
+        (_, "/healthz" | "/readyz") => refusal(Reason::MethodNotAllowed, "send GET", None),
+        _ => fault(Fault::NoRoute, ""),
+    }
+}
+
+fn segment(rest: &str) -> Option<&str> {
+    (!rest.is_empty() && !rest.contains('/')).then_some(rest)
+}
+
+/// Two statements about where a body ends are how requests are smuggled past a proxy.
+fn ambiguous_length<B>(request: &Request<B>) -> bool {
+    let headers = request.headers();
+    headers.contains_key(header::TRANSFER_ENCODING) && headers.contains_key(header::CONTENT_LENGTH)
+}
+
+/// The admin listener: private.
+pub(crate) fn admin(state: State) -> Router {
+    let v1 = Router::new()
+        .route("/config", get(api::config::export))
+        .route("/config/check", post(api::config::check))
+        .route("/config/plan", post(api::config::plan))
+        .route("/config/apply", post(api::config::apply))
+        .route("/trace/{id}", get(api::trace::show))
+        .route("/receipts", get(api::receipts::list))
+        .route("/receipts/balance", get(api::receipts::balance))
+        .route("/receipts/{id}", get(api::receipts::show))
+        .route("/conversions", get(api::conversions::list))
+        .route("/conversions/{id}", get(api::conversions::show))
+        .route("/conversions/{id}/ledger", get(api::conversions::ledger))
+        .route("/clicks/{id}", get(api::clicks::show))
+        .route("/deliveries", get(api::deliveries::list))
+        .route("/deliveries/retry", post(api::deliveries::retry))
+        .route("/deliveries/{id}", get(api::deliveries::show))
+        .route("/deliveries/{id}/attempts", get(api::deliveries::attempts))
+        .route("/destinations", get(api::destinations::list))
+        .route("/destinations/{slug}/resume", post(api::destinations::resume))
+        .route("/tokens", get(api::tokens::list).post(api::tokens::create))
+        .route("/tokens/{id}", delete(api::tokens::revoke));
+    Router::new()
+        .route("/", get(api::console::page))
+        .route("/healthz", get(|| async { ops::healthz() }))
+        .route("/readyz", get(|axum::extract::State(state): axum::extract::State<State>| async move { ops::readyz(&state).await }))
+        .route("/metrics", get(|axum::extract::State(state): axum::extract::State<State>| async move { ops::metrics(&state) }))
+        .nest("/api/v1", v1)
+        .fallback(|| async { fault(Fault::NoRoute, "") })
+        .method_not_allowed_fallback(|| async { refusal(Reason::MethodNotAllowed, "this route does not take this method", None) })
+        .with_state(state)
+}
+
+/// One call to the admin listener, its body capped.
+pub(crate) async fn admin_call(router: Router, request: Request<Incoming>) -> Answer {
+    if ambiguous_length(&request) {
+        return fault(Fault::BadRequest, "the body's length is stated twice");
+    }
+    let request = request.map(|body| AxumBody::new(Limited::new(body, crosstally_core::limits::ADMIN_BODY_BYTES_MAX)));
+    let answer = match router.oneshot(request).await {
+        Ok(answer) => answer,
+        Err(never) => match never {},
+    };
+    let (parts, body) = answer.into_parts();
+    // Our own answers are whole and bounded by the page limits.
+    let bytes = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_else(|_| Bytes::new());
+    http::Response::from_parts(parts, Full::new(bytes))
+}

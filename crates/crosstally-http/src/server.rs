@@ -1,0 +1,172 @@
+//! The listeners: accept, cap, serve, drain.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+
+use crate::answer::Answer;
+use crate::router;
+use crate::state::State;
+
+/// Connections that one listener serves at once.
+const CONNECTIONS_MAX: usize = 16_384;
+/// How long a request's head may take, and how long a kept connection may stay idle.
+const HEAD_WAIT: Duration = Duration::from_secs(15);
+/// Bytes of a request's head.
+const HEAD_BYTES_MAX: usize = 128 * 1024;
+/// Headers of a request.
+const HEADERS_MAX: usize = 128;
+/// How long requests in flight may take to end when the server stops.
+const DRAIN_WAIT: Duration = Duration::from_secs(8);
+const BACKLOG: i32 = 4096;
+
+/// Where to listen.
+#[derive(Debug, Clone)]
+pub struct Doors {
+    /// The tracking listener, for the public; `None` if this node does not collect.
+    pub tracking: Option<SocketAddr>,
+    /// The admin listener, private; `None` if this node has no API.
+    pub admin: Option<SocketAddr>,
+}
+
+/// Bound listeners that have not begun to serve.
+#[derive(Debug)]
+pub struct Listening {
+    tracking: Option<TcpListener>,
+    admin: Option<TcpListener>,
+}
+
+impl Listening {
+    /// Binds the listeners.
+    ///
+    /// # Errors
+    /// The address that could not be bound, and why.
+    pub fn bind(doors: &Doors) -> io::Result<Self> {
+        Ok(Self { tracking: doors.tracking.map(listen).transpose()?, admin: doors.admin.map(listen).transpose()? })
+    }
+
+    /// The tracking listener's address, with the port that was really given.
+    #[must_use]
+    pub fn tracking(&self) -> Option<SocketAddr> {
+        self.tracking.as_ref().and_then(|listener| listener.local_addr().ok())
+    }
+
+    /// The admin listener's address.
+    #[must_use]
+    pub fn admin(&self) -> Option<SocketAddr> {
+        self.admin.as_ref().and_then(|listener| listener.local_addr().ok())
+    }
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let named = |error: io::Error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"));
+    let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None).map_err(named)?;
+    socket.set_reuse_address(true).map_err(named)?;
+    socket.set_nonblocking(true).map_err(named)?;
+    socket.bind(&address.into()).map_err(named)?;
+    socket.listen(BACKLOG).map_err(named)?;
+    TcpListener::from_std(socket.into()).map_err(named)
+}
+
+/// Serves both listeners until the server stops, then lets requests in flight end.
+pub async fn serve(listening: Listening, state: State, stop: watch::Receiver<bool>) {
+    let admin_router = router::admin(state.clone());
+    let tracking = async {
+        if let Some(listener) = listening.tracking {
+            let state = Arc::new(state.clone());
+            accept(listener, stop.clone(), move |request, peer| {
+                let state = Arc::clone(&state);
+                async move { router::tracking(&state, request, peer).await }
+            })
+            .await;
+        }
+    };
+    let admin = async {
+        if let Some(listener) = listening.admin {
+            accept(listener, stop.clone(), move |request, _| router::admin_call(admin_router.clone(), request)).await;
+        }
+    };
+    tokio::join!(tracking, admin);
+}
+
+async fn accept<H, F>(listener: TcpListener, mut stop: watch::Receiver<bool>, handle: H)
+where
+    H: Fn(Request<Incoming>, IpAddr) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Answer> + Send + 'static,
+{
+    let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let graceful = GracefulShutdown::new();
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_WAIT)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .max_headers(HEADERS_MAX)
+        .pipeline_flush(true);
+    let mut connections = tokio::task::JoinSet::new();
+    loop {
+        let permit = tokio::select! {
+            permit = Arc::clone(&permits).acquire_owned() => permit.expect("the semaphore is never closed"),
+            _ = stop.wait_for(|stopped| *stopped) => break,
+        };
+        let (stream, peer) = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // Out of descriptors, or a connection that broke at once: neither ends the listener.
+                    tracing::warn!(error = %error, "a connection could not be accepted");
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    continue;
+                }
+            },
+            _ = stop.wait_for(|stopped| *stopped) => break,
+        };
+        while connections.try_join_next().is_some() {}
+        let connection = connection(stream, peer.ip(), &builder, &graceful, handle.clone());
+        connections.spawn(async move {
+            connection.await;
+            drop(permit);
+        });
+    }
+    drop(listener);
+    if tokio::time::timeout(DRAIN_WAIT, graceful.shutdown()).await.is_err() {
+        tracing::warn!("some requests did not end in time and were cut off");
+    }
+    // A postback whose sender has gone may still be on its way into the store.
+    connections.abort_all();
+}
+
+fn connection<H, F>(
+    stream: TcpStream,
+    peer: IpAddr,
+    builder: &http1::Builder,
+    graceful: &GracefulShutdown,
+    handle: H,
+) -> impl Future<Output = ()> + Send + 'static
+where
+    H: Fn(Request<Incoming>, IpAddr) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Answer> + Send + 'static,
+{
+    // Answers are small and whole: nothing is gained by waiting for more.
+    drop(stream.set_nodelay(true));
+    let service = service_fn(move |request| {
+        let answer = handle(request, peer);
+        async move { Ok::<_, std::convert::Infallible>(answer.await) }
+    });
+    let serving = graceful.watch(builder.serve_connection(TokioIo::new(stream), service));
+    async move {
+        if let Err(error) = serving.await {
+            tracing::debug!(error = %error, "a connection ended early");
+        }
+    }
+}
