@@ -1,0 +1,252 @@
+//! All commands and flags, on one page.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Self-hosted S2S conversion tracking: the right signals, each exactly once, with proof.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, max_term_width = 110)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// Print JSON for machines instead of text for people.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the server.
+    Serve(Serve),
+    /// Run fake ad platforms that keep the real ones' rules.
+    Sandbox(Sandbox),
+    /// Check, plan, apply or export the configuration.
+    #[command(subcommand)]
+    Config(Config),
+    /// Make, list or revoke API tokens.
+    #[command(subcommand)]
+    Token(Token),
+    /// Show everything around one id: a click id, rcp_, cnv_, evt_, dlv_, or a partner's transaction id.
+    Trace {
+        /// The id.
+        id: String,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Build conversion API requests without sending them.
+    #[command(subcommand)]
+    Capi(Capi),
+    /// Look at deliveries, or try them again.
+    #[command(subcommand)]
+    Deliveries(Deliveries),
+    /// Look at receipts: every inbound call with its verdict.
+    #[command(subcommand)]
+    Receipts(Receipts),
+    /// Fill a data directory with demo clicks.
+    Seed {
+        /// How many clicks.
+        #[arg(long, default_value_t = 1_000)]
+        clicks: u64,
+        /// The campaign they belong to; it must be configured.
+        #[arg(long)]
+        campaign: String,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Print completions for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Where the data is.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Place {
+    /// The data directory [default: ./data].
+    #[arg(long, env = "CROSSTALLY_DATA", value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// A PostgreSQL database instead of the embedded one, for many nodes.
+    #[arg(long, env = "CROSSTALLY_DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub(crate) database_url: Option<String>,
+    /// A file with the master key that seals secrets at rest: 64 hex digits. Without it the installation keeps its own.
+    #[arg(long, env = "CROSSTALLY_MASTER_KEY_FILE", value_name = "FILE")]
+    pub(crate) master_key_file: Option<PathBuf>,
+    /// The settings file [default: ./crosstally.toml if it is there].
+    #[arg(long, env = "CROSSTALLY_SETTINGS", value_name = "FILE")]
+    pub(crate) settings: Option<PathBuf>,
+}
+
+/// A data directory, or a running server.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct At {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// The admin address of a running server, e.g. http://127.0.0.1:8081.
+    #[arg(long, env = "CROSSTALLY_URL", value_name = "URL", conflicts_with_all = ["data", "database_url"])]
+    pub(crate) url: Option<String>,
+    /// The API token for --url.
+    #[arg(long, env = "CROSSTALLY_TOKEN", hide_env_values = true)]
+    pub(crate) token: Option<String>,
+}
+
+/// A part of the server's work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Role {
+    /// Clicks and postbacks.
+    Collect,
+    /// The admin API.
+    Api,
+    /// Deliveries.
+    Deliver,
+    /// Work by the clock.
+    Tasks,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// The tracking listener, for the public [default: 127.0.0.1:8080].
+    #[arg(long, env = "CROSSTALLY_LISTEN")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// The admin listener, private [default: 127.0.0.1:8081].
+    #[arg(long, env = "CROSSTALLY_ADMIN_LISTEN")]
+    pub(crate) admin_listen: Option<SocketAddr>,
+    /// What this node does [default: all].
+    #[arg(long, env = "CROSSTALLY_ROLES", value_delimiter = ',')]
+    pub(crate) roles: Option<Vec<Role>>,
+    /// Proxies whose X-Forwarded-For is believed, as addresses or ranges.
+    #[arg(long, env = "CROSSTALLY_TRUSTED_PROXIES", value_delimiter = ',')]
+    pub(crate) trusted_proxies: Option<Vec<String>>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Sandbox {
+    /// Where to listen.
+    #[arg(long, env = "CROSSTALLY_SANDBOX_LISTEN", default_value = "127.0.0.1:9100")]
+    pub(crate) listen: SocketAddr,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Config {
+    /// Check a document without touching anything.
+    Check {
+        /// The document.
+        file: PathBuf,
+    },
+    /// Show what a document would change.
+    Plan {
+        /// The document.
+        file: PathBuf,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Apply a document in one transaction; every node takes it up within two seconds.
+    Apply {
+        /// The document.
+        file: PathBuf,
+        /// Apply only if this version is still in force.
+        #[arg(long)]
+        base: Option<i64>,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Print the configuration in force, secrets sealed.
+    Export {
+        #[command(flatten)]
+        at: At,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Token {
+    /// Make a token and print it once.
+    Create {
+        /// Its name.
+        #[arg(long)]
+        name: String,
+        /// What it may do: admin, read, config:write, deliveries:write, events:write.
+        #[arg(long, value_delimiter = ',', default_value = "admin")]
+        scopes: Vec<String>,
+        #[command(flatten)]
+        at: At,
+    },
+    /// List tokens.
+    List {
+        #[command(flatten)]
+        at: At,
+    },
+    /// Revoke a token.
+    Revoke {
+        /// Its id, tok_...
+        id: String,
+        #[command(flatten)]
+        at: At,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Capi {
+    /// Read a server event on stdin and print the exact request that would be sent.
+    Build {
+        /// The destination's slug.
+        #[arg(long)]
+        destination: String,
+        /// Take the destination from this document instead of the configuration in force.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Deliveries {
+    /// List deliveries, newest first.
+    List {
+        /// Of this destination.
+        #[arg(long)]
+        destination: Option<String>,
+        /// pending, held, delivered, dead, expired or cancelled.
+        #[arg(long)]
+        state: Option<String>,
+        /// How many.
+        #[arg(long, default_value_t = 50)]
+        limit: u32,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Make deliveries due at once. Delivered ones are left alone.
+    Retry {
+        /// This delivery.
+        #[arg(long)]
+        id: Option<String>,
+        /// Those of this destination; it is resumed if it is paused.
+        #[arg(long)]
+        destination: Option<String>,
+        /// Those in this state: pending, dead, expired.
+        #[arg(long)]
+        state: Option<String>,
+        #[command(flatten)]
+        at: At,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Receipts {
+    /// List receipts, newest first.
+    List {
+        /// Of this partner.
+        #[arg(long)]
+        partner: Option<String>,
+        /// How many.
+        #[arg(long, default_value_t = 50)]
+        limit: u32,
+        #[command(flatten)]
+        at: At,
+    },
+}

@@ -1,0 +1,43 @@
+//! All commands, on one page.
+
+mod capi;
+mod config;
+mod deliveries;
+mod receipts;
+mod sandbox;
+mod seed;
+mod token;
+mod trace;
+
+use anyhow::Result;
+use clap::CommandFactory;
+
+use crate::cli::{Cli, Command};
+use crate::{settings, telemetry, wire};
+
+/// Runs one command.
+pub(crate) fn run(cli: Cli) -> Result<()> {
+    let json = cli.json;
+    if let Command::Completions { shell } = cli.command {
+        clap_complete::generate(shell, &mut Cli::command(), "crosstally", &mut std::io::stdout());
+        return Ok(());
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async move {
+        match cli.command {
+            Command::Serve(flags) => {
+                telemetry::start(json);
+                wire::run(settings::serve(&flags)?).await
+            }
+            Command::Sandbox(flags) => sandbox::run(&flags).await,
+            Command::Config(command) => config::run(command, json).await,
+            Command::Token(command) => token::run(command, json).await,
+            Command::Trace { id, at } => trace::run(&id, &at, json).await,
+            Command::Capi(command) => capi::run(command).await,
+            Command::Deliveries(command) => deliveries::run(command, json).await,
+            Command::Receipts(command) => receipts::run(command, json).await,
+            Command::Seed { clicks, campaign, place } => seed::run(clicks, &campaign, &place).await,
+            Command::Completions { .. } => Ok(()),
+        }
+    })
+}

@@ -1,0 +1,134 @@
+//! `crosstally config check|plan|apply|export`.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use crosstally_core::config::Problem;
+use crosstally_engine::settings::{ApplyError, check_config};
+use crosstally_http::api::config::PlanOut;
+
+use crate::cli::Config;
+use crate::exit::{self, Code};
+use crate::remote::{self, Where, escaped};
+use crate::show;
+
+/// Runs one of the config commands.
+pub(crate) async fn run(command: Config, json: bool) -> Result<()> {
+    match command {
+        Config::Check { file } => check(&file, json),
+        Config::Plan { file, at } => {
+            let document = read(&file)?;
+            let name = file.display().to_string();
+            let plan = match remote::find(&at)? {
+                Where::Here(ground) => {
+                    remote::here(&ground, async |engine| {
+                        let plan = engine.plan_config(&document, &name).await.map_err(refused)?;
+                        Ok(PlanOut::new(&plan, None))
+                    })
+                    .await?
+                }
+                Where::There(server) => {
+                    let path = format!("/api/v1/config/plan?file={}", escaped(&name));
+                    server.post(&path, "application/toml", document.into_bytes()).await?
+                }
+            };
+            show_plan(&plan, json)
+        }
+        Config::Apply { file, base, at } => {
+            let document = read(&file)?;
+            let name = file.display().to_string();
+            let applied = match remote::find(&at)? {
+                Where::Here(ground) => {
+                    remote::here(&ground, async |engine| {
+                        let applied =
+                            engine.apply_config(&document, &name, base, "command line").await.map_err(refused)?;
+                        Ok(PlanOut::new(&applied.plan, Some(applied.version)))
+                    })
+                    .await?
+                }
+                Where::There(server) => {
+                    let base = base.map(|base| format!("&base={base}")).unwrap_or_default();
+                    let path = format!("/api/v1/config/apply?file={}{base}", escaped(&name));
+                    server.post(&path, "application/toml", document.into_bytes()).await?
+                }
+            };
+            show_plan(&applied, json)
+        }
+        Config::Export { at } => {
+            let document = match remote::find(&at)? {
+                Where::Here(ground) => {
+                    remote::here(&ground, async |engine| Ok(engine.export_config().await.map_err(refused)?.1)).await?
+                }
+                Where::There(server) => server.get_text("/api/v1/config").await?,
+            };
+            show::text(&document)
+        }
+    }
+}
+
+fn read(file: &Path) -> Result<String> {
+    std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))
+}
+
+fn check(file: &Path, json: bool) -> Result<()> {
+    match check_config(&read(file)?, &file.display().to_string()) {
+        Ok((_, warnings)) => {
+            if json {
+                let warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+                return show::json(&serde_json::json!({ "ok": true, "warnings": warnings }));
+            }
+            for warning in &warnings {
+                eprintln!("{warning}");
+            }
+            show::text(&format!("{}: ok\n", file.display()))
+        }
+        Err(problems) => {
+            if json {
+                let list: Vec<_> = problems
+                    .iter()
+                    .map(|problem| {
+                        serde_json::json!({
+                            "file": problem.file, "line": problem.line, "column": problem.column,
+                            "path": problem.path, "problem": problem.problem, "fix": problem.fix,
+                        })
+                    })
+                    .collect();
+                show::json(&serde_json::json!({ "ok": false, "problems": list }))?;
+            }
+            Err(invalid(&problems))
+        }
+    }
+}
+
+fn invalid(problems: &[Problem]) -> anyhow::Error {
+    let list: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    exit::with(Code::CheckFailed, format!("the configuration has {} problem(s)\n{}", problems.len(), list.join("\n")))
+}
+
+fn refused(error: ApplyError) -> anyhow::Error {
+    match error {
+        ApplyError::Invalid(problems) => invalid(&problems),
+        other => other.into(),
+    }
+}
+
+fn show_plan(plan: &PlanOut, json: bool) -> Result<()> {
+    if json {
+        return show::json(plan);
+    }
+    for warning in &plan.warnings {
+        eprintln!("{warning}");
+    }
+    let mut text = String::new();
+    for change in &plan.changes {
+        text.push_str(change.trim_end());
+        text.push('\n');
+    }
+    match (plan.version, plan.changes.is_empty()) {
+        (None, true) => text.push_str("no changes\n"),
+        (None, false) => text.push_str(&format!("would be applied on top of version {}\n", plan.base)),
+        (Some(version), true) => text.push_str(&format!("no changes; version {version} stays in force\n")),
+        (Some(version), false) => text.push_str(&format!("applied as version {version}\n")),
+    }
+    show::text(&text)
+}

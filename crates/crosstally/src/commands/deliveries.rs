@@ -1,0 +1,122 @@
+//! `crosstally deliveries list|retry`.
+
+use anyhow::Result;
+use crosstally_core::delivery::DeliveryState;
+use crosstally_http::api::deliveries::DeliveryOut;
+use crosstally_store::DeliveryFilter;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::cli::Deliveries;
+use crate::exit::{self, Code};
+use crate::remote::{self, Where, escaped};
+use crate::show;
+
+#[derive(Deserialize)]
+struct Page {
+    data: Vec<DeliveryOut>,
+}
+
+fn state_named(word: Option<&str>) -> Result<Option<DeliveryState>> {
+    match word {
+        None => Ok(None),
+        Some("held") => Ok(Some(DeliveryState::Pending)),
+        Some(word) => DeliveryState::from_word(word).map(Some).ok_or_else(|| {
+            exit::with(Code::Usage, "--state is pending, held, delivered, dead, expired or cancelled")
+        }),
+    }
+}
+
+/// Runs one of the deliveries commands.
+pub(crate) async fn run(command: Deliveries, json: bool) -> Result<()> {
+    match command {
+        Deliveries::List { destination, state, limit, at } => {
+            let filter =
+                DeliveryFilter { destination: destination.clone(), state: state_named(state.as_deref())?, id: None };
+            let mut rows = match remote::find(&at)? {
+                Where::Here(ground) => {
+                    remote::here(&ground, async |engine| {
+                        let found = engine.store.list_deliveries(filter, None, limit).await?;
+                        let held = engine.held_destinations().await?;
+                        Ok(found
+                            .iter()
+                            .map(|delivery| DeliveryOut::new(delivery, engine.hold_of(delivery, &held).as_ref()))
+                            .collect::<Vec<_>>())
+                    })
+                    .await?
+                }
+                Where::There(server) => {
+                    let mut path = format!("/api/v1/deliveries?limit={limit}");
+                    for (name, value) in [("destination", &destination), ("state", &state)] {
+                        if let Some(value) = value {
+                            path.push_str(&format!("&{name}={}", escaped(value)));
+                        }
+                    }
+                    server.get::<Page>(&path).await?.data
+                }
+            };
+            if let Some(word @ ("held" | "pending")) = state.as_deref() {
+                rows.retain(|row| row.state == word);
+            }
+            list(&rows, json)
+        }
+        Deliveries::Retry { id, destination, state, at } => {
+            if id.is_none() && destination.is_none() && state.is_none() {
+                return Err(exit::with(Code::Usage, "name --id, --destination or --state"));
+            }
+            let filter = DeliveryFilter {
+                destination: destination.clone(),
+                state: state_named(state.as_deref())?,
+                id: id
+                    .as_deref()
+                    .map(str::parse)
+                    .transpose()
+                    .map_err(|_| exit::with(Code::Usage, "--id is not a delivery's id, dlv_..."))?,
+            };
+            let requeued = match remote::find(&at)? {
+                Where::Here(ground) => {
+                    remote::here(&ground, async |engine| {
+                        if let Some(slug) = &destination {
+                            engine.resume_destination(slug).await?;
+                        }
+                        Ok(engine.retry_deliveries(filter).await?)
+                    })
+                    .await?
+                }
+                Where::There(server) => {
+                    if let Some(slug) = &destination {
+                        let path = format!("/api/v1/destinations/{}/resume", escaped(slug));
+                        server.post::<Value>(&path, "application/json", Vec::new()).await?;
+                    }
+                    let body = json!({ "id": id, "destination": destination, "state": state });
+                    let answer: Value = server
+                        .post("/api/v1/deliveries/retry", "application/json", body.to_string().into_bytes())
+                        .await?;
+                    answer.get("requeued").and_then(Value::as_u64).unwrap_or(0)
+                }
+            };
+            if json {
+                return show::json(&json!({ "requeued": requeued }));
+            }
+            show::text(&format!("{requeued} deliveries are due now\n"))
+        }
+    }
+}
+
+fn list(rows: &[DeliveryOut], json: bool) -> Result<()> {
+    if json {
+        return show::json(&rows);
+    }
+    let cells = rows.iter().map(|row| {
+        vec![
+            row.id.clone(),
+            row.destination.clone(),
+            row.event_name.clone(),
+            row.state.clone(),
+            row.attempts.to_string(),
+            row.code.clone().unwrap_or_default(),
+            row.due_at.clone(),
+        ]
+    });
+    show::table(&["id", "destination", "event", "state", "attempts", "code", "due"], cells)
+}

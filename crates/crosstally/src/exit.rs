@@ -1,0 +1,44 @@
+//! Exit codes, and how an error is told: what happened, why, and what to do next.
+
+use std::process::ExitCode;
+
+/// Why a command did not succeed, as far as scripts care.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Code {
+    Usage = 2,
+    NotFound = 3,
+    Auth = 4,
+    CheckFailed = 6,
+}
+
+/// An error with its own exit code.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub(crate) struct Failed {
+    code: Code,
+    message: String,
+}
+
+/// An error with this exit code.
+pub(crate) fn with(code: Code, message: impl Into<String>) -> anyhow::Error {
+    Failed { code, message: message.into() }.into()
+}
+
+/// A mistake in the command line; help and version are no mistakes.
+pub(crate) fn usage(error: &clap::Error) -> ExitCode {
+    // If even stderr is gone there is nobody to tell.
+    drop(error.print());
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(1))
+}
+
+/// Tells the error on stderr.
+pub(crate) fn failed(error: &anyhow::Error) -> ExitCode {
+    let message = error.to_string();
+    if !message.is_empty() {
+        eprintln!("crosstally: {message}");
+    }
+    for cause in error.chain().skip(1) {
+        eprintln!("  because: {cause}");
+    }
+    error.downcast_ref::<Failed>().map_or(ExitCode::FAILURE, |failed| ExitCode::from(failed.code as u8))
+}
