@@ -61,19 +61,27 @@ impl Spool {
     /// The directory cannot be made, or the writer cannot be started.
     pub fn open(directory: &Path) -> io::Result<Self> {
         std::fs::create_dir_all(directory)?;
-        // A file that was being written when the last process was killed is as good as a closed one.
-        for entry in std::fs::read_dir(directory)? {
-            let path = entry?.path();
-            if path.extension().is_some_and(|ending| ending == "open") {
-                std::fs::rename(&path, path.with_extension("clicks"))?;
-            }
-        }
         let (queue, messages) = std::sync::mpsc::sync_channel(QUEUE_MAX);
         let spool = Self { directory: directory.into(), queue, waiting: Arc::default() };
         spool.waiting.store(u64::from(!spool.files()?.is_empty()), Ordering::Relaxed);
         let writer = Writer { directory: directory.to_owned(), file: None, waiting: Arc::clone(&spool.waiting) };
         std::thread::Builder::new().name("spool".into()).spawn(move || writer.run(&messages))?;
         Ok(spool)
+    }
+
+    /// Closes files that a killed process left open. Only for the process that owns the directory.
+    ///
+    /// # Errors
+    /// The directory cannot be read or changed.
+    pub fn recover(&self) -> io::Result<()> {
+        for entry in std::fs::read_dir(&self.directory)? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|ending| ending == "open") {
+                std::fs::rename(&path, path.with_extension("clicks"))?;
+                self.waiting.store(1, Ordering::Relaxed);
+            }
+        }
+        Ok(())
     }
 
     /// Hands a click to the spool; `false` if the spool is full.

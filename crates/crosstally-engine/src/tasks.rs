@@ -33,6 +33,14 @@ pub async fn run(engine: Engine, stop: watch::Receiver<bool>) {
     );
 }
 
+/// Only picks up new configurations: for nodes that leave the other tasks to others.
+pub async fn follow_config(engine: Engine, stop: watch::Receiver<bool>) {
+    every(&engine, &stop, CONFIG_EVERY_MS, "pick up the configuration", async |engine| {
+        engine.refresh_config().await.map(drop).map_err(|error| error.to_string())
+    })
+    .await;
+}
+
 async fn every(
     engine: &Engine,
     stop: &watch::Receiver<bool>,
