@@ -21,6 +21,8 @@ pub mod dedupe;
 pub mod normalise;
 pub mod parse;
 pub mod redact;
+#[cfg(test)]
+mod tests;
 
 /// An inbound call as it came to the door.
 #[derive(Debug, Clone, Default)]

@@ -62,7 +62,9 @@ impl Engine {
         let Some(token) = token.filter(|token| token.starts_with(TOKEN_PREFIX) && token.len() <= 128) else {
             return Ok(Allowed::NotSignedIn);
         };
-        let Some(record) = self.store.token_by_hash(hash(token)).await? else { return Ok(Allowed::NotSignedIn) };
+        let Some(record) = self.store.token_by_hash(hash(token)).await? else {
+            return Ok(Allowed::NotSignedIn);
+        };
         if record.revoked_at.is_some() {
             return Ok(Allowed::NotSignedIn);
         }

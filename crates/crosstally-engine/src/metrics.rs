@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use metrics_exporter_prometheus::{PrometheusHandle, PrometheusRecorder};
 use metrics::{Key, Label, Level, Metadata, Recorder};
+use metrics_exporter_prometheus::{PrometheusHandle, PrometheusRecorder};
 
 static METADATA: Metadata<'static> = Metadata::new("crosstally", Level::INFO, None);
 
@@ -73,7 +73,8 @@ impl Default for Metrics {
 
 impl Metrics {
     fn key(name: Name, labels: &[(&'static str, &str)]) -> Key {
-        let labels: Vec<Label> = labels.iter().map(|(name, value)| Label::new(*name, (*value).to_owned())).collect();
+        let labels: Vec<Label> =
+            labels.iter().map(|(name, value)| Label::new(*name, (*value).to_owned())).collect();
         Key::from_parts(name.as_str(), labels)
     }
 

@@ -50,7 +50,8 @@ impl Engine {
         };
         let out = out.unwrap_or_else(|error| unavailable(&error));
         // The label is bounded by the configuration, whatever a sender writes in the path.
-        let known = if snapshot.partner(&inbound.partner).is_some() { inbound.partner.as_str() } else { "unknown" };
+        let known =
+            if snapshot.partner(&inbound.partner).is_some() { inbound.partner.as_str() } else { "unknown" };
         self.metrics.count(Name::Postbacks, &[("partner", known), ("verdict", out.verdict.as_str())], 1);
         out
     }
@@ -64,7 +65,12 @@ impl Engine {
         out.unwrap_or_else(|error| unavailable(&error))
     }
 
-    fn read_postback(&self, inbound: &Inbound, snapshot: &Snapshot, now: Timestamp) -> Result<Postback, Stopped> {
+    fn read_postback(
+        &self,
+        inbound: &Inbound,
+        snapshot: &Snapshot,
+        now: Timestamp,
+    ) -> Result<Postback, Stopped> {
         let stranger = |stop| Stopped { stop, stranger: true };
         let sender = |stop| Stopped { stop, stranger: false };
         let (partner, guards) = find_partner(inbound, snapshot).map_err(stranger)?;
@@ -115,9 +121,9 @@ impl Engine {
                 key: &key,
                 now,
                 max_age_ms: &|destination, action_source| {
-                    decider.destination(&destination.slug).map_or(0, |ready| {
-                        ready.dialect.max_age_ms(&ready.config.settings, action_source)
-                    })
+                    decider
+                        .destination(&destination.slug)
+                        .map_or(0, |ready| ready.dialect.max_age_ms(&ready.config.settings, action_source))
                 },
                 random: &mut || random.bytes(),
             };
@@ -199,7 +205,10 @@ fn find_partner<'a>(
     }
     // Without its secret the server cannot tell the partner from a stranger: it lets nobody in and says so.
     let guards = guards.ok_or_else(|| {
-        Stop::refused(Reason::StoreUnavailable, "the partner's secret is not set on this server; try again later")
+        Stop::refused(
+            Reason::StoreUnavailable,
+            "the partner's secret is not set on this server; try again later",
+        )
     })?;
     Ok((partner, guards))
 }

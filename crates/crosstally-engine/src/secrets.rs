@@ -31,7 +31,12 @@ impl SecretSource for FixedSecrets {
 
 /// Finds a secret; `None` if it is not set here, is empty, or was sealed for another record or with another key.
 #[must_use]
-pub fn resolve(reference: &SecretRef, record: &str, source: &dyn SecretSource, keys: &Keys) -> Option<Secret> {
+pub fn resolve(
+    reference: &SecretRef,
+    record: &str,
+    source: &dyn SecretSource,
+    keys: &Keys,
+) -> Option<Secret> {
     let text = match reference {
         SecretRef::Env(name) => source.env(name)?,
         SecretRef::File(path) => source.file(path)?.trim_end_matches(['\r', '\n']).to_owned(),

@@ -169,11 +169,19 @@ impl Engine {
         let snapshot = Snapshot::new(version, config, self.secret_source.as_ref(), &self.keys);
         for ready in snapshot.destinations() {
             for name in &ready.missing_secrets {
-                tracing::warn!(destination = ready.config.slug, setting = name, "a secret is not set on this node");
+                tracing::warn!(
+                    destination = ready.config.slug,
+                    setting = name,
+                    "a secret is not set on this node"
+                );
             }
         }
         self.snapshot.store(Arc::new(snapshot));
-        self.metrics.set(crate::metrics::Name::ConfigVersion, &[], u32::try_from(version).unwrap_or(u32::MAX));
+        self.metrics.set(
+            crate::metrics::Name::ConfigVersion,
+            &[],
+            u32::try_from(version).unwrap_or(u32::MAX),
+        );
         tracing::info!(version, "configuration taken up");
         for ready in self.snapshot.load().destinations() {
             self.wakeups.wake(&ready.config.slug);
@@ -184,7 +192,9 @@ impl Engine {
     async fn stored_config(&self) -> Result<(i64, Config), ApplyError> {
         let Some(record) = self.store.current_config().await? else { return Ok((0, Config::empty())) };
         let (config, _) = config::read(&record.document, "the configuration in force", &DestinationCatalog)
-            .map_err(|problems| ApplyError::Corrupt(problems.first().map(ToString::to_string).unwrap_or_default()))?;
+            .map_err(|problems| {
+            ApplyError::Corrupt(problems.first().map(ToString::to_string).unwrap_or_default())
+        })?;
         Ok((record.version, config))
     }
 
@@ -200,7 +210,9 @@ impl Engine {
             })
             .collect();
         new.seal(&mut |record, secret| match known.get(record) {
-            Some(sealed) if self.keys.unseal(record, sealed).is_some_and(|open| secret.matches(&open)) => sealed.clone(),
+            Some(sealed) if self.keys.unseal(record, sealed).is_some_and(|open| secret.matches(&open)) => {
+                sealed.clone()
+            }
             _ => self.keys.seal(record, secret.expose()),
         });
         new

@@ -49,7 +49,8 @@ impl Snapshot {
     /// Makes a configuration ready.
     #[must_use]
     pub fn new(version: i64, config: Config, source: &dyn SecretSource, keys: &Keys) -> Self {
-        let campaigns = config.campaigns.iter().enumerate().map(|(at, item)| (item.slug.clone(), at)).collect();
+        let campaigns =
+            config.campaigns.iter().enumerate().map(|(at, item)| (item.slug.clone(), at)).collect();
         let partners = config
             .partners
             .iter()

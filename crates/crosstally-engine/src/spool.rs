@@ -64,7 +64,8 @@ impl Spool {
         let (queue, messages) = std::sync::mpsc::sync_channel(QUEUE_MAX);
         let spool = Self { directory: directory.into(), queue, waiting: Arc::default() };
         spool.waiting.store(u64::from(!spool.files()?.is_empty()), Ordering::Relaxed);
-        let writer = Writer { directory: directory.to_owned(), file: None, waiting: Arc::clone(&spool.waiting) };
+        let writer =
+            Writer { directory: directory.to_owned(), file: None, waiting: Arc::clone(&spool.waiting) };
         std::thread::Builder::new().name("spool".into()).spawn(move || writer.run(&messages))?;
         Ok(spool)
     }

@@ -85,7 +85,10 @@ impl Engine {
                 .map_err(|error| error.to_string())?
                 .map_err(|error| error.to_string())?;
             if spooled.damaged_bytes > 0 {
-                tracing::error!(bytes = spooled.damaged_bytes, "a spool file has damaged records; it is set aside");
+                tracing::error!(
+                    bytes = spooled.damaged_bytes,
+                    "a spool file has damaged records; it is set aside"
+                );
             }
             let mut clicks = spooled.clicks.into_iter();
             loop {
@@ -106,7 +109,9 @@ impl Engine {
     }
 
     async fn expire_overdue(&self) -> Result<(), StoreError> {
-        while self.store.expire_overdue(self.clock.now(), EXPIRE_AT_ONCE).await? == u64::from(EXPIRE_AT_ONCE) {}
+        while self.store.expire_overdue(self.clock.now(), EXPIRE_AT_ONCE).await? == u64::from(EXPIRE_AT_ONCE)
+        {
+        }
         Ok(())
     }
 

@@ -99,7 +99,11 @@ impl Engine {
         Ok(known.then_some(trace))
     }
 
-    async fn around_receipt(&self, trace: &mut Trace, receipt: Receipt) -> Result<Vec<Conversion>, StoreError> {
+    async fn around_receipt(
+        &self,
+        trace: &mut Trace,
+        receipt: Receipt,
+    ) -> Result<Vec<Conversion>, StoreError> {
         let conversion = match receipt.conversion {
             Some(id) => self.store.conversion(id).await?,
             None => None,
@@ -177,7 +181,10 @@ impl Engine {
             return None;
         }
         if self.snapshot.load().destination(&delivery.destination).is_none() {
-            return Some((Reason::DestinationRemoved, Reason::DestinationRemoved.about().sentence.to_owned()));
+            return Some((
+                Reason::DestinationRemoved,
+                Reason::DestinationRemoved.about().sentence.to_owned(),
+            ));
         }
         held.get(&delivery.destination).cloned()
     }

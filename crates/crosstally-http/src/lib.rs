@@ -3,8 +3,8 @@
 //! **Invariant**: translates only. A handler parses, makes one engine call and answers; it never calls another handler,
 //! never sees SQL, and nothing below this floor knows a status code of ours.
 
-pub mod api;
 mod answer;
+pub mod api;
 mod auth;
 mod client;
 mod collect;

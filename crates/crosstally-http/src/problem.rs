@@ -76,13 +76,25 @@ impl Fault {
         match self {
             Self::NoRoute => (StatusCode::NOT_FOUND, "no_route", "There is nothing at this address."),
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found", "Nothing is known under this id."),
-            Self::NotSignedIn => (StatusCode::UNAUTHORIZED, "not_signed_in", "Show a good token as `Authorization: Bearer`."),
+            Self::NotSignedIn => {
+                (StatusCode::UNAUTHORIZED, "not_signed_in", "Show a good token as `Authorization: Bearer`.")
+            }
             Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden", "The token may not do this."),
             Self::BadRequest => (StatusCode::BAD_REQUEST, "bad_request", "The request cannot be read."),
-            Self::InvalidConfig => (StatusCode::BAD_REQUEST, "invalid_config", "The configuration has mistakes; nothing was changed."),
+            Self::InvalidConfig => (
+                StatusCode::BAD_REQUEST,
+                "invalid_config",
+                "The configuration has mistakes; nothing was changed.",
+            ),
             Self::Conflict => (StatusCode::CONFLICT, "conflict", "Somebody else changed it meanwhile."),
-            Self::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, "body_timeout", "The body did not arrive in time."),
-            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something failed inside; the log has the details."),
+            Self::BodyTimeout => {
+                (StatusCode::REQUEST_TIMEOUT, "body_timeout", "The body did not arrive in time.")
+            }
+            Self::Internal => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal",
+                "Something failed inside; the log has the details.",
+            ),
         }
     }
 }
@@ -110,16 +122,19 @@ pub(crate) fn refusal(reason: Reason, detail: &str, receipt: Option<ReceiptId>) 
     let status = status_of(reason);
     let about = reason.about();
     let detail = if detail.is_empty() { about.sentence } else { detail };
-    answer(status, Problem {
-        kind: format!("urn:crosstally:reason:{}", about.code),
-        title: about.sentence.into(),
-        status: status.as_u16(),
-        detail: detail.into(),
-        code: about.code.into(),
-        result: Some("refused"),
-        receipt: receipt.map(|receipt| receipt.to_string()),
-        errors: Vec::new(),
-    })
+    answer(
+        status,
+        Problem {
+            kind: format!("urn:crosstally:reason:{}", about.code),
+            title: about.sentence.into(),
+            status: status.as_u16(),
+            detail: detail.into(),
+            code: about.code.into(),
+            result: Some("refused"),
+            receipt: receipt.map(|receipt| receipt.to_string()),
+            errors: Vec::new(),
+        },
+    )
 }
 
 /// A fault of the request.
@@ -134,16 +149,19 @@ pub(crate) fn faults(fault: Fault, detail: impl Into<String>, errors: Vec<FieldP
     if detail.is_empty() {
         title.clone_into(&mut detail);
     }
-    answer(status, Problem {
-        kind: format!("urn:crosstally:problem:{code}"),
-        title: title.into(),
-        status: status.as_u16(),
-        detail,
-        code: code.into(),
-        result: None,
-        receipt: None,
-        errors,
-    })
+    answer(
+        status,
+        Problem {
+            kind: format!("urn:crosstally:problem:{code}"),
+            title: title.into(),
+            status: status.as_u16(),
+            detail,
+            code: code.into(),
+            result: None,
+            receipt: None,
+            errors,
+        },
+    )
 }
 
 fn answer(status: StatusCode, problem: Problem) -> Answer {

@@ -98,13 +98,15 @@ pub(crate) async fn admin_call(router: Router, request: Request<Incoming>) -> An
     if ambiguous_length(&request) {
         return fault(Fault::BadRequest, "the body's length is stated twice");
     }
-    let request = request.map(|body| AxumBody::new(Limited::new(body, crosstally_core::limits::ADMIN_BODY_BYTES_MAX)));
+    let request =
+        request.map(|body| AxumBody::new(Limited::new(body, crosstally_core::limits::ADMIN_BODY_BYTES_MAX)));
     let answer = match router.oneshot(request).await {
         Ok(answer) => answer,
         Err(never) => match never {},
     };
     let (parts, body) = answer.into_parts();
     // Our own answers are whole and bounded by the page limits.
-    let bytes = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_else(|_| Bytes::new());
+    let bytes =
+        body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_else(|_| Bytes::new());
     http::Response::from_parts(parts, Full::new(bytes))
 }

@@ -52,7 +52,10 @@ impl Listening {
     /// # Errors
     /// The address that could not be bound, and why.
     pub fn bind(doors: &Doors) -> io::Result<Self> {
-        Ok(Self { tracking: doors.tracking.map(listen).transpose()?, admin: doors.admin.map(listen).transpose()? })
+        Ok(Self {
+            tracking: doors.tracking.map(listen).transpose()?,
+            admin: doors.admin.map(listen).transpose()?,
+        })
     }
 
     /// The tracking listener's address, with the port that was really given.
@@ -69,8 +72,10 @@ impl Listening {
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let named = |error: io::Error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"));
-    let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None).map_err(named)?;
+    let named =
+        |error: io::Error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"));
+    let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None)
+        .map_err(named)?;
     socket.set_reuse_address(true).map_err(named)?;
     socket.set_nonblocking(true).map_err(named)?;
     socket.bind(&address.into()).map_err(named)?;
@@ -93,7 +98,10 @@ pub async fn serve(listening: Listening, state: State, stop: watch::Receiver<boo
     };
     let admin = async {
         if let Some(listener) = listening.admin {
-            accept(listener, stop.clone(), move |request, _| router::admin_call(admin_router.clone(), request)).await;
+            accept(listener, stop.clone(), move |request, _| {
+                router::admin_call(admin_router.clone(), request)
+            })
+            .await;
         }
     };
     tokio::join!(tracking, admin);

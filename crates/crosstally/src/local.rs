@@ -22,7 +22,10 @@ use crate::settings::Ground;
 pub(crate) struct Environment;
 
 impl SecretSource for Environment {
-    #[expect(clippy::disallowed_methods, reason = "the one place where secrets are looked up in the environment")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place where secrets are looked up in the environment"
+    )]
     fn env(&self, name: &str) -> Option<String> {
         std::env::var(name).ok()
     }
@@ -53,7 +56,10 @@ pub(crate) async fn engine(ground: &Ground, spool: &Path) -> Result<Engine> {
 }
 
 /// Runs a command over an engine and closes the store behind it.
-pub(crate) async fn with_engine<T>(ground: &Ground, work: impl AsyncFnOnce(&Engine) -> Result<T>) -> Result<T> {
+pub(crate) async fn with_engine<T>(
+    ground: &Ground,
+    work: impl AsyncFnOnce(&Engine) -> Result<T>,
+) -> Result<T> {
     if let Location::Directory(directory) = &ground.location
         && !directory.join("crosstally.db").try_exists().unwrap_or(false)
     {
@@ -77,7 +83,9 @@ pub(crate) fn make_directory(path: &Path) -> Result<()> {
 
 /// A lock that ends with the process.
 #[derive(Debug)]
-pub(crate) struct Lock(#[expect(dead_code, reason = "held, not read: the lock lives as long as the file is open")] File);
+pub(crate) struct Lock(
+    #[expect(dead_code, reason = "held, not read: the lock lives as long as the file is open")] File,
+);
 
 fn try_lock(path: &Path) -> Result<Option<Lock>> {
     let file = OpenOptions::new()
@@ -90,7 +98,9 @@ fn try_lock(path: &Path) -> Result<Option<Lock>> {
     match file.try_lock() {
         Ok(()) => Ok(Some(Lock(file))),
         Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("{} cannot be locked", path.display())),
+        Err(TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("{} cannot be locked", path.display()))
+        }
     }
 }
 

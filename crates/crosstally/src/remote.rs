@@ -34,7 +34,10 @@ pub(crate) struct Remote {
 pub(crate) fn find(at: &At) -> Result<Where> {
     let Some(url) = &at.url else { return Ok(Where::Here(settings::ground(&at.place)?)) };
     let Some(token) = &at.token else {
-        return Err(exit::with(Code::Usage, "--url needs --token; make one with `crosstally token create` on the server"));
+        return Err(exit::with(
+            Code::Usage,
+            "--url needs --token; make one with `crosstally token create` on the server",
+        ));
     };
     let client = HttpOut::new().context("the client cannot be made")?;
     Ok(Where::There(Remote { url: url.trim_end_matches('/').to_owned(), token: token.clone(), client }))
@@ -61,7 +64,12 @@ impl Remote {
     }
 
     /// Sends a document or JSON.
-    pub(crate) async fn post<T: DeserializeOwned>(&self, path: &str, content_type: &str, body: Vec<u8>) -> Result<T> {
+    pub(crate) async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        content_type: &str,
+        body: Vec<u8>,
+    ) -> Result<T> {
         let body = self.call("POST", path, content_type, body).await?;
         serde_json::from_slice(&body).context("the server's answer is not what this version expects")
     }
@@ -71,7 +79,13 @@ impl Remote {
         self.call("DELETE", path, "", Vec::new()).await.map(drop)
     }
 
-    async fn call(&self, method: &'static str, path: &str, content_type: &str, body: Vec<u8>) -> Result<Vec<u8>> {
+    async fn call(
+        &self,
+        method: &'static str,
+        path: &str,
+        content_type: &str,
+        body: Vec<u8>,
+    ) -> Result<Vec<u8>> {
         let mut headers = vec![("authorization".to_owned(), format!("Bearer {}", self.token))];
         if !content_type.is_empty() {
             headers.push(("content-type".to_owned(), content_type.to_owned()));

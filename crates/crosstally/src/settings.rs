@@ -88,7 +88,9 @@ fn range(text: &str) -> Result<IpNet> {
     let text = text.trim();
     let range = match text.parse::<std::net::IpAddr>() {
         Ok(address) => IpNet::from(address),
-        Err(_) => text.parse().with_context(|| format!("trusted_proxies: `{text}` is not an address or range"))?,
+        Err(_) => {
+            text.parse().with_context(|| format!("trusted_proxies: `{text}` is not an address or range"))?
+        }
     };
     if range.prefix_len() == 0 {
         bail!("trusted_proxies: `{text}` would believe anybody; name your own proxies");

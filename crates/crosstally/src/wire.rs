@@ -33,11 +33,13 @@ pub(crate) async fn run(settings: ServeSettings) -> Result<()> {
     let options = Arc::new(DoorOptions { trusted_proxies: settings.trusted_proxies.clone() });
     let state = State { engine: engine.clone(), options };
     let serving = tokio::spawn(serve(listening, state, doors_stopped));
-    let delivering =
-        settings.does(Role::Deliver).then(|| tokio::spawn(delivery::run(engine.clone(), work_stopped.clone())));
-    let working = settings.does(Role::Tasks).then(|| tokio::spawn(tasks::run(engine.clone(), work_stopped.clone())));
-    let following =
-        (!settings.does(Role::Tasks)).then(|| tokio::spawn(tasks::follow_config(engine.clone(), work_stopped)));
+    let delivering = settings
+        .does(Role::Deliver)
+        .then(|| tokio::spawn(delivery::run(engine.clone(), work_stopped.clone())));
+    let working =
+        settings.does(Role::Tasks).then(|| tokio::spawn(tasks::run(engine.clone(), work_stopped.clone())));
+    let following = (!settings.does(Role::Tasks))
+        .then(|| tokio::spawn(tasks::follow_config(engine.clone(), work_stopped)));
     stop_signal().await?;
     tracing::info!("stopping: no new requests, those in flight end");
     stop_doors.send_replace(true);

@@ -78,7 +78,10 @@ fn decode(body: &[u8]) -> Option<Click> {
         fbc_cookie: stored.fbc_cookie,
         fbp_cookie: stored.fbp_cookie,
         ad_click_ids: AdClickIds::from_stored(&stored.ad_click_ids),
-        cost: stored.cost_minor.zip(stored.cost_currency).map(|(minor, currency)| Money::new(minor, currency)),
+        cost: stored
+            .cost_minor
+            .zip(stored.cost_currency)
+            .map(|(minor, currency)| Money::new(minor, currency)),
         gpc: stored.gpc,
         test: stored.test,
     })

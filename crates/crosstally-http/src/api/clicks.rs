@@ -56,7 +56,11 @@ impl From<&Click> for ClickOut {
             ip: click.ip.map(|ip| ip.to_canonical().to_string()),
             user_agent: click.user_agent.clone(),
             referrer: click.referrer.clone(),
-            ad_click_ids: click.ad_click_ids.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            ad_click_ids: click
+                .ad_click_ids
+                .iter()
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
             cost: click.cost.map(|cost| cost.to_string()),
             gpc: click.gpc,
             test: click.test,

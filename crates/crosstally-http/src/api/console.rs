@@ -7,6 +7,7 @@ use crate::answer::text;
 
 /// `GET /`.
 pub async fn page() -> axum::response::Response {
-    let words = "crosstally is running. The console comes later; until then use the command line or /api/v1.\n";
+    let words =
+        "crosstally is running. The console comes later; until then use the command line or /api/v1.\n";
     text(StatusCode::OK, words).into_response()
 }

@@ -161,8 +161,11 @@ pub async fn list(Extract(state): Extract<State>, headers: HeaderMap, Query(want
     auth::require(&state, &headers, "read").await?;
     let page = PageIn { limit: wanted.limit, cursor: wanted.cursor };
     let (limit, before) = (page.limit()?, page.before::<DeliveryId>()?);
-    let filter =
-        DeliveryFilter { destination: wanted.destination, state: state_named(wanted.state.as_deref())?, id: None };
+    let filter = DeliveryFilter {
+        destination: wanted.destination,
+        state: state_named(wanted.state.as_deref())?,
+        id: None,
+    };
     let found = state.engine.store.list_deliveries(filter, before, limit).await?;
     let held = state.engine.held_destinations().await?;
     let rows = found
@@ -190,7 +193,8 @@ pub async fn attempts(Extract(state): Extract<State>, headers: HeaderMap, Path(i
     auth::require(&state, &headers, "read").await?;
     let id = id.parse().map_err(|_| not_found())?;
     state.engine.store.delivery(id).await?.ok_or_else(not_found)?;
-    let attempts: Vec<AttemptOut> = state.engine.store.attempts(id).await?.iter().map(AttemptOut::from).collect();
+    let attempts: Vec<AttemptOut> =
+        state.engine.store.attempts(id).await?.iter().map(AttemptOut::from).collect();
     Ok(Json(json!({ "data": attempts, "next_cursor": null })).into_response())
 }
 
@@ -206,11 +210,13 @@ pub struct RetryIn {
 /// `POST /api/v1/deliveries/retry`.
 pub async fn retry(Extract(state): Extract<State>, headers: HeaderMap, Json(wanted): Json<RetryIn>) -> Reply {
     auth::require(&state, &headers, "deliveries:write").await?;
-    let id = wanted.id.as_deref().map(str::parse).transpose().map_err(|_| bad("id is not a delivery's id"))?;
+    let id =
+        wanted.id.as_deref().map(str::parse).transpose().map_err(|_| bad("id is not a delivery's id"))?;
     if id.is_none() && wanted.destination.is_none() && wanted.state.is_none() {
         return Err(bad("name an id, a destination or a state"));
     }
-    let filter = DeliveryFilter { destination: wanted.destination, state: state_named(wanted.state.as_deref())?, id };
+    let filter =
+        DeliveryFilter { destination: wanted.destination, state: state_named(wanted.state.as_deref())?, id };
     let requeued = state.engine.retry_deliveries(filter).await?;
     Ok(Json(json!({ "requeued": requeued })).into_response())
 }

@@ -152,10 +152,14 @@ pub async fn show(Extract(state): Extract<State>, headers: HeaderMap, Path(id): 
 pub async fn balance(Extract(state): Extract<State>, headers: HeaderMap) -> Reply {
     auth::require(&state, &headers, "read").await?;
     let counts = state.engine.store.count_receipts().await?;
-    let mut partners: std::collections::BTreeMap<String, Map<String, Value>> = std::collections::BTreeMap::new();
+    let mut partners: std::collections::BTreeMap<String, Map<String, Value>> =
+        std::collections::BTreeMap::new();
     for row in counts {
         let line = partners.entry(row.partner).or_insert_with(|| {
-            crosstally_core::verdict::Verdict::ALL.iter().map(|verdict| (verdict.as_str().into(), json!(0))).collect()
+            crosstally_core::verdict::Verdict::ALL
+                .iter()
+                .map(|verdict| (verdict.as_str().into(), json!(0)))
+                .collect()
         });
         let received = line.get("received").and_then(Value::as_u64).unwrap_or(0) + row.count;
         line.insert("received".into(), json!(received));

@@ -60,7 +60,11 @@ pub async fn list(Extract(state): Extract<State>, headers: HeaderMap) -> Reply {
 }
 
 /// `POST /api/v1/tokens`.
-pub async fn create(Extract(state): Extract<State>, headers: HeaderMap, Json(wanted): Json<TokenIn>) -> Reply {
+pub async fn create(
+    Extract(state): Extract<State>,
+    headers: HeaderMap,
+    Json(wanted): Json<TokenIn>,
+) -> Reply {
     auth::require(&state, &headers, "admin").await?;
     if wanted.name.is_empty() || wanted.name.len() > 64 {
         return Err(bad("name must have 1 to 64 characters"));

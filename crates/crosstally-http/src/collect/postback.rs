@@ -36,7 +36,8 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let (parts, body) = request.into_parts();
-    let mut inbound = inbound(partner, &parts, client::address(peer, &parts.headers, &state.options.trusted_proxies));
+    let mut inbound =
+        inbound(partner, &parts, client::address(peer, &parts.headers, &state.options.trusted_proxies));
     let encoding = text(&parts.headers, header::CONTENT_ENCODING.as_str());
     if !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity") {
         let detail = "compressed bodies are not read here; send the body as it is";
@@ -81,12 +82,15 @@ fn tell(out: PostbackOut) -> Answer {
         let reason = out.reason.unwrap_or(Reason::StoreUnavailable);
         return problem::refusal(reason, &out.detail, out.receipt);
     }
-    json(StatusCode::OK, &PostbackAnswer {
-        result: out.verdict.as_str(),
-        code: out.reason.map(Reason::code),
-        receipt: out.receipt.map(|id| id.to_string()),
-        conversion: out.conversion.map(|id| id.to_string()),
-    })
+    json(
+        StatusCode::OK,
+        &PostbackAnswer {
+            result: out.verdict.as_str(),
+            code: out.reason.map(Reason::code),
+            receipt: out.receipt.map(|id| id.to_string()),
+            conversion: out.conversion.map(|id| id.to_string()),
+        },
+    )
 }
 
 /// The rest of an unread body must not be taken for the next request.

@@ -24,7 +24,8 @@ pub(crate) async fn run(command: Capi) -> Result<()> {
     let ground = settings::ground(&place)?;
     let document = config
         .map(|file| {
-            let text = std::fs::read_to_string(&file).with_context(|| format!("{} cannot be read", file.display()))?;
+            let text = std::fs::read_to_string(&file)
+                .with_context(|| format!("{} cannot be read", file.display()))?;
             Ok::<_, anyhow::Error>((text, file.display().to_string()))
         })
         .transpose()?;
@@ -50,7 +51,10 @@ pub(crate) async fn run(command: Capi) -> Result<()> {
         }
         Build::UnknownDestination(known) => {
             let known = if known.is_empty() { "none is configured".to_owned() } else { known.join(", ") };
-            Err(exit::with(Code::NotFound, format!("no destination is called `{destination}`; known: {known}")))
+            Err(exit::with(
+                Code::NotFound,
+                format!("no destination is called `{destination}`; known: {known}"),
+            ))
         }
     }
 }

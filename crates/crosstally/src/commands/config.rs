@@ -40,8 +40,10 @@ pub(crate) async fn run(command: Config, json: bool) -> Result<()> {
             let applied = match remote::find(&at)? {
                 Where::Here(ground) => {
                     remote::here(&ground, async |engine| {
-                        let applied =
-                            engine.apply_config(&document, &name, base, "command line").await.map_err(refused)?;
+                        let applied = engine
+                            .apply_config(&document, &name, base, "command line")
+                            .await
+                            .map_err(refused)?;
                         Ok(PlanOut::new(&applied.plan, Some(applied.version)))
                     })
                     .await?
@@ -57,7 +59,8 @@ pub(crate) async fn run(command: Config, json: bool) -> Result<()> {
         Config::Export { at } => {
             let document = match remote::find(&at)? {
                 Where::Here(ground) => {
-                    remote::here(&ground, async |engine| Ok(engine.export_config().await.map_err(refused)?.1)).await?
+                    remote::here(&ground, async |engine| Ok(engine.export_config().await.map_err(refused)?.1))
+                        .await?
                 }
                 Where::There(server) => server.get_text("/api/v1/config").await?,
             };
@@ -102,7 +105,10 @@ fn check(file: &Path, json: bool) -> Result<()> {
 
 fn invalid(problems: &[Problem]) -> anyhow::Error {
     let list: Vec<String> = problems.iter().map(ToString::to_string).collect();
-    exit::with(Code::CheckFailed, format!("the configuration has {} problem(s)\n{}", problems.len(), list.join("\n")))
+    exit::with(
+        Code::CheckFailed,
+        format!("the configuration has {} problem(s)\n{}", problems.len(), list.join("\n")),
+    )
 }
 
 fn refused(error: ApplyError) -> anyhow::Error {

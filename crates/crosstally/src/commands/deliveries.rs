@@ -31,8 +31,11 @@ fn state_named(word: Option<&str>) -> Result<Option<DeliveryState>> {
 pub(crate) async fn run(command: Deliveries, json: bool) -> Result<()> {
     match command {
         Deliveries::List { destination, state, limit, at } => {
-            let filter =
-                DeliveryFilter { destination: destination.clone(), state: state_named(state.as_deref())?, id: None };
+            let filter = DeliveryFilter {
+                destination: destination.clone(),
+                state: state_named(state.as_deref())?,
+                id: None,
+            };
             let mut rows = match remote::find(&at)? {
                 Where::Here(ground) => {
                     remote::here(&ground, async |engine| {
@@ -40,7 +43,9 @@ pub(crate) async fn run(command: Deliveries, json: bool) -> Result<()> {
                         let held = engine.held_destinations().await?;
                         Ok(found
                             .iter()
-                            .map(|delivery| DeliveryOut::new(delivery, engine.hold_of(delivery, &held).as_ref()))
+                            .map(|delivery| {
+                                DeliveryOut::new(delivery, engine.hold_of(delivery, &held).as_ref())
+                            })
                             .collect::<Vec<_>>())
                     })
                     .await?

@@ -19,7 +19,13 @@ pub(crate) async fn run(command: Receipts, json: bool) -> Result<()> {
     let rows: Vec<ReceiptOut> = match remote::find(&at)? {
         Where::Here(ground) => {
             remote::here(&ground, async |engine| {
-                Ok(engine.store.list_receipts(partner, None, limit).await?.iter().map(ReceiptOut::from).collect())
+                Ok(engine
+                    .store
+                    .list_receipts(partner, None, limit)
+                    .await?
+                    .iter()
+                    .map(ReceiptOut::from)
+                    .collect())
             })
             .await?
         }

@@ -11,8 +11,9 @@ use crate::cli;
 
 /// Runs the fake platforms until told to stop.
 pub(crate) async fn run(flags: &cli::Sandbox) -> Result<()> {
-    let listener =
-        TcpListener::bind(flags.listen).await.with_context(|| format!("cannot listen on {}", flags.listen))?;
+    let listener = TcpListener::bind(flags.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}", flags.listen))?;
     let address = listener.local_addr()?;
     eprintln!("sandbox at http://{address}; what it accepted: http://{address}/_sandbox/events");
     let clock = SystemClock;

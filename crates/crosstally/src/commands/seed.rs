@@ -32,9 +32,9 @@ pub(crate) async fn run(clicks: u64, campaign: &str, place: &Place) -> Result<()
 
 fn click(engine: &Engine, slug: &str) -> Result<Click> {
     let snapshot = engine.snapshot.load();
-    let campaign = snapshot
-        .campaign(slug)
-        .ok_or_else(|| exit::with(Code::NotFound, format!("no campaign is called `{}`", show::clean(slug))))?;
+    let campaign = snapshot.campaign(slug).ok_or_else(|| {
+        exit::with(Code::NotFound, format!("no campaign is called `{}`", show::clean(slug)))
+    })?;
     let now = engine.clock.now();
     let id = ClickId::new(&engine.click_id_key, now, engine.random.bytes());
     let query = format!("fbclid=demo{id}&sub1=seed");

@@ -22,7 +22,10 @@ pub(crate) async fn run(command: Token, json: bool) -> Result<()> {
         Token::Create { name, scopes, at } => {
             if let Some(unknown) = scopes.iter().find(|scope| !SCOPES.contains(&scope.as_str())) {
                 let known = SCOPES.join(", ");
-                return Err(exit::with(Code::Usage, format!("scope `{unknown}` is not known; known are {known}")));
+                return Err(exit::with(
+                    Code::Usage,
+                    format!("scope `{unknown}` is not known; known are {known}"),
+                ));
             }
             let made = match remote::find(&at)? {
                 Where::Here(ground) => {
@@ -58,15 +61,22 @@ pub(crate) async fn run(command: Token, json: bool) -> Result<()> {
             }
             let rows = tokens.iter().map(|token| {
                 let state = if token.revoked_at.is_some() { "revoked" } else { "good" };
-                vec![token.id.clone(), token.name.clone(), state.into(), token.scopes.join(","), token.created_at.clone()]
+                vec![
+                    token.id.clone(),
+                    token.name.clone(),
+                    state.into(),
+                    token.scopes.join(","),
+                    token.created_at.clone(),
+                ]
             });
             show::table(&["id", "name", "state", "scopes", "created"], rows)
         }
         Token::Revoke { id, at } => {
             match remote::find(&at)? {
                 Where::Here(ground) => {
-                    let token: TokenId =
-                        id.parse().map_err(|_| exit::with(Code::Usage, format!("`{id}` is not a token's id")))?;
+                    let token: TokenId = id
+                        .parse()
+                        .map_err(|_| exit::with(Code::Usage, format!("`{id}` is not a token's id")))?;
                     let found = remote::here(&ground, async |engine| {
                         Ok(engine.store.revoke_token(token, engine.clock.now()).await?)
                     })
@@ -75,7 +85,9 @@ pub(crate) async fn run(command: Token, json: bool) -> Result<()> {
                         return Err(exit::with(Code::NotFound, format!("no good token has the id {id}")));
                     }
                 }
-                Where::There(server) => server.delete(&format!("/api/v1/tokens/{}", remote::escaped(&id))).await?,
+                Where::There(server) => {
+                    server.delete(&format!("/api/v1/tokens/{}", remote::escaped(&id))).await?
+                }
             }
             eprintln!("{id} is revoked");
             Ok(())

@@ -45,7 +45,8 @@ pub(super) fn page(trace: &TraceOut, paint: &Paint) -> String {
     if let Some(found) = &trace.click {
         click(&mut page, found);
     }
-    let unbooked: Vec<&ReceiptOut> = trace.receipts.iter().filter(|receipt| receipt.conversion.is_none()).collect();
+    let unbooked: Vec<&ReceiptOut> =
+        trace.receipts.iter().filter(|receipt| receipt.conversion.is_none()).collect();
     receipts(&mut page, &unbooked, None);
     for hops in &trace.conversions {
         conversion(&mut page, trace, hops);
@@ -55,9 +56,13 @@ pub(super) fn page(trace: &TraceOut, paint: &Paint) -> String {
 }
 
 fn click(page: &mut Page<'_>, click: &ClickOut) {
-    let source = if click.source.is_empty() { String::new() } else { format!(" from {}", clean(&click.source)) };
+    let source =
+        if click.source.is_empty() { String::new() } else { format!(" from {}", clean(&click.source)) };
     let test = if click.test { page.paint.odd(" test") } else { String::new() };
-    page.hop("click", &format!("{}  campaign {}{source}{test}", click.at, page.paint.bold(&clean(&click.campaign))));
+    page.hop(
+        "click",
+        &format!("{}  campaign {}{source}{test}", click.at, page.paint.bold(&clean(&click.campaign))),
+    );
     page.fact("id", &click.id);
     for (name, value) in &click.ad_click_ids {
         page.fact(name, value);
@@ -88,7 +93,9 @@ fn receipts(page: &mut Page<'_>, list: &[&ReceiptOut], hops: Option<&ConversionT
         let alike = list
             .iter()
             .skip(at)
-            .take_while(|other| other.result == first.result && other.code == first.code && other.goals.is_empty())
+            .take_while(|other| {
+                other.result == first.result && other.code == first.code && other.goals.is_empty()
+            })
             .count()
             .max(1);
         let told = if alike > ALIKE_MAX { 1 } else { alike };
@@ -98,7 +105,12 @@ fn receipts(page: &mut Page<'_>, list: &[&ReceiptOut], hops: Option<&ConversionT
         if alike > told
             && let Some(last) = list.get(at + alike - 1)
         {
-            page.line(&page.paint.dim(&format!("and {} more {} like it, until {}", alike - told, first.result, last.received_at)));
+            page.line(&page.paint.dim(&format!(
+                "and {} more {} like it, until {}",
+                alike - told,
+                first.result,
+                last.received_at
+            )));
             page.gap();
         }
         at += alike;
@@ -109,7 +121,8 @@ fn receipt(page: &mut Page<'_>, receipt: &ReceiptOut, hops: Option<&ConversionTr
     let code = receipt.code.as_deref().map(|code| format!(" ({code})")).unwrap_or_default();
     page.hop("receipt", &format!("{}  {}{code}", receipt.received_at, verdict(page.paint, &receipt.result)));
     page.fact("id", &receipt.id);
-    let query = if receipt.request.query.is_empty() { String::new() } else { format!("?{}", receipt.request.query) };
+    let query =
+        if receipt.request.query.is_empty() { String::new() } else { format!("?{}", receipt.request.query) };
     page.fact("call", &format!("{} /postback/{}{query}", receipt.request.method, receipt.partner));
     page.fact("body", &receipt.request.body);
     page.fact("sender", &format!("{}  {}", receipt.request.peer, receipt.request.user_agent));
@@ -135,7 +148,11 @@ fn receipt(page: &mut Page<'_>, receipt: &ReceiptOut, hops: Option<&ConversionTr
 }
 
 fn movement(page: &mut Page<'_>, entry: &EntryOut) {
-    let amount = entry.amounts.value.as_deref().map_or_else(String::new, |value| format!("  {value} {}", entry.amounts.currency));
+    let amount = entry
+        .amounts
+        .value
+        .as_deref()
+        .map_or_else(String::new, |value| format!("  {value} {}", entry.amounts.currency));
     page.hop("ledger", &format!("movement {}  {}{amount}", entry.sequence, page.paint.bold(&entry.status)));
     let mut parts = Vec::new();
     for (name, value) in [("payout", &entry.amounts.payout), ("revenue", &entry.amounts.revenue)] {
@@ -144,7 +161,10 @@ fn movement(page: &mut Page<'_>, entry: &EntryOut) {
         }
     }
     page.fact("amounts", &parts.join(" · "));
-    page.fact("balance", &format!("confirmed {} · pending {}", signed(&entry.confirmed_delta), signed(&entry.pending_delta)));
+    page.fact(
+        "balance",
+        &format!("confirmed {} · pending {}", signed(&entry.confirmed_delta), signed(&entry.pending_delta)),
+    );
     page.fact("happened", &entry.event_time);
     page.gap();
 }
@@ -171,8 +191,11 @@ fn goals(page: &mut Page<'_>, receipt: &ReceiptOut) {
 }
 
 fn conversion(page: &mut Page<'_>, trace: &TraceOut, hops: &ConversionTraceOut) {
-    let mine: Vec<&ReceiptOut> =
-        trace.receipts.iter().filter(|receipt| receipt.conversion.as_deref() == Some(&hops.conversion.id)).collect();
+    let mine: Vec<&ReceiptOut> = trace
+        .receipts
+        .iter()
+        .filter(|receipt| receipt.conversion.as_deref() == Some(&hops.conversion.id))
+        .collect();
     receipts(page, &mine, Some(hops));
     for event in &hops.events {
         self::event(page, event);
@@ -188,7 +211,10 @@ fn event(page: &mut Page<'_>, found: &EventOut) {
         (Some(value), Some(currency)) => format!("  {value} {currency}"),
         _ => String::new(),
     };
-    page.hop("event", &format!("{}{value}  for goal {}", page.paint.bold(&clean(&event.event_name)), clean(&found.goal)));
+    page.hop(
+        "event",
+        &format!("{}{value}  for goal {}", page.paint.bold(&clean(&event.event_name)), clean(&found.goal)),
+    );
     page.fact("id", &found.id);
     page.fact("event id", &event.event_id);
     page.fact("happened", &event.event_time.to_string());
@@ -199,8 +225,20 @@ fn event(page: &mut Page<'_>, found: &EventOut) {
 
 fn delivery(page: &mut Page<'_>, hop: &DeliveryTraceOut) {
     let found = &hop.delivery;
-    let code = found.code.as_deref().filter(|code| *code != found.state).map(|code| format!(" ({code})")).unwrap_or_default();
-    page.hop("delivery", &format!("to {}  {}{code}", page.paint.bold(&clean(&found.destination)), verdict(page.paint, &found.state)));
+    let code = found
+        .code
+        .as_deref()
+        .filter(|code| *code != found.state)
+        .map(|code| format!(" ({code})"))
+        .unwrap_or_default();
+    page.hop(
+        "delivery",
+        &format!(
+            "to {}  {}{code}",
+            page.paint.bold(&clean(&found.destination)),
+            verdict(page.paint, &found.state)
+        ),
+    );
     page.fact("id", &found.id);
     if found.state != "delivered" {
         page.fact("why", found.reason.as_deref().unwrap_or(""));
@@ -220,9 +258,20 @@ fn attempt(page: &mut Page<'_>, attempt: &AttemptOut) {
     let outcome = attempt.outcome.as_deref().unwrap_or("open");
     let status = attempt.status.map_or_else(|| "no answer".to_owned(), |status| format!("answer {status}"));
     let took = attempt.duration_ms.map(|ms| format!(" in {ms} ms")).unwrap_or_default();
-    let batch = if attempt.batch > 1 { format!(", with {} others", attempt.batch - 1) } else { String::new() };
-    let code = attempt.code.as_deref().filter(|code| *code != outcome).map(|code| format!(" ({code})")).unwrap_or_default();
-    page.line(&format!("attempt {}  {}  {}{code}  {status}{took}{batch}", attempt.number, attempt.started_at, verdict(page.paint, outcome)));
+    let batch =
+        if attempt.batch > 1 { format!(", with {} others", attempt.batch - 1) } else { String::new() };
+    let code = attempt
+        .code
+        .as_deref()
+        .filter(|code| *code != outcome)
+        .map(|code| format!(" ({code})"))
+        .unwrap_or_default();
+    page.line(&format!(
+        "attempt {}  {}  {}{code}  {status}{took}{batch}",
+        attempt.number,
+        attempt.started_at,
+        verdict(page.paint, outcome)
+    ));
     page.fact("  call", &format!("{} {}", attempt.method, attempt.url));
     page.fact("  sent", &attempt.payload);
     page.fact("  answer", &attempt.response);
