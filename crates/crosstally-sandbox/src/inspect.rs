@@ -83,7 +83,8 @@ pub(crate) async fn refused(
 
 /// `GET /_sandbox/stats`
 pub(crate) async fn stats(State(sandbox): State<Sandbox>) -> Response {
-    let report = sandbox.ledger().report();
+    let mut report = sandbox.ledger().report();
+    report["open_connections"] = sandbox.connections().into();
     json_response(&report)
 }
 

@@ -34,16 +34,7 @@ pub(crate) struct Room {
     pub(crate) dedup_keys_max: usize,
 }
 
-/// Under which names an event can be recognised again.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Keys {
-    /// If one of these was registered within its window, the event is a duplicate. First hit wins.
-    pub(crate) check: Vec<Key>,
-    /// Registered when the event is accepted.
-    pub(crate) register: Vec<Key>,
-}
-
-/// One name of an event, and how long it counts.
+/// One name under which an event can be recognised again, and how long it counts.
 #[derive(Clone, Debug)]
 pub(crate) struct Key {
     /// What the platform compares, for people.
@@ -51,15 +42,25 @@ pub(crate) struct Key {
     /// All parts of the name, unambiguously joined.
     pub(crate) text: String,
     pub(crate) window_ms: i64,
+    /// If the name was registered within its window, the event is a duplicate. The first hit wins.
+    pub(crate) checks: bool,
+    /// The name is registered when the event is accepted.
+    pub(crate) registers: bool,
+}
+
+impl Key {
+    /// A name that is checked and registered.
+    pub(crate) const fn new(by: &'static str, text: String, window_ms: i64) -> Self {
+        Self { by, text, window_ms, checks: true, registers: true }
+    }
 }
 
 /// One valid event, ready to be recorded.
-#[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) event_name: String,
     pub(crate) event_id: Option<String>,
     pub(crate) event: Box<RawValue>,
-    pub(crate) keys: Keys,
+    pub(crate) keys: Vec<Key>,
 }
 
 /// Where and when a request came in.
@@ -111,7 +112,7 @@ impl Ledger {
 
     /// Whether these events can be recorded without ever guessing about a duplicate.
     pub(crate) fn has_room_for(&mut self, entries: &[Entry], now_ms: i64) -> bool {
-        let keys = entries.iter().map(|entry| entry.keys.register.len()).sum::<usize>();
+        let keys = entries.iter().flat_map(|entry| &entry.keys).filter(|key| key.registers).count();
         self.dedup.has_room_for(keys, self.room.dedup_keys_max, now_ms)
     }
 
@@ -121,8 +122,8 @@ impl Ledger {
         let mut duplicates = 0;
         for entry in entries {
             let now_ms = arrival.received_ms;
-            let seen =
-                entry.keys.check.iter().find_map(|key| Some((key.by, self.dedup.find(&key.text, now_ms)?)));
+            let mut checked = entry.keys.iter().filter(|key| key.checks);
+            let seen = checked.find_map(|key| Some((key.by, self.dedup.find(&key.text, now_ms)?)));
             match seen {
                 Some((by, seen)) => {
                     duplicates += 1;
@@ -145,7 +146,7 @@ impl Ledger {
         };
         let number = self.accepted.push(row);
         let seen = Seen { first_ms: arrival.received_ms, accepted: number, source: arrival.source };
-        for key in &entry.keys.register {
+        for key in entry.keys.iter().filter(|key| key.registers) {
             self.dedup.register(&key.text, key.window_ms, seen);
         }
     }
@@ -162,7 +163,7 @@ impl Ledger {
         let takes_over = pair && arrival.source == Source::Browser && late_ms <= BROWSER_WINS_WITHIN_MS;
         let mut aside = newcomer;
         if takes_over {
-            for key in &entry.keys.register {
+            for key in entry.keys.iter().filter(|key| key.registers) {
                 self.dedup.change_source(&key.text, arrival.source);
             }
         }

@@ -27,7 +27,7 @@
 //! | `GET /_sandbox/events` | accepted events, each once, oldest first, byte for byte as sent |
 //! | `GET /_sandbox/duplicates` | what was swallowed as a duplicate, and of what |
 //! | `GET /_sandbox/refused` | one row for each refused request: the first bad event, the reason, the answer given |
-//! | `GET /_sandbox/stats` | exact counts per dataset, and what is kept in memory |
+//! | `GET /_sandbox/stats` | exact counts per dataset, what is kept in memory, open connections |
 //! | `DELETE /_sandbox` | forgets everything, the faults too |
 //!
 //! Lists answer `{"data":[..],"next_cursor":..}`. They take `platform`, `dataset`, `event_name`, `event_id`, `source`
@@ -74,7 +74,7 @@
 //!
 //! `raw` makes the rest: endless interim answers (`"text":"HTTP/1.1 103 Early Hints\r\n\r\n","repeat":0`), a head of one
 //! byte per second (`ms_per_byte`), a body shorter than its length (`end` `close`), a bad chunk, a 200 then a reset.
-//! Resets and raw bytes need [`serve`]; under another server around [`router`] they become a bare 500.
+//! Resets and raw bytes need [`serve`]; under another server around [`router()`] they become a bare 500.
 //!
 //! # Limits
 //!

@@ -24,6 +24,8 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde_json::Value;
+use serde_json::value::RawValue;
 
 use self::answer::Refusal;
 use self::request::{Fields, Sent, Unreadable, is_dataset};
@@ -88,22 +90,30 @@ struct Edge {
 /// Why a call was not taken.
 struct Denied {
     refusal: Refusal,
-    /// The first bad event.
-    event: Option<Box<Sent>>,
+    /// The position of the first bad event.
     index: Option<usize>,
+    event: Option<Box<RawValue>>,
+    event_name: Option<String>,
+    event_id: Option<String>,
     /// How many events the call held, as far as it could be read.
-    events: u64,
-    unreadable: bool,
+    events: usize,
+    /// The beginning of what could not be read.
+    body: Option<String>,
 }
 
 impl Denied {
-    fn whole(refusal: Refusal, events: usize) -> Self {
-        Self { refusal, event: None, index: None, events: events as u64, unreadable: false }
+    fn whole(refusal: Refusal, events: usize) -> Box<Self> {
+        let (index, event, event_name, event_id, body) = (None, None, None, None, None);
+        Box::new(Self { refusal, index, event, event_name, event_id, events, body })
+    }
+
+    fn unreadable(refusal: Refusal, events: usize, body: String) -> Box<Self> {
+        Box::new(Self { body: Some(body), ..*Self::whole(refusal, events) })
     }
 }
 
 /// What the body gave: events, none, or trouble.
-type Read = Result<Option<Vec<Sent>>, Unreadable>;
+type Read<'a> = Result<Option<Vec<Sent<'a>>>, Unreadable>;
 
 impl Edge {
     /// The dataset's name in counts and lists.
@@ -136,18 +146,20 @@ impl Edge {
         let body = match self.read_body(&parts.headers, body).await {
             Ok(body) => body,
             Err(refusal) => {
-                let answer = self.deny(Denied::whole(refusal, 0), &Fields::default(), &Bytes::new(), None);
+                let answer = self.deny(*Denied::whole(refusal, 0), None, None);
                 return Bent::plain(answer);
             }
         };
         let mut fields = Fields::beside_body(&parts);
-        let read = match fields.read_body(&parts, &body).await {
-            Ok(()) => fields.events(),
-            Err(unreadable) => Err(unreadable),
+        let data = fields.read_body(&parts, &body).await;
+        let data = data.and_then(|()| fields.data());
+        let read: Read<'_> = match &data {
+            Ok(text) => text.as_deref().map(request::split).transpose(),
+            Err(unreadable) => Err(unreadable.clone()),
         };
         let met = {
             let events = read.as_ref().ok().and_then(Option::as_deref).unwrap_or_default();
-            self.meet(true, &|key, text| events.iter().any(|sent| sent.text(key) == Some(text)))
+            self.meet(true, &|key, text| events.iter().any(|sent| sent.holds(key, text)))
         };
         match met {
             None => Bent::plain(self.take(&fields, read, &body, 0)),
@@ -159,7 +171,7 @@ impl Edge {
     }
 
     /// The answer under a fault, in Meta's words where it has words for it.
-    fn faulty(&self, met: &Met, fields: &Fields<'_>, read: Read, body: &Bytes) -> Response {
+    fn faulty(&self, met: &Met, fields: &Fields<'_>, read: Read<'_>, body: &Bytes) -> Response {
         let missing = if let Kind::PartialCount(partial) = &met.kind { partial.missing } else { 0 };
         let events = read.as_ref().map_or(0, |events| events.as_ref().map_or(0, Vec::len));
         let ordinary = met.kind.carries_out().then(|| self.take(fields, read, body, missing));
@@ -168,7 +180,8 @@ impl Edge {
         }
         match Refusal::asked_for(&met.kind, &self.dataset, version::LATEST) {
             Some(refusal) if met.kind.wanted_text().is_some() => {
-                self.deny(Denied::whole(refusal, events), fields, body, Some(met.id.clone()))
+                let code = fields.test_event_code.as_deref();
+                self.deny(*Denied::whole(refusal, events), code, Some(met.id.clone()))
             }
             Some(refusal) => refusal.traced(self.sandbox.next_trace_id()).into_response(),
             None => ordinary.unwrap_or_else(|| StatusCode::OK.into_response()),
@@ -190,51 +203,90 @@ impl Edge {
     }
 
     /// Checks and records a call. The last `missing` events are lost on the way, without a word.
-    fn take(&self, fields: &Fields<'_>, read: Read, body: &Bytes, missing: usize) -> Response {
-        match self.check(fields, read) {
-            Ok((events, messages)) => {
-                let kept = events.len().saturating_sub(missing);
-                match self.record(fields, events, kept) {
-                    Ok(()) => answer::taken(kept, &messages, &self.sandbox.next_trace_id()),
-                    Err(denied) => self.deny(denied, fields, body, None),
-                }
-            }
-            Err(denied) => self.deny(denied, fields, body, None),
+    fn take(&self, fields: &Fields<'_>, read: Read<'_>, body: &Bytes, missing: usize) -> Response {
+        let arrival = self.arrival(fields.test_event_code.as_deref());
+        let taken = self.check(&arrival, fields, read, body).and_then(|(mut entries, messages)| {
+            entries.truncate(entries.len().saturating_sub(missing));
+            let kept = entries.len();
+            self.record(&arrival, entries)?;
+            Ok((kept, messages))
+        });
+        match taken {
+            Ok((kept, messages)) => answer::taken(kept, &messages, &self.sandbox.next_trace_id()),
+            Err(denied) => self.deny(*denied, fields.test_event_code.as_deref(), None),
         }
     }
 
-    fn check(&self, fields: &Fields<'_>, read: Read) -> Result<(Vec<Sent>, BTreeSet<String>), Denied> {
+    fn check(
+        &self,
+        arrival: &Arrival,
+        fields: &Fields<'_>,
+        read: Read<'_>,
+        body: &Bytes,
+    ) -> Result<(Vec<Entry>, BTreeSet<String>), Box<Denied>> {
         let count = read.as_ref().map_or(0, |events| events.as_ref().map_or(0, Vec::len));
         self.may_call(fields).map_err(|refusal| Denied::whole(refusal, count))?;
+        let token = fields.token.as_deref();
+        let unreadable = |refusal| Denied::unreadable(refusal, 0, excerpt(body, token));
         let events = match read {
             Ok(Some(events)) => events,
-            Ok(None) => return Err(Denied { unreadable: true, ..Denied::whole(Refusal::no_data(), 0) }),
-            Err(Unreadable { index, detail }) => {
-                let at = index.map(|index| format!("Event {index}: ")).unwrap_or_default();
-                let refusal = Refusal::bad_parameter(&format!("{at}{detail}"));
-                return Err(Denied { unreadable: true, index, ..Denied::whole(refusal, 0) });
-            }
+            Ok(None) => return Err(unreadable(Refusal::no_data())),
+            Err(trouble) => return Err(unreadable(Refusal::bad_parameter(&trouble.detail))),
         };
         let agent_fits = fields.partner_agent.as_deref().is_none_or(is_partner_agent);
         if !agent_fits {
-            let refusal =
-                Refusal::bad_parameter("partner_agent must have less than 23 characters, 2 of them letters");
-            return Err(Denied::whole(refusal, count));
+            let must = "partner_agent must have less than 23 characters, 2 of them letters";
+            return Err(Denied::whole(Refusal::bad_parameter(must), count));
         }
-        let now_ms = self.sandbox.now_ms();
         let mut messages = BTreeSet::new();
-        for index in 0..events.len() {
-            match validate::event(&events[index].map, now_ms) {
-                Ok(warnings) => messages.extend(warnings),
-                Err(broken) => {
-                    let sent = events.into_iter().nth(index).expect("the index comes from this list");
-                    let refusal = Refusal::broken(index, sent.text("event_name"), &broken);
-                    let event = Some(Box::new(sent));
-                    return Err(Denied { event, index: Some(index), ..Denied::whole(refusal, count) });
-                }
+        let mut entries = Vec::with_capacity(count);
+        for (index, sent) in events.into_iter().enumerate() {
+            let (entry, warnings) = self.check_event(arrival, index, sent).map_err(|mut denied| {
+                denied.events = count;
+                denied
+            })?;
+            entries.push(entry);
+            messages.extend(warnings);
+        }
+        Ok((entries, messages))
+    }
+
+    fn check_event(
+        &self,
+        arrival: &Arrival,
+        index: usize,
+        sent: Sent<'_>,
+    ) -> Result<(Entry, Vec<String>), Box<Denied>> {
+        let event = sent.read().map_err(|trouble| {
+            let refusal = Refusal::bad_parameter(&format!("Event {index}: {}", trouble.detail));
+            let mut denied = Denied::unreadable(refusal, 0, excerpt(sent.text().as_bytes(), None));
+            denied.index = Some(index);
+            denied
+        })?;
+        let text = |key: &str| event.get(key).and_then(Value::as_str).map(str::to_owned);
+        match validate::event(&event, arrival.received_ms) {
+            Ok(warnings) => {
+                let entry = Entry {
+                    keys: dedup::keys(&self.dataset, &event, arrival.source),
+                    event_name: text("event_name").unwrap_or_default(),
+                    event_id: text("event_id"),
+                    event: sent.into_raw(),
+                };
+                Ok((entry, warnings))
+            }
+            Err(broken) => {
+                let (event_name, event_id) = (text("event_name"), text("event_id"));
+                Err(Box::new(Denied {
+                    refusal: Refusal::broken(index, event_name.as_deref(), &broken),
+                    index: Some(index),
+                    event: Some(sent.into_raw()),
+                    event_name,
+                    event_id,
+                    events: 0,
+                    body: None,
+                }))
             }
         }
-        Ok((events, messages))
     }
 
     /// Version, dataset and token.
@@ -254,41 +306,25 @@ impl Edge {
         if is_dataset(&self.dataset) { Ok(()) } else { Err(Refusal::no_object("post", &self.dataset)) }
     }
 
-    /// Records the first `kept` events.
-    fn record(&self, fields: &Fields<'_>, events: Vec<Sent>, kept: usize) -> Result<(), Denied> {
-        let arrival = self.arrival(fields.test_event_code.as_deref());
-        let entry = |sent: Sent| Entry {
-            keys: dedup::keys(&self.dataset, &sent, arrival.source),
-            event_name: sent.text("event_name").unwrap_or_default().to_owned(),
-            event_id: sent.text("event_id").map(str::to_owned),
-            event: sent.event,
-        };
-        let entries = events.into_iter().take(kept).map(entry).collect::<Vec<_>>();
+    fn record(&self, arrival: &Arrival, entries: Vec<Entry>) -> Result<(), Box<Denied>> {
         let mut ledger = self.sandbox.ledger();
         if !ledger.has_room_for(&entries, arrival.received_ms) {
             return Err(Denied::whole(Refusal::full(), entries.len()));
         }
-        ledger.record(&arrival, entries);
+        ledger.record(arrival, entries);
         Ok(())
     }
 
     /// Lists a refused call and answers it.
-    fn deny(&self, denied: Denied, fields: &Fields<'_>, body: &Bytes, fault: Option<String>) -> Response {
+    fn deny(&self, denied: Denied, test_event_code: Option<&str>, fault: Option<String>) -> Response {
         let refusal = denied.refusal.traced(self.sandbox.next_trace_id());
-        let arrival = self.arrival(fields.test_event_code.as_deref());
-        let (name, id, event) = match denied.event {
-            Some(sent) => {
-                let text = |key: &str| sent.text(key).map(str::to_owned);
-                (text("event_name"), text("event_id"), Some(sent.event))
-            }
-            None => (None, None, None),
-        };
+        let arrival = self.arrival(test_event_code);
         self.sandbox.ledger().refuse(Refused {
-            head: arrival.head(name.as_deref(), id.as_deref()),
+            head: arrival.head(denied.event_name.as_deref(), denied.event_id.as_deref()),
             index: denied.index,
-            events: denied.events,
-            event,
-            body: denied.unreadable.then(|| excerpt(body, fields.token.as_deref())),
+            events: denied.events as u64,
+            event: denied.event,
+            body: denied.body,
             reason: refusal.reason(),
             status: refusal.status,
             error: refusal.to_raw(),
@@ -303,7 +339,7 @@ fn is_partner_agent(text: &str) -> bool {
 }
 
 /// The beginning of a body without its token.
-fn excerpt(body: &Bytes, token: Option<&str>) -> String {
+fn excerpt(body: &[u8], token: Option<&str>) -> String {
     let mut text = String::from_utf8_lossy(&body[..body.len().min(EXCERPT_BYTES)]).into_owned();
     if let Some(token) = token {
         text = text.replace(token, "[token]");

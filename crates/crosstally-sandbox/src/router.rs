@@ -24,6 +24,7 @@ pub fn router(sandbox: Sandbox) -> Router {
 
     Router::new()
         .nest("/_sandbox", inspection)
+        .route("/_sandbox/", get(inspect::index).delete(inspect::clear))
         // Meta
         .route("/{version}/{dataset}/events", post(meta::events).fallback(meta::unsupported))
         .route("/tr", get(meta::hit).post(meta::hit))

@@ -30,7 +30,7 @@ use crate::state::Sandbox;
 /// Connections at the same time; further ones wait in the listener's backlog.
 const CONNECTIONS_MAX: usize = 4096;
 /// A request's head must be here by then, and the next one too on a kept connection.
-const HEAD_WITHIN: Duration = Duration::from_secs(30);
+const HEAD_WITHIN: Duration = Duration::from_secs(60);
 /// Calls under way may end when the sandbox stops; those that a fault holds up are cut.
 const DRAIN_WITHIN: Duration = Duration::from_secs(1);
 /// After an accept that failed for want of file handles.
@@ -53,7 +53,7 @@ pub async fn serve(
     sandbox: Sandbox,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
-    let routes = router(sandbox);
+    let routes = router(sandbox.clone());
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let (stop, stopping) = watch::channel(false);
     let mut connections = JoinSet::new();
@@ -66,10 +66,10 @@ pub async fn serve(
             accepted = accept(&listener, &places) => accepted?,
         };
         let (stream, place) = accepted;
-        let (routes, stopping) = (routes.clone(), stopping.clone());
+        let (routes, stopping, open) = (routes.clone(), stopping.clone(), sandbox.connected());
         connections.spawn(async move {
             connection(stream, routes, stopping).await;
-            drop(place);
+            drop((place, open));
         });
     }
     stop.send_replace(true);

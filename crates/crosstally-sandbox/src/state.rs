@@ -1,7 +1,7 @@
 //! The sandbox itself: what all routes share. Knows no route and no platform rule.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::chance;
@@ -56,6 +56,7 @@ struct Shared {
     ledger: Mutex<Ledger>,
     faults: Mutex<Faults>,
     calls: AtomicU64,
+    connections: AtomicUsize,
 }
 
 impl Sandbox {
@@ -75,6 +76,7 @@ impl Sandbox {
                 ledger: Mutex::new(Ledger::new(limits.into())),
                 faults: Mutex::new(Faults::default()),
                 calls: AtomicU64::new(0),
+                connections: AtomicUsize::new(0),
             }),
         }
     }
@@ -103,9 +105,28 @@ impl Sandbox {
         self.shared.faults.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Counts a connection as open until the guard is dropped.
+    pub(crate) fn connected(&self) -> Connected {
+        self.shared.connections.fetch_add(1, Ordering::Relaxed);
+        Connected(Arc::clone(&self.shared))
+    }
+
+    pub(crate) fn connections(&self) -> usize {
+        self.shared.connections.load(Ordering::Relaxed)
+    }
+
     /// A trace id that no other answer of this sandbox has.
     pub(crate) fn next_trace_id(&self) -> String {
         chance::trace_id(self.shared.calls.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// An open connection.
+pub(crate) struct Connected(Arc<Shared>);
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        self.0.connections.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -281,6 +281,9 @@ impl Kind {
         if !(200..=599).contains(&status) {
             return Err(unknown(format!("status is 200 to 599, not {status}.")));
         }
+        if matches!(self, Self::Raw(raw) if raw.text.is_empty()) {
+            return Err(unknown("text must not be empty."));
+        }
         let header = match self {
             Self::Status(fault) => fault.content_type.as_deref(),
             Self::Redirect(fault) => Some(fault.location.as_str()),

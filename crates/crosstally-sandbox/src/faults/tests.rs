@@ -62,6 +62,8 @@ fn what_cannot_be_understood_is_refused_whole() {
         json!({ "kind": "status", "status": 99 }),
         json!({ "kind": "status", "status": 1000 }),
         json!({ "kind": "slow", "ms": "100" }),
+        json!({ "kind": "raw", "text": "", "repeat": 0 }),
+        json!({ "kind": "raw", "text": "x", "end": "explode" }),
         json!({ "kind": "hang", "times": 0 }),
         json!({ "kind": "hang", "times": -1 }),
         json!({ "kind": "hang", "probability": 101 }),

@@ -67,7 +67,7 @@ pub(crate) struct Paired {
 }
 
 /// One accepted event.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Accepted {
     pub(crate) head: Head,
     pub(crate) event: Box<RawValue>,
@@ -75,7 +75,7 @@ pub(crate) struct Accepted {
 }
 
 /// One event that was recognised.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Duplicate {
     pub(crate) head: Head,
     pub(crate) event: Box<RawValue>,
@@ -85,7 +85,7 @@ pub(crate) struct Duplicate {
 }
 
 /// One refused request.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Refused {
     pub(crate) head: Head,
     /// The position of the first bad event, if it was an event that was bad.

@@ -22,12 +22,11 @@ fn arrival(source: Source, received_ms: i64) -> Arrival {
 }
 
 fn entry(id: &str, mark: &str) -> Entry {
-    let key = Key { by: "event_id", text: id.to_owned(), window_ms: 48 * HOUR_MS };
     Entry {
         event_name: "Purchase".to_owned(),
         event_id: Some(id.to_owned()),
         event: RawValue::from_string(json!({ "mark": mark }).to_string()).unwrap(),
-        keys: Keys { check: vec![key.clone()], register: vec![key] },
+        keys: vec![Key::new("event_id", id.to_owned(), 48 * HOUR_MS)],
     }
 }
 

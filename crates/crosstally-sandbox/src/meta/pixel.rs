@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use url::form_urlencoded;
 
 use super::dedup;
-use super::request::{Sent, is_dataset};
+use super::request::is_dataset;
 use crate::ledger::{Arrival, Entry, Refused, Source};
 use crate::misbehave;
 use crate::platform::Platform;
@@ -91,14 +91,15 @@ fn record(sandbox: &Sandbox, view: View, headers: &HeaderMap) {
         test_event_code: None,
     };
     let named = view.event.contains_key("event_name");
-    let sent = as_event(view, headers, now_ms);
+    let event = as_event(view, headers, now_ms);
+    let text = |key: &str| event.get(key).and_then(Value::as_str);
     let mut ledger = sandbox.ledger();
     ledger.counts(platform, &arrival.dataset).browser_hit();
     let entry = Entry {
-        keys: dedup::keys(&arrival.dataset, &sent, Source::Browser),
-        event_name: sent.text("event_name").unwrap_or_default().to_owned(),
-        event_id: sent.text("event_id").map(str::to_owned),
-        event: sent.event,
+        keys: dedup::keys(&arrival.dataset, &event, Source::Browser),
+        event_name: text("event_name").unwrap_or_default().to_owned(),
+        event_id: text("event_id").map(str::to_owned),
+        event: to_raw_value(&event).expect("a map of strings always serializes"),
     };
     let reason = if !known {
         "id must name a dataset"
@@ -124,7 +125,7 @@ fn record(sandbox: &Sandbox, view: View, headers: &HeaderMap) {
 }
 
 /// The hit in the words of a server event, so that both sides can be compared.
-fn as_event(view: View, headers: &HeaderMap, now_ms: i64) -> Sent {
+fn as_event(view: View, headers: &HeaderMap, now_ms: i64) -> Map<String, Value> {
     let mut map = view.event;
     map.insert("event_time".to_owned(), view.time_ms.unwrap_or(now_ms).div_euclid(1000).into());
     map.insert("action_source".to_owned(), "website".into());
@@ -136,6 +137,5 @@ fn as_event(view: View, headers: &HeaderMap, now_ms: i64) -> Sent {
     if !view.custom.is_empty() {
         map.insert("custom_data".to_owned(), Value::Object(view.custom));
     }
-    let event = to_raw_value(&map).expect("a map of strings always serializes");
-    Sent { event, map }
+    map
 }

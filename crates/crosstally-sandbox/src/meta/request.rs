@@ -27,31 +27,63 @@ pub(crate) fn is_dataset(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
 }
 
-/// One event as it came, and as it reads.
-#[derive(Debug)]
-pub(crate) struct Sent {
-    pub(crate) event: Box<RawValue>,
-    pub(crate) map: Map<String, Value>,
+/// One event as it came, not yet read: a batch of a thousand is checked one by one, so that only one stands in memory as a tree.
+pub(crate) enum Sent<'a> {
+    /// An object of the array.
+    Object(&'a RawValue),
+    /// An object wrapped into a string, unwrapped.
+    Text(String),
 }
 
-impl Sent {
-    /// A string of the event; anything else counts as absent.
-    pub(crate) fn text(&self, key: &str) -> Option<&str> {
-        self.map.get(key)?.as_str()
+/// The two keys by which a fault can ask for an event.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Names<'a> {
+    #[serde(borrow)]
+    event_name: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    event_id: Option<Cow<'a, str>>,
+}
+
+impl Sent<'_> {
+    /// The event's JSON.
+    pub(crate) fn text(&self) -> &str {
+        match self {
+            Self::Object(raw) => raw.get(),
+            Self::Text(text) => text,
+        }
+    }
+
+    /// The event as a tree.
+    pub(crate) fn read(&self) -> Result<Map<String, Value>, Unreadable> {
+        serde_json::from_str(self.text()).map_err(|error| Unreadable::json("the event", &error))
+    }
+
+    /// Whether the event has this text under this key.
+    pub(crate) fn holds(&self, key: &str, text: &str) -> bool {
+        let names = serde_json::from_str::<Names<'_>>(self.text()).unwrap_or_default();
+        let name = if key == "event_id" { names.event_id } else { names.event_name };
+        name.as_deref() == Some(text)
+    }
+
+    /// The event's own text, to keep.
+    pub(crate) fn into_raw(self) -> Box<RawValue> {
+        match self {
+            Self::Object(raw) => raw.to_owned(),
+            Self::Text(text) => RawValue::from_string(text).expect("it was read as JSON before it is kept"),
+        }
     }
 }
 
 /// A body that cannot be read as a call.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Unreadable {
-    /// The event that could not be read, if it was an event.
-    pub(crate) index: Option<usize>,
     pub(crate) detail: String,
 }
 
 impl Unreadable {
     fn whole(detail: impl Into<String>) -> Self {
-        Self { index: None, detail: detail.into() }
+        Self { detail: detail.into() }
     }
 
     fn json(what: &str, error: &serde_json::Error) -> Self {
@@ -65,8 +97,8 @@ fn json_trouble(error: &serde_json::Error) -> String {
     if error.is_data() { format!("has the wrong shape at {place}") } else { format!("is not JSON: {error}") }
 }
 
-/// The fields of a call that the sandbox reads. All others are let pass, as Meta does.
-#[derive(Debug, Default)]
+/// The fields of a call that the sandbox reads. All others are let pass, as Meta does. Holds the token: never printed.
+#[derive(Default)]
 pub(crate) struct Fields<'a> {
     pub(crate) token: Option<String>,
     pub(crate) test_event_code: Option<String>,
@@ -74,7 +106,6 @@ pub(crate) struct Fields<'a> {
     data: Option<Data<'a>>,
 }
 
-#[derive(Debug)]
 enum Data<'a> {
     Json(&'a RawValue),
     Text(Cow<'a, str>),
@@ -185,39 +216,30 @@ impl<'a> Fields<'a> {
         Err(Unreadable::whole(format!("the multipart body has more than {FIELDS_MAX} fields")))
     }
 
-    /// The events of `data`, or `None` if there is no `data`.
-    pub(crate) fn events(&self) -> Result<Option<Vec<Sent>>, Unreadable> {
+    /// The text of `data`, or `None` if there is none.
+    pub(crate) fn data(&self) -> Result<Option<Cow<'_, str>>, Unreadable> {
         let text = match &self.data {
             None => return Ok(None),
             Some(Data::Json(raw)) => raw.get(),
             Some(Data::Text(text)) => text,
         };
-        let text = unquoted(text.trim()).map_err(|error| Unreadable::json("data", &error))?;
-        let Items(items) = serde_json::from_str(&text).map_err(|error| Unreadable::json("data", &error))?;
-        if items.len() > EVENTS_MAX {
-            return Err(Unreadable::whole(format!("data holds more than {EVENTS_MAX} events")));
-        }
-        if items.is_empty() {
-            return Err(Unreadable::whole("data holds no event"));
-        }
-        let sent = items.into_iter().enumerate().map(|(index, raw)| read_event(index, raw));
-        sent.collect::<Result<Vec<_>, _>>().map(Some)
+        unquoted(text.trim()).map(Some).map_err(|error| Unreadable::json("data", &error))
     }
 }
 
-fn read_event(index: usize, raw: &RawValue) -> Result<Sent, Unreadable> {
-    let trouble = |error: serde_json::Error| Unreadable {
-        index: Some(index),
-        detail: format!("the event {}", json_trouble(&error)),
-    };
-    let event = if raw.get().starts_with('"') {
-        let text = serde_json::from_str::<String>(raw.get()).map_err(trouble)?;
-        RawValue::from_string(text).map_err(trouble)?
-    } else {
-        raw.to_owned()
-    };
-    let map = serde_json::from_str(event.get()).map_err(trouble)?;
-    Ok(Sent { event, map })
+/// The events in the text of `data`.
+pub(crate) fn split(data: &str) -> Result<Vec<Sent<'_>>, Unreadable> {
+    let Items(items) = serde_json::from_str(data).map_err(|error| Unreadable::json("data", &error))?;
+    if items.is_empty() {
+        return Err(Unreadable::whole("data holds no event"));
+    }
+    let sent = items.into_iter().map(|raw| {
+        if !raw.get().starts_with('"') {
+            return Ok(Sent::Object(raw));
+        }
+        serde_json::from_str(raw.get()).map(Sent::Text).map_err(|error| Unreadable::json("an event", &error))
+    });
+    sent.collect()
 }
 
 /// JSON text that was wrapped into a JSON string once more.
@@ -251,10 +273,10 @@ impl<'de> Deserialize<'de> for Items<'de> {
             fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Items<'de>, A::Error> {
                 let mut read = Vec::new();
                 while let Some(item) = items.next_element()? {
-                    read.push(item);
-                    if read.len() > EVENTS_MAX {
+                    if read.len() == EVENTS_MAX {
                         return Err(A::Error::custom("too many events"));
                     }
+                    read.push(item);
                 }
                 Ok(Items(read))
             }
