@@ -53,7 +53,7 @@
 //!
 //! | kind | what the sender meets | keys |
 //! |---|---|---|
-//! | `status` | any status | `status`, `body`, `content_type`, `code`, `subcode`, `message`, `is_transient`, `retry_after`, `accept` |
+//! | `status` | any status, with the code that goes with it | `status`, `body`, `content_type`, `code`, `subcode`, `message`, `is_transient`, `retry_after`, `accept` |
 //! | `throttle` | a rate limit with its usage headers | `status`, `code` (80004; or 4, 17, 613 ..), `subcode`, `minutes`, `retry_after` |
 //! | `server_error` | a 5xx | `status` (500), `html`: not JSON, `accept` |
 //! | `hang` | no answer | `ms` (until the sender leaves), `accept` |

@@ -167,9 +167,17 @@ impl Refusal {
     pub(crate) fn asked_for(kind: &Kind, dataset: &str, latest: u32) -> Option<Self> {
         let refusal = match kind {
             Kind::Status(fault) => {
-                let code = fault.code.unwrap_or(if fault.status >= 500 { 2 } else { 100 });
+                // Status and code must tell the same story, unless the fault wants them to differ.
+                let (code, passing) = match fault.status {
+                    401 => (190, false),
+                    403 => (10, false),
+                    429 => (4, true),
+                    500.. => (2, true),
+                    _ => (100, false),
+                };
+                let code = fault.code.unwrap_or(code);
                 let message = fault.message.clone().unwrap_or_else(|| "Asked for by a fault".to_owned());
-                let transient = fault.is_transient.unwrap_or(fault.status >= 500);
+                let transient = fault.is_transient.unwrap_or(passing);
                 let refusal =
                     Self::new(fault.status, code, message).subcode(fault.subcode).transient(transient);
                 refusal.retry_after(fault.retry_after)

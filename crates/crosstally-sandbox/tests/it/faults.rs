@@ -18,7 +18,7 @@ async fn with_fault(fault: Value) -> Server {
 async fn status_faults_answer_as_told() {
     let server = with_fault(json!({ "kind": "status", "status": 429, "retry_after": 2, "times": 1 })).await;
     let answer = server.events("1", &[purchase("a")]).await;
-    assert_eq!((answer.status, answer.codes().0), (429, 100));
+    assert_eq!((answer.status, answer.codes().0), (429, 4));
     assert_eq!(answer.headers["retry-after"], "2");
     assert!(server.accepted_ids().await.is_empty());
     assert_eq!(server.events("1", &[purchase("a")]).await.status, 200, "once was asked for");
