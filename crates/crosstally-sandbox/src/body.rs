@@ -1,4 +1,5 @@
-//! Response bodies that are made while they are sent: listings, and the slow and the endless ones of faults.
+//! Bodies: reading those of requests up to a cap, and response bodies that are made while they are sent, which are
+//! listings and the slow and the endless ones of faults.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -7,8 +8,28 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::Sleep;
+
+/// Why a body could not be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ReadError {
+    /// It has more bytes than the cap.
+    TooLarge,
+    /// It ended before its end.
+    BrokenOff,
+}
+
+/// The whole body, if it has no more than `bytes_max` bytes. A longer one is never cut.
+#[expect(clippy::disallowed_methods, reason = "this is the one place, and it reads through Limited")]
+pub(crate) async fn read(body: axum::body::Body, bytes_max: usize) -> Result<Bytes, ReadError> {
+    match Limited::new(body, bytes_max).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(ReadError::TooLarge),
+        Err(_) => Err(ReadError::BrokenOff),
+    }
+}
 
 /// A body of many pieces, each made only when the last one has left: a long listing never stands in memory twice.
 pub(crate) struct Pieces<F> {

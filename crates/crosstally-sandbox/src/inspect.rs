@@ -7,11 +7,10 @@ use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, Uri, header};
-use http_body_util::{BodyExt, Limited};
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
-use crate::body::Pieces;
+use crate::body::{self, Pieces};
 use crate::ledger::{Row, Source};
 use crate::platform::Platform;
 use crate::problem::Problem;
@@ -96,8 +95,7 @@ pub(crate) async fn faults(State(sandbox): State<Sandbox>) -> Response {
 
 /// `POST /_sandbox/faults`
 pub(crate) async fn post_faults(State(sandbox): State<Sandbox>, body: Body) -> Result<Response, Problem> {
-    let body = Limited::new(body, FAULT_BYTES_MAX).collect().await;
-    let body = body.map(|body| body.to_bytes()).map_err(|_| {
+    let body = body::read(body, FAULT_BYTES_MAX).await.map_err(|_| {
         Problem::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "Body too large",

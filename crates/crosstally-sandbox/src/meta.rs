@@ -23,13 +23,13 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, Uri, header};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use self::answer::Refusal;
 use self::request::{Fields, Sent, Unreadable, is_dataset};
 use self::version::Version;
+use crate::body::{self, ReadError};
 use crate::faults::{Call, Kind, Met};
 use crate::ledger::{Arrival, Entry, Refused, Source};
 use crate::misbehave::{self, Bent};
@@ -194,10 +194,10 @@ impl Edge {
             return Err(Refusal::unreadable_encoding());
         }
         let max = self.sandbox.limits().body_bytes_max;
-        match tokio::time::timeout(BODY_WITHIN, Limited::new(body, max).collect()).await {
-            Ok(Ok(body)) => Ok(body.to_bytes()),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::too_large(max)),
-            Ok(Err(_)) => Err(Refusal::bad_parameter("the body broke off")),
+        match tokio::time::timeout(BODY_WITHIN, body::read(body, max)).await {
+            Ok(Ok(body)) => Ok(body),
+            Ok(Err(ReadError::TooLarge)) => Err(Refusal::too_large(max)),
+            Ok(Err(ReadError::BrokenOff)) => Err(Refusal::bad_parameter("the body broke off")),
             Err(_) => Err(Refusal::body_too_slow()),
         }
     }

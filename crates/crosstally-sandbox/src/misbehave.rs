@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode, header};
-use http_body_util::BodyExt;
 use serde_json::Value;
 
-use crate::body::{Drip, Endless};
+use crate::body::{self, Drip, Endless};
 use crate::faults::{Kind, Raw};
+
+/// More than any answer has.
+const DRIPPED_BYTES_MAX: usize = 1 << 20;
 
 /// Asks the server to leave HTTP and do this to the connection. Travels as a response extension.
 #[derive(Clone, Debug)]
@@ -137,6 +138,6 @@ fn json_body(status: StatusCode, body: Body) -> Response {
 async fn dripping(answer: Response, every: Duration) -> Response {
     let (mut head, body) = answer.into_parts();
     head.headers.remove(header::CONTENT_LENGTH);
-    let bytes = body.collect().await.map_or_else(|_| Bytes::new(), |body| body.to_bytes());
+    let bytes = body::read(body, DRIPPED_BYTES_MAX).await.unwrap_or_default();
     Response::from_parts(head, Body::new(Drip::new(&bytes, every)))
 }

@@ -1,5 +1,3 @@
-#![expect(clippy::unwrap_used, reason = "a test may stop at a surprise")]
-
 use axum::response::IntoResponse;
 use serde_json::json;
 

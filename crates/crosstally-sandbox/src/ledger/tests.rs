@@ -1,5 +1,3 @@
-#![expect(clippy::unwrap_used, reason = "a test may stop at a surprise")]
-
 use std::sync::Arc;
 
 use serde_json::value::RawValue;

@@ -7,13 +7,13 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, Request, StatusCode, header};
-use http_body_util::{BodyExt, Limited};
 use serde_json::value::to_raw_value;
 use serde_json::{Map, Value, json};
 use url::form_urlencoded;
 
 use super::dedup;
 use super::request::is_dataset;
+use crate::body;
 use crate::ledger::{Arrival, Entry, Refused, Source};
 use crate::misbehave;
 use crate::platform::Platform;
@@ -28,8 +28,7 @@ const GIF: &[u8] = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff!
 /// `GET` or `POST /tr`
 pub(crate) async fn hit(State(sandbox): State<Sandbox>, request: Request<Body>) -> Response {
     let (parts, body) = request.into_parts();
-    let form = Limited::new(body, FORM_BYTES_MAX).collect().await;
-    let form = form.map(|form| form.to_bytes()).unwrap_or_default();
+    let form = body::read(body, FORM_BYTES_MAX).await.unwrap_or_default();
     let query = parts.uri.query().unwrap_or_default().as_bytes();
     let pairs = form_urlencoded::parse(query).chain(form_urlencoded::parse(&form));
     let mut view = View::default();
