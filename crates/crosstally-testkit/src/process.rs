@@ -1,0 +1,158 @@
+//! The real program as a process: started, asked, killed.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::client;
+
+/// How long a process may take to be ready.
+const READY_WAIT: Duration = Duration::from_secs(30);
+
+/// The program, found by the test that was built beside it.
+#[derive(Debug, Clone)]
+pub struct Program(pub PathBuf);
+
+/// A running server or sandbox; killed when it is dropped.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    /// Where it listens: the tracking listener or the sandbox.
+    pub address: SocketAddr,
+    /// The admin listener; the same as `address` for a sandbox.
+    pub admin: SocketAddr,
+}
+
+/// A port on loopback that was free a moment ago.
+///
+/// # Errors
+/// There is none.
+pub fn free_address() -> Result<SocketAddr> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}
+
+impl Program {
+    /// Runs a command to its end.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn run(&self, arguments: &[&str], flags: &[String], directory: &Path) -> Result<Output> {
+        self.command(directory).args(arguments).args(flags).output().context("the program cannot be started")
+    }
+
+    fn command(&self, directory: &Path) -> Command {
+        let mut command = Command::new(&self.0);
+        command.current_dir(directory).env("META_TOKEN", "tok-good").env("CROSSTALLY_LOG", "warn").stdin(Stdio::null());
+        command
+    }
+
+    /// Starts a server and waits until it is ready.
+    ///
+    /// # Errors
+    /// It did not become ready.
+    pub async fn serve(&self, flags: &[String], directory: &Path) -> Result<Running> {
+        let (address, admin) = (free_address()?, free_address()?);
+        self.serve_at(flags, directory, address, admin).await
+    }
+
+    /// Starts a server on these addresses and waits until it is ready.
+    ///
+    /// # Errors
+    /// It did not become ready.
+    pub async fn serve_at(
+        &self,
+        flags: &[String],
+        directory: &Path,
+        address: SocketAddr,
+        admin: SocketAddr,
+    ) -> Result<Running> {
+        let child = self
+            .command(directory)
+            .arg("serve")
+            .args(["--listen", &address.to_string(), "--admin-listen", &admin.to_string()])
+            .args(flags)
+            .spawn()
+            .context("the program cannot be started")?;
+        let mut running = Running { child, address, admin };
+        running.wait_for("/readyz").await?;
+        Ok(running)
+    }
+
+    /// Starts a sandbox and waits until it answers.
+    ///
+    /// # Errors
+    /// It did not become ready.
+    pub async fn sandbox(&self, directory: &Path) -> Result<Running> {
+        let address = free_address()?;
+        let child = self
+            .command(directory)
+            .args(["sandbox", "--listen", &address.to_string()])
+            .stderr(Stdio::null())
+            .spawn()
+            .context("the program cannot be started")?;
+        let mut running = Running { child, address, admin: address };
+        running.wait_for("/_sandbox/stats").await?;
+        Ok(running)
+    }
+}
+
+impl Running {
+    #[expect(clippy::disallowed_methods, reason = "a test waits for a real process by the real clock")]
+    async fn wait_for(&mut self, path: &str) -> Result<()> {
+        let until = Instant::now() + READY_WAIT;
+        loop {
+            if let Ok(reply) = client::get(self.address, path).await
+                && reply.status == 200
+            {
+                return Ok(());
+            }
+            if let Some(status) = self.child.try_wait()? {
+                bail!("the process ended with {status} before it was ready");
+            }
+            if Instant::now() > until {
+                bail!("the process was not ready in time");
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// The process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Kills it at once (SIGKILL) and waits until it is gone.
+    ///
+    /// # Errors
+    /// It cannot be killed.
+    pub fn kill(mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Asks it to stop (SIGTERM) and waits until it has.
+    ///
+    /// # Errors
+    /// It did not end well.
+    pub fn stop(mut self) -> Result<()> {
+        let told = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status()?;
+        if !told.success() {
+            bail!("the process could not be told to stop");
+        }
+        let status = self.child.wait()?;
+        if status.success() { Ok(()) } else { bail!("the process ended with {status}") }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may be gone already, which is as well.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
