@@ -1,1 +1,72 @@
-fn main() {}
+//! The project's own commands: `cargo xtask tidy|check|test|postgres|bench`.
+//!
+//! **Invariant**: knows the repository and the machine, never the inside of a crate: it sees the program only as its
+//! users do, through its commands and its doors.
+
+mod check;
+mod machine;
+mod oracle;
+mod postgres;
+mod project;
+mod steps;
+mod stopwatch;
+mod test;
+mod tidy;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use project::Project;
+
+/// The project's own commands.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run everything: format, tidy, lints, documentation, and all tests on both databases
+    Test(test::Options),
+    /// Run the quick checks: format, tidy, lints
+    Check,
+    /// Check the rules of the tree that the compiler does not check
+    Tidy,
+    /// Run a command with a throw-away PostgreSQL beside it, named by `CROSSTALLY_TEST_POSTGRES`
+    Postgres {
+        /// Sync to disk, as in production
+        #[arg(long)]
+        durable: bool,
+        /// The command, behind `--`
+        #[arg(last = true, required = true)]
+        command: Vec<OsString>,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            steps::say(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<ExitCode> {
+    let project = Project::find()?;
+    match arguments.command {
+        Command::Test(options) => test::run(&project, &options)?,
+        Command::Check => check::run(&project)?,
+        Command::Tidy => tidy::run(&project.root)?,
+        Command::Postgres { durable, command } => {
+            return Ok(ExitCode::from(test::run_beside_postgres(&command, durable)?));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
