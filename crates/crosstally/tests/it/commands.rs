@@ -1,0 +1,84 @@
+//! The README's walk, with the real program.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use crosstally_testkit::database::{Database, Kind};
+use crosstally_testkit::process::Program;
+use crosstally_testkit::server::CONFIG;
+use crosstally_testkit::{client, on_both};
+use serde_json::Value;
+
+on_both! {
+    /// Sandbox, configuration, server, click, postback, delivery, trace: all by the program's own commands.
+    the_readmes_walk => walk;
+}
+
+pub(crate) fn program() -> Program {
+    Program(PathBuf::from(env!("CARGO_BIN_EXE_crosstally")))
+}
+
+/// Writes the configuration for a sandbox and applies it.
+pub(crate) fn configure(database: &Database, sandbox: std::net::SocketAddr) -> Result<()> {
+    let file = database.directory().join("quickstart.toml");
+    std::fs::write(&file, CONFIG.replace("SANDBOX", &sandbox.to_string()))?;
+    let name = file.display().to_string();
+    let output = program().run(&["config", "apply", &name], &database.flags(), database.directory())?;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
+/// Waits, by the real clock, until the sandbox has accepted this many events.
+pub(crate) async fn wait_for_events(sandbox: std::net::SocketAddr, count: usize) -> Result<Vec<Value>> {
+    for _ in 0..600 {
+        let list = client::get(sandbox, "/_sandbox/events").await?.json()?;
+        let events = list.get("data").and_then(Value::as_array).cloned().unwrap_or_default();
+        if events.len() >= count {
+            return Ok(events);
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    anyhow::bail!("the sandbox did not get {count} events in 30 s")
+}
+
+async fn walk(kind: Kind) -> Result<()> {
+    let database = Database::fresh(kind).await?;
+    let directory = database.directory();
+    let sandbox = program().sandbox(directory).await?;
+    let server = program().serve(&database.flags(), directory).await?;
+    // Applied beside the running server: taken up within two seconds.
+    configure(&database, sandbox.address)?;
+    let mut reply = client::get(server.address, "/c/summer?fbclid=AbC&sub1=x").await?;
+    for _ in 0..40 {
+        if reply.status == 302 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        reply = client::get(server.address, "/c/summer?fbclid=AbC&sub1=x").await?;
+    }
+    let location = reply.header("location").context("the configuration was not taken up in two seconds")?.to_owned();
+    let click = location.split("cid=").nth(1).and_then(|rest| rest.split('&').next()).context("no click id")?;
+    let path = format!("/postback/acme?click_id={click}&status=approved&payout=12.34&currency=USD");
+    let request = http::Request::get(&path).header("user-agent", "partner/1.0");
+    let answer = client::send(server.address, request.body(http_body_util::Full::default())?).await?.json()?;
+    assert_eq!(answer.get("result").and_then(Value::as_str), Some("recorded"), "{answer}");
+    let conversion = answer.get("conversion").and_then(Value::as_str).context("no conversion")?;
+    // The click had no user agent, which Meta demands of website events: the delivery says so instead of being refused.
+    let trace = program().run(&["trace", conversion], &database.flags(), directory)?;
+    let told = String::from_utf8_lossy(&trace.stdout);
+    assert!(trace.status.success(), "{}", String::from_utf8_lossy(&trace.stderr));
+    for word in ["click", "receipt", "ledger", "goals", "event", "delivery", "12.34", "purchase", "AbC"] {
+        assert!(told.contains(word), "`{word}` is missing:\n{told}");
+    }
+    let token = program().run(&["token", "create", "--name", "t", "--json"], &database.flags(), directory)?;
+    let token: Value = serde_json::from_slice(&token.stdout)?;
+    let token = token.get("token").and_then(Value::as_str).context("no token")?;
+    let url = format!("http://{}", server.admin);
+    let remote = program().run(&["trace", conversion, "--url", &url, "--token", token, "--json"], &[], directory)?;
+    let remote: Value = serde_json::from_slice(&remote.stdout)?;
+    assert_eq!(remote.pointer("/click/id").and_then(Value::as_str), Some(click));
+    let unknown = program().run(&["trace", "cnv_00000000000000000000000000"], &database.flags(), directory)?;
+    assert_eq!(unknown.status.code(), Some(3));
+    server.stop()?;
+    Ok(())
+}

@@ -1,0 +1,10 @@
+//! Journeys through the real doors, engine, store and sandbox, each on both databases.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod bad_input;
+mod commands;
+mod crash;
+mod faults;
+mod journey;
+mod nodes;
+mod settings;
