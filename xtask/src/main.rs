@@ -3,6 +3,7 @@
 //! **Invariant**: knows the repository and the machine, never the inside of a crate: it sees the program only as its
 //! users do, through its commands and its doors.
 
+mod bench;
 mod check;
 mod machine;
 mod oracle;
@@ -37,6 +38,8 @@ enum Command {
     Check,
     /// Check the rules of the tree that the compiler does not check
     Tidy,
+    /// Measure speed and memory against what was promised; prints a table, writes `bench.json`
+    Bench(bench::Options),
     /// Run a command with a throw-away PostgreSQL beside it, named by `CROSSTALLY_TEST_POSTGRES`
     Postgres {
         /// Sync to disk, as in production
@@ -64,6 +67,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Test(options) => test::run(&project, &options)?,
         Command::Check => check::run(&project)?,
         Command::Tidy => tidy::run(&project.root)?,
+        Command::Bench(options) => bench::run(&project, &options)?,
         Command::Postgres { durable, command } => {
             return Ok(ExitCode::from(test::run_beside_postgres(&command, durable)?));
         }

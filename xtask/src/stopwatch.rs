@@ -1,6 +1,6 @@
 //! The one place of this tool that reads a clock.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Time since it was started.
 #[derive(Debug, Clone, Copy)]
@@ -17,4 +17,10 @@ impl Stopwatch {
     pub(crate) fn elapsed(self) -> Duration {
         self.0.elapsed()
     }
+}
+
+/// The wall clock, in seconds of Unix time.
+#[expect(clippy::disallowed_methods, reason = "events sent to the sandbox must not be old")]
+pub(crate) fn unix_seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

@@ -1,0 +1,123 @@
+//! `cargo xtask bench`: what was promised about speed and memory, as ratios to what the machine can do at best, measured
+//! in the same call.
+
+mod click;
+mod delivery;
+mod facts;
+mod frame;
+mod http;
+mod load;
+mod memory;
+mod postback;
+mod program;
+mod report;
+
+use std::fs;
+use std::io::Write as _;
+
+use anyhow::{Context as _, Result, bail};
+use clap::{Args, ValueEnum};
+
+use crate::machine;
+use crate::project::Project;
+use crate::steps::{self, Steps, cargo};
+use facts::Facts;
+use frame::{Bench, Database};
+use report::Row;
+
+/// What to measure.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Which rows; all by default
+    #[arg(value_enum)]
+    rows: Vec<Name>,
+    /// On which databases; both by default
+    #[arg(long, value_enum)]
+    database: Vec<Database>,
+    /// How long each run of the load generator takes
+    #[arg(long, default_value_t = 10)]
+    seconds: u64,
+    /// How often what is compared takes turns; the middle round counts
+    #[arg(long, default_value_t = 3)]
+    rounds: u64,
+    /// How many events are delivered, at least
+    #[arg(long, default_value_t = 50_000)]
+    events: u64,
+    /// How many clicks are stored before the start is timed
+    #[arg(long, default_value_t = 5_000_000)]
+    clicks: u64,
+}
+
+/// A group of rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Name {
+    /// The durable click redirect against nginx.
+    Click,
+    /// Postbacks, all steps in one durable transaction.
+    Postback,
+    /// Delivery to the sandbox.
+    Delivery,
+    /// Memory, and the time to be ready.
+    Memory,
+}
+
+/// Builds, measures, prints the table and writes `bench.json`.
+pub(crate) fn run(project: &Project, options: &Options) -> Result<()> {
+    let names = if options.rows.is_empty() { Name::value_variants() } else { &options.rows };
+    let databases = if options.database.is_empty() { Database::value_variants() } else { &options.database };
+    let mut steps = Steps::new(2 + names.len() * databases.len());
+    let bench = steps.run("release build", || {
+        steps::run(&mut cargo(
+            &project.root,
+            &["build", "--release", "--locked", "--package", "crosstally"],
+        ))?;
+        prepare(project, options)
+    })?;
+    let facts = steps.run("machine", || {
+        if machine::find_program("wrk").is_none() {
+            machine::install(&["wrk"], "wrk (the load generator)")?;
+        }
+        let facts = Facts::find(project, &bench.folder)?;
+        steps::say(&facts.to_string());
+        Ok(facts)
+    })?;
+    let mut rows: Vec<Row> = Vec::new();
+    for name in names {
+        for database in databases {
+            let title = format!("{name:?} on {}", database.name()).to_lowercase();
+            rows.extend(steps.run(&title, || match name {
+                Name::Click => click::run(&bench, *database),
+                Name::Postback => postback::run(&bench, *database),
+                Name::Delivery => delivery::run(&bench, *database),
+                Name::Memory => memory::run(&bench, *database),
+            })?);
+        }
+    }
+    steps.close();
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "\n{}", report::table(&facts, &rows))?;
+    let json = serde_json::to_string_pretty(&report::json(&facts, &rows))?;
+    fs::write(project.root.join("bench.json"), json + "\n").context("cannot write bench.json")?;
+    let missed = rows.iter().filter(|row| row.passes() == Some(false)).count();
+    if missed > 0 {
+        bail!("{missed} of {} rows missed their goal", rows.len());
+    }
+    Ok(())
+}
+
+/// An empty folder below the target folder: on the disk where a clone is, not in a temporary file system.
+fn prepare(project: &Project, options: &Options) -> Result<Bench> {
+    let folder = project.target.join("bench");
+    if folder.is_dir() {
+        fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
+    }
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    Ok(Bench {
+        binary: project.target.join("release/crosstally"),
+        folder,
+        seconds: options.seconds,
+        rounds: options.rounds,
+        events: options.events,
+        clicks: options.clicks,
+    })
+}

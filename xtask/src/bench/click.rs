@@ -1,0 +1,73 @@
+//! The durable click redirect against nginx answering a fixed redirect: the same generator, connections and cores, in
+//! turns.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+
+use super::frame::{Bench, Database};
+use super::load::{self, Script};
+use super::program::Server;
+use super::report::{Goal, Limit, Row};
+use crate::machine;
+
+/// What each click asks for, as a Lua expression.
+pub(crate) const PATH: &str =
+    r#""/c/summer?fbclid=IwAR0bench" .. n .. "xyz&sub1=ad" .. n .. "&utm_source=facebook""#;
+
+/// The p99 that is promised.
+const P99_US_MAX: u64 = 20_000;
+
+/// Measures.
+pub(crate) fn run(bench: &Bench, database: Database) -> Result<Vec<Row>> {
+    let nginx = machine::find_program("nginx").map_or_else(
+        || {
+            machine::install(&["nginx-light"], "nginx (the limit of the click row)")?;
+            machine::find_program("nginx")
+                .ok_or_else(|| anyhow::anyhow!("nginx was installed but is not found"))
+        },
+        Ok,
+    )?;
+    let folder = bench.folder("click", database)?;
+    let installation = bench.install(&folder, database)?;
+    installation.place.configure(&bench.configuration("http://127.0.0.1:9", "0s"))?;
+    let nginx = Server::nginx(&nginx, &folder)?;
+    let server = installation.place.serve("collect,api,tasks")?;
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for round in 0..bench.rounds {
+        let script = Script { path: PATH, lines: None, run: round };
+        theirs.push(load::run(&folder, nginx.address, &script, bench.seconds)?);
+        ours.push(load::run(&folder, server.address, &script, bench.seconds)?);
+    }
+    let peak_kb = server.resident_peak_kb()?;
+    server.stop()?;
+    let (ours, theirs) = (load::median(ours)?, load::median(theirs)?);
+    let row = |name: &str, unit: &str, measured, limit, goal| Row {
+        name: name.to_owned(),
+        database: database.name().to_owned(),
+        unit: unit.to_owned(),
+        measured,
+        limit,
+        goal,
+        details: BTreeMap::new(),
+    };
+    let limit = |value| Some(Limit { what: "nginx return 302".to_owned(), value });
+    let promised = |goal| if database == Database::Sqlite { goal } else { Goal::Shown };
+    let mut speed = row(
+        "click",
+        "requests/s",
+        ours.per_second,
+        limit(theirs.per_second),
+        promised(Goal::PercentOfLimit(50)),
+    );
+    speed.details = BTreeMap::from([
+        ("p50 us".to_owned(), ours.p50_us),
+        ("nginx p50 us".to_owned(), theirs.p50_us),
+        ("peak memory kB".to_owned(), peak_kb),
+    ]);
+    Ok(vec![
+        speed,
+        row("click p99", "us", ours.p99_us, limit(theirs.p99_us), promised(Goal::AtMost(P99_US_MAX))),
+        row("click errors", "answers", ours.errors, None, Goal::AtMost(0)),
+    ])
+}
