@@ -125,7 +125,7 @@ where
     loop {
         let permit = tokio::select! {
             permit = Arc::clone(&permits).acquire_owned() => permit.expect("the semaphore is never closed"),
-            _ = stop.wait_for(|stopped| *stopped) => break,
+            () = stopped(&mut stop) => break,
         };
         let (stream, peer) = tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -137,7 +137,7 @@ where
                     continue;
                 }
             },
-            _ = stop.wait_for(|stopped| *stopped) => break,
+            () = stopped(&mut stop) => break,
         };
         while connections.try_join_next().is_some() {}
         let connection = connection(stream, peer.ip(), &builder, &graceful, handle.clone());
@@ -152,6 +152,11 @@ where
     }
     // A postback whose sender has gone may still be on its way into the store.
     connections.abort_all();
+}
+
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // A sender that has gone away means the same as being told to stop.
+    drop(stop.wait_for(|stopped| *stopped).await);
 }
 
 fn connection<H, F>(

@@ -12,9 +12,11 @@ pub mod server;
 /// `name::postgres`. The body is called with a [`database::Kind`].
 #[macro_export]
 macro_rules! on_both {
-    ($($(#[$doc:meta])* $name:ident => $body:path;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident => $body:ident;)*) => {$(
         $(#[$doc])*
         mod $name {
+            use super::$body;
+
             #[test]
             fn sqlite() {
                 $crate::run($body($crate::database::Kind::Sqlite));

@@ -26,7 +26,6 @@ use crate::database::{Database, Kind};
 pub const START: Timestamp = Timestamp::from_millis(1_795_255_200_000);
 
 /// A server, its sandbox and its clock.
-#[derive(Debug)]
 pub struct TestServer {
     /// The engine behind the doors.
     pub engine: Engine,
