@@ -8,6 +8,27 @@ use crate::ledger::Status;
 use crate::money::{Currency, Money};
 use crate::secret::Secret;
 
+pub mod address;
+mod catalog;
+mod finding;
+mod layout;
+mod nearest;
+mod plan;
+mod print;
+mod read;
+mod secrets;
+#[cfg(test)]
+mod tests;
+mod words;
+
+pub use catalog::{Catalog, CatalogField, FieldType};
+pub use finding::{Problem, Warning};
+pub use plan::{Change, ChangeKind, plan};
+pub use print::{LiteralSecret, print};
+pub use read::read;
+pub use secrets::secrets;
+pub use words::Word;
+
 /// A whole configuration.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
@@ -221,6 +242,23 @@ pub struct Goal {
 }
 
 impl Config {
+    /// What is in force before anything was configured.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self {
+            workspace: Workspace {
+                base_currency: "USD".parse().expect("USD is a currency of ISO 4217"),
+                timezone: "UTC".to_owned(),
+                default_region: None,
+            },
+            sources: Vec::new(),
+            campaigns: Vec::new(),
+            partners: Vec::new(),
+            destinations: Vec::new(),
+            goals: Vec::new(),
+        }
+    }
+
     /// The campaign of this name.
     #[must_use]
     pub fn campaign(&self, slug: &str) -> Option<&Campaign> {

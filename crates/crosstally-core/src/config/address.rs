@@ -1,0 +1,120 @@
+//! Which addresses belong to this machine or to a private network. Sending there must be allowed by name, so that
+//! nobody who may edit destinations can make the server talk to its neighbours.
+//!
+//! Only what stands in the text is judged here; names are resolved, and judged again, when something is sent.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use url::Host;
+
+/// Whether a URL's host is, by its spelling alone, this machine or a private network.
+#[must_use]
+pub fn is_private_host(host: &Host<&str>) -> bool {
+    match host {
+        Host::Ipv4(address) => !is_public(IpAddr::V4(*address)),
+        Host::Ipv6(address) => !is_public(IpAddr::V6(*address)),
+        Host::Domain(name) => {
+            let name = name.trim_end_matches('.').to_ascii_lowercase();
+            name == "localhost" || name.ends_with(".localhost")
+        }
+    }
+}
+
+/// Whether an address can belong to somebody on the public internet.
+#[must_use]
+pub fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => is_public_v4(address),
+        IpAddr::V6(address) => is_public_v6(address),
+    }
+}
+
+const fn is_public_v4(address: Ipv4Addr) -> bool {
+    let [a, b, c, _] = address.octets();
+    match (a, b, c) {
+        // This network, loopback, private, link-local, and everything from multicast upwards.
+        (0 | 10 | 127 | 224..=255, _, _) | (169, 254, _) | (172, 16..=31, _) | (192, 168, _) => false,
+        // Shared by carriers, protocol assignments, benchmarks, documentation.
+        (100, 64..=127, _) | (192, 0, 0 | 2) | (198, 18 | 19, _) | (198, 51, 100) | (203, 0, 113) => false,
+        _ => true,
+    }
+}
+
+fn is_public_v6(address: Ipv6Addr) -> bool {
+    if let Some(inside) = inside_v4(address) {
+        return is_public_v4(inside);
+    }
+    match address.segments() {
+        // Documentation.
+        [0x2001, 0xdb8, ..] | [0x3fff, 0..=0xfff, ..] => false,
+        // Only 2000::/3 is handed out to the public.
+        [first, ..] => matches!(first, 0x2000..=0x3fff),
+    }
+}
+
+/// The IPv4 address that an IPv6 address stands for: mapped, translated by NAT64, or tunnelled by 6to4.
+fn inside_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    let quad = |high: u16, low: u16| {
+        let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+        Ipv4Addr::new(a, b, c, d)
+    };
+    match address.segments() {
+        [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some(quad(high, low)),
+        [0x2002, high, low, ..] => Some(quad(high, low)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use url::Url;
+
+    use super::*;
+
+    #[test]
+    fn spellings_of_private_hosts_are_seen_through() {
+        for text in [
+            "http://127.0.0.1:9100",
+            "http://localhost:1",
+            "http://LOCALHOST.",
+            "http://a.localhost/",
+            "http://2130706433/",
+            "http://0x7f.1/",
+            "http://0177.0.0.1/",
+            "http://0/",
+            "http://10.1.2.3",
+            "http://172.31.0.1",
+            "http://192.168.1.1",
+            "http://169.254.169.254/latest/meta-data",
+            "http://100.64.0.1",
+            "http://192.0.2.1",
+            "http://198.18.0.1",
+            "http://203.0.113.9",
+            "http://224.0.0.1",
+            "http://255.255.255.255",
+            "http://[::]/",
+            "http://[::1]/",
+            "http://[fe80::1]/",
+            "http://[fd00::1]/",
+            "http://[::ffff:10.0.0.1]/",
+            "http://[64:ff9b::a00:1]/",
+            "http://[2002:7f00:1::]/",
+            "http://[2001:db8::1]/",
+            "http://[ff02::1]/",
+        ] {
+            assert!(is_private_host(&Url::parse(text).unwrap().host().unwrap()), "{text}");
+        }
+        for text in [
+            "https://graph.facebook.com",
+            "http://localhost.example/",
+            "http://8.8.8.8",
+            "http://172.32.0.1",
+            "http://100.128.0.1",
+            "http://[2606:4700::1111]/",
+            "http://[::ffff:8.8.8.8]/",
+        ] {
+            assert!(!is_private_host(&Url::parse(text).unwrap().host().unwrap()), "{text}");
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! A configuration as ordered sections of keys and values: what [`super::print`] writes and [`super::plan`] compares.
+
+use super::{
+    Auth, Campaign, Config, CostModel, Destination, Goal, Partner, SecretRef, Setting, Source, Word,
+    Workspace,
+};
+use crate::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS};
+
+/// One section.
+pub(super) struct Entry<'c> {
+    /// `workspace`, `source`, …
+    pub(super) section: &'static str,
+    /// The slug; the workspace has none.
+    pub(super) slug: Option<&'c str>,
+    /// The keys after the slug, in order. What is not set is not there.
+    pub(super) keys: Vec<(&'c str, Value<'c>)>,
+}
+
+/// A value.
+pub(super) enum Value<'c> {
+    /// A text.
+    Text(String),
+    /// A text that may hold something secret, such as an HTTP header: written, but not shown when it changes.
+    Quiet(&'c str),
+    /// A whole number.
+    Integer(i64),
+    /// Yes or no.
+    Flag(bool),
+    /// A secret.
+    Secret(&'c SecretRef),
+    /// A list of texts.
+    List(Vec<String>),
+    /// Values by name.
+    Table(Vec<(&'c str, Value<'c>)>),
+}
+
+impl Value<'_> {
+    fn text(text: impl Into<String>) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+/// All sections in their fixed order; within a kind as they were written.
+pub(super) fn entries(config: &Config) -> Vec<Entry<'_>> {
+    let mut entries = vec![workspace(&config.workspace)];
+    entries.extend(config.sources.iter().map(source));
+    entries.extend(config.campaigns.iter().map(campaign));
+    entries.extend(config.partners.iter().map(partner));
+    entries.extend(config.destinations.iter().map(destination));
+    entries.extend(config.goals.iter().map(goal));
+    entries
+}
+
+fn workspace(workspace: &Workspace) -> Entry<'_> {
+    let mut keys = vec![
+        ("base_currency", Value::text(workspace.base_currency.code())),
+        ("timezone", Value::text(&workspace.timezone)),
+    ];
+    keys.extend(workspace.default_region.as_ref().map(|region| ("default_region", Value::text(region))));
+    Entry { section: "workspace", slug: None, keys }
+}
+
+fn source(source: &Source) -> Entry<'_> {
+    Entry { section: "source", slug: Some(&source.slug), keys: vec![("preset", Value::text(&source.preset))] }
+}
+
+fn campaign(campaign: &Campaign) -> Entry<'_> {
+    let mut keys = Vec::new();
+    if !campaign.source.is_empty() {
+        keys.push(("source", Value::text(&campaign.source)));
+    }
+    keys.push(("target", Value::text(campaign.target.to_string())));
+    if let Some(CostModel::Cpc(money)) = campaign.cost_model {
+        let cost = vec![
+            ("kind", Value::text("cpc")),
+            ("amount", Value::text(money.decimal())),
+            ("currency", Value::text(money.currency.code())),
+        ];
+        keys.push(("cost_model", Value::Table(cost)));
+    }
+    keys.push(("test", Value::Flag(campaign.test)));
+    Entry { section: "campaign", slug: Some(&campaign.slug), keys }
+}
+
+fn partner(partner: &Partner) -> Entry<'_> {
+    let mut keys = vec![("preset", Value::text(&partner.preset))];
+    keys.extend(partner.currency.map(|currency| ("currency", Value::text(currency.code()))));
+    keys.push(("value", Value::text(partner.value.word())));
+    if !partner.params.is_empty() {
+        let params = partner.params.iter().map(|(field, theirs)| (field.as_str(), Value::text(theirs)));
+        keys.push(("params", Value::Table(params.collect())));
+    }
+    if !partner.statuses.is_empty() {
+        let statuses =
+            partner.statuses.iter().map(|(word, status)| (word.as_str(), Value::text(status.word())));
+        keys.push(("statuses", Value::Table(statuses.collect())));
+    }
+    keys.push(("missing_status", Value::text(partner.missing_status.word())));
+    keys.push(("duplicates", Value::text(partner.duplicates.word())));
+    keys.extend(auth(&partner.auth).map(|auth| ("auth", auth)));
+    Entry { section: "partner", slug: Some(&partner.slug), keys }
+}
+
+fn auth(auth: &Auth) -> Option<Value<'_>> {
+    let mut keys = Vec::new();
+    keys.extend(auth.token.as_ref().map(|token| ("token", Value::Secret(token))));
+    keys.extend(auth.hmac.as_ref().map(|hmac| ("hmac", Value::Secret(hmac))));
+    if !auth.allow.is_empty() {
+        keys.push(("allow", Value::List(auth.allow.iter().map(ToString::to_string).collect())));
+    }
+    (!keys.is_empty()).then_some(Value::Table(keys))
+}
+
+fn destination(destination: &Destination) -> Entry<'_> {
+    let mut keys = vec![("kind", Value::text(&destination.kind))];
+    keys.extend(destination.settings.iter().map(|(name, value)| (name.as_str(), setting(value))));
+    keys.push(("allow_private", Value::Flag(destination.allow_private)));
+    Entry { section: "destination", slug: Some(&destination.slug), keys }
+}
+
+fn setting(setting: &Setting) -> Value<'_> {
+    match setting {
+        Setting::Text(text) => Value::text(text),
+        Setting::Integer(number) => Value::Integer(*number),
+        Setting::Flag(flag) => Value::Flag(*flag),
+        Setting::Secret(reference) => Value::Secret(reference),
+        Setting::Map(map) => {
+            Value::Table(map.iter().map(|(name, text)| (name.as_str(), Value::Quiet(text))).collect())
+        }
+        Setting::List(items) => Value::List(items.clone()),
+    }
+}
+
+fn goal(goal: &Goal) -> Entry<'_> {
+    let mut keys = vec![
+        ("role", Value::text(goal.role.word())),
+        ("when", Value::text(goal.when.text())),
+        ("event_name", Value::text(&goal.event_name)),
+    ];
+    if !goal.send_to.is_empty() {
+        keys.push(("send_to", Value::List(goal.send_to.clone())));
+    }
+    keys.push(("delay", Value::Text(span(goal.delay_ms))));
+    keys.push(("event_id", Value::text(goal.event_id.word())));
+    keys.push(("send_value", Value::text(goal.send_value.word())));
+    keys.extend(goal.action_source.as_ref().map(|source| ("action_source", Value::text(source))));
+    Entry { section: "goal", slug: Some(&goal.slug), keys }
+}
+
+/// A span in the largest unit that says it exactly.
+fn span(ms: i64) -> String {
+    for (unit_ms, unit) in [(DAY_MS, "d"), (HOUR_MS, "h"), (MINUTE_MS, "m"), (SECOND_MS, "s")] {
+        if ms != 0 && ms % unit_ms == 0 {
+            return format!("{}{unit}", ms / unit_ms);
+        }
+    }
+    if ms == 0 { "0s".to_owned() } else { format!("{ms}ms") }
+}

@@ -1,0 +1,105 @@
+//! Reads sources and campaigns.
+
+use super::document::{Section, Text, shown};
+use super::findings::{Findings, one_of};
+use super::slugs::Slugs;
+use crate::config::{Campaign, CostModel, Source};
+use crate::money::Currency;
+use crate::target::{Target, TargetError};
+
+/// The presets of sources.
+const SOURCE_PRESETS: &[&str] = &[
+    "generic",
+    "meta",
+    "google",
+    "tiktok",
+    "snapchat",
+    "pinterest",
+    "reddit",
+    "linkedin",
+    "x",
+    "microsoft",
+    "taboola",
+    "outbrain",
+];
+
+pub(super) fn source(section: &Section<'_>, slug: String, found: &mut Findings<'_>) -> Source {
+    section.refuse_unknown(["slug", "preset"], found);
+    let preset = section.text("preset", found).map_or("generic", |preset| {
+        if !SOURCE_PRESETS.contains(&preset.text) {
+            let fix = found.meant(preset.text, SOURCE_PRESETS.iter().copied());
+            found.problem(&preset.spot, format!("{} is not a preset of a source", shown(preset.text)), fix);
+        }
+        preset.text
+    });
+    Source { slug, preset: preset.to_owned() }
+}
+
+pub(super) fn campaign(
+    section: &Section<'_>,
+    slug: String,
+    sources: &Slugs,
+    base_currency: Currency,
+    found: &mut Findings<'_>,
+) -> Option<Campaign> {
+    section.refuse_unknown(["slug", "source", "target", "cost_model", "test"], found);
+    let source = section.text("source", found).map(|source| {
+        if !sources.contains(source.text) {
+            let fix = match sources.meant(source.text, found) {
+                Some(fix) => fix,
+                None => format!("add a [[source]] with slug = {}", crate::config::print::quoted(source.text)),
+            };
+            found.problem(&source.spot, format!("there is no source {}", shown(source.text)), fix);
+        }
+        source.text.to_owned()
+    });
+    let cost_model = cost_model(section, base_currency, found);
+    let test = section.flag("test", found);
+    let target = section
+        .required("target", "\"https://lander.example/p?cid={click_id}\"", found)
+        .and_then(|text| target(&text, found))?;
+    Some(Campaign { slug, source: source.unwrap_or_default(), target, cost_model, test })
+}
+
+fn target(text: &Text<'_>, found: &mut Findings<'_>) -> Option<Target> {
+    match Target::parse(text.text) {
+        Ok(target) => {
+            if !target.passes_click_id() {
+                let sign = if text.text.contains('?') { '&' } else { '?' };
+                found.warning(
+                    &text.spot,
+                    "`target` does not pass the click id on, so that no postback can name the click",
+                    format!("append {sign}cid={{click_id}}"),
+                );
+            }
+            Some(target)
+        }
+        Err(error) => {
+            let fix = match error {
+                TargetError::NotAbsolute => "write it like \"https://lander.example/p?cid={click_id}\"",
+                TargetError::MacroInHost => "write the host out and keep macros behind it",
+                TargetError::TooLong => "shorten it",
+            };
+            found.problem(&text.spot, format!("`target` {error}"), fix);
+            None
+        }
+    }
+}
+
+fn cost_model(section: &Section<'_>, base_currency: Currency, found: &mut Findings<'_>) -> Option<CostModel> {
+    const KINDS: &[&str] = &["cpc"];
+    let cost = section.table("cost_model", found)?;
+    cost.refuse_unknown(["kind", "amount", "currency"], found);
+    if let Some(kind) = cost.required("kind", "\"cpc\"", found).filter(|kind| !KINDS.contains(&kind.text)) {
+        let problem = format!("the cost model {} is not available in this version", shown(kind.text));
+        found.problem(&kind.spot, problem, format!("use {}", one_of(KINDS)));
+    }
+    let currency = match cost.item("currency") {
+        Some(_) => cost.currency("currency", found)?,
+        None => base_currency,
+    };
+    if cost.item("amount").is_none() {
+        cost.missing("amount", "\"0.25\"", found);
+    }
+    cost.amount("amount", currency, found).map(CostModel::Cpc)
+}

@@ -1,0 +1,83 @@
+//! Reads a goal's condition: compiles it, and tries it on a conversion in every status, so that one which says neither
+//! yes nor no is found here and not when the first money comes in.
+
+use super::document::Text;
+use super::findings::Findings;
+use crate::config::Config;
+use crate::config::nearest::nearest;
+use crate::conversion::{Conversion, DedupeKey};
+use crate::goal::{Condition, Subject, VARIABLES};
+use crate::identity::Contact;
+use crate::ids::ConversionId;
+use crate::ledger::{Amounts, Balance, Status};
+use crate::time::Timestamp;
+
+/// What a condition says that gives something else; the same sentence as [`Condition::holds`] uses.
+const NOT_YES_OR_NO: &str = "the condition does not give true or false";
+const EXAMPLE: &str = "write it like \"status == 'approved' && value > 0\": == compares, && and || join";
+
+pub(super) fn read(text: &Text<'_>, found: &mut Findings<'_>) -> Option<Condition> {
+    match Condition::compile(text.text) {
+        Ok(condition) if says_yes_or_no(&condition) => Some(condition),
+        Ok(_) => {
+            found.problem(&text.spot, NOT_YES_OR_NO, EXAMPLE);
+            None
+        }
+        Err(problem) => {
+            // The compiler's sentence: what is wrong, then, after a semicolon, what is known.
+            let (sentence, known) = problem.split_once("; ").unwrap_or((&problem, ""));
+            found.problem(&text.spot, sentence, fix(sentence, known));
+            None
+        }
+    }
+}
+
+fn fix(sentence: &str, known: &str) -> String {
+    let name = sentence.split('`').nth(1).unwrap_or("");
+    if let Some(near) = nearest(name, VARIABLES.iter().map(|(known, _)| *known)) {
+        return format!("did you mean `{near}`?");
+    }
+    if sentence.contains("longer than") {
+        return "shorten it, or make two goals of it".to_owned();
+    }
+    if known.is_empty() { EXAMPLE.to_owned() } else { format!("use what is known; {known}") }
+}
+
+/// Whether the condition gives true or false wherever it gives anything. That it fails on a conversion without any
+/// fields says nothing: the fields are missing, not the sense.
+fn says_yes_or_no(condition: &Condition) -> bool {
+    // Loops within loops could take for ever; they are left to the first conversion.
+    const LOOPS: [&str; 5] = [".map(", ".filter(", ".all(", ".exists(", ".exists_one("];
+    if LOOPS.iter().any(|name| condition.text().contains(name)) {
+        return true;
+    }
+    Status::ALL.into_iter().all(|status| {
+        let conversion = sample(status);
+        let subject = Subject { conversion: &conversion, fields: &[], click_params: &[] };
+        condition.holds(&subject).map_or_else(|problem| problem != NOT_YES_OR_NO, |_| true)
+    })
+}
+
+fn sample(status: Status) -> Conversion {
+    Conversion {
+        id: ConversionId::from_bytes([0; 16]),
+        key: DedupeKey { partner: String::new(), key: String::new() },
+        transaction_id: None,
+        event: None,
+        click: None,
+        campaign: String::new(),
+        source: String::new(),
+        status,
+        currency: Config::empty().workspace.base_currency,
+        amounts: Amounts { payout: Some(100), revenue: Some(100), value: Some(100) },
+        balance: Balance::default(),
+        movements: 1,
+        event_time: Timestamp::default(),
+        created_at: Timestamp::default(),
+        updated_at: Timestamp::default(),
+        event_id: None,
+        external_id: None,
+        contact: Contact::default(),
+        goals_met: Vec::new(),
+    }
+}

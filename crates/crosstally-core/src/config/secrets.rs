@@ -1,0 +1,57 @@
+//! The secrets of a configuration, each with the record it belongs to. A sealed secret is bound to its record, so that
+//! it cannot be moved to another one.
+
+use super::{Config, SecretRef, Setting};
+use crate::secret::Secret;
+
+impl Config {
+    /// Replaces every secret that stands in the configuration itself by its sealed form.
+    pub fn seal(&mut self, seal: &mut dyn FnMut(&str, &Secret) -> String) {
+        let mut seal_one = |record: &str, reference: &mut SecretRef| {
+            if let SecretRef::Literal(secret) = reference {
+                *reference = SecretRef::Sealed(seal(record, secret));
+            }
+        };
+        for partner in &mut self.partners {
+            for (name, reference) in [("token", &mut partner.auth.token), ("hmac", &mut partner.auth.hmac)] {
+                if let Some(reference) = reference {
+                    seal_one(&partner_record(&partner.slug, name), reference);
+                }
+            }
+        }
+        for destination in &mut self.destinations {
+            for (name, setting) in &mut destination.settings {
+                if let Setting::Secret(reference) = setting {
+                    seal_one(&destination_record(&destination.slug, name), reference);
+                }
+            }
+        }
+    }
+}
+
+/// Every secret with its record: `partner/acme/auth.token`, `destination/meta-main/access_token`.
+#[must_use]
+pub fn secrets(config: &Config) -> Vec<(String, &SecretRef)> {
+    let of_partners = config.partners.iter().flat_map(|partner| {
+        [("token", &partner.auth.token), ("hmac", &partner.auth.hmac)].into_iter().filter_map(
+            |(name, reference)| {
+                reference.as_ref().map(|reference| (partner_record(&partner.slug, name), reference))
+            },
+        )
+    });
+    let of_destinations = config.destinations.iter().flat_map(|destination| {
+        destination.settings.iter().filter_map(|(name, setting)| match setting {
+            Setting::Secret(reference) => Some((destination_record(&destination.slug, name), reference)),
+            _ => None,
+        })
+    });
+    of_partners.chain(of_destinations).collect()
+}
+
+fn partner_record(slug: &str, name: &str) -> String {
+    format!("partner/{slug}/auth.{name}")
+}
+
+fn destination_record(slug: &str, setting: &str) -> String {
+    format!("destination/{slug}/{setting}")
+}

@@ -1,0 +1,78 @@
+//! The words of choices, as a document writes them.
+
+use super::{DuplicateMode, EventIdMode, Role, SendValue, ValueOf};
+use crate::ledger::Status;
+
+/// A choice between a few words.
+pub trait Word: Copy + 'static {
+    /// All choices, in the order in which messages list them.
+    const ALL: &'static [Self];
+
+    /// The word for it.
+    fn word(self) -> &'static str;
+}
+
+impl Word for Status {
+    const ALL: &'static [Self] = &Self::ALL;
+
+    fn word(self) -> &'static str {
+        self.as_str()
+    }
+}
+
+impl Word for ValueOf {
+    const ALL: &'static [Self] = &[Self::Payout, Self::Revenue];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Payout => "payout",
+            Self::Revenue => "revenue",
+        }
+    }
+}
+
+impl Word for DuplicateMode {
+    const ALL: &'static [Self] = &[Self::Update, Self::Ignore];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Update => "update",
+            Self::Ignore => "ignore",
+        }
+    }
+}
+
+impl Word for Role {
+    const ALL: &'static [Self] = &[Self::LearningSignal, Self::FunnelFact];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::LearningSignal => "learning_signal",
+            Self::FunnelFact => "funnel_fact",
+        }
+    }
+}
+
+impl Word for EventIdMode {
+    const ALL: &'static [Self] = &[Self::Shared, Self::Own];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Shared => "shared",
+            Self::Own => "own",
+        }
+    }
+}
+
+impl Word for SendValue {
+    const ALL: &'static [Self] = &[Self::Value, Self::Payout, Self::Revenue, Self::None];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Value => "value",
+            Self::Payout => "payout",
+            Self::Revenue => "revenue",
+            Self::None => "none",
+        }
+    }
+}
