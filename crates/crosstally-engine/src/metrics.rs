@@ -79,7 +79,6 @@ impl Metrics {
     }
 
     /// A counter that is looked up once and then costs one atomic addition.
-    #[must_use]
     pub fn counter(&self, name: Name, labels: &[(&'static str, &str)]) -> metrics::Counter {
         self.recorder.register_counter(&Self::key(name, labels), &METADATA)
     }

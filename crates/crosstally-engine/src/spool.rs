@@ -158,8 +158,9 @@ impl Writer {
                 Ok(Message::Rotate(done)) => {
                     self.close();
                     dirty = false;
-                    // Nobody waits any more: nothing to tell.
-                    drop(done.send(()));
+                    if done.send(()).is_err() {
+                        tracing::debug!("nobody waits for the spool any more");
+                    }
                 }
                 Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {
                     if dirty && let Some((file, ..)) = &self.file {

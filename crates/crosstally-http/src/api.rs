@@ -21,7 +21,7 @@ use crate::problem::{Fault, fault, refusal};
 pub type Reply = Result<axum::response::Response, Refused>;
 
 /// An answer that is a problem.
-pub struct Refused(Answer);
+pub struct Refused(Box<Answer>);
 
 impl IntoResponse for Refused {
     fn into_response(self) -> axum::response::Response {
@@ -31,21 +31,21 @@ impl IntoResponse for Refused {
 
 impl From<Answer> for Refused {
     fn from(answer: Answer) -> Self {
-        Self(answer)
+        Self(Box::new(answer))
     }
 }
 
 impl From<StoreError> for Refused {
     fn from(error: StoreError) -> Self {
         tracing::error!(error = %error, "the store failed under an API call");
-        Self(refusal(crosstally_core::reason::Reason::StoreUnavailable, "", None))
+        refusal(crosstally_core::reason::Reason::StoreUnavailable, "", None).into()
     }
 }
 
 fn not_found() -> Refused {
-    Refused(fault(Fault::NotFound, ""))
+    fault(Fault::NotFound, "").into()
 }
 
 fn bad(detail: impl Into<String>) -> Refused {
-    Refused(fault(Fault::BadRequest, detail))
+    fault(Fault::BadRequest, detail).into()
 }

@@ -94,6 +94,10 @@ pub(crate) fn admin(state: State) -> Router {
 }
 
 /// One call to the admin listener, its body capped.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what is collected is our own answer, bounded by the page limits"
+)]
 pub(crate) async fn admin_call(router: Router, request: Request<Incoming>) -> Answer {
     if ambiguous_length(&request) {
         return fault(Fault::BadRequest, "the body's length is stated twice");

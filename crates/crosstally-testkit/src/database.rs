@@ -1,4 +1,5 @@
 //! Throw-away databases.
+#![expect(clippy::disallowed_methods, reason = "a test runs its own connections")]
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -69,16 +70,17 @@ impl Database {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the test command hands over its server in the environment")]
 fn admin_url() -> Result<String> {
-    std::env::var(POSTGRES)
-        .with_context(|| format!("{POSTGRES} is not set: run `cargo xtask test`, or `cargo xtask postgres -- COMMAND`"))
+    std::env::var(POSTGRES).with_context(|| {
+        format!("{POSTGRES} is not set: run `cargo xtask test`, or `cargo xtask postgres -- COMMAND`")
+    })
 }
 
 async fn fresh_postgres() -> Result<String> {
     let admin = admin_url()?;
-    let (client, connection) =
-        tokio_postgres::connect(&admin, tokio_postgres::NoTls).await.context("the test PostgreSQL does not answer")?;
+    let (client, connection) = tokio_postgres::connect(&admin, tokio_postgres::NoTls)
+        .await
+        .context("the test PostgreSQL does not answer")?;
     let connection = tokio::task::spawn(connection);
     let name = format!("ct_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
     client.batch_execute(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await?;

@@ -45,7 +45,11 @@ impl Program {
 
     fn command(&self, directory: &Path) -> Command {
         let mut command = Command::new(&self.0);
-        command.current_dir(directory).env("META_TOKEN", "tok-good").env("CROSSTALLY_LOG", "warn").stdin(Stdio::null());
+        command
+            .current_dir(directory)
+            .env("META_TOKEN", "tok-good")
+            .env("CROSSTALLY_LOG", "warn")
+            .stdin(Stdio::null());
         command
     }
 

@@ -1,4 +1,5 @@
 //! A whole server in the test's own process: the real doors, engine, store and sandbox, under a clock that the test moves.
+#![expect(clippy::disallowed_methods, reason = "a test runs its servers on tasks of its own")]
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -188,7 +189,8 @@ impl TestServer {
     /// # Errors
     /// The sandbox does not know this fault.
     pub async fn fault(&self, fault: &Value) -> Result<()> {
-        let reply = client::post(self.sandbox, "/_sandbox/faults", "application/json", fault.to_string()).await?;
+        let reply =
+            client::post(self.sandbox, "/_sandbox/faults", "application/json", fault.to_string()).await?;
         if reply.status >= 300 { bail!("the sandbox refused the fault: {}", reply.text()) } else { Ok(()) }
     }
 

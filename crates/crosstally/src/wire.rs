@@ -13,6 +13,7 @@ use crate::local;
 use crate::settings::ServeSettings;
 
 /// Runs a server until it is told to stop.
+#[expect(clippy::disallowed_methods, reason = "the program's few supervised tasks, each awaited below")]
 pub(crate) async fn run(settings: ServeSettings) -> Result<()> {
     // 1. The ground: one server per embedded store, one spool per server.
     let _store_lock = local::lock_store(&settings.ground)?;

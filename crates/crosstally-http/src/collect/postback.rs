@@ -30,6 +30,7 @@ struct PostbackAnswer {
 }
 
 /// Reads the body under its cap, hands the call to the engine and tells the sender what became of it.
+#[expect(clippy::disallowed_methods, reason = "the body is collected under its cap and its deadline")]
 pub(crate) async fn handle<B>(state: &State, partner: &str, request: Request<B>, peer: IpAddr) -> Answer
 where
     B: Body<Data: Send> + Send,

@@ -7,7 +7,7 @@ use crosstally_store::DeliveryFilter;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::cli::Deliveries;
+use crate::cli::{At, Deliveries};
 use crate::exit::{self, Code};
 use crate::remote::{self, Where, escaped};
 use crate::show;
@@ -31,36 +31,9 @@ fn state_named(word: Option<&str>) -> Result<Option<DeliveryState>> {
 pub(crate) async fn run(command: Deliveries, json: bool) -> Result<()> {
     match command {
         Deliveries::List { destination, state, limit, at } => {
-            let filter = DeliveryFilter {
-                destination: destination.clone(),
-                state: state_named(state.as_deref())?,
-                id: None,
-            };
-            let mut rows = match remote::find(&at)? {
-                Where::Here(ground) => {
-                    remote::here(&ground, async |engine| {
-                        let found = engine.store.list_deliveries(filter, None, limit).await?;
-                        let held = engine.held_destinations().await?;
-                        Ok(found
-                            .iter()
-                            .map(|delivery| {
-                                DeliveryOut::new(delivery, engine.hold_of(delivery, &held).as_ref())
-                            })
-                            .collect::<Vec<_>>())
-                    })
-                    .await?
-                }
-                Where::There(server) => {
-                    let mut path = format!("/api/v1/deliveries?limit={limit}");
-                    for (name, value) in [("destination", &destination), ("state", &state)] {
-                        if let Some(value) = value {
-                            path.push_str(&format!("&{name}={}", escaped(value)));
-                        }
-                    }
-                    server.get::<Page>(&path).await?.data
-                }
-            };
-            if let Some(word @ ("held" | "pending")) = state.as_deref() {
+            let wanted = Wanted { id: None, destination, state };
+            let mut rows = find(&wanted, limit, &at).await?;
+            if let Some(word @ ("held" | "pending")) = wanted.state.as_deref() {
                 rows.retain(|row| row.state == word);
             }
             list(&rows, json)
@@ -69,41 +42,78 @@ pub(crate) async fn run(command: Deliveries, json: bool) -> Result<()> {
             if id.is_none() && destination.is_none() && state.is_none() {
                 return Err(exit::with(Code::Usage, "name --id, --destination or --state"));
             }
-            let filter = DeliveryFilter {
-                destination: destination.clone(),
-                state: state_named(state.as_deref())?,
-                id: id
-                    .as_deref()
-                    .map(str::parse)
-                    .transpose()
-                    .map_err(|_| exit::with(Code::Usage, "--id is not a delivery's id, dlv_..."))?,
-            };
-            let requeued = match remote::find(&at)? {
-                Where::Here(ground) => {
-                    remote::here(&ground, async |engine| {
-                        if let Some(slug) = &destination {
-                            engine.resume_destination(slug).await?;
-                        }
-                        Ok(engine.retry_deliveries(filter).await?)
-                    })
-                    .await?
-                }
-                Where::There(server) => {
-                    if let Some(slug) = &destination {
-                        let path = format!("/api/v1/destinations/{}/resume", escaped(slug));
-                        server.post::<Value>(&path, "application/json", Vec::new()).await?;
-                    }
-                    let body = json!({ "id": id, "destination": destination, "state": state });
-                    let answer: Value = server
-                        .post("/api/v1/deliveries/retry", "application/json", body.to_string().into_bytes())
-                        .await?;
-                    answer.get("requeued").and_then(Value::as_u64).unwrap_or(0)
-                }
-            };
+            let requeued = retry(&Wanted { id, destination, state }, &at).await?;
             if json {
                 return show::json(&json!({ "requeued": requeued }));
             }
             show::text(&format!("{requeued} deliveries are due now\n"))
+        }
+    }
+}
+
+/// Which deliveries, as asked for.
+struct Wanted {
+    id: Option<String>,
+    destination: Option<String>,
+    state: Option<String>,
+}
+
+impl Wanted {
+    fn filter(&self) -> Result<DeliveryFilter> {
+        let id = self.id.as_deref().map(str::parse).transpose();
+        Ok(DeliveryFilter {
+            destination: self.destination.clone(),
+            state: state_named(self.state.as_deref())?,
+            id: id.map_err(|_| exit::with(Code::Usage, "--id is not a delivery's id, dlv_..."))?,
+        })
+    }
+}
+
+async fn find(wanted: &Wanted, limit: u32, at: &At) -> Result<Vec<DeliveryOut>> {
+    let filter = wanted.filter()?;
+    match remote::find(at)? {
+        Where::Here(ground) => {
+            remote::here(&ground, async |engine| {
+                let found = engine.store.list_deliveries(filter, None, limit).await?;
+                let held = engine.held_destinations().await?;
+                let shown = |row| DeliveryOut::new(row, engine.hold_of(row, &held).as_ref());
+                Ok(found.iter().map(shown).collect::<Vec<_>>())
+            })
+            .await
+        }
+        Where::There(server) => {
+            let mut path = format!("/api/v1/deliveries?limit={limit}");
+            for (name, value) in [("destination", &wanted.destination), ("state", &wanted.state)] {
+                if let Some(value) = value {
+                    path.push_str(&format!("&{name}={}", escaped(value)));
+                }
+            }
+            Ok(server.get::<Page>(&path).await?.data)
+        }
+    }
+}
+
+async fn retry(wanted: &Wanted, at: &At) -> Result<u64> {
+    let filter = wanted.filter()?;
+    match remote::find(at)? {
+        Where::Here(ground) => {
+            remote::here(&ground, async |engine| {
+                if let Some(slug) = &wanted.destination {
+                    engine.resume_destination(slug).await?;
+                }
+                Ok(engine.retry_deliveries(filter).await?)
+            })
+            .await
+        }
+        Where::There(server) => {
+            if let Some(slug) = &wanted.destination {
+                let path = format!("/api/v1/destinations/{}/resume", escaped(slug));
+                server.post::<Value>(&path, "application/json", Vec::new()).await?;
+            }
+            let body = json!({ "id": wanted.id, "destination": wanted.destination, "state": wanted.state });
+            let body = body.to_string().into_bytes();
+            let answer: Value = server.post("/api/v1/deliveries/retry", "application/json", body).await?;
+            Ok(answer.get("requeued").and_then(Value::as_u64).unwrap_or(0))
         }
     }
 }

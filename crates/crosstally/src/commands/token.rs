@@ -2,11 +2,12 @@
 
 use anyhow::Result;
 use crosstally_core::ids::TokenId;
+use crosstally_engine::Engine;
 use crosstally_engine::access::SCOPES;
 use crosstally_http::api::tokens::TokenOut;
 use serde::Deserialize;
 
-use crate::cli::Token;
+use crate::cli::{At, Token};
 use crate::exit::{self, Code};
 use crate::remote::{self, Where};
 use crate::show;
@@ -20,26 +21,7 @@ struct Page {
 pub(crate) async fn run(command: Token, json: bool) -> Result<()> {
     match command {
         Token::Create { name, scopes, at } => {
-            if let Some(unknown) = scopes.iter().find(|scope| !SCOPES.contains(&scope.as_str())) {
-                let known = SCOPES.join(", ");
-                return Err(exit::with(
-                    Code::Usage,
-                    format!("scope `{unknown}` is not known; known are {known}"),
-                ));
-            }
-            let made = match remote::find(&at)? {
-                Where::Here(ground) => {
-                    remote::here(&ground, async |engine| {
-                        let new = engine.create_token(&name, &scopes).await?;
-                        Ok(TokenOut { token: Some(new.token), ..TokenOut::from(&new.record) })
-                    })
-                    .await?
-                }
-                Where::There(server) => {
-                    let body = serde_json::json!({ "name": name, "scopes": scopes }).to_string().into_bytes();
-                    server.post("/api/v1/tokens", "application/json", body).await?
-                }
-            };
+            let made = create(&name, &scopes, &at).await?;
             if json {
                 return show::json(&made);
             }
@@ -56,41 +38,66 @@ pub(crate) async fn run(command: Token, json: bool) -> Result<()> {
                 }
                 Where::There(server) => server.get::<Page>("/api/v1/tokens").await?.data,
             };
-            if json {
-                return show::json(&tokens);
-            }
-            let rows = tokens.iter().map(|token| {
-                let state = if token.revoked_at.is_some() { "revoked" } else { "good" };
-                vec![
-                    token.id.clone(),
-                    token.name.clone(),
-                    state.into(),
-                    token.scopes.join(","),
-                    token.created_at.clone(),
-                ]
-            });
-            show::table(&["id", "name", "state", "scopes", "created"], rows)
+            list(&tokens, json)
         }
         Token::Revoke { id, at } => {
-            match remote::find(&at)? {
-                Where::Here(ground) => {
-                    let token: TokenId = id
-                        .parse()
-                        .map_err(|_| exit::with(Code::Usage, format!("`{id}` is not a token's id")))?;
-                    let found = remote::here(&ground, async |engine| {
-                        Ok(engine.store.revoke_token(token, engine.clock.now()).await?)
-                    })
-                    .await?;
-                    if !found {
-                        return Err(exit::with(Code::NotFound, format!("no good token has the id {id}")));
-                    }
-                }
-                Where::There(server) => {
-                    server.delete(&format!("/api/v1/tokens/{}", remote::escaped(&id))).await?
-                }
-            }
+            revoke(&id, &at).await?;
             eprintln!("{id} is revoked");
             Ok(())
         }
+    }
+}
+
+async fn create(name: &str, scopes: &[String], at: &At) -> Result<TokenOut> {
+    if let Some(unknown) = scopes.iter().find(|scope| !SCOPES.contains(&scope.as_str())) {
+        let known = SCOPES.join(", ");
+        return Err(exit::with(Code::Usage, format!("scope `{unknown}` is not known; known are {known}")));
+    }
+    match remote::find(at)? {
+        Where::Here(ground) => {
+            remote::here(&ground, async |engine| {
+                let new = engine.create_token(name, scopes).await?;
+                Ok(TokenOut { token: Some(new.token), ..TokenOut::from(&new.record) })
+            })
+            .await
+        }
+        Where::There(server) => {
+            let body = serde_json::json!({ "name": name, "scopes": scopes }).to_string().into_bytes();
+            server.post("/api/v1/tokens", "application/json", body).await
+        }
+    }
+}
+
+fn list(tokens: &[TokenOut], json: bool) -> Result<()> {
+    if json {
+        return show::json(&tokens);
+    }
+    let rows = tokens.iter().map(|token| {
+        let state = if token.revoked_at.is_some() { "revoked" } else { "good" };
+        vec![
+            token.id.clone(),
+            token.name.clone(),
+            state.into(),
+            token.scopes.join(","),
+            token.created_at.clone(),
+        ]
+    });
+    show::table(&["id", "name", "state", "scopes", "created"], rows)
+}
+
+async fn revoke(id: &str, at: &At) -> Result<()> {
+    match remote::find(at)? {
+        Where::Here(ground) => {
+            let token: TokenId =
+                id.parse().map_err(|_| exit::with(Code::Usage, format!("`{id}` is not a token's id")))?;
+            let revoke =
+                async |engine: &Engine| Ok(engine.store.revoke_token(token, engine.clock.now()).await?);
+            if remote::here(&ground, revoke).await? {
+                Ok(())
+            } else {
+                Err(exit::with(Code::NotFound, format!("no good token has the id {id}")))
+            }
+        }
+        Where::There(server) => server.delete(&format!("/api/v1/tokens/{}", remote::escaped(id))).await,
     }
 }

@@ -61,7 +61,12 @@ async fn breaches(kind: Kind) -> Result<()> {
     assert_eq!((reply.status, word(&reply.json()?, "code")), (400, "too_many_params"));
     // Bad words in the path and the query are answered, never a crash.
     for path in ["/c/", "/c/%00", "/postback/", "/postback/a/b", "/c/../x", "/%", "/postback/%ff?%ff=%ff"] {
-        let reply = client::raw(server.tracking, format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").as_bytes(), Duration::from_secs(2)).await?;
+        let reply = client::raw(
+            server.tracking,
+            format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").as_bytes(),
+            Duration::from_secs(2),
+        )
+        .await?;
         assert!(reply.starts_with("HTTP/1.1 4"), "{path}: {reply}");
     }
     server.stop().await;
@@ -70,7 +75,10 @@ async fn breaches(kind: Kind) -> Result<()> {
 
 async fn tokens(kind: Kind) -> Result<()> {
     let server = TestServer::start(kind).await?;
-    let guarded = CONFIG.replace("currency = \"USD\"\n\n[[destination]]", "currency = \"USD\"\nauth = { token = { env = \"ACME_TOKEN\" } }\n\n[[destination]]");
+    let guarded = CONFIG.replace(
+        "currency = \"USD\"\n\n[[destination]]",
+        "currency = \"USD\"\nauth = { token = { env = \"ACME_TOKEN\" } }\n\n[[destination]]",
+    );
     server.apply(&guarded).await?;
     let click = server.click("fbclid=1").await?;
     for (extra, status, code) in [
@@ -98,7 +106,9 @@ async fn ambiguous(kind: Kind) -> Result<()> {
         "transfer-encoding: chunked, identity",
         "x: a\r\n b",
     ] {
-        let request = format!("POST /postback/acme HTTP/1.1\r\nhost: a\r\n{head}\r\n\r\n0\r\n\r\nGET /healthz HTTP/1.1\r\nhost: a\r\n\r\n");
+        let request = format!(
+            "POST /postback/acme HTTP/1.1\r\nhost: a\r\n{head}\r\n\r\n0\r\n\r\nGET /healthz HTTP/1.1\r\nhost: a\r\n\r\n"
+        );
         let reply = client::raw(server.tracking, request.as_bytes(), Duration::from_secs(2)).await?;
         assert!(reply.starts_with("HTTP/1.1 400"), "{head}: {reply}");
         assert_eq!(reply.matches("HTTP/1.1").count(), 1, "the connection goes on after {head}: {reply}");
@@ -110,7 +120,8 @@ async fn ambiguous(kind: Kind) -> Result<()> {
 async fn large(kind: Kind) -> Result<()> {
     let server = TestServer::ready(kind).await?;
     let body = format!("tid=1&payout=1&x={}", "x".repeat(300 * 1024));
-    let reply = client::post(server.tracking, "/postback/acme", "application/x-www-form-urlencoded", body).await?;
+    let reply =
+        client::post(server.tracking, "/postback/acme", "application/x-www-form-urlencoded", body).await?;
     assert_eq!((reply.status, word(&reply.json()?, "code")), (413, "body_too_large"));
     assert!(word(&reply.json()?, "receipt").starts_with("rcp_"));
     let request = http::Request::post("/postback/acme")
@@ -118,7 +129,13 @@ async fn large(kind: Kind) -> Result<()> {
         .body(http_body_util::Full::new(bytes::Bytes::from_static(b"\x1f\x8b")))?;
     let reply = client::send(server.tracking, request).await?;
     assert_eq!((reply.status, word(&reply.json()?, "code")), (415, "unsupported_media_type"));
-    let reply = client::post(server.tracking, "/postback/acme", "application/x-www-form-urlencoded", "tid=F1&payout=2.50").await?;
+    let reply = client::post(
+        server.tracking,
+        "/postback/acme",
+        "application/x-www-form-urlencoded",
+        "tid=F1&payout=2.50",
+    )
+    .await?;
     assert_eq!(word(&reply.json()?, "result"), "recorded");
     let found = server.api("/api/v1/trace/F1").await?;
     assert_eq!(found.pointer("/receipts/0/request/body").and_then(Value::as_str), Some("tid=F1&payout=2.50"));
@@ -128,7 +145,14 @@ async fn large(kind: Kind) -> Result<()> {
 
 async fn methods(kind: Kind) -> Result<()> {
     let server = TestServer::ready(kind).await?;
-    for (method, path) in [("PUT", "/postback/acme"), ("DELETE", "/postback/acme"), ("TRACE", "/c/summer"), ("POST", "/c/summer"), ("BREW", "/c/summer"), ("OPTIONS", "/healthz")] {
+    for (method, path) in [
+        ("PUT", "/postback/acme"),
+        ("DELETE", "/postback/acme"),
+        ("TRACE", "/c/summer"),
+        ("POST", "/c/summer"),
+        ("BREW", "/c/summer"),
+        ("OPTIONS", "/healthz"),
+    ] {
         let request = format!("{method} {path}?tid=1 HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
         let reply = client::raw(server.tracking, request.as_bytes(), Duration::from_secs(2)).await?;
         assert!(reply.starts_with("HTTP/1.1 405"), "{method} {path}: {reply}");

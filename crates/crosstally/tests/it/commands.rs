@@ -56,11 +56,14 @@ async fn walk(kind: Kind) -> Result<()> {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         reply = client::get(server.address, "/c/summer?fbclid=AbC&sub1=x").await?;
     }
-    let location = reply.header("location").context("the configuration was not taken up in two seconds")?.to_owned();
-    let click = location.split("cid=").nth(1).and_then(|rest| rest.split('&').next()).context("no click id")?;
+    let location =
+        reply.header("location").context("the configuration was not taken up in two seconds")?.to_owned();
+    let click =
+        location.split("cid=").nth(1).and_then(|rest| rest.split('&').next()).context("no click id")?;
     let path = format!("/postback/acme?click_id={click}&status=approved&payout=12.34&currency=USD");
     let request = http::Request::get(&path).header("user-agent", "partner/1.0");
-    let answer = client::send(server.address, request.body(http_body_util::Full::default())?).await?.json()?;
+    let answer =
+        client::send(server.address, request.body(http_body_util::Full::default())?).await?.json()?;
     assert_eq!(answer.get("result").and_then(Value::as_str), Some("recorded"), "{answer}");
     let conversion = answer.get("conversion").and_then(Value::as_str).context("no conversion")?;
     // The click had no user agent, which Meta demands of website events: the delivery says so instead of being refused.
@@ -74,10 +77,12 @@ async fn walk(kind: Kind) -> Result<()> {
     let token: Value = serde_json::from_slice(&token.stdout)?;
     let token = token.get("token").and_then(Value::as_str).context("no token")?;
     let url = format!("http://{}", server.admin);
-    let remote = program().run(&["trace", conversion, "--url", &url, "--token", token, "--json"], &[], directory)?;
+    let remote =
+        program().run(&["trace", conversion, "--url", &url, "--token", token, "--json"], &[], directory)?;
     let remote: Value = serde_json::from_slice(&remote.stdout)?;
     assert_eq!(remote.pointer("/click/id").and_then(Value::as_str), Some(click));
-    let unknown = program().run(&["trace", "cnv_00000000000000000000000000"], &database.flags(), directory)?;
+    let unknown =
+        program().run(&["trace", "cnv_00000000000000000000000000"], &database.flags(), directory)?;
     assert_eq!(unknown.status.code(), Some(3));
     server.stop()?;
     Ok(())

@@ -64,7 +64,9 @@ async fn client(address: SocketAddr, name: String) -> Acknowledged {
         let request = http::Request::get(&path).header("user-agent", "Mozilla/5.0 test");
         let Ok(request) = request.body(http_body_util::Full::default()) else { return done };
         let Ok(reply) = client::send(address, request).await else { return done };
-        let Some(click) = reply.header("location").and_then(|to| to.split("cid=").nth(1)) else { return done };
+        let Some(click) = reply.header("location").and_then(|to| to.split("cid=").nth(1)) else {
+            return done;
+        };
         let click = click.split('&').next().unwrap_or(click).to_owned();
         done.clicks.push(click.clone());
         let transaction = format!("{name}-{number}");
@@ -78,8 +80,17 @@ async fn client(address: SocketAddr, name: String) -> Acknowledged {
     done
 }
 
-async fn check(database: &Database, all: &Acknowledged, sandbox: SocketAddr, admin: SocketAddr) -> Result<()> {
-    let token = program().run(&["token", "create", "--name", "t", "--json"], &database.flags(), database.directory())?;
+async fn check(
+    database: &Database,
+    all: &Acknowledged,
+    sandbox: SocketAddr,
+    admin: SocketAddr,
+) -> Result<()> {
+    let token = program().run(
+        &["token", "create", "--name", "t", "--json"],
+        &database.flags(),
+        database.directory(),
+    )?;
     let token: Value = serde_json::from_slice(&token.stdout)?;
     let token = token.get("token").and_then(Value::as_str).context("no token")?;
     assert!(all.transactions.len() > 200, "too little happened: {}", all.transactions.len());
@@ -90,7 +101,8 @@ async fn check(database: &Database, all: &Acknowledged, sandbox: SocketAddr, adm
     let mut conversions: BTreeSet<String> = BTreeSet::new();
     let mut cursor = String::new();
     loop {
-        let page = client::get_as(admin, &format!("/api/v1/conversions?limit=500{cursor}"), token).await?.json()?;
+        let page =
+            client::get_as(admin, &format!("/api/v1/conversions?limit=500{cursor}"), token).await?.json()?;
         for row in page.get("data").and_then(Value::as_array).into_iter().flatten() {
             let transaction = row.get("transaction_id").and_then(Value::as_str).unwrap_or("").to_owned();
             assert_eq!(row.get("movements").map(ToString::to_string).as_deref(), Some("1"), "{row}");
@@ -106,7 +118,8 @@ async fn check(database: &Database, all: &Acknowledged, sandbox: SocketAddr, adm
     }
     // Everything that was booked is delivered, exactly once.
     let events = wait_for_events(sandbox, conversions.len()).await?;
-    let ids: BTreeSet<&str> = events.iter().filter_map(|row| row.pointer("/event/event_id")?.as_str()).collect();
+    let ids: BTreeSet<&str> =
+        events.iter().filter_map(|row| row.pointer("/event/event_id")?.as_str()).collect();
     assert_eq!(events.len(), conversions.len(), "as many events as conversions");
     assert_eq!(ids.len(), events.len(), "an event was accepted twice");
     Ok(())

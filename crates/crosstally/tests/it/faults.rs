@@ -56,7 +56,10 @@ async fn throttled(kind: Kind) -> Result<()> {
     server.deliver().await?;
     assert_eq!(server.accepted().await?.len(), 1);
     let row = deliveries(&server).await?.remove(0);
-    assert_eq!((word(&row, "state"), row.get("attempts").unwrap().to_string()), ("delivered", "2".to_owned()));
+    assert_eq!(
+        (word(&row, "state"), row.get("attempts").unwrap().to_string()),
+        ("delivered", "2".to_owned())
+    );
     server.stop().await;
     Ok(())
 }
@@ -71,10 +74,16 @@ async fn failing(kind: Kind) -> Result<()> {
     }
     assert_eq!(server.accepted().await?.len(), 1);
     let row = deliveries(&server).await?.remove(0);
-    assert_eq!((word(&row, "state"), row.get("attempts").unwrap().to_string()), ("delivered", "4".to_owned()));
+    assert_eq!(
+        (word(&row, "state"), row.get("attempts").unwrap().to_string()),
+        ("delivered", "4".to_owned())
+    );
     let attempts = server.api(&format!("/api/v1/deliveries/{}/attempts", word(&row, "id"))).await?;
     let first = attempts.pointer("/data/0").unwrap();
-    assert_eq!((word(first, "outcome"), first.get("status").unwrap().to_string()), ("retry", "500".to_owned()));
+    assert_eq!(
+        (word(first, "outcome"), first.get("status").unwrap().to_string()),
+        ("retry", "500".to_owned())
+    );
     server.stop().await;
     Ok(())
 }
@@ -113,7 +122,11 @@ async fn expired_token(kind: Kind) -> Result<()> {
     let reply = client::send(server.admin, request.body(http_body_util::Full::default())?).await?;
     assert_eq!(reply.status, 200, "{}", reply.text());
     server.deliver().await?;
-    assert_eq!(server.accepted().await?.len(), 3, "three conversions were reported, the fourth call repeated the first");
+    assert_eq!(
+        server.accepted().await?.len(),
+        3,
+        "three conversions were reported, the fourth call repeated the first"
+    );
     for row in deliveries(&server).await? {
         assert_eq!(word(&row, "state"), "delivered");
     }

@@ -30,7 +30,8 @@ async fn proven_purchase(kind: Kind) -> Result<()> {
     let click = server.click("fbclid=IwAR2F4-dbP_AbC&sub1=a%26b&utm_campaign=x").await?;
     assert_eq!(click.len(), 26);
     server.advance(90_000);
-    let reply = server.postback(&format!("click_id={click}&status=approved&payout=12.34&currency=USD")).await?;
+    let reply =
+        server.postback(&format!("click_id={click}&status=approved&payout=12.34&currency=USD")).await?;
     assert_eq!(reply.status, 200, "{}", reply.text());
     let answer = reply.json()?;
     assert_eq!(text(&answer, "/result"), "recorded");
@@ -44,7 +45,10 @@ async fn proven_purchase(kind: Kind) -> Result<()> {
     assert_eq!(text(event, "/event_name"), "Purchase");
     assert_eq!(event.pointer("/custom_data/value").unwrap().to_string(), "12.34");
     assert_eq!(text(event, "/custom_data/currency"), "USD");
-    assert_eq!(event.get("event_time").unwrap().to_string(), ((START.as_millis() + 90_000) / 1000).to_string());
+    assert_eq!(
+        event.get("event_time").unwrap().to_string(),
+        ((START.as_millis() + 90_000) / 1000).to_string()
+    );
     assert_eq!(text(event, "/action_source"), "website");
     assert_eq!(text(event, "/event_source_url"), "https://lander.example/p");
     assert_eq!(text(event, "/user_data/client_ip_address"), "127.0.0.1");
@@ -141,7 +145,8 @@ send_to = ["meta-main"]
     assert_eq!(deltas, [("0.00", "0.00"), ("0.00", "10.00"), ("12.34", "-10.00"), ("-12.34", "0.00")]);
     let found = server.api(&format!("/api/v1/conversions/{conversion}")).await?;
     assert_eq!((text(&found, "/confirmed"), text(&found, "/pending")), ("0.00", "0.00"));
-    let names: Vec<String> = server.accepted().await?.iter().map(|row| text(row, "/event/event_name").to_owned()).collect();
+    let names: Vec<String> =
+        server.accepted().await?.iter().map(|row| text(row, "/event/event_name").to_owned()).collect();
     assert_eq!(names, ["Lead", "Purchase"]);
     server.stop().await;
     Ok(())
@@ -149,7 +154,9 @@ send_to = ["meta-main"]
 
 async fn delay_holds(kind: Kind) -> Result<()> {
     let server = TestServer::start(kind).await?;
-    server.apply(&CONFIG.replace("send_to = [\"meta-main\"]", "send_to = [\"meta-main\"]\ndelay = \"2h\"")).await?;
+    server
+        .apply(&CONFIG.replace("send_to = [\"meta-main\"]", "send_to = [\"meta-main\"]\ndelay = \"2h\""))
+        .await?;
     let click = server.click("fbclid=AbC").await?;
     server.postback(&format!("click_id={click}&payout=1")).await?;
     server.advance(2 * 3_600_000 - 1);
@@ -182,7 +189,8 @@ async fn balance(kind: Kind) -> Result<()> {
     let line = balance.pointer("/data/0").unwrap();
     let count = |name: &str| line.get(name).and_then(Value::as_u64).unwrap();
     assert_eq!(count("received"), 5);
-    let sum: u64 = ["recorded", "updated", "duplicate", "quarantined", "refused", "test"].map(count).iter().sum();
+    let sum: u64 =
+        ["recorded", "updated", "duplicate", "quarantined", "refused", "test"].map(count).iter().sum();
     assert_eq!(sum, 5);
     assert_eq!(count("refused"), 1);
     server.stop().await;

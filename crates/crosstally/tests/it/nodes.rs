@@ -31,10 +31,19 @@ async fn carry_on() -> Result<()> {
     client::post(sandbox.address, "/_sandbox/faults", "application/json", hang).await?;
     let request = http::Request::get("/c/summer?fbclid=AbC").header("user-agent", "Mozilla/5.0 test");
     let reply = client::send(servers[0].address, request.body(http_body_util::Full::default())?).await?;
-    let click = reply.header("location").and_then(|to| to.split("cid=").nth(1)).unwrap().split('&').next().unwrap().to_owned();
+    let click = reply
+        .header("location")
+        .and_then(|to| to.split("cid=").nth(1))
+        .unwrap()
+        .split('&')
+        .next()
+        .unwrap()
+        .to_owned();
     for number in 0..300 {
         let server = &servers[number % 3];
-        let reply = client::get(server.address, &format!("/postback/acme?click_id={click}&tid=T{number}&payout=1")).await?;
+        let reply =
+            client::get(server.address, &format!("/postback/acme?click_id={click}&tid=T{number}&payout=1"))
+                .await?;
         assert_eq!(reply.status, 200, "{}", reply.text());
     }
     tokio::time::sleep(Duration::from_millis(1_500)).await;

@@ -15,9 +15,11 @@ on_both! {
 }
 
 async fn post(server: &TestServer, path: &str, token: &str, document: &str) -> Result<client::Reply> {
-    let request = http::Request::post(path)
-        .header("authorization", format!("Bearer {token}"))
-        .body(http_body_util::Full::new(bytes::Bytes::from(document.replace("SANDBOX", &server.sandbox.to_string()))))?;
+    let request = http::Request::post(path).header("authorization", format!("Bearer {token}")).body(
+        http_body_util::Full::new(bytes::Bytes::from(
+            document.replace("SANDBOX", &server.sandbox.to_string()),
+        )),
+    )?;
     client::send(server.admin, request).await
 }
 
@@ -46,7 +48,9 @@ async fn round(kind: Kind) -> Result<()> {
 
 async fn mistakes(kind: Kind) -> Result<()> {
     let server = TestServer::ready(kind).await?;
-    let document = CONFIG.replace("value > 0", "valu > 0").replace("currency = \"USD\"\n\n[[dest", "curency = \"USD\"\n\n[[dest");
+    let document = CONFIG
+        .replace("value > 0", "valu > 0")
+        .replace("currency = \"USD\"\n\n[[dest", "curency = \"USD\"\n\n[[dest");
     let reply = post(&server, "/api/v1/config/apply?file=c.toml", &server.token, &document).await?;
     assert_eq!(reply.status, 400);
     let problem = reply.json()?;
