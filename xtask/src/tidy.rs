@@ -1,6 +1,7 @@
 //! The rules of the tree that the compiler does not check. Every finding is printed, with its place and its fix.
 
 mod allow;
+mod coverage;
 mod cycles;
 mod destinations;
 mod finding;
@@ -36,6 +37,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
         twins::check(&tree, &allow),
         destinations::check(&tree, &allow),
         words::check(&tree),
+        coverage::check(&tree),
         manifest::check(&tree),
         supply::check(root, tree.text("deny.toml"))?,
     ]

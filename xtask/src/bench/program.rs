@@ -59,7 +59,9 @@ impl Place {
             command.args(["--roles", roles]);
         }
         let log = self.data.with_extension("log");
-        Server::start(&mut command, &log, address, "/readyz")
+        // A node that collects nothing has its admin door only.
+        let door = if roles.is_empty() || roles.contains("collect") { address } else { admin };
+        Server::start(&mut command, &log, door, "/readyz")
     }
 }
 
