@@ -1,5 +1,198 @@
-//! The only door for outbound HTTP.
+//! The only door for outbound HTTP. Everything that leaves this program for a destination passes here.
+//!
+//! The peer is not trusted: one deadline spans the lookup, the connection, TLS, the request and the whole answer; the
+//! answer's head and body are cut at a cap; redirects are not followed; proxies named in the environment are not used;
+//! nothing is decompressed; a host that has any address outside the public internet is not called unless the
+//! destination says so. It knows nothing about events, retries or the store.
 
-/// The outbound client.
-#[derive(Debug, Clone, Default)]
-pub struct HttpOut;
+pub mod address;
+mod connect;
+mod resolve;
+mod target;
+#[cfg(test)]
+pub(crate) mod tests;
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use crosstally_core::limits::RESPONSE_READ_BYTES;
+use crosstally_core::reason::Reason;
+use crosstally_destinations::dialect::{Request, Response};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::RootCertStore;
+
+use connect::{ConnectError, Connector};
+use resolve::Resolver;
+
+/// The longest deadline that anybody may ask for.
+const DEADLINE_MS_MAX: u64 = 30_000;
+/// Header lines of an answer.
+const HEADERS_MAX: usize = 100;
+/// Bytes of an answer's head.
+const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// Connections to one host that are kept open between calls.
+const IDLE_PER_HOST_MAX: usize = 64;
+/// How long they are kept. Shorter than what servers usually allow, as a call that meets the server's own closing is
+/// lost.
+const IDLE_FOR: Duration = Duration::from_secs(4);
+
+/// The outbound client. Cheap to clone; clones share their open connections.
+#[derive(Clone)]
+pub struct HttpOut {
+    // Apart, so that a strict call never finds an open connection to a private address.
+    public: Client<Connector, Full<Bytes>>,
+    private: Client<Connector, Full<Bytes>>,
+}
+
+impl fmt::Debug for HttpOut {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("HttpOut(..)")
+    }
+}
+
+/// How to send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SendOptions {
+    /// When the whole exchange must be over, in milliseconds from its start; 30,000 at most.
+    pub deadline_ms: u64,
+    /// Whether the address may be a private one.
+    pub allow_private: bool,
+}
+
+impl Default for SendOptions {
+    fn default() -> Self {
+        Self { deadline_ms: 10_000, allow_private: false }
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}: {detail}")]
+pub struct SendError {
+    /// The reason code.
+    pub reason: Reason,
+    /// What happened, in words that hold no query, header or body.
+    pub detail: String,
+}
+
+impl SendError {
+    fn new(reason: Reason, detail: impl Into<String>) -> Self {
+        Self { reason, detail: detail.into() }
+    }
+}
+
+impl HttpOut {
+    /// Makes the client, with the public trust roots that are built in.
+    ///
+    /// # Errors
+    /// The TLS library refuses its own settings.
+    pub fn new() -> Result<Self, tokio_rustls::rustls::Error> {
+        let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        connect::tls(roots).map(Self::with_tls)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is the one door")]
+    fn with_tls(tls: TlsConnector) -> Self {
+        let resolver = Resolver::default();
+        let client = |allow_private| {
+            Client::builder(TokioExecutor::new())
+                .pool_timer(TokioTimer::new())
+                .pool_idle_timeout(IDLE_FOR)
+                .pool_max_idle_per_host(IDLE_PER_HOST_MAX)
+                .http1_max_headers(HEADERS_MAX)
+                .http1_max_buf_size(HEAD_BYTES_MAX)
+                .build(Connector::new(resolver.clone(), tls.clone(), allow_private))
+        };
+        Self { public: client(false), private: client(true) }
+    }
+
+    /// Sends a request and reads the answer, whatever its status.
+    ///
+    /// # Errors
+    /// See [`SendError`]. After any error but [`Reason::AddressForbidden`], [`Reason::DestMisconfigured`] and
+    /// [`Reason::DestRejected`] the request may have arrived.
+    pub async fn send(&self, request: &Request, options: SendOptions) -> Result<Response, SendError> {
+        let ready = target::prepare(request, options.allow_private)?;
+        let client = if options.allow_private { &self.private } else { &self.public };
+        let deadline_ms = options.deadline_ms.min(DEADLINE_MS_MAX);
+        let exchange = async {
+            let answer = client.request(ready).await.map_err(|error| no_answer(&error))?;
+            read(answer).await
+        };
+        tokio::time::timeout(Duration::from_millis(deadline_ms), exchange).await.unwrap_or_else(|_| {
+            Err(SendError::new(Reason::DestTimeout, format!("no complete answer within {deadline_ms} ms")))
+        })
+    }
+}
+
+async fn read(answer: http::Response<Incoming>) -> Result<Response, SendError> {
+    let (head, mut incoming) = answer.into_parts();
+    let mut response = Response {
+        status: head.status.as_u16(),
+        headers: head
+            .headers
+            .iter()
+            .map(|(name, value)| {
+                (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+            })
+            .collect(),
+        body: Vec::new(),
+        body_cut: false,
+    };
+    while let Some(frame) = incoming.frame().await {
+        let frame = frame.map_err(|error| broken_off(&error))?;
+        let Some(data) = frame.data_ref() else { continue };
+        let room = RESPONSE_READ_BYTES - response.body.len();
+        response.body.extend_from_slice(data.get(..room).unwrap_or(data));
+        if data.len() > room {
+            // Leaving the rest unread closes the connection.
+            response.body_cut = true;
+            break;
+        }
+    }
+    Ok(response)
+}
+
+fn no_answer(error: &hyper_util::client::legacy::Error) -> SendError {
+    let mut cause: Option<&(dyn StdError + 'static)> = error.source();
+    while let Some(problem) = cause {
+        if let Some(connect) = problem.downcast_ref::<ConnectError>() {
+            return SendError::new(connect.reason, connect.detail.clone());
+        }
+        if let Some(broken) = problem.downcast_ref::<hyper::Error>() {
+            return broken_off(broken);
+        }
+        cause = problem.source();
+    }
+    SendError::new(Reason::DestUnreachable, "the connection failed")
+}
+
+fn broken_off(error: &hyper::Error) -> SendError {
+    if error.is_parse() {
+        return SendError::new(Reason::DestUnreadable, format!("the answer is not HTTP: {error}"));
+    }
+    let io = error.source().and_then(|cause| cause.downcast_ref::<std::io::Error>());
+    let problem = match io {
+        // A body whose chunks cannot be read is reported as an error of the connection.
+        Some(io)
+            if matches!(io.kind(), std::io::ErrorKind::InvalidInput | std::io::ErrorKind::InvalidData) =>
+        {
+            return SendError::new(
+                Reason::DestUnreadable,
+                format!("the answer's body is not HTTP: {}", io.kind()),
+            );
+        }
+        Some(io) => io.kind().to_string(),
+        None => error.to_string(),
+    };
+    SendError::new(
+        Reason::DestUnreachable,
+        format!("the connection broke before the answer was complete: {problem}"),
+    )
+}

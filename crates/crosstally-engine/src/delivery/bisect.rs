@@ -1,0 +1,58 @@
+//! One batch to its end. A destination that refuses a batch because of one bad event in it, without saying which, gets
+//! it in halves until the bad one stands alone; the others arrive.
+
+use super::batch::Batch;
+use super::outcomes::Delivered;
+use super::part::Part;
+
+/// Calls after which a batch is not halved any further: what is still unsure then is tried again later.
+const CALLS_MAX: usize = 256;
+
+/// Delivers a batch, its leases kept alive meanwhile; gives back what it could not send.
+pub(super) async fn deliver(batch: Batch, part: Part) -> Delivered {
+    let counts = tokio::select! {
+        counts = halve(&batch, part) => counts,
+        // Never ends by itself.
+        () = batch.leases.keep_alive(&batch.engine) => Delivered::default(),
+    };
+    batch.give_back().await;
+    counts
+}
+
+async fn halve(batch: &Batch, whole: Part) -> Delivered {
+    let mut counts = Delivered::default();
+    let mut calls = 0;
+    // The next part to send stands on top.
+    let mut stack = vec![whole];
+    while let Some(mut part) = stack.pop() {
+        if batch.stopping.asked() {
+            break;
+        }
+        part.take_unless(|lease| batch.leases.holds(lease.held));
+        if part.is_empty() {
+            continue;
+        }
+        calls += 1;
+        let ended = match batch.call(part, calls < CALLS_MAX).await {
+            Ok(ended) => ended,
+            Err(error) => {
+                tracing::error!(
+                    destination = batch.ready.config.slug,
+                    error = %error,
+                    "the store failed in the middle of a delivery; it is tried again when its lease has run out"
+                );
+                // Nothing is given back either: an attempt may be open, and the end of its lease closes it.
+                batch.leases.forget(batch.leases.held());
+                return counts;
+            }
+        };
+        counts += ended.counts;
+        stack.push(ended.rest);
+        let (first, second) = ended.split.halves();
+        stack.extend([second, first]);
+        if !ended.go_on {
+            break;
+        }
+    }
+    counts
+}

@@ -1,0 +1,279 @@
+//! The lane of one destination: look, lease, hand batches to workers, rest. A dead destination holds up nobody but its
+//! own lane.
+
+use std::sync::Arc;
+
+use crosstally_core::reason::Reason;
+use crosstally_core::time::Timestamp;
+use crosstally_store::{DestinationState, LeaseWanted, LeasedDelivery, StoreError};
+use tokio::sync::Notify;
+use tokio::task::{JoinError, JoinSet};
+
+use super::batch::Batch;
+use super::bisect;
+use super::leases::{LEASE_MS, Leases};
+use super::outcomes::Delivered;
+use super::pace::Pace;
+use super::part::Part;
+use super::standing::{self, Here, Standing};
+use super::stopping::{Phase, Stopping};
+use super::told::Told;
+use crate::Engine;
+use crate::snapshot::ReadyDestination;
+
+/// Calls under way to a destination that takes many events at once.
+const BATCHES_IN_FLIGHT: usize = 2;
+/// Calls under way to a destination that takes one event at a time.
+const SINGLES_IN_FLIGHT: usize = 64;
+/// A lane looks again after this long, whether woken or not: other nodes book deliveries too, and die.
+const LOOK_EVERY_MS: u64 = 1_000;
+/// How long a woken lane lets further events gather for its next batch.
+const GATHER_MS: u64 = 25;
+/// Of this many calls one must be free before more is leased.
+const FREE_SHARE: usize = 8;
+const STORE_WAIT_MS_MIN: u64 = 250;
+const STORE_WAIT_MS_MAX: u64 = 4_000;
+
+/// A lane.
+pub(super) struct Lane {
+    engine: Engine,
+    slug: String,
+    stopping: Stopping,
+    pace: Arc<Pace>,
+    told: Arc<Told>,
+    running: JoinSet<Delivered>,
+    counts: Delivered,
+    /// The last lease took as much as was asked for, so that there is probably more.
+    more: bool,
+    /// Whether a destination that does not answer is tried more slowly. A test that moves the clock by hand decides
+    /// itself what is tried when.
+    paced: bool,
+}
+
+/// What a turn came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// There may be more to lease right away.
+    More,
+    /// As many calls as may be are under way.
+    Full,
+    /// Nothing may be sent before this time, as far as is known.
+    Idle(Option<Timestamp>),
+}
+
+impl Lane {
+    pub(super) fn new(engine: Engine, slug: String, stopping: Stopping) -> Self {
+        Self {
+            engine,
+            slug,
+            stopping,
+            pace: Arc::default(),
+            told: Arc::default(),
+            running: JoinSet::new(),
+            counts: Delivered::default(),
+            more: false,
+            paced: true,
+        }
+    }
+
+    /// Works until the server stops or the destination is gone from the configuration.
+    pub(super) async fn run(mut self) {
+        let bell = self.engine.wakeups.bell(&self.slug);
+        let mut store_wait_ms = STORE_WAIT_MS_MIN;
+        while !self.stopping.asked() {
+            let Some(ready) = self.destination() else { break };
+            match self.turn(&ready).await {
+                Ok(turn) => {
+                    store_wait_ms = STORE_WAIT_MS_MIN;
+                    self.rest(turn, &ready, &bell).await;
+                }
+                Err(error) => {
+                    if store_wait_ms == STORE_WAIT_MS_MIN {
+                        tracing::warn!(destination = self.slug, error = %error, "the store fails; deliveries wait");
+                    }
+                    self.pause(store_wait_ms).await;
+                    store_wait_ms = (store_wait_ms * 2).min(STORE_WAIT_MS_MAX);
+                }
+            }
+        }
+        while let Some(ended) = self.running.join_next().await {
+            self.ended(ended);
+        }
+        self.engine.wakeups.forget(&self.slug);
+    }
+
+    /// Works until nothing is due, without ever waiting for the clock.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub(super) async fn until_idle(mut self) -> Result<Delivered, StoreError> {
+        self.paced = false;
+        while let Some(ready) = self.destination() {
+            let turn = self.turn(&ready).await?;
+            if turn == Turn::More {
+                continue;
+            }
+            let Some(ended) = self.running.join_next().await else { break };
+            self.ended(ended);
+        }
+        Ok(self.counts)
+    }
+
+    fn destination(&self) -> Option<Arc<ReadyDestination>> {
+        self.engine.snapshot.load().destination(&self.slug).cloned()
+    }
+
+    async fn turn(&mut self, ready: &Arc<ReadyDestination>) -> Result<Turn, StoreError> {
+        while let Some(ended) = self.running.try_join_next() {
+            self.ended(ended);
+        }
+        let batch_max = ready.dialect.batch_max().max(1);
+        let free = self.free(batch_max);
+        if free == 0 {
+            return Ok(Turn::Full);
+        }
+        let now = self.engine.clock.now();
+        if !self.more {
+            match self.engine.store.next_due(self.slug.clone()).await? {
+                Some(at) if at <= now => {}
+                later => return Ok(Turn::Idle(later)),
+            }
+        }
+        self.more = false;
+        let states = self.engine.store.destination_states().await?;
+        let mut state = states.into_iter().find(|state| state.destination == self.slug);
+        let here = Here::of(ready, now);
+        let mut limit = batch_max * free;
+        let mut probe = false;
+        match standing::standing(state.as_ref(), here) {
+            Standing::Open => {}
+            Standing::Until(at) => return Ok(Turn::Idle(Some(at))),
+            Standing::Pause => {
+                let detail = format!("not set on this node: {}", ready.missing_secrets.join(", "));
+                let paused = standing::paused(Reason::SecretMissing, &detail, state.as_ref(), here);
+                self.set(state.as_ref(), paused).await?;
+                return Ok(Turn::Idle(None));
+            }
+            Standing::Resume => {
+                let open = standing::open(0, here);
+                self.set(state.as_ref(), open.clone()).await?;
+                state = Some(open);
+            }
+            Standing::Probe if !self.running.is_empty() => return Ok(Turn::Full),
+            Standing::Probe => (limit, probe) = (1, true),
+        }
+        let leased = self.lease(limit, now).await?;
+        self.more = leased.len() >= limit;
+        if leased.is_empty() {
+            return Ok(Turn::Idle(None));
+        }
+        self.start(ready, state.as_ref(), probe, leased);
+        // A probe's answer decides about everything else.
+        Ok(if probe { Turn::Full } else { Turn::More })
+    }
+
+    /// How many more calls may be made now.
+    fn free(&self, batch_max: usize) -> usize {
+        if self.pace.is_behind() {
+            return 0;
+        }
+        let most = if batch_max == 1 { SINGLES_IN_FLIGHT } else { BATCHES_IN_FLIGHT };
+        let most = if self.paced { self.pace.in_flight(most) } else { most };
+        let free = most.saturating_sub(self.running.len());
+        // One at a time would cost a lease's transaction each.
+        if free * FREE_SHARE < most { 0 } else { free }
+    }
+
+    async fn set(
+        &self,
+        before: Option<&DestinationState>,
+        state: DestinationState,
+    ) -> Result<(), StoreError> {
+        self.engine.store.set_destination_state(state.clone()).await?;
+        self.told.about(before, &state);
+        Ok(())
+    }
+
+    async fn lease(&self, limit: usize, now: Timestamp) -> Result<Vec<LeasedDelivery>, StoreError> {
+        let wanted = LeaseWanted {
+            destination: self.slug.clone(),
+            owner: self.engine.node.to_string(),
+            now,
+            until: now.plus_millis(LEASE_MS),
+            limit: u32::try_from(limit).unwrap_or(u32::MAX),
+        };
+        self.engine.store.lease_deliveries(wanted).await
+    }
+
+    fn start(
+        &mut self,
+        ready: &Arc<ReadyDestination>,
+        state: Option<&DestinationState>,
+        probe: bool,
+        leased: Vec<LeasedDelivery>,
+    ) {
+        let batch_max = ready.dialect.batch_max().max(1);
+        let mut leased = leased.into_iter().peekable();
+        while leased.peek().is_some() {
+            let part = Part::of(leased.by_ref().take(batch_max).collect());
+            let batch = Batch {
+                engine: self.engine.clone(),
+                ready: Arc::clone(ready),
+                state: state.cloned(),
+                probe,
+                stopping: self.stopping.clone(),
+                leases: Leases::of(&part.leases),
+                pace: Arc::clone(&self.pace),
+                told: Arc::clone(&self.told),
+            };
+            self.running.spawn(bisect::deliver(batch, part));
+        }
+    }
+
+    fn ended(&mut self, ended: Result<Delivered, JoinError>) {
+        match ended {
+            Ok(counts) => self.counts += counts,
+            Err(error) if error.is_panic() => tracing::error!(
+                destination = self.slug,
+                "a batch failed inside this program; its deliveries are tried again when their leases have run out"
+            ),
+            Err(_) => {}
+        }
+    }
+
+    async fn rest(&mut self, turn: Turn, ready: &ReadyDestination, bell: &Notify) {
+        let wait_ms = match turn {
+            Turn::More => return,
+            Turn::Full => LOOK_EVERY_MS,
+            Turn::Idle(next) => self.until(next),
+        };
+        let mut woken = false;
+        tokio::select! {
+            Some(ended) = self.running.join_next() => self.ended(ended),
+            () = self.engine.clock.sleep(wait_ms) => {}
+            () = bell.notified(), if turn != Turn::Full => woken = true,
+            () = self.stopping.reached(Phase::Draining) => {}
+        }
+        if woken && ready.dialect.batch_max() > 1 {
+            self.pause(GATHER_MS).await;
+        }
+        if self.running.is_empty() {
+            self.pause(self.pace.wait_ms()).await;
+        }
+    }
+
+    fn until(&self, next: Option<Timestamp>) -> u64 {
+        let wait_ms = next.map(|next| next.millis_since(self.engine.clock.now()));
+        let wait_ms = wait_ms.and_then(|wait_ms| u64::try_from(wait_ms).ok());
+        wait_ms.map_or(LOOK_EVERY_MS, |wait_ms| wait_ms.clamp(1, LOOK_EVERY_MS))
+    }
+
+    async fn pause(&self, wait_ms: u64) {
+        if wait_ms > 0 {
+            tokio::select! {
+                () = self.engine.clock.sleep(wait_ms) => {}
+                () = self.stopping.reached(Phase::Draining) => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! From what a call came to, to what becomes of each of its deliveries. Pure.
+
+use std::ops::AddAssign;
+
+use crosstally_core::delivery::Outcome;
+use crosstally_core::delivery::retry::{self, AttemptFacts, Next};
+use crosstally_core::reason::Reason;
+use crosstally_core::time::Timestamp;
+use crosstally_destinations::dialect::BatchOutcome;
+use crosstally_store::{After, Held, Settlement};
+
+use crate::http_out::SendError;
+
+/// What became of deliveries, counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Delivered {
+    /// Calls made.
+    pub calls: u64,
+    /// Deliveries confirmed.
+    pub delivered: u64,
+    /// Attempts that are repeated later.
+    pub retried: u64,
+    /// Deliveries that wait for their paused destination.
+    pub waiting: u64,
+    /// Deliveries refused for good.
+    pub dead: u64,
+    /// Deliveries that came too late.
+    pub expired: u64,
+    /// Results that were not taken, as somebody else had taken the delivery over.
+    pub stale: u64,
+}
+
+impl AddAssign for Delivered {
+    fn add_assign(&mut self, other: Self) {
+        self.calls += other.calls;
+        self.delivered += other.delivered;
+        self.retried += other.retried;
+        self.waiting += other.waiting;
+        self.dead += other.dead;
+        self.expired += other.expired;
+        self.stale += other.stale;
+    }
+}
+
+impl Delivered {
+    pub(super) const fn count(&mut self, after: After) {
+        match after {
+            After::Delivered => self.delivered += 1,
+            After::RetryAt(_) => self.retried += 1,
+            After::Wait => self.waiting += 1,
+            After::Dead => self.dead += 1,
+            After::Expired => self.expired += 1,
+            After::KeepLease => {}
+        }
+    }
+}
+
+/// A leased delivery without its event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Lease {
+    pub(super) held: Held,
+    pub(super) failures: u32,
+    pub(super) deadline_at: Timestamp,
+}
+
+/// What a call without an answer came to.
+pub(super) const fn without_answer(error: &SendError) -> Outcome {
+    match error.reason {
+        Reason::AddressForbidden | Reason::DestMisconfigured => Outcome::Pause { reason: error.reason },
+        Reason::DestRejected => Outcome::Refused { reason: error.reason },
+        _ => Outcome::Retry { reason: error.reason, after_ms: None },
+    }
+}
+
+/// What the call came to for each event; `Err` if the batch has to be halved. A batch that may not be halved any
+/// further is tried again later as it is.
+pub(super) fn each(outcome: BatchOutcome, sent: usize, may_split: bool) -> Result<Vec<Outcome>, Outcome> {
+    match outcome {
+        BatchOutcome::Whole(Outcome::Split { reason }) if sent > 1 => {
+            if may_split {
+                return Err(Outcome::Split { reason });
+            }
+            Ok(vec![Outcome::Retry { reason, after_ms: None }; sent])
+        }
+        BatchOutcome::Whole(outcome) => Ok(vec![outcome; sent]),
+        BatchOutcome::Each(outcomes) if outcomes.len() == sent => Ok(outcomes),
+        BatchOutcome::Each(_) => {
+            Ok(vec![Outcome::Retry { reason: Reason::DestUnreadable, after_ms: None }; sent])
+        }
+    }
+}
+
+/// What becomes of one delivery.
+pub(super) fn settle(lease: &Lease, outcome: Outcome, now: Timestamp, jitter_permille: u32) -> Settlement {
+    let facts = AttemptFacts {
+        number: lease.failures.saturating_add(1),
+        now,
+        deadline: lease.deadline_at,
+        jitter_permille,
+    };
+    let (after, reason) = match retry::next(&outcome, facts) {
+        Next::Delivered => (After::Delivered, Reason::Delivered),
+        Next::RetryAt(at, reason) => (After::RetryAt(at), reason),
+        Next::Wait(reason) => (After::Wait, reason),
+        Next::Dead(reason) => (After::Dead, reason),
+        Next::Expired => (After::Expired, Reason::EventTooOld),
+    };
+    Settlement { held: lease.held, outcome, after, reason }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use crosstally_core::ids::DeliveryId;
+    use crosstally_core::time::{DAY_MS, SECOND_MS};
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_764_201_600_000);
+    const REJECTED: Reason = Reason::DestRejected;
+
+    fn lease(failures: u32) -> Lease {
+        let held = Held { id: DeliveryId::new(NOW, [1; 10]), fence: 1 };
+        Lease { held, failures, deadline_at: NOW.plus_millis(DAY_MS) }
+    }
+
+    #[test]
+    fn a_call_without_an_answer() {
+        for (reason, word) in [
+            (Reason::DestTimeout, "retry"),
+            (Reason::DestUnreachable, "retry"),
+            (Reason::DestUnreadable, "retry"),
+            (Reason::OutcomeUnknown, "retry"),
+            (Reason::AddressForbidden, "paused"),
+            (Reason::DestMisconfigured, "paused"),
+            (Reason::DestRejected, "refused"),
+        ] {
+            let outcome = without_answer(&SendError { reason, detail: String::new() });
+            assert_eq!((outcome.as_str(), outcome.reason()), (word, reason));
+        }
+    }
+
+    #[test]
+    fn only_a_batch_of_several_is_halved() {
+        let split = || BatchOutcome::Whole(Outcome::Split { reason: REJECTED });
+        assert_eq!(each(split(), 2, true).unwrap_err().as_str(), "split");
+        assert_eq!(each(split(), 2, false).unwrap()[1].as_str(), "retry");
+        let single = each(split(), 1, true).unwrap().remove(0);
+        assert_eq!(settle(&lease(0), single, NOW, 0).after, After::Dead);
+        assert_eq!(
+            each(BatchOutcome::Whole(Outcome::Delivered), 3, true).unwrap(),
+            vec![Outcome::Delivered; 3]
+        );
+        let odd = BatchOutcome::Each(vec![Outcome::Delivered]);
+        assert_eq!(each(odd, 2, true).unwrap()[0].reason(), Reason::DestUnreadable);
+    }
+
+    #[test]
+    fn only_failures_count_against_the_schedule() {
+        let retry = Outcome::Retry { reason: Reason::DestServerError, after_ms: None };
+        let due = |failures| match settle(&lease(failures), retry.clone(), NOW, 500).after {
+            After::RetryAt(at) => at.millis_since(NOW),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!((due(0), due(1)), (5 * SECOND_MS, 30 * SECOND_MS));
+        let settled = |outcome| {
+            let settlement = settle(&lease(39), outcome, NOW, 0);
+            (settlement.after, settlement.reason)
+        };
+        assert_eq!(settled(retry.clone()), (After::Dead, Reason::RetriesExhausted));
+        assert_eq!(settled(Outcome::Pause { reason: Reason::DestAuth }), (After::Wait, Reason::DestAuth));
+        assert_eq!(settled(Outcome::Delivered), (After::Delivered, Reason::Delivered));
+        let last = Lease { deadline_at: NOW.plus_millis(SECOND_MS), ..lease(0) };
+        assert_eq!(settle(&last, retry, NOW, 0).after, After::Expired);
+    }
+}

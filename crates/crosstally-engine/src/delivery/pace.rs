@@ -1,0 +1,88 @@
+//! How hard a lane tries a destination that does not answer. In this process only: a restart merely tries once more.
+//!
+//! Without it a dead destination would burn one attempt of every waiting delivery as fast as the calls fail.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Failed calls in a row that are taken for bad luck.
+const BAD_LUCK: u32 = 2;
+const FIRST_WAIT_MS: u64 = 250;
+/// Short enough that whatever is due goes out within five seconds of the destination's return.
+const WAIT_MS_MAX: u64 = 4_000;
+
+/// What the batches of a lane tell it.
+#[derive(Debug, Default)]
+pub(super) struct Pace {
+    /// Calls in a row that came to nothing.
+    failures: AtomicU32,
+    /// Results that are known but could not be written down yet.
+    unwritten: AtomicU32,
+}
+
+/// A result that waits to be written down.
+pub(super) struct Unwritten<'a>(&'a Pace);
+
+impl Drop for Unwritten<'_> {
+    fn drop(&mut self) {
+        self.0.unwritten.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Pace {
+    /// A result is known and the store does not take it.
+    pub(super) fn unwritten(&self) -> Unwritten<'_> {
+        self.unwritten.fetch_add(1, Ordering::Relaxed);
+        Unwritten(self)
+    }
+
+    /// Whether results wait to be written down. As long as they do, nothing is leased: it could be the same deliveries,
+    /// whose leases have run out.
+    pub(super) fn is_behind(&self) -> bool {
+        self.unwritten.load(Ordering::Relaxed) > 0
+    }
+
+    /// A call has ended.
+    pub(super) fn note(&self, came_to_nothing: bool) {
+        if came_to_nothing {
+            self.failures.fetch_add(1, Ordering::Relaxed);
+        } else {
+            self.failures.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// How long to wait before the next call.
+    pub(super) fn wait_ms(&self) -> u64 {
+        wait_ms(self.failures.load(Ordering::Relaxed))
+    }
+
+    /// How many calls may be under way.
+    pub(super) fn in_flight(&self, most: usize) -> usize {
+        if self.failures.load(Ordering::Relaxed) > BAD_LUCK { 1 } else { most }
+    }
+}
+
+fn wait_ms(failures: u32) -> u64 {
+    match failures.checked_sub(BAD_LUCK + 1) {
+        None => 0,
+        Some(further) => (FIRST_WAIT_MS << further.min(10)).min(WAIT_MS_MAX),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dead_destination_is_tried_ever_more_slowly_and_one_answer_ends_that() {
+        let waits: Vec<u64> = (0..9).map(wait_ms).collect();
+        assert_eq!(waits, [0, 0, 0, 250, 500, 1_000, 2_000, 4_000, 4_000]);
+        assert_eq!(wait_ms(u32::MAX), WAIT_MS_MAX);
+        let pace = Pace::default();
+        for _ in 0..3 {
+            pace.note(true);
+        }
+        assert_eq!((pace.in_flight(64), pace.wait_ms()), (1, 250));
+        pace.note(false);
+        assert_eq!((pace.in_flight(64), pace.wait_ms()), (64, 0));
+    }
+}

@@ -1,0 +1,259 @@
+//! Whether a destination may be sent to now, and what its state becomes after a call. Pure: the state itself lies in the
+//! store and is shared by all nodes.
+
+use crosstally_core::delivery::Outcome;
+use crosstally_core::reason::Reason;
+use crosstally_core::time::{DAY_MS, MINUTE_MS, Timestamp};
+use crosstally_destinations::dialect::{BatchOutcome, Reading};
+use crosstally_store::DestinationState;
+
+use crate::snapshot::ReadyDestination;
+
+const PROBE_WAIT_MS_MIN: i64 = MINUTE_MS;
+const PROBE_WAIT_MS_MAX: i64 = 15 * MINUTE_MS;
+/// How long a node without a secret leaves a destination alone that another node, which has it, has resumed.
+const PAUSE_AGAIN_MS: i64 = MINUTE_MS;
+/// The longest throttle that is believed.
+const THROTTLE_MS_MAX: i64 = DAY_MS;
+
+/// What a lane may do now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Send.
+    Open,
+    /// Send one event, to see whether the cause of the pause has gone.
+    Probe,
+    /// Nothing before this time.
+    Until(Timestamp),
+    /// Other settings than those that did not work: lift the pause and send.
+    Resume,
+    /// A secret is missing here: pause.
+    Pause,
+}
+
+/// The destination as this node sees it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Here<'a> {
+    pub(super) slug: &'a str,
+    pub(super) digest: &'a str,
+    pub(super) missing_secrets: &'a [String],
+    pub(super) now: Timestamp,
+}
+
+impl<'a> Here<'a> {
+    pub(super) fn of(ready: &'a ReadyDestination, now: Timestamp) -> Self {
+        Self { slug: &ready.config.slug, digest: &ready.digest, missing_secrets: &ready.missing_secrets, now }
+    }
+}
+
+/// What a lane may do.
+pub(super) fn standing(state: Option<&DestinationState>, here: Here<'_>) -> Standing {
+    if !here.missing_secrets.is_empty() {
+        return match state {
+            None => Standing::Pause,
+            Some(state) if state.paused.is_some() => Standing::Until(here.now.plus_millis(PAUSE_AGAIN_MS)),
+            Some(state) => {
+                let again = state.since.plus_millis(PAUSE_AGAIN_MS);
+                if here.now < again { Standing::Until(again) } else { Standing::Pause }
+            }
+        };
+    }
+    let Some(state) = state else { return Standing::Open };
+    let same_settings = state.settings_digest == here.digest;
+    match state.paused {
+        Some(_) if !same_settings => Standing::Resume,
+        Some(_) if here.now < state.not_before => Standing::Until(state.not_before),
+        Some(_) => Standing::Probe,
+        // Other settings may well have another quota.
+        None if same_settings && here.now < state.not_before => Standing::Until(state.not_before),
+        None => Standing::Open,
+    }
+}
+
+/// The state after a call; `None` if it stays.
+pub(super) fn after_call(
+    reading: &Reading,
+    before: Option<&DestinationState>,
+    probe: bool,
+    here: Here<'_>,
+) -> Option<DestinationState> {
+    if let Some(reason) = pause_reason(&reading.outcome) {
+        return Some(paused(reason, &reading.detail, before, here));
+    }
+    let wait = reading.slow_down_ms.unwrap_or(0).clamp(0, THROTTLE_MS_MAX);
+    if probe {
+        // An answer that judges the event shows that the door is open; anything else shows nothing, and the next
+        // probe's time is set already.
+        return (!came_to_nothing(&reading.outcome)).then(|| open(wait, here));
+    }
+    (wait > 0).then(|| DestinationState { detail: reading.detail.clone(), ..open(wait, here) })
+}
+
+/// Whether a call brought neither an acceptance nor a refusal.
+pub(super) const fn came_to_nothing(outcome: &BatchOutcome) -> bool {
+    matches!(outcome, BatchOutcome::Whole(Outcome::Retry { .. }))
+}
+
+fn pause_reason(outcome: &BatchOutcome) -> Option<Reason> {
+    let of = |outcome: &Outcome| match outcome {
+        Outcome::Pause { reason } => Some(*reason),
+        Outcome::Delivered | Outcome::Retry { .. } | Outcome::Refused { .. } | Outcome::Split { .. } => None,
+    };
+    match outcome {
+        BatchOutcome::Whole(outcome) => of(outcome),
+        BatchOutcome::Each(outcomes) => outcomes.iter().find_map(of),
+    }
+}
+
+/// In order, but left alone for so long.
+pub(super) fn open(wait_ms: i64, here: Here<'_>) -> DestinationState {
+    DestinationState {
+        destination: here.slug.to_owned(),
+        paused: None,
+        detail: String::new(),
+        since: here.now,
+        settings_digest: here.digest.to_owned(),
+        not_before: here.now.plus_millis(wait_ms),
+    }
+}
+
+/// Paused. A pause that goes on keeps its beginning, from which the wait until the next probe follows.
+pub(super) fn paused(
+    reason: Reason,
+    detail: &str,
+    before: Option<&DestinationState>,
+    here: Here<'_>,
+) -> DestinationState {
+    let goes_on = before.filter(|state| state.paused.is_some() && state.settings_digest == here.digest);
+    let since = goes_on.map_or(here.now, |state| state.since);
+    DestinationState {
+        destination: here.slug.to_owned(),
+        paused: Some(reason),
+        detail: detail.to_owned(),
+        since,
+        settings_digest: here.digest.to_owned(),
+        not_before: next_probe(since, here.now),
+    }
+}
+
+/// The same pause with the next probe's time: set before a probe, so that other nodes do not probe as well.
+pub(super) fn probing(before: &DestinationState, now: Timestamp) -> DestinationState {
+    DestinationState { not_before: next_probe(before.since, now), ..before.clone() }
+}
+
+/// Waits double: the pause has lasted as long as all waits before together.
+fn next_probe(since: Timestamp, now: Timestamp) -> Timestamp {
+    now.plus_millis(now.millis_since(since).clamp(PROBE_WAIT_MS_MIN, PROBE_WAIT_MS_MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_764_201_600_000);
+
+    fn here(missing_secrets: &[String]) -> Here<'_> {
+        Here { slug: "meta", digest: "new", missing_secrets, now: NOW }
+    }
+
+    fn state(paused: Option<Reason>, digest: &str, not_before_in_ms: i64) -> DestinationState {
+        DestinationState {
+            destination: "meta".into(),
+            paused,
+            detail: String::new(),
+            since: NOW.plus_millis(-30_000),
+            settings_digest: digest.into(),
+            not_before: NOW.plus_millis(not_before_in_ms),
+        }
+    }
+
+    #[test]
+    fn when_a_destination_may_be_sent_to() {
+        let auth = Some(Reason::DestAuth);
+        for (before, expected) in [
+            (None, Standing::Open),
+            (Some(state(auth, "new", 5)), Standing::Until(NOW.plus_millis(5))),
+            (Some(state(auth, "new", 0)), Standing::Probe),
+            (Some(state(auth, "old", 5)), Standing::Resume),
+            (Some(state(None, "new", 5)), Standing::Until(NOW.plus_millis(5))),
+            (Some(state(None, "new", 0)), Standing::Open),
+            (Some(state(None, "old", 5)), Standing::Open),
+            (Some(state(None, "", 0)), Standing::Open),
+        ] {
+            assert_eq!(standing(before.as_ref(), here(&[])), expected, "{before:?}");
+        }
+    }
+
+    #[test]
+    fn a_missing_secret_pauses_once_and_yields_to_a_node_that_has_it() {
+        let missing = ["access_token".to_owned()];
+        let mut resumed = state(None, "other node's", 0);
+        for (before, expected) in [
+            (None, Standing::Pause),
+            (
+                Some(state(Some(Reason::SecretMissing), "new", -5)),
+                Standing::Until(NOW.plus_millis(MINUTE_MS)),
+            ),
+            (Some(resumed.clone()), Standing::Until(NOW.plus_millis(30_000))),
+        ] {
+            assert_eq!(standing(before.as_ref(), here(&missing)), expected, "{before:?}");
+        }
+        resumed.since = NOW.plus_millis(-MINUTE_MS);
+        assert_eq!(standing(Some(&resumed), here(&missing)), Standing::Pause);
+    }
+
+    #[test]
+    fn probes_come_at_doubling_waits_up_to_a_quarter_of_an_hour() {
+        let mut now = NOW;
+        let mut state: Option<DestinationState> = None;
+        let mut waits = Vec::new();
+        for _ in 0..7 {
+            let paused = paused(Reason::DestAuth, "", state.as_ref(), Here { now, ..here(&[]) });
+            waits.push(paused.not_before.millis_since(now) / MINUTE_MS);
+            assert_eq!(paused.since, NOW);
+            assert_eq!(probing(&paused, now).not_before, paused.not_before);
+            now = paused.not_before;
+            state = Some(paused);
+        }
+        assert_eq!(waits, [1, 1, 2, 4, 8, 15, 15]);
+    }
+
+    #[test]
+    fn what_a_call_does_to_the_state() {
+        let retry = Outcome::Retry { reason: Reason::DestServerError, after_ms: None };
+        let pause = Outcome::Pause { reason: Reason::DestAuth };
+        let refused = Outcome::Refused { reason: Reason::DestRejected };
+        let split = Outcome::Split { reason: Reason::DestRejected };
+        let before = state(Some(Reason::DestAuth), "new", 0);
+        let after = |outcome: &Outcome, slow_down, probe: bool| {
+            let reading = Reading::whole(outcome.clone(), "words").slow_down(slow_down);
+            after_call(&reading, probe.then_some(&before), probe, here(&[]))
+        };
+        for outcome in [&Outcome::Delivered, &retry, &refused, &split] {
+            assert_eq!(after(outcome, None, false), None);
+            let throttled = after(outcome, Some(7_000), false).unwrap();
+            assert_eq!((throttled.paused, throttled.not_before), (None, NOW.plus_millis(7_000)));
+        }
+        assert_eq!(after(&retry, None, true), None);
+        for outcome in [&Outcome::Delivered, &refused, &split] {
+            let open = after(outcome, None, true).unwrap();
+            assert_eq!((open.paused, open.not_before), (None, NOW));
+        }
+        for probe in [false, true] {
+            let paused = after(&pause, Some(5), probe).unwrap();
+            assert_eq!((paused.paused, paused.detail.as_str()), (Some(Reason::DestAuth), "words"));
+            assert_eq!(paused.since, if probe { before.since } else { NOW });
+        }
+        let each = Reading {
+            outcome: BatchOutcome::Each(vec![Outcome::Delivered, pause]),
+            detail: String::new(),
+            slow_down_ms: None,
+        };
+        assert!(after_call(&each, None, false, here(&[])).unwrap().paused.is_some());
+        assert_eq!(
+            after(&Outcome::Delivered, Some(i64::MAX), false).unwrap().not_before,
+            NOW.plus_millis(DAY_MS)
+        );
+    }
+}

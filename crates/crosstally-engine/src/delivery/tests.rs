@@ -1,0 +1,9 @@
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod answers;
+mod desk;
+mod leases;
+mod pauses;
+mod poison;
+mod split;
+mod stops;

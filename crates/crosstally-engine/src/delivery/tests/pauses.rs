@@ -1,0 +1,98 @@
+//! What somebody has to mend holds everything back and loses nothing.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crosstally_core::reason::Reason;
+use crosstally_core::time::MINUTE_MS;
+
+use super::desk::{Desk, Platform, Reply, TOKEN, graph_error};
+use crate::delivery::{Delivered, deliver_until_idle};
+
+/// A platform that knows the token from some moment on.
+async fn desk() -> (Desk, Arc<AtomicBool>) {
+    let known = Arc::new(AtomicBool::new(false));
+    let knows = Arc::clone(&known);
+    let platform = Platform::start(move |call| {
+        let mended = call.text.contains("another") || knows.load(Ordering::SeqCst);
+        if mended { Reply::Accept } else { graph_error(401, 190) }
+    });
+    (Desk::at(platform.await).await, known)
+}
+
+#[tokio::test]
+async fn an_expired_token_pauses_and_one_event_probes_until_it_works() {
+    let (desk, known) = desk().await;
+    desk.book(0, 5).await;
+    assert_eq!(desk.deliver().await, Delivered { calls: 1, waiting: 5, ..Delivered::default() });
+    for delivery in desk.deliveries().await {
+        assert_eq!((delivery.failures, delivery.reason), (0, Some(Reason::DestAuth)));
+        assert_eq!(delivery.lease, None);
+    }
+    assert_eq!(desk.state().await.unwrap().paused, Some(Reason::DestAuth));
+    let nothing = Delivered::default();
+    let failed_probe = Delivered { calls: 1, waiting: 1, ..nothing };
+    for wait in [1, 1, 2, 4, 8, 15, 15] {
+        desk.clock.advance(wait * MINUTE_MS - 1);
+        assert_eq!(desk.deliver().await, nothing);
+        desk.clock.advance(1);
+        assert_eq!(desk.deliver().await, failed_probe, "after {wait} minutes");
+    }
+    known.store(true, Ordering::SeqCst);
+    desk.clock.advance(15 * MINUTE_MS);
+    assert_eq!(desk.deliver().await, Delivered { calls: 2, delivered: 5, ..nothing });
+    assert_eq!(desk.platform.sizes(), [5, 1, 1, 1, 1, 1, 1, 1, 1, 4]);
+    assert_eq!(desk.state().await.unwrap().paused, None);
+}
+
+#[tokio::test]
+async fn new_settings_are_tried_at_once() {
+    let (desk, _) = desk().await;
+    desk.book(0, 3).await;
+    desk.deliver().await;
+    desk.apply("NEW_TOKEN").await;
+    assert_eq!(desk.deliver().await, Delivered { calls: 1, delivered: 3, ..Delivered::default() });
+    assert_eq!(desk.state().await.unwrap().paused, None);
+}
+
+#[tokio::test]
+async fn a_probe_that_finds_another_trouble_leaves_the_pause() {
+    let mut calls = 0;
+    let platform = Platform::start(move |_| {
+        calls += 1;
+        match calls {
+            1 => graph_error(403, 200),
+            2 => Reply::Say(503, "", String::new()),
+            _ => graph_error(400, 100),
+        }
+    });
+    let desk = Desk::at(platform.await).await;
+    desk.book(0, 3).await;
+    desk.deliver().await;
+    desk.clock.advance(MINUTE_MS);
+    assert_eq!(desk.deliver().await, Delivered { calls: 1, retried: 1, ..Delivered::default() });
+    assert_eq!(desk.state().await.unwrap().paused, Some(Reason::DestPermission));
+    // A refusal of the event itself shows that the token may write.
+    desk.clock.advance(MINUTE_MS);
+    let after = desk.deliver().await;
+    assert_eq!((after.dead, after.waiting), (3, 0));
+    assert_eq!(desk.state().await.unwrap().paused, None);
+}
+
+#[tokio::test]
+async fn a_node_without_the_secret_pauses_and_a_node_with_it_goes_on() {
+    let desk = Desk::at(Platform::start(|_| Reply::Accept).await).await;
+    desk.book(0, 2).await;
+    let poor = desk.node(Arc::new(desk.clock.clone()), &[]).await;
+    for _ in 0..2 {
+        assert_eq!(deliver_until_idle(&poor).await.unwrap(), Delivered::default());
+        let state = desk.state().await.unwrap();
+        assert_eq!(state.paused, Some(Reason::SecretMissing));
+        assert_eq!(state.detail, "not set on this node: access_token");
+    }
+    let rich = desk.node(Arc::new(desk.clock.clone()), &[("META_TOKEN", TOKEN)]).await;
+    assert_eq!(deliver_until_idle(&rich).await.unwrap().delivered, 2);
+    // It does not pause what another node has just resumed.
+    deliver_until_idle(&poor).await.unwrap();
+    assert_eq!(desk.state().await.unwrap().paused, None);
+}

@@ -1,0 +1,158 @@
+//! Failures inside a dialect, and leases lost before the call: one batch, handed in directly.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crosstally_core::config::Setting;
+use crosstally_core::delivery::DeliveryState;
+use crosstally_core::event::OutboundEvent;
+use crosstally_core::reason::Reason;
+use crosstally_core::time::Timestamp;
+use crosstally_destinations::catalog;
+use crosstally_destinations::dialect::{
+    Built, Dialect, Reading, Response, SettingField, SettingProblem, Settings,
+};
+use crosstally_store::{LeaseWanted, LeasedDelivery};
+
+use super::desk::{Desk, NOW, Platform, Reply};
+use crate::delivery::batch::Batch;
+use crate::delivery::bisect;
+use crate::delivery::leases::{LEASE_MS, Leases};
+use crate::delivery::outcomes::Delivered;
+use crate::delivery::part::Part;
+use crate::delivery::stopping::Stopping;
+use crate::snapshot::ReadyDestination;
+
+/// The real dialect with a defect: it fails on some events and some answers.
+struct Defective;
+
+fn real() -> &'static dyn Dialect {
+    catalog::by_kind("meta").unwrap()
+}
+
+impl Dialect for Defective {
+    fn kind(&self) -> &'static str {
+        "defective"
+    }
+
+    fn help(&self) -> &'static str {
+        "Fails."
+    }
+
+    fn fields(&self) -> &'static [SettingField] {
+        real().fields()
+    }
+
+    fn check(&self, settings: &BTreeMap<String, Setting>) -> Vec<SettingProblem> {
+        real().check(settings)
+    }
+
+    fn batch_max(&self) -> usize {
+        real().batch_max()
+    }
+
+    fn max_age_ms(&self, settings: &BTreeMap<String, Setting>, action_source: &str) -> i64 {
+        real().max_age_ms(settings, action_source)
+    }
+
+    fn build(&self, settings: &Settings, events: &[OutboundEvent], now: Timestamp) -> Built {
+        assert!(events.iter().all(|event| event.value.as_deref() != Some("66.66")), "a defect");
+        real().build(settings, events, now)
+    }
+
+    fn read(&self, settings: &Settings, response: &Response, sent: usize, now: Timestamp) -> Reading {
+        assert!(response.status != 299, "a defect");
+        real().read(settings, response, sent, now)
+    }
+}
+
+async fn lease(desk: &Desk, now: Timestamp, limit: u32) -> Vec<LeasedDelivery> {
+    let wanted = LeaseWanted {
+        destination: "meta-main".into(),
+        owner: now.to_string(),
+        now,
+        until: now.plus_millis(LEASE_MS),
+        limit,
+    };
+    desk.engine.store.lease_deliveries(wanted).await.unwrap()
+}
+
+async fn deliver(
+    desk: &Desk,
+    change: impl FnOnce(&mut ReadyDestination),
+    leased: Vec<LeasedDelivery>,
+) -> Delivered {
+    let ready = Arc::clone(desk.engine.snapshot.load().destination("meta-main").unwrap());
+    let mut changed = ReadyDestination {
+        config: ready.config.clone(),
+        dialect: ready.dialect,
+        settings: ready.settings.clone(),
+        missing_secrets: Vec::new(),
+        digest: ready.digest.clone(),
+    };
+    change(&mut changed);
+    let part = Part::of(leased);
+    let (_phase, stopping) = Stopping::new();
+    let batch = Batch {
+        engine: desk.engine.clone(),
+        ready: Arc::new(changed),
+        state: None,
+        probe: false,
+        stopping,
+        leases: Leases::of(&part.leases),
+        pace: Arc::default(),
+        told: Arc::default(),
+    };
+    bisect::deliver(batch, part).await
+}
+
+#[tokio::test]
+async fn an_event_that_cannot_be_built_dies_alone() {
+    let desk = Desk::at(Platform::start(|_| Reply::Accept).await).await;
+    desk.book(0, 5).await;
+    desk.book_sale(5, "66.66").await;
+    desk.book(6, 9).await;
+    let leased = lease(&desk, NOW, 100).await;
+    let counts = deliver(&desk, |ready| ready.dialect = &Defective, leased).await;
+    assert_eq!((counts.delivered, counts.dead), (8, 1));
+    let deliveries = desk.deliveries().await;
+    let dead = deliveries.iter().find(|one| one.state == DeliveryState::Dead).unwrap();
+    assert_eq!((dead.reason, dead.attempts), (Some(Reason::EventIncomplete), 0));
+}
+
+#[tokio::test]
+async fn an_answer_that_cannot_be_read_confirms_nothing() {
+    let desk = Desk::at(Platform::start(|_| Reply::Say(299, "", String::new())).await).await;
+    desk.book(0, 2).await;
+    let leased = lease(&desk, NOW, 100).await;
+    assert_eq!(deliver(&desk, |ready| ready.dialect = &Defective, leased).await.retried, 2);
+    assert_eq!(desk.one().await.reason, Some(Reason::DestUnreadable));
+}
+
+#[tokio::test]
+async fn what_another_node_has_taken_over_is_left_out_of_the_call() {
+    let desk = Desk::at(Platform::start(|_| Reply::Accept).await).await;
+    desk.book(0, 3).await;
+    let leased = lease(&desk, NOW, 100).await;
+    let taken = lease(&desk, NOW.plus_millis(LEASE_MS), 1).await;
+    assert_eq!(
+        deliver(&desk, |_| {}, leased).await,
+        Delivered { calls: 1, delivered: 2, ..Delivered::default() }
+    );
+    let sent = desk.platform.calls().remove(0).events;
+    assert_eq!(sent.len(), 2);
+    assert!(sent.iter().all(|event| event["event_id"] != taken[0].event.event_id.as_str()));
+    let deliveries = desk.deliveries().await;
+    let left = deliveries.iter().find(|one| one.id == taken[0].id).unwrap();
+    assert_eq!((left.state, left.attempts, left.lease.is_some()), (DeliveryState::Pending, 0, true));
+}
+
+#[tokio::test]
+async fn a_private_address_pauses_and_nothing_is_sent() {
+    let desk = Desk::at(Platform::start(|_| Reply::Accept).await).await;
+    desk.book(0, 2).await;
+    let leased = lease(&desk, NOW, 100).await;
+    let counts = deliver(&desk, |ready| ready.config.allow_private = false, leased).await;
+    assert_eq!((counts.waiting, desk.platform.sizes().len()), (2, 0));
+    assert_eq!(desk.state().await.unwrap().paused, Some(Reason::AddressForbidden));
+}

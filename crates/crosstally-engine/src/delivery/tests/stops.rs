@@ -1,0 +1,94 @@
+//! The running lanes: they start, they are woken, they stop, and nothing stays behind.
+
+use std::sync::Arc;
+
+use crosstally_core::delivery::DeliveryState;
+use crosstally_core::reason::Reason;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::desk::{Desk, NOW, Platform, Reply, TOKEN, graph_error};
+use crate::clock::SystemClock;
+use crate::delivery::{self, DRAIN_MS};
+
+fn run(desk: &Desk) -> (watch::Sender<bool>, JoinHandle<()>) {
+    let (stop, stopped) = watch::channel(false);
+    #[expect(clippy::disallowed_methods, reason = "the test waits for its end")]
+    let running = tokio::spawn(delivery::run(desk.engine.clone(), stopped));
+    (stop, running)
+}
+
+#[tokio::test]
+async fn a_stop_lets_the_call_in_hand_end() {
+    let desk = Desk::at(Platform::start(|_| Reply::Held).await).await;
+    desk.book(0, 3).await;
+    let (stop, running) = run(&desk);
+    desk.platform.has_seen(1).await;
+    stop.send_replace(true);
+    desk.platform.go.send_replace(Some(Reply::Accept));
+    running.await.unwrap();
+    assert!(desk.deliveries().await.iter().all(|one| one.state == DeliveryState::Delivered));
+}
+
+#[tokio::test]
+async fn a_stop_in_the_middle_of_halving_gives_the_rest_back() {
+    let desk = Desk::at(Platform::start(|_| Reply::Held).await).await;
+    desk.book(0, 8).await;
+    let (stop, running) = run(&desk);
+    desk.platform.has_seen(1).await;
+    stop.send_replace(true);
+    desk.platform.go.send_replace(Some(graph_error(400, 100)));
+    running.await.unwrap();
+    assert_eq!(desk.platform.sizes(), [8]);
+    for delivery in desk.deliveries().await {
+        assert_eq!((delivery.state, delivery.lease, delivery.failures), (DeliveryState::Pending, None, 0));
+        assert!(delivery.due_at <= NOW);
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_does_not_end_in_time_is_cut_off_and_tried_again() {
+    let desk = Desk::at(Platform::start(|_| Reply::Hang).await).await;
+    desk.book(0, 1).await;
+    let (stop, running) = run(&desk);
+    desk.platform.has_seen(1).await;
+    stop.send_replace(true);
+    // On this one thread the supervisor now hears it and begins to wait.
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    desk.clock.advance(i64::try_from(DRAIN_MS).unwrap());
+    running.await.unwrap();
+    let delivery = desk.one().await;
+    assert_eq!((delivery.state, &delivery.lease), (DeliveryState::Pending, &None));
+    assert_eq!(delivery.reason, Some(Reason::OutcomeUnknown));
+    assert_eq!(desk.attempts(&delivery).await[0].outcome.as_deref(), Some("retry"));
+}
+
+#[tokio::test]
+async fn lanes_follow_the_configuration_and_wake_for_new_work() {
+    let desk = Desk::at(Platform::start(|_| Reply::Accept).await).await;
+    let live = desk.node(Arc::new(SystemClock), &[("META_TOKEN", TOKEN)]).await;
+    let (stop, stopped) = watch::channel(false);
+    let booking = Desk { engine: live.clone(), ..desk };
+    #[expect(clippy::disallowed_methods, reason = "the test waits for its end")]
+    let running = tokio::spawn(delivery::run(live.clone(), stopped));
+    booking.book(0, 4).await;
+    booking.platform.has_seen_events(4).await;
+    // Without the destination its lane ends; with it back, another begins.
+    let with = live.export_config().await.unwrap().1;
+    let without = "[workspace]\nbase_currency = \"USD\"\ntimezone = \"UTC\"\n";
+    live.apply_config(without, "test.toml", None, "test").await.unwrap();
+    live.refresh_config().await.unwrap();
+    while live.wakeups.knows("meta-main") {
+        live.wakeups.wake("meta-main");
+        tokio::task::yield_now().await;
+    }
+    live.apply_config(&with, "test.toml", None, "test").await.unwrap();
+    live.refresh_config().await.unwrap();
+    booking.book(4, 6).await;
+    booking.platform.has_seen_events(6).await;
+    stop.send_replace(true);
+    running.await.unwrap();
+    assert!(booking.deliveries().await.iter().all(|one| one.state == DeliveryState::Delivered));
+}
