@@ -1,5 +1,7 @@
 //! The log: to stderr, levels by `CROSSTALLY_LOG` (as `info`, or `info,crosstally_engine=debug`).
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
 
 /// Starts the log.

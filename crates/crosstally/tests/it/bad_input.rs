@@ -110,8 +110,10 @@ async fn ambiguous(kind: Kind) -> Result<()> {
             "POST /postback/acme HTTP/1.1\r\nhost: a\r\n{head}\r\n\r\n0\r\n\r\nGET /healthz HTTP/1.1\r\nhost: a\r\n\r\n"
         );
         let reply = client::raw(server.tracking, request.as_bytes(), Duration::from_secs(2)).await?;
-        assert!(reply.starts_with("HTTP/1.1 400"), "{head}: {reply}");
-        assert_eq!(reply.matches("HTTP/1.1").count(), 1, "the connection goes on after {head}: {reply}");
+        // The server closes with bytes unread, so that the network may drop its answer on the way; what must not come is an
+        // answer to the second request, hidden in the first.
+        assert!(reply.is_empty() || reply.starts_with("HTTP/1.1 400"), "{head}: {reply}");
+        assert!(reply.matches("HTTP/1.1").count() <= 1, "the connection goes on after {head}: {reply}");
     }
     server.stop().await;
     Ok(())
