@@ -12,7 +12,7 @@ pub mod address;
 mod catalog;
 mod finding;
 mod layout;
-mod nearest;
+pub(crate) mod nearest;
 mod plan;
 mod print;
 mod read;

@@ -5,25 +5,25 @@ const WORD_CHARS_MAX: usize = 64;
 
 /// The candidate that is nearest to a word, if one is near enough to be meant.
 #[must_use]
-pub(super) fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+pub(crate) fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     let word = plain(word);
     if word.is_empty() || word.len() > WORD_CHARS_MAX {
         return None;
     }
     let reach = (word.len() / 3).clamp(1, 3);
-    let mut best: Option<(usize, &str)> = None;
+    let mut best: Option<((usize, usize), &str)> = None;
     for candidate in candidates {
         let other = plain(candidate);
         if other.len() > WORD_CHARS_MAX {
             continue;
         }
-        let mut steps = distance(&word, &other);
-        // `dataset` for `dataset_id`: a word that stops early, or goes on, is as good as one slip.
+        let mut cost = (distance(&word, &other), 0);
+        // `dataset` for `dataset_id`: a word that stops early, or goes on, is as good as one slip, but comes after one.
         if word.len().min(other.len()) >= 4 && (other.starts_with(&word) || word.starts_with(&other)) {
-            steps = steps.min(1);
+            cost = cost.min((1, word.len().abs_diff(other.len())));
         }
-        if steps <= reach && best.is_none_or(|(fewest, _)| steps < fewest) {
-            best = Some((steps, candidate));
+        if cost.0 <= reach && best.is_none_or(|(lowest, _)| cost < lowest) {
+            best = Some((cost, candidate));
         }
     }
     best.map(|(_, candidate)| candidate)
@@ -60,7 +60,8 @@ mod tests {
 
     #[test]
     fn slips_are_recognised_and_other_words_are_not() {
-        let known = ["token", "hmac", "allow", "dataset_id", "access_token", "timezone"];
+        let known =
+            ["event", "event_time", "token", "hmac", "allow", "dataset_id", "access_token", "timezone"];
         for (word, meant) in [
             ("tokn", Some("token")),
             ("tokne", Some("token")),
@@ -70,6 +71,8 @@ mod tests {
             ("dataset", Some("dataset_id")),
             ("dataset-id", Some("dataset_id")),
             ("time zone", Some("timezone")),
+            ("event_timex", Some("event_time")),
+            ("event_times_", Some("event_time")),
             ("colour", None),
             ("", None),
             ("x", None),

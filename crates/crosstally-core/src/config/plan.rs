@@ -8,8 +8,8 @@ use url::Url;
 
 use super::layout::{self, Entry, Value};
 use super::print::{is_hidden, key_text, quoted, secret_text};
+use super::secrets::names_a_token;
 use super::{Config, SecretRef};
-use crate::postback::parse::TOKEN_PARAMS;
 
 /// Longest value that is shown in full.
 const SHOWN_CHARS_MAX: usize = 300;
@@ -200,15 +200,11 @@ fn without_tokens(text: &str) -> String {
     let pairs: Vec<String> = query
         .split('&')
         .map(|pair| match pair.split_once('=') {
-            Some((name, value)) if is_token(name) && !value.is_empty() && !value.starts_with('{') => {
+            Some((name, value)) if names_a_token(name) && !value.is_empty() && !value.starts_with('{') => {
                 format!("{name}=***")
             }
             _ => pair.to_owned(),
         })
         .collect();
     format!("{page}?{}", pairs.join("&"))
-}
-
-fn is_token(name: &str) -> bool {
-    TOKEN_PARAMS.iter().any(|token| token.eq_ignore_ascii_case(name))
 }

@@ -143,7 +143,11 @@ fn tables<'t>(item: &Item<'t>, name: &str, found: &mut Findings<'_>) -> Vec<(usi
                 DeValue::Table(table) => Some((value.span().start, table)),
                 other => {
                     let spot = Spot { at: value.span().start, path: name.to_owned() };
-                    Item { key: name.to_owned(), value: other, spot }.wrong_shape("a section", &fix, found);
+                    Item { key: name.to_owned(), number: None, value: other, spot }.wrong_shape(
+                        "a section",
+                        &fix,
+                        found,
+                    );
                     None
                 }
             })

@@ -2,6 +2,7 @@
 //! it cannot be moved to another one.
 
 use super::{Config, SecretRef, Setting};
+use crate::postback::parse::TOKEN_PARAMS;
 use crate::secret::Secret;
 
 impl Config {
@@ -54,4 +55,9 @@ fn partner_record(slug: &str, name: &str) -> String {
 
 fn destination_record(slug: &str, setting: &str) -> String {
     format!("destination/{slug}/{setting}")
+}
+
+/// Whether a parameter of this name carries a secret by custom.
+pub(super) fn names_a_token(name: &str) -> bool {
+    TOKEN_PARAMS.iter().any(|token| token.eq_ignore_ascii_case(name))
 }

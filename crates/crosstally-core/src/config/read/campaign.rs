@@ -88,7 +88,8 @@ fn target(text: &Text<'_>, found: &mut Findings<'_>) -> Option<Target> {
 
 fn cost_model(section: &Section<'_>, base_currency: Currency, found: &mut Findings<'_>) -> Option<CostModel> {
     const KINDS: &[&str] = &["cpc"];
-    let cost = section.table("cost_model", found)?;
+    let cost =
+        section.table("cost_model", r#"{ kind = "cpc", amount = "0.25", currency = "USD" }"#, found)?;
     cost.refuse_unknown(["kind", "amount", "currency"], found);
     if let Some(kind) = cost.required("kind", "\"cpc\"", found).filter(|kind| !KINDS.contains(&kind.text)) {
         let problem = format!("the cost model {} is not available in this version", shown(kind.text));

@@ -26,7 +26,7 @@ pub(super) fn read(text: &Text<'_>, found: &mut Findings<'_>) -> Option<Conditio
         Err(problem) => {
             // The compiler's sentence: what is wrong, then, after a semicolon, what is known.
             let (sentence, known) = problem.split_once("; ").unwrap_or((&problem, ""));
-            found.problem(&text.spot, sentence, fix(sentence, known));
+            found.problem(&text.spot, without_jargon(sentence), fix(sentence, known));
             None
         }
     }
@@ -37,10 +37,36 @@ fn fix(sentence: &str, known: &str) -> String {
     if let Some(near) = nearest(name, VARIABLES.iter().map(|(known, _)| *known)) {
         return format!("did you mean `{near}`?");
     }
+    if sentence.contains("error at: '=") {
+        return "write == to compare".to_owned();
+    }
+    if sentence.contains("Recursion limit") {
+        return "nest fewer brackets".to_owned();
+    }
     if sentence.contains("longer than") {
         return "shorten it, or make two goals of it".to_owned();
     }
     if known.is_empty() { EXAMPLE.to_owned() } else { format!("use what is known; {known}") }
+}
+
+/// The parser's message with its place in words, and without the list of all tokens that could stand there.
+fn without_jargon(sentence: &str) -> String {
+    if sentence.contains("Recursion limit") {
+        return "the condition is nested too deeply".to_owned();
+    }
+    let Some((start, rest)) = sentence.split_once(": ERROR: <input>:") else { return sentence.to_owned() };
+    let mut parts = rest.splitn(3, ':');
+    let (Some(line), Some(column), Some(message)) = (parts.next(), parts.next(), parts.next()) else {
+        return sentence.to_owned();
+    };
+    let message = message.trim().trim_start_matches("Syntax error: ");
+    let message = message.split(" expecting ").next().unwrap_or(message).replace("'<EOF>'", "end");
+    let place = if line == "1" {
+        format!("character {column}")
+    } else {
+        format!("its line {line}, character {column}")
+    };
+    format!("{start} at {place}: {message}")
 }
 
 /// Whether the condition gives true or false wherever it gives anything. That it fails on a conversion without any

@@ -8,6 +8,7 @@ use super::document::{Item, Section, Text, shown};
 use super::findings::{Findings, Spot};
 use super::secret;
 use crate::config::address::is_private_host;
+use crate::config::secrets::names_a_token;
 use crate::config::{Catalog, CatalogField, Destination, FieldType, Setting};
 use crate::target::{Target, TargetError};
 use crate::template::Template;
@@ -31,7 +32,14 @@ pub(super) fn destination(
         return None;
     };
     section.refuse_unknown(fields.iter().map(|field| field.name).chain(COMMON), found);
-    let mut reader = Reader { slug: &slug, allow_private, settings: BTreeMap::new(), wrong: BTreeSet::new() };
+    let is_secret = |field: &&CatalogField| field.field_type == FieldType::Secret;
+    let mut reader = Reader {
+        slug: &slug,
+        allow_private,
+        secret: fields.iter().find(is_secret).map(|field| field.name),
+        settings: BTreeMap::new(),
+        wrong: BTreeSet::new(),
+    };
     for field in &fields {
         reader.field(section, field, found);
     }
@@ -57,6 +65,8 @@ fn note(spot: &Spot, setting: &str, problem: &str, help: &str, found: &mut Findi
 struct Reader<'s> {
     slug: &'s str,
     allow_private: bool,
+    /// The setting that can hold a secret; its macro has the same name.
+    secret: Option<&'static str>,
     settings: BTreeMap<String, Setting>,
     /// The settings that could not be read.
     wrong: BTreeSet<&'static str>,
@@ -93,7 +103,7 @@ impl Reader<'_> {
                 let with_macros = field.field_type == FieldType::UrlTemplate;
                 self.url(&text, field.name, with_macros, found).then(|| Setting::Text(text.text.to_owned()))
             }
-            FieldType::Map => map(item, found).map(Setting::Map),
+            FieldType::Map => self.map(item, found).map(Setting::Map),
             FieldType::List => {
                 let is_list = item.value.is_array();
                 let items = item.list(found).into_iter().map(|text| text.text.to_owned()).collect();
@@ -144,7 +154,43 @@ impl Reader<'_> {
             let problem = format!("`{name}` is not encrypted on its way");
             found.warning(&text.spot, problem, "use https:// if the other side has it");
         }
+        for pair in text.text.split_once('?').map_or("", |(_, query)| query).split('&') {
+            let (param, value) = pair.split_once('=').unwrap_or((pair, ""));
+            if names_a_token(param) {
+                self.warn_of_plain_secret(&text.spot, &format!("parameter {}", shown(param)), value, found);
+            }
+        }
         true
+    }
+
+    fn map(&self, item: Item<'_>, found: &mut Findings<'_>) -> Option<BTreeMap<String, String>> {
+        let table = item.into_table("{ name = \"value\" }", found)?;
+        let mut map = BTreeMap::new();
+        let mut whole = true;
+        for (_, item) in table.items() {
+            let key = item.key.clone();
+            let Some(text) = item.into_text(found) else {
+                whole = false;
+                continue;
+            };
+            let plain = key.to_ascii_lowercase().replace('-', "_");
+            if names_a_token(plain.trim_start_matches("x_")) || plain == "authorization" {
+                self.warn_of_plain_secret(&text.spot, &shown(&key), text.text, found);
+            }
+            map.insert(key, text.text.to_owned());
+        }
+        whole.then_some(map)
+    }
+
+    /// Says where a secret belongs that stands in a URL or a header as it is.
+    fn warn_of_plain_secret(&self, spot: &Spot, place: &str, value: &str, found: &mut Findings<'_>) {
+        let Some(setting) = self.secret else { return };
+        if value.is_empty() || Template::parse(value).macros().next().is_some() {
+            return;
+        }
+        let example = secret::example(self.slug, setting);
+        let fix = format!("write {{{setting}}} in its place and set {setting} = {example}");
+        found.warning(spot, format!("{place} has a secret that stands in the document"), fix);
     }
 
     fn example(&self, field: &CatalogField) -> String {
@@ -159,20 +205,4 @@ impl Reader<'_> {
             FieldType::List => "[\"..\"]".to_owned(),
         }
     }
-}
-
-fn map(item: Item<'_>, found: &mut Findings<'_>) -> Option<BTreeMap<String, String>> {
-    let table = item.into_table(found)?;
-    let mut map = BTreeMap::new();
-    let mut whole = true;
-    for (_, item) in table.items() {
-        let key = item.key.clone();
-        match item.into_text(found) {
-            Some(text) => {
-                map.insert(key, text.text.to_owned());
-            }
-            None => whole = false,
-        }
-    }
-    whole.then_some(map)
 }

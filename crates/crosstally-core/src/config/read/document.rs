@@ -25,8 +25,10 @@ pub(super) struct Section<'t> {
 
 /// A key with its value.
 pub(super) struct Item<'t> {
-    /// The key.
+    /// The key; of an item in a list, the list's.
     pub(super) key: String,
+    /// Which item of a list it is, from 1.
+    pub(super) number: Option<usize>,
     /// The value.
     pub(super) value: &'t DeValue<'t>,
     /// The value's place.
@@ -50,7 +52,7 @@ impl<'t> Section<'t> {
     pub(super) fn item(&self, key: &str) -> Option<Item<'t>> {
         let value = self.table.get(key)?;
         let spot = Spot { at: value.span().start, path: self.path_of(key) };
-        Some(Item { key: key.to_owned(), value: value.get_ref(), spot })
+        Some(Item { key: key.to_owned(), number: None, value: value.get_ref(), spot })
     }
 
     /// The place of a key's value, or of the section if it has no such key.
@@ -68,6 +70,7 @@ impl<'t> Section<'t> {
                 let path = self.path_of(key.get_ref());
                 let item = Item {
                     key: key.get_ref().to_string(),
+                    number: None,
                     value: value.get_ref(),
                     spot: Spot { at: value.span().start, path: path.clone() },
                 };
@@ -164,8 +167,8 @@ impl<'t> Section<'t> {
     }
 
     /// A table within this one.
-    pub(super) fn table(&self, key: &str, found: &mut Findings<'_>) -> Option<Section<'t>> {
-        let table = self.item(key)?.into_table(found)?;
+    pub(super) fn table(&self, key: &str, example: &str, found: &mut Findings<'_>) -> Option<Section<'t>> {
+        let table = self.item(key)?.into_table(example, found)?;
         Some(Section { name: format!("{}.{key}", self.name), ..table })
     }
 
@@ -188,16 +191,15 @@ impl<'t> Item<'t> {
     /// A text without control characters, of a sane length, that is not empty.
     pub(super) fn into_text(self, found: &mut Findings<'_>) -> Option<Text<'t>> {
         let DeValue::String(text) = self.value else {
-            let key = key_text(&self.key);
             let fix = match self.plain_text() {
-                Some(text) => format!("put it in quotes: {key} = {}", quoted(&text)),
-                None => format!("write {key} = \"..\""),
+                Some(text) => format!("put it in quotes: {}", self.written(&quoted(&text))),
+                None => format!("write {}", self.written("\"..\"")),
             };
             self.wrong_shape("a text", &fix, found);
             return None;
         };
         let text: &'t str = text.as_ref();
-        let key = shown(&self.key);
+        let key = self.name();
         if text.trim().is_empty() {
             found.problem(&self.spot, format!("{key} is empty"), "write something, or remove the key");
         } else if text.len() > TEXT_BYTES_MAX {
@@ -217,7 +219,7 @@ impl<'t> Item<'t> {
         if let DeValue::Boolean(flag) = self.value {
             return Some(*flag);
         }
-        self.wrong_shape("true or false", &format!("write {} = true or false", key_text(&self.key)), found);
+        self.wrong_shape("true or false", &format!("write {}", self.written("true or false")), found);
         None
     }
 
@@ -228,18 +230,18 @@ impl<'t> Item<'t> {
         {
             return Some(number);
         }
-        self.wrong_shape("a whole number", &format!("write {} = 10", key_text(&self.key)), found);
+        self.wrong_shape("a whole number", &format!("write {}", self.written("10")), found);
         None
     }
 
     /// A table.
-    pub(super) fn into_table(self, found: &mut Findings<'_>) -> Option<Section<'t>> {
+    pub(super) fn into_table(self, example: &str, found: &mut Findings<'_>) -> Option<Section<'t>> {
         let DeValue::Table(table) = self.value else {
-            self.wrong_shape("a table", &format!("write {} = {{ .. }}", key_text(&self.key)), found);
+            self.wrong_shape("a table", &format!("write {}", self.written(example)), found);
             return None;
         };
         if table.len() > ITEMS_MAX {
-            let problem = format!("{} has more than {ITEMS_MAX} keys", shown(&self.key));
+            let problem = format!("{} has more than {ITEMS_MAX} keys", self.name());
             found.problem(&self.spot, problem, format!("keep to {ITEMS_MAX}"));
             return None;
         }
@@ -250,14 +252,16 @@ impl<'t> Item<'t> {
     pub(super) fn list(self, found: &mut Findings<'_>) -> Vec<Text<'t>> {
         let DeValue::Array(array) = self.value else {
             let fix = match (self.value, self.plain_text()) {
-                (DeValue::String(_), Some(text)) => format!("write {} = [{}]", self.key, quoted(&text)),
-                _ => format!("write {} = [\"..\"]", key_text(&self.key)),
+                (DeValue::String(_), Some(text)) => {
+                    format!("write {}", self.written(&format!("[{}]", quoted(&text))))
+                }
+                _ => format!("write {}", self.written("[\"..\"]")),
             };
             self.wrong_shape("a list of texts", &fix, found);
             return Vec::new();
         };
         if array.len() > ITEMS_MAX {
-            let problem = format!("`{}` has more than {ITEMS_MAX} items", self.key);
+            let problem = format!("{} has more than {ITEMS_MAX} items", self.name());
             found.problem(&self.spot, problem, format!("keep to {ITEMS_MAX}"));
             return Vec::new();
         }
@@ -267,10 +271,24 @@ impl<'t> Item<'t> {
             .filter_map(|(at, value)| {
                 let path = format!("{}[{}]", self.spot.path, at + 1);
                 let spot = Spot { at: value.span().start, path };
-                let key = format!("item {} of {}", at + 1, self.key);
-                Item { key, value: value.get_ref(), spot }.into_text(found)
+                let item = Item { key: self.key.clone(), number: Some(at + 1), value: value.get_ref(), spot };
+                item.into_text(found)
             })
             .collect()
+    }
+
+    /// Its name in a message.
+    fn name(&self) -> String {
+        let key = shown(&self.key);
+        self.number.map_or_else(|| key.clone(), |number| format!("item {number} of {key}"))
+    }
+
+    /// How it is written with another value.
+    fn written(&self, value: &str) -> String {
+        match self.number {
+            None => format!("{} = {value}", key_text(&self.key)),
+            Some(_) => value.to_owned(),
+        }
     }
 
     /// What stands here as a text, if it is short and stands on one line.
@@ -295,7 +313,7 @@ impl<'t> Item<'t> {
             DeValue::Array(_) => "a list",
             DeValue::Table(_) => "a table",
         };
-        found.problem(&self.spot, format!("{} must be {wanted}, not {is}", shown(&self.key)), fix);
+        found.problem(&self.spot, format!("{} must be {wanted}, not {is}", self.name()), fix);
     }
 }
 

@@ -67,7 +67,7 @@ pub(super) fn goal(
         text.text.to_owned()
     });
     let (role, when, event_name, delay_ms) = (role?, when?, event_name?, delay_ms?);
-    if role == Role::LearningSignal && send_to.is_empty() && section.item("send_to").is_none() {
+    if role == Role::LearningSignal && send_to.is_empty() {
         let problem = "a learning signal without `send_to` teaches nobody";
         found.warning(&section.spot, problem, "add send_to = [\"a-destination\"], or make it a funnel_fact");
     }

@@ -8,10 +8,11 @@ use super::document::{Section, Text, shown};
 use super::findings::{Findings, one_of};
 use super::secret;
 use crate::click::looks_like_macro;
+use crate::config::secrets::names_a_token;
 use crate::config::{Auth, DuplicateMode, Partner, ValueOf, Word};
 use crate::ledger::Status;
 use crate::limits;
-use crate::postback::parse::{FIELDS, TOKEN_PARAMS};
+use crate::postback::parse::FIELDS;
 
 const PRESETS: &[&str] = &["generic"];
 const KEYS: &[&str] =
@@ -57,7 +58,7 @@ fn duplicates(section: &Section<'_>, found: &mut Findings<'_>) -> DuplicateMode 
 /// Our field names to the partner's parameter names.
 fn params(section: &Section<'_>, found: &mut Findings<'_>) -> BTreeMap<String, String> {
     let mut params = BTreeMap::new();
-    let Some(table) = section.table("params", found) else { return params };
+    let Some(table) = section.table("params", r#"{ click_id = "aff_sub" }"#, found) else { return params };
     let mut taken: BTreeMap<String, String> = BTreeMap::new();
     for (spot, item) in table.items() {
         let field = item.key.clone();
@@ -96,7 +97,7 @@ fn param_name(text: &Text<'_>, field: &str, found: &mut Findings<'_>) -> Option<
         );
         return None;
     }
-    if TOKEN_PARAMS.iter().any(|token| token.eq_ignore_ascii_case(&name)) {
+    if names_a_token(&name) {
         found.warning(
             &text.spot,
             format!(
@@ -112,7 +113,7 @@ fn param_name(text: &Text<'_>, field: &str, found: &mut Findings<'_>) -> Option<
 /// The partner's words, in lower case, to ours.
 fn statuses(section: &Section<'_>, found: &mut Findings<'_>) -> BTreeMap<String, Status> {
     let mut statuses = BTreeMap::new();
-    let Some(table) = section.table("statuses", found) else { return statuses };
+    let Some(table) = section.table("statuses", r#"{ "1" = "approved" }"#, found) else { return statuses };
     for (spot, item) in table.items() {
         let word = item.key.trim().to_lowercase();
         if word.is_empty() {
@@ -130,9 +131,8 @@ fn statuses(section: &Section<'_>, found: &mut Findings<'_>) -> BTreeMap<String,
             continue;
         }
         let key = item.key.clone();
-        let Some(status) = item.into_text(found).and_then(|text| text.word::<Status>(&key, found)) else {
-            continue;
-        };
+        let status = item.into_text(found).and_then(|text| text.word::<Status>("statuses", found));
+        let Some(status) = status else { continue };
         if statuses.insert(word, status).is_some_and(|other| other != status) {
             let problem = format!("{} is mapped twice: the case of status words does not count", shown(&key));
             found.problem(&spot, problem, "keep one of the two");
@@ -142,7 +142,8 @@ fn statuses(section: &Section<'_>, found: &mut Findings<'_>) -> BTreeMap<String,
 }
 
 fn auth(section: &Section<'_>, slug: &str, found: &mut Findings<'_>) -> Auth {
-    let Some(auth) = section.table("auth", found) else { return Auth::default() };
+    let example = format!("{{ token = {} }}", secret::example(slug, "token"));
+    let Some(auth) = section.table("auth", &example, found) else { return Auth::default() };
     auth.refuse_unknown(["token", "hmac", "allow"], found);
     let allow: Vec<Text<'_>> = auth.list("allow", found);
     if let Some(item) = auth.item("allow")

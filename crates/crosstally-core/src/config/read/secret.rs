@@ -7,6 +7,8 @@ use super::findings::Findings;
 use crate::config::SecretRef;
 use crate::secret::Secret;
 
+/// Where a secret can be.
+const PLACES: [&str; 3] = ["env", "file", "sealed"];
 const NAME_BYTES_MAX: usize = 4 * 1024;
 
 /// Reads a secret. `owner` is the slug of its section, to suggest a variable's name.
@@ -24,8 +26,8 @@ pub(super) fn read(item: Item<'_>, owner: &str, found: &mut Findings<'_>) -> Opt
             Some(SecretRef::Literal(Secret::new(text.text)))
         }
         DeValue::Table(_) => {
-            let section = item.into_table(found)?;
-            section.refuse_unknown(["env", "file", "sealed"], found);
+            let section = item.into_table("", found)?;
+            section.refuse_unknown(PLACES, found);
             reference(&section, &example, found)
         }
         _ => {
@@ -36,15 +38,15 @@ pub(super) fn read(item: Item<'_>, owner: &str, found: &mut Findings<'_>) -> Opt
 }
 
 fn reference(section: &Section<'_>, example: &str, found: &mut Findings<'_>) -> Option<SecretRef> {
-    let known = ["env", "file", "sealed"].map(|name| section.item(name).map(|_| name));
-    let stated: Vec<&str> = known.into_iter().flatten().collect();
+    let stated: Vec<&str> = PLACES.into_iter().filter(|name| section.item(name).is_some()).collect();
     let [kind] = stated.as_slice() else {
-        let problem = if stated.is_empty() {
-            format!("`{}` says nowhere where the secret is", section.name)
-        } else {
-            format!("`{}` names more than one place for the secret", section.name)
-        };
-        found.problem(&section.spot, problem, format!("write one place: {example}"));
+        let fix = format!("write one place: {example}");
+        if !stated.is_empty() {
+            let problem = format!("`{}` names more than one place for the secret", section.name);
+            found.problem(&section.spot, problem, fix);
+        } else if section.items().is_empty() {
+            found.problem(&section.spot, format!("`{}` does not say where the secret is", section.name), fix);
+        }
         return None;
     };
     let item = section.item(kind)?;

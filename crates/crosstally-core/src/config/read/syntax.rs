@@ -29,7 +29,7 @@ fn fix(message: &str) -> &'static str {
         ("unclosed array table", "close the section's name with ]]"),
         ("unclosed array", "close the list with ]"),
         ("unexpected `=` in array", "close the list with ] before this line"),
-        ("missing comma between array elements", "put a comma between the items of the list"),
+        ("missing comma between array elements", "put a comma between the items, and close the list with ]"),
         ("extra comma in array", "remove the comma"),
         ("unclosed inline table", "close the table with }"),
         ("missing comma between key-value pairs", "put a comma between the keys, and close the table with }"),

@@ -1,0 +1,312 @@
+//! What is printed reads back as the same configuration.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::goal::Condition;
+use crate::ledger::Status;
+use crate::postback::parse::FIELDS;
+use crate::secret::Secret;
+use crate::target::Target;
+
+#[test]
+fn the_canonical_document() {
+    let printed = print(&good(FULL)).unwrap();
+    let expected = include_str!("fixtures/canonical.toml");
+    assert_eq!(printed, expected);
+    assert_eq!(good(&printed), good(FULL));
+    assert_eq!(print(&good(&printed)).unwrap(), printed);
+    assert_eq!(
+        print(&Config::empty()).unwrap(),
+        "[workspace]\nbase_currency = \"USD\"\ntimezone = \"UTC\"\n"
+    );
+}
+
+const WITH_LITERALS: &str = r#"
+[[partner]]
+slug = "acme"
+auth = { token = "hunter2", hmac = "hunter3" }
+
+[[destination]]
+slug = "meta-main"
+kind = "meta"
+dataset_id = "1"
+access_token = "hunter4"
+
+[[destination]]
+slug = "net"
+kind = "postback"
+url = "https://net.example/?c={click_id}"
+key = { env = "KEY" }
+"#;
+
+#[test]
+fn plain_secrets_are_sealed_before_they_are_printed() {
+    let mut config = good(WITH_LITERALS);
+    let refused = print(&config).unwrap_err();
+    assert_eq!(refused.record, "partner/acme/auth.token");
+    assert!(!refused.to_string().contains("hunter2"));
+
+    let mut sealed = Vec::new();
+    config.seal(&mut |record, secret| {
+        sealed.push((record.to_owned(), secret.expose().to_owned()));
+        format!("sealed-{}", sealed.len())
+    });
+    let expected = [
+        ("partner/acme/auth.token", "hunter2"),
+        ("partner/acme/auth.hmac", "hunter3"),
+        ("destination/meta-main/access_token", "hunter4"),
+    ];
+    let expected = expected.map(|(record, secret)| (record.to_owned(), secret.to_owned()));
+    assert_eq!(sealed, expected);
+
+    let records: Vec<(String, SecretRef)> =
+        secrets(&config).into_iter().map(|(record, reference)| (record, reference.clone())).collect();
+    let sealed = |number: usize| SecretRef::Sealed(format!("sealed-{number}"));
+    assert_eq!(
+        records,
+        [
+            ("partner/acme/auth.token".to_owned(), sealed(1)),
+            ("partner/acme/auth.hmac".to_owned(), sealed(2)),
+            ("destination/meta-main/access_token".to_owned(), sealed(3)),
+            ("destination/net/key".to_owned(), SecretRef::Env("KEY".to_owned())),
+        ]
+    );
+    let printed = print(&config).unwrap();
+    assert!(!printed.contains("hunter"), "{printed}");
+    assert!(printed.contains("access_token = { sealed = \"sealed-3\" }"), "{printed}");
+    assert_eq!(good(&printed), config);
+    // Sealing again finds nothing to seal.
+    config.seal(&mut |record, _| panic!("{record} is sealed already"));
+}
+
+fn slug() -> impl Strategy<Value = String> {
+    "[a-z0-9_-]{1,64}"
+}
+
+/// A text that may stand in a setting: anything but control characters and mere space.
+fn text() -> impl Strategy<Value = String> {
+    "[\\PC\\n\\t\"'\\\\]{0,30}[^\\s\\pC]"
+}
+
+/// A text on one line without space at its ends.
+fn name() -> impl Strategy<Value = String> {
+    "[^\\s\\pC]([^\\pC]{0,20}[^\\s\\pC])?"
+}
+
+fn secret() -> impl Strategy<Value = SecretRef> {
+    prop_oneof![
+        "[A-Z_][A-Z0-9_]{0,20}".prop_map(SecretRef::Env),
+        "/[a-z/. \"\\\\]{0,20}[a-z]".prop_map(SecretRef::File),
+        "[A-Za-z0-9_.=-]{1,40}".prop_map(SecretRef::Sealed),
+    ]
+}
+
+fn one_of<W: Word + std::fmt::Debug>() -> impl Strategy<Value = W> {
+    prop::sample::select(W::ALL)
+}
+
+fn currency() -> impl Strategy<Value = Currency> {
+    prop::sample::select(vec!["USD", "EUR", "JPY", "KWD"]).prop_map(|code| code.parse().unwrap())
+}
+
+fn workspace() -> impl Strategy<Value = Workspace> {
+    let zones = prop::sample::select(vec!["UTC", "Europe/Berlin", "America/New_York", "Asia/Tokyo"]);
+    let regions = prop::sample::select(vec![None, Some("US"), Some("DE")]);
+    (currency(), zones, regions).prop_map(|(base_currency, zone, region)| Workspace {
+        base_currency,
+        timezone: zone.to_owned(),
+        default_region: region.map(str::to_owned),
+    })
+}
+
+fn campaigns(sources: Vec<String>) -> impl Strategy<Value = Vec<Campaign>> {
+    let sources: Vec<String> = sources.into_iter().chain([String::new()]).collect();
+    let targets = "https://[a-z]{1,10}\\.example/[a-z{}_]{0,10}\\?[a-z=&{}_]{0,20}";
+    let cost = prop::option::of(
+        (0..=1_000_000_i64, currency()).prop_map(|(minor, currency)| Money { minor, currency }),
+    );
+    let campaign = (prop::sample::select(sources), targets, cost, any::<bool>());
+    prop::collection::btree_map(slug(), campaign, 0..4).prop_map(|campaigns| {
+        let make = |(slug, (source, target, cost, test)): (String, (String, String, Option<Money>, bool))| {
+            Campaign {
+                slug,
+                source,
+                target: Target::parse(&target).unwrap(),
+                cost_model: cost.map(CostModel::Cpc),
+                test,
+            }
+        };
+        campaigns.into_iter().map(make).collect()
+    })
+}
+
+fn auth() -> impl Strategy<Value = Auth> {
+    let ranges =
+        prop::sample::subsequence(vec!["10.0.0.0/8", "203.0.113.7/32", "2001:db8::/32", "0.0.0.0/0"], 0..4);
+    (prop::option::of(secret()), prop::option::of(secret()), ranges).prop_map(|(token, hmac, allow)| Auth {
+        token,
+        hmac,
+        allow: allow.into_iter().map(|range| range.parse().unwrap()).collect(),
+    })
+}
+
+fn params() -> impl Strategy<Value = BTreeMap<String, String>> {
+    let fields: Vec<&str> = FIELDS.iter().map(|field| field.name).collect();
+    (prop::sample::subsequence(fields, 0..8), "[a-z \"=.é]{0,8}").prop_map(|(fields, tail)| {
+        // A number first keeps the names apart.
+        fields.into_iter().enumerate().map(|(at, field)| (field.to_owned(), format!("{at}{tail}x"))).collect()
+    })
+}
+
+fn partners() -> impl Strategy<Value = Vec<Partner>> {
+    let word = name()
+        .prop_map(|word| word.to_lowercase())
+        .prop_filter("settled", |word| word.to_lowercase() == *word && word.trim() == word);
+    let statuses = prop::collection::btree_map(word, one_of::<Status>(), 0..4);
+    let partner = (
+        prop::option::of(currency()),
+        one_of::<ValueOf>(),
+        params(),
+        statuses,
+        one_of::<Status>(),
+        one_of::<DuplicateMode>(),
+        auth(),
+    );
+    prop::collection::btree_map(slug(), partner, 0..4).prop_map(|partners| {
+        partners
+            .into_iter()
+            .map(|(slug, (currency, value, params, statuses, missing_status, duplicates, auth))| Partner {
+                slug,
+                preset: "generic".to_owned(),
+                currency,
+                value,
+                params,
+                statuses,
+                missing_status,
+                duplicates,
+                auth,
+            })
+            .collect()
+    })
+}
+
+fn destinations() -> impl Strategy<Value = Vec<Destination>> {
+    let meta = ("[0-9]{1,20}", secret(), prop::option::of(text())).prop_map(|(dataset, token, code)| {
+        let mut settings = BTreeMap::from([
+            ("dataset_id".to_owned(), Setting::Text(dataset)),
+            ("access_token".to_owned(), Setting::Secret(token)),
+        ]);
+        settings.extend(code.map(|code| ("test_event_code".to_owned(), Setting::Text(code))));
+        ("meta", settings)
+    });
+    let headers = prop::collection::btree_map("[\\PC\"\\\\]{0,10}", text(), 0..3);
+    let events = prop::collection::vec(text(), 0..3);
+    let postback =
+        (headers, events, 1..i64::MAX, any::<bool>()).prop_map(|(headers, events, timeout, strict)| {
+            let settings = BTreeMap::from([
+                ("url".to_owned(), Setting::Text("https://net.example/?c={click_id}".to_owned())),
+                ("headers".to_owned(), Setting::Map(headers)),
+                ("events".to_owned(), Setting::List(events)),
+                ("timeout_s".to_owned(), Setting::Integer(timeout)),
+                ("strict".to_owned(), Setting::Flag(strict)),
+            ]);
+            ("postback", settings)
+        });
+    let kinds = prop_oneof![meta, postback];
+    prop::collection::btree_map(slug(), (kinds, any::<bool>()), 0..4).prop_map(|destinations| {
+        destinations
+            .into_iter()
+            .map(|(slug, ((kind, settings), allow_private))| Destination {
+                slug,
+                kind: kind.to_owned(),
+                allow_private,
+                settings,
+            })
+            .collect()
+    })
+}
+
+fn goals(destinations: Vec<String>) -> impl Strategy<Value = Vec<Goal>> {
+    let conditions = prop::sample::select(vec![
+        "true",
+        "status == 'approved' && value > 0",
+        "event == \"a\\n\"\n|| attributed",
+    ]);
+    let send_to = prop::sample::subsequence(destinations.clone(), 0..=destinations.len());
+    let sources = prop::sample::select(vec![None, Some("website"), Some("system_generated")]);
+    let goal = (
+        one_of::<Role>(),
+        conditions,
+        name(),
+        send_to,
+        prop_oneof![0..=31_536_000_000_i64, (0..=365_i64).prop_map(|days| days * 86_400_000)],
+        one_of::<EventIdMode>(),
+        one_of::<SendValue>(),
+        sources,
+    );
+    prop::collection::btree_map(slug(), goal, 0..4).prop_map(|goals| {
+        goals
+            .into_iter()
+            .enumerate()
+            .map(|(at, (slug, (role, when, event, send_to, delay_ms, event_id, send_value, source)))| Goal {
+                slug,
+                role,
+                when: Condition::compile(when).unwrap(),
+                // A number keeps facts and signals apart.
+                event_name: format!("{at}{event}"),
+                send_to,
+                delay_ms,
+                event_id,
+                send_value,
+                action_source: source.map(str::to_owned),
+            })
+            .collect()
+    })
+}
+
+fn config() -> impl Strategy<Value = Config> {
+    let sources = prop::collection::btree_set(slug(), 0..4);
+    (workspace(), sources, partners(), destinations()).prop_flat_map(
+        |(workspace, sources, partners, destinations)| {
+            let slugs =
+                destinations.iter().map(|destination: &Destination| destination.slug.clone()).collect();
+            let sources: Vec<String> = sources.into_iter().collect();
+            (campaigns(sources.clone()), goals(slugs)).prop_map(move |(campaigns, goals)| Config {
+                workspace: workspace.clone(),
+                sources: sources
+                    .iter()
+                    .map(|slug| Source { slug: slug.clone(), preset: "meta".to_owned() })
+                    .collect(),
+                campaigns,
+                partners: partners.clone(),
+                destinations: destinations.clone(),
+                goals,
+            })
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn printing_and_reading_is_exact(config in config()) {
+        let printed = print(&config).unwrap();
+        let back = read(&printed, "printed.toml", &Shelf).map_err(|problems| TestCaseError::fail(shown(&problems)))?.0;
+        prop_assert!(plan(&config, &back).is_empty());
+        prop_assert_eq!(&back, &config);
+        prop_assert_eq!(print(&back).unwrap(), printed);
+    }
+
+    #[test]
+    fn a_plan_is_empty_only_if_nothing_differs(old in config(), new in config()) {
+        prop_assert_eq!(plan(&old, &new).is_empty(), old == new);
+    }
+}
+
+#[test]
+fn a_plain_secret_in_a_setting_is_refused_too() {
+    let mut config = good(FULL);
+    let key = Setting::Secret(SecretRef::Literal(Secret::new("hunter2")));
+    config.destinations[1].settings.insert("key".to_owned(), key);
+    assert_eq!(print(&config).unwrap_err().record, "destination/net/key");
+}

@@ -1,0 +1,94 @@
+//! A key that is not known is a problem at every level, with its place and the key that was meant.
+
+use super::*;
+
+/// Levels: the document around a misspelt key, whose place is `@`; the level's path; its keys.
+const LEVELS: &[(&str, &str, &[&str])] = &[
+    ("[workspace]\n@ = 1\n", "workspace", &["base_currency", "timezone", "default_region"]),
+    ("[[source]]\nslug = \"a\"\n@ = 1\n", "source[a]", &["preset"]),
+    ("[[campaign]]\nslug = \"a\"\n@ = 1\n", "campaign[a]", &["source", "target", "cost_model", "test"]),
+    (
+        "[[campaign]]\nslug = \"a\"\ncost_model = { kind = \"cpc\", amount = \"1\", @ = 1 }\n",
+        "campaign[a].cost_model",
+        &["kind", "amount", "currency"],
+    ),
+    (
+        "[[partner]]\nslug = \"a\"\n@ = 1\n",
+        "partner[a]",
+        &["preset", "currency", "value", "params", "statuses", "missing_status", "duplicates", "auth"],
+    ),
+    (
+        "[[partner]]\nslug = \"a\"\nparams = { @ = \"x\" }\n",
+        "partner[a].params",
+        &[
+            "click_id",
+            "transaction_id",
+            "status",
+            "payout",
+            "revenue",
+            "currency",
+            "event_time",
+            "external_id",
+        ],
+    ),
+    ("[[partner]]\nslug = \"a\"\nauth = { @ = 1 }\n", "partner[a].auth", &["token", "hmac", "allow"]),
+    (
+        "[[partner]]\nslug = \"a\"\nauth = { token = { @ = \"X\" } }\n",
+        "partner[a].auth.token",
+        &["env", "file", "sealed"],
+    ),
+    (
+        "[[destination]]\nslug = \"a\"\nkind = \"meta\"\n@ = 1\n",
+        "destination[a]",
+        &["slug", "kind", "allow_private", "dataset_id", "access_token", "test_event_code", "endpoint"],
+    ),
+    (
+        "[[destination]]\nslug = \"a\"\nkind = \"meta\"\naccess_token = { @ = \"X\" }\n",
+        "destination[a].access_token",
+        &["env", "file", "sealed"],
+    ),
+    (
+        "[[goal]]\nslug = \"a\"\n@ = 1\n",
+        "goal[a]",
+        &["role", "when", "event_name", "send_to", "delay", "event_id", "send_value", "action_source"],
+    ),
+];
+
+#[test]
+fn at_every_level() {
+    for (around, level, keys) in LEVELS {
+        for key in *keys {
+            let typo = format!("{key}x");
+            let problems = bad(&around.replace('@', &typo));
+            let path = format!("{level}.{typo}");
+            let found: Vec<&Problem> = problems.iter().filter(|problem| problem.path == path).collect();
+            let [found] = found.as_slice() else { panic!("{path}: {}", shown(&problems)) };
+            assert!(found.problem.starts_with(&format!("`{typo}` is not a ")), "{found}");
+            assert_eq!(found.fix, format!("did you mean `{key}`?"), "{path}");
+            let line = around.split('@').next().unwrap().matches('\n').count() + 1;
+            assert_eq!(found.line, line, "{path}");
+        }
+    }
+}
+
+#[test]
+fn at_the_top() {
+    for section in ["workspace", "source", "campaign", "partner", "destination", "goal"] {
+        let problems = bad(&format!("[{section}s]\n"));
+        assert_eq!(problems.len(), 1);
+        assert_eq!(problems[0].problem, format!("`{section}s` is not a section"));
+        assert_eq!(problems[0].fix, format!("did you mean `{section}`?"));
+    }
+}
+
+#[test]
+fn a_key_that_is_like_no_other_is_told_what_there_is() {
+    let problem = &bad("[[source]]\nslug = \"a\"\ncolour = 1\n")[0];
+    assert_eq!(
+        problem.to_string(),
+        "test.toml:3:1: `colour` is not a key of source\n  fix: use one of `slug`, `preset`"
+    );
+    // Signs that a terminal would act on are written out.
+    let problem = &bad("\"\\u001b[31mred\" = 1\n")[0];
+    assert_eq!(problem.problem, "`\\u001B[31mred` is not a section");
+}
