@@ -98,6 +98,8 @@ pub(crate) fn run(project: &Project, options: &Options) -> Result<()> {
     writeln!(out, "\n{}", report::table(&facts, &rows))?;
     let json = serde_json::to_string_pretty(&report::json(&facts, &rows))?;
     fs::write(project.root.join("bench.json"), json + "\n").context("cannot write bench.json")?;
+    // The data of all rows takes gigabytes. After a failure it stays, with its logs.
+    fs::remove_dir_all(&bench.folder).with_context(|| format!("cannot remove {}", bench.folder.display()))?;
     let missed = rows.iter().filter(|row| row.passes() == Some(false)).count();
     if missed > 0 {
         bail!("{missed} of {} rows missed their goal", rows.len());
