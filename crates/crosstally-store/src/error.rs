@@ -39,8 +39,9 @@ pub enum StoreError {
     /// The connection broke at the commit: it may have happened. Asking again is safe, as keys are unique.
     #[error("the outcome of the write is unknown: {0}")]
     Unknown(String),
-    /// A stored value cannot be read.
-    #[error("a stored value cannot be read: {0}")]
+    /// A stored value cannot be read, or a record contradicts what is stored: an id that is already there, a movement
+    /// that does not follow the last one.
+    #[error("the record and what is stored do not fit together: {0}")]
     Corrupt(String),
     /// The store was closed.
     #[error("the store is closed")]

@@ -4,8 +4,8 @@
 use crosstally_core::time::Timestamp;
 
 use crate::{
-    CallResult, DeliveryFilter, DestinationState, Held, LeaseWanted, LeasedDelivery, NewCall, Settled, Settlement, Store,
-    StoreError, Unsent, on,
+    CallResult, DeliveryFilter, DestinationState, Held, LeaseWanted, LeasedDelivery, NewCall, Settled,
+    Settlement, Store, StoreError, Unsent, on,
 };
 
 impl Store {
@@ -45,8 +45,8 @@ impl Store {
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub async fn settle_unsent(&self, unsent: Vec<Unsent>) -> Result<Settled, StoreError> {
-        on!(self, settle_unsent(unsent))
+    pub async fn settle_unsent(&self, unsent: Vec<Unsent>, now: Timestamp) -> Result<Settled, StoreError> {
+        on!(self, settle_unsent(unsent, now))
     }
 
     /// Lengthens leases; returns those that still hold.
@@ -77,8 +77,10 @@ impl Store {
     /// Makes deliveries due at once: dead and expired ones start anew with a fresh schedule and, where theirs has passed,
     /// the given deadline; waiting ones lose their wait. Delivered ones are left alone. Returns how many.
     ///
+    /// Many deliveries are taken in several steps, so that a million of them do not keep everybody else waiting.
+    ///
     /// # Errors
-    /// See [`StoreError`].
+    /// See [`StoreError`]. Some deliveries may be due by then; asking again is safe.
     pub async fn requeue_deliveries(
         &self,
         filter: DeliveryFilter,

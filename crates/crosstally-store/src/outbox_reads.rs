@@ -18,7 +18,10 @@ impl Store {
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub async fn deliveries_of_conversion(&self, id: ConversionId) -> Result<Vec<DeliveryRecord>, StoreError> {
+    pub async fn deliveries_of_conversion(
+        &self,
+        id: ConversionId,
+    ) -> Result<Vec<DeliveryRecord>, StoreError> {
         on!(self, deliveries_of_conversion(id))
     }
 

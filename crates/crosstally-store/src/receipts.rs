@@ -26,7 +26,11 @@ impl Store {
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub async fn receipts_of_conversion(&self, id: ConversionId, limit: u32) -> Result<Vec<Receipt>, StoreError> {
+    pub async fn receipts_of_conversion(
+        &self,
+        id: ConversionId,
+        limit: u32,
+    ) -> Result<Vec<Receipt>, StoreError> {
         on!(self, receipts_of_conversion(id, limit))
     }
 

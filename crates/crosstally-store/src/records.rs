@@ -239,7 +239,8 @@ pub struct OutboxCount {
     pub state: DeliveryState,
     /// How many.
     pub count: u64,
-    /// The oldest due time among them.
+    /// Of pending ones: the earliest time at which one of them can be leased, its due time or the end of its lease.
+    /// Of finished ones: the start of time.
     pub oldest_due_at: Timestamp,
 }
 

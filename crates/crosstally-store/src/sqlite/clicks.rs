@@ -1,0 +1,80 @@
+//! Clicks.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crosstally_core::click::Click;
+use crosstally_core::ids::ClickId;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{Sqlite, rows};
+use crate::{StoreError, WORKSPACE};
+
+const INSERT: &str =
+    "INSERT INTO clicks (id, workspace, at, campaign, source, query, target, ip, user_agent, referrer,
+        language, fbc_cookie, fbp_cookie, ad_click_ids, cost_minor, cost_currency, gpc, test)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)
+    ON CONFLICT DO NOTHING";
+
+impl Sqlite {
+    pub(crate) async fn append_click(&self, click: Arc<Click>) -> Result<(), StoreError> {
+        self.engine.write(1, move |connection| insert(connection, &click).map(drop)).await
+    }
+
+    pub(crate) async fn append_clicks(&self, clicks: Vec<Click>) -> Result<u64, StoreError> {
+        let weight = clicks.len();
+        let work = move |connection: &Connection| {
+            let mut new = 0;
+            for click in &clicks {
+                new += insert(connection, click)?;
+            }
+            Ok(new)
+        };
+        self.engine.write(weight, work).await
+    }
+
+    pub(crate) async fn click(&self, id: ClickId) -> Result<Option<Click>, StoreError> {
+        let work = move |connection: &Connection| {
+            let find = format!("SELECT {} FROM clicks WHERE id = ?1", rows::CLICK);
+            Ok(connection.prepare_cached(&find)?.query_row([id.as_bytes()], rows::click).optional()?)
+        };
+        self.engine.read(work).await
+    }
+}
+
+/// 1 if the click is new, 0 if it was there.
+fn insert(connection: &Connection, click: &Click) -> Result<u64, StoreError> {
+    let (four, sixteen);
+    let ip: Option<&[u8]> = match click.ip {
+        Some(IpAddr::V4(address)) => {
+            four = address.octets();
+            Some(&four)
+        }
+        Some(IpAddr::V6(address)) => {
+            sixteen = address.octets();
+            Some(&sixteen)
+        }
+        None => None,
+    };
+    let inserted = connection.prepare_cached(INSERT)?.execute(params![
+        click.id.as_bytes(),
+        WORKSPACE,
+        click.at.as_millis(),
+        click.campaign,
+        click.source,
+        click.query,
+        click.target,
+        ip,
+        click.user_agent,
+        click.referrer,
+        click.language,
+        click.fbc_cookie,
+        click.fbp_cookie,
+        click.ad_click_ids.to_stored(),
+        click.cost.map(|cost| cost.minor),
+        click.cost.map(|cost| cost.currency.code()),
+        click.gpc,
+        click.test,
+    ])?;
+    Ok(u64::from(inserted > 0))
+}

@@ -1,0 +1,76 @@
+//! The schema, step by step. Steps are only ever added; each is one transaction.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+
+use crate::OpenError;
+
+#[cfg(test)]
+mod tests;
+
+/// All steps in order: the first is number 1.
+const STEPS: &[&str] = &[include_str!("../../migrations/sqlite/0001_spine.sql")];
+
+const REGISTER: &str =
+    "CREATE TABLE IF NOT EXISTS schema_migrations (version INTEGER NOT NULL PRIMARY KEY) STRICT";
+
+/// Brings the database to the present schema. A database that holds something already is copied beside itself first.
+pub(super) fn migrate(connection: &mut Connection, directory: &Path) -> Result<(), OpenError> {
+    migrate_to(connection, directory, STEPS)
+}
+
+fn migrate_to(connection: &mut Connection, directory: &Path, steps: &[&str]) -> Result<(), OpenError> {
+    let known = i64::try_from(steps.len()).unwrap_or(i64::MAX);
+    let unreachable = |error: rusqlite::Error| OpenError::Unavailable(error.to_string());
+    loop {
+        let found = version(connection).map_err(unreachable)?;
+        if found > known {
+            return Err(OpenError::TooNew { found, known });
+        }
+        let Some(step) = usize::try_from(found).ok().and_then(|next| steps.get(next)) else {
+            return Ok(());
+        };
+        let failed =
+            |error: rusqlite::Error| OpenError::Migration { version: found + 1, problem: error.to_string() };
+        if found > 0 {
+            snapshot(connection, directory, found).map_err(failed)?;
+        }
+        apply(connection, found, step).map_err(failed)?;
+    }
+}
+
+/// The number of the last step taken; 0 for an empty database.
+fn version(connection: &Connection) -> rusqlite::Result<i64> {
+    let registered: Option<i64> = connection
+        .query_row("SELECT 1 FROM sqlite_schema WHERE name = 'schema_migrations'", [], |row| row.get(0))
+        .optional()?;
+    if registered.is_none() {
+        return Ok(0);
+    }
+    connection.query_row("SELECT coalesce(max(version), 0) FROM schema_migrations", [], |row| row.get(0))
+}
+
+/// Takes one step, unless another process took it meanwhile.
+fn apply(connection: &mut Connection, found: i64, step: &str) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if version(&transaction)? != found {
+        return Ok(());
+    }
+    transaction.execute_batch(REGISTER)?;
+    transaction.execute_batch(step)?;
+    transaction.execute("INSERT INTO schema_migrations (version) VALUES (?1)", [found + 1])?;
+    transaction.commit()
+}
+
+fn snapshot(connection: &Connection, directory: &Path, found: i64) -> rusqlite::Result<()> {
+    let copy = directory.join(format!("crosstally-schema-{found}.db"));
+    let Some(copy) = copy.to_str() else {
+        return Err(rusqlite::Error::InvalidPath(copy));
+    };
+    // A copy that is there already was made before an attempt that failed: it is the same or the better one.
+    if std::fs::exists(copy).unwrap_or(false) {
+        return Ok(());
+    }
+    connection.execute("VACUUM INTO ?1", [copy]).map(drop)
+}

@@ -1,0 +1,466 @@
+//! The outbox: leasing, calling, settling. Whatever a worker writes carries the guard that its lease still holds.
+
+use crosstally_core::delivery::DeliveryState;
+use crosstally_core::event::OutboundEvent;
+use crosstally_core::ids::{DeliveryId, GoalEventId};
+use crosstally_core::reason::Reason;
+use crosstally_core::time::Timestamp;
+use rusqlite::{Connection, OptionalExtension, ToSql, params};
+
+use super::{Sqlite, destinations};
+use crate::{
+    After, CallResult, DeliveryFilter, DestinationState, Held, LeaseWanted, LeasedDelivery, NewCall, Settled,
+    Settlement, StoreError, Unsent, WORKSPACE,
+};
+
+/// Keeps the number of deliveries that stand somewhere.
+pub(super) const COUNT: &str =
+    "INSERT INTO delivery_counts (workspace, destination, state, count) VALUES (?1, ?2, ?3, ?4)
+    ON CONFLICT (workspace, destination, state) DO UPDATE SET count = count + ?4";
+
+const FIND_DUE: &str =
+    "SELECT id, fence, goal_event, attempts, failures, deadline_at, created_at FROM deliveries
+    WHERE workspace = ?1 AND destination = ?2 AND state = 'pending' AND available_at <= ?3
+    ORDER BY available_at, id LIMIT ?4";
+const LEASE: &str =
+    "UPDATE deliveries SET fence = fence + 1, lease_owner = ?2, lease_until = ?3, available_at = ?3
+    WHERE id = ?1";
+const CLOSE_UNKNOWN: &str = "UPDATE attempts SET outcome = 'retry', reason = 'outcome_unknown'
+    WHERE delivery = ?1 AND outcome IS NULL";
+const MARK_UNKNOWN: &str = "UPDATE deliveries SET reason = 'outcome_unknown', detail = '' WHERE id = ?1";
+const FIND_EVENT: &str = "SELECT event FROM goal_events WHERE id = ?1";
+
+const OPEN: &str = "UPDATE deliveries SET attempts = attempts + 1
+    WHERE id = ?1 AND fence = ?2 AND lease_until > ?3 AND destination = ?4 RETURNING attempts";
+const INSERT_ATTEMPT: &str = "INSERT INTO attempts (delivery, number, workspace, call, payload)
+    VALUES (?1, ?2, ?3, ?4, ?5)";
+const INSERT_CALL: &str =
+    "INSERT INTO calls (id, workspace, destination, started_at, method, url, batch, response, detail)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, '', '')";
+
+const CLOSE_CALL: &str =
+    "UPDATE calls SET finished_at = ?2, status = ?3, response = ?4, detail = ?5 WHERE id = ?1
+    RETURNING destination";
+const CLOSE_ATTEMPT: &str = "UPDATE attempts SET outcome = ?3, reason = ?4
+    WHERE delivery = ?1 AND call = ?2 AND outcome IS NULL";
+const KEEP: &str = "UPDATE deliveries SET reason = ?3, detail = ?4
+    WHERE id = ?1 AND fence = ?2 AND lease_owner IS NOT NULL";
+const POSTPONE: &str = "UPDATE deliveries SET reason = ?3, detail = ?4, failures = failures + ?5,
+        due_at = coalesce(?6, due_at), available_at = coalesce(?6, due_at), lease_owner = NULL, lease_until = NULL
+    WHERE id = ?1 AND fence = ?2 AND lease_owner IS NOT NULL";
+const FINISH: &str = "UPDATE deliveries SET reason = ?3, detail = ?4, state = ?5, finished_at = ?6,
+        lease_owner = NULL, lease_until = NULL
+    WHERE id = ?1 AND fence = ?2 AND lease_owner IS NOT NULL";
+const FINISH_UNSENT: &str = "UPDATE deliveries SET reason = ?3, detail = ?4, state = ?5, finished_at = ?6,
+        lease_owner = NULL, lease_until = NULL
+    WHERE id = ?1 AND fence = ?2 AND lease_owner IS NOT NULL RETURNING destination";
+const RENEW: &str = "UPDATE deliveries SET lease_until = ?3, available_at = ?3
+    WHERE id = ?1 AND fence = ?2 AND lease_owner IS NOT NULL";
+const RELEASE: &str = "UPDATE deliveries SET lease_owner = NULL, lease_until = NULL, available_at = due_at
+    WHERE id = ?1 AND fence = ?2 AND lease_owner IS NOT NULL";
+
+const FIND_OVERDUE: &str = "SELECT id FROM deliveries INDEXED BY deliveries_pending
+    WHERE workspace = ?1 AND state = 'pending' AND deadline_at < ?2 AND (lease_until IS NULL OR lease_until <= ?2)
+    LIMIT ?3";
+const EXPIRE: &str = "UPDATE deliveries SET state = 'expired', reason = ?2, detail = '', finished_at = ?3,
+        lease_owner = NULL, lease_until = NULL
+    WHERE id = ?1 AND state = 'pending' AND deadline_at < ?3 AND (lease_until IS NULL OR lease_until <= ?3)
+    RETURNING destination";
+const REQUEUE: &str = "UPDATE deliveries SET state = 'pending', due_at = ?2, available_at = ?2,
+        deadline_at = CASE WHEN deadline_at < ?2 THEN ?3 ELSE deadline_at END,
+        failures = CASE WHEN state = 'pending' THEN failures ELSE 0 END,
+        finished_at = NULL, lease_owner = NULL, lease_until = NULL
+    WHERE id = ?1";
+
+/// How many deliveries are made due again in one transaction.
+const REQUEUED_AT_ONCE: u32 = 1_000;
+
+/// A delivery just leased, its event still to be read.
+struct Taken {
+    id: DeliveryId,
+    fence: i64,
+    goal_event: GoalEventId,
+    attempts: u32,
+    failures: u32,
+    deadline_at: Timestamp,
+    created_at: Timestamp,
+}
+
+impl Sqlite {
+    pub(crate) async fn lease_deliveries(
+        &self,
+        wanted: LeaseWanted,
+    ) -> Result<Vec<LeasedDelivery>, StoreError> {
+        let weight = size(wanted.limit);
+        let taken = self.engine.write(weight, move |connection| lease(connection, &wanted)).await?;
+        if taken.is_empty() {
+            return Ok(Vec::new());
+        }
+        let held = taken.iter().map(|one| Held { id: one.id, fence: one.fence }).collect();
+        // Events never change: they are read beside the writer, which has other things to do.
+        let leased = self.engine.read(move |connection| with_events(connection, taken)).await;
+        if leased.is_err() {
+            // Nobody will work on them; if this fails as well, the lease runs out.
+            self.release_leases(held).await.ok();
+        }
+        leased
+    }
+
+    pub(crate) async fn open_call(&self, call: NewCall) -> Result<Vec<Held>, StoreError> {
+        let weight = call.deliveries.len();
+        self.engine.write(weight, move |connection| open_call(connection, &call)).await
+    }
+
+    pub(crate) async fn settle_call(
+        &self,
+        result: CallResult,
+        settlements: Vec<Settlement>,
+        state: Option<DestinationState>,
+    ) -> Result<Settled, StoreError> {
+        let weight = settlements.len() + 1;
+        let work = move |connection: &Connection| {
+            if let Some(state) = &state {
+                destinations::set(connection, state)?;
+            }
+            settle(connection, &result, &settlements)
+        };
+        self.engine.write(weight, work).await
+    }
+
+    pub(crate) async fn settle_unsent(
+        &self,
+        unsent: Vec<Unsent>,
+        now: Timestamp,
+    ) -> Result<Settled, StoreError> {
+        let weight = unsent.len();
+        let work = move |connection: &Connection| {
+            let mut settled = Settled::default();
+            for one in &unsent {
+                let destination = connection
+                    .prepare_cached(FINISH_UNSENT)?
+                    .query_row(
+                        params![
+                            one.held.id.as_bytes(),
+                            one.held.fence,
+                            one.reason.code(),
+                            one.detail,
+                            one.state.as_str(),
+                            now.as_millis()
+                        ],
+                        |row| row.get::<_, String>(0),
+                    )
+                    .optional()?;
+                match destination {
+                    Some(destination) => {
+                        settled.applied += 1;
+                        moved(connection, &destination, DeliveryState::Pending, one.state, 1)?;
+                    }
+                    None => settled.stale += 1,
+                }
+            }
+            Ok(settled)
+        };
+        self.engine.write(weight, work).await
+    }
+
+    pub(crate) async fn renew_leases(
+        &self,
+        held: Vec<Held>,
+        until: Timestamp,
+    ) -> Result<Vec<Held>, StoreError> {
+        let weight = held.len();
+        let work = move |connection: &Connection| {
+            let mut renew = connection.prepare_cached(RENEW)?;
+            let mut still = Vec::with_capacity(held.len());
+            for one in &held {
+                if renew.execute(params![one.id.as_bytes(), one.fence, until.as_millis()])? == 1 {
+                    still.push(*one);
+                }
+            }
+            Ok(still)
+        };
+        self.engine.write(weight, work).await
+    }
+
+    pub(crate) async fn release_leases(&self, held: Vec<Held>) -> Result<(), StoreError> {
+        let weight = held.len();
+        let work = move |connection: &Connection| {
+            let mut release = connection.prepare_cached(RELEASE)?;
+            for one in &held {
+                release.execute(params![one.id.as_bytes(), one.fence])?;
+            }
+            Ok(())
+        };
+        self.engine.write(weight, work).await
+    }
+
+    pub(crate) async fn expire_overdue(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        // The search may have to look at all that is pending, so it happens beside the writer, which then looks again
+        // at those that were found.
+        let find = move |connection: &Connection| {
+            let mut ask = connection.prepare_cached(FIND_OVERDUE)?;
+            let ids = ask.query_map(params![WORKSPACE, now.as_millis(), limit], |row| row.get(0))?;
+            Ok(ids.collect::<rusqlite::Result<Vec<[u8; 16]>>>()?)
+        };
+        let overdue = self.engine.read(find).await?;
+        if overdue.is_empty() {
+            return Ok(0);
+        }
+        let weight = overdue.len();
+        self.engine.write(weight, move |connection| expire(connection, &overdue, now)).await
+    }
+
+    pub(crate) async fn requeue_deliveries(
+        &self,
+        filter: DeliveryFilter,
+        now: Timestamp,
+        deadline_at: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let mut requeued = 0;
+        for state in [DeliveryState::Dead, DeliveryState::Expired, DeliveryState::Pending] {
+            if filter.state.is_some_and(|wanted| wanted != state) {
+                continue;
+            }
+            loop {
+                let filter = filter.clone();
+                let step =
+                    move |connection: &Connection| requeue(connection, &filter, state, now, deadline_at);
+                let done = self.engine.write(size(REQUEUED_AT_ONCE), step).await?;
+                requeued += done;
+                if done < u64::from(REQUEUED_AT_ONCE) {
+                    break;
+                }
+            }
+        }
+        Ok(requeued)
+    }
+}
+
+fn size(count: u32) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
+}
+
+fn lease(connection: &Connection, wanted: &LeaseWanted) -> Result<Vec<Taken>, StoreError> {
+    let mut find = connection.prepare_cached(FIND_DUE)?;
+    let due = params![WORKSPACE, wanted.destination, wanted.now.as_millis(), wanted.limit];
+    let taken: Vec<Taken> = find
+        .query_map(due, |row| {
+            Ok(Taken {
+                id: DeliveryId::from_bytes(row.get(0)?),
+                fence: row.get::<_, i64>(1)? + 1,
+                goal_event: GoalEventId::from_bytes(row.get(2)?),
+                attempts: row.get(3)?,
+                failures: row.get(4)?,
+                deadline_at: Timestamp::from_millis(row.get(5)?),
+                created_at: Timestamp::from_millis(row.get(6)?),
+            })
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut lease = connection.prepare_cached(LEASE)?;
+    for one in &taken {
+        lease.execute(params![one.id.as_bytes(), wanted.owner, wanted.until.as_millis()])?;
+        // An attempt that is still open belonged to a lease that ran out: nobody will come back to close it.
+        if one.attempts > 0 && connection.prepare_cached(CLOSE_UNKNOWN)?.execute([one.id.as_bytes()])? > 0 {
+            connection.prepare_cached(MARK_UNKNOWN)?.execute([one.id.as_bytes()])?;
+        }
+    }
+    Ok(taken)
+}
+
+fn with_events(connection: &Connection, taken: Vec<Taken>) -> Result<Vec<LeasedDelivery>, StoreError> {
+    let mut find = connection.prepare_cached(FIND_EVENT)?;
+    let mut leased = Vec::with_capacity(taken.len());
+    for one in taken {
+        let text: Option<String> =
+            find.query_row([one.goal_event.as_bytes()], |row| row.get(0)).optional()?;
+        let event = text.and_then(|text| serde_json::from_str::<OutboundEvent>(&text).ok());
+        let Some(event) = event else {
+            // One unreadable event must not hold up all others.
+            tracing::error!(goal_event.id = %one.goal_event, delivery.id = %one.id, "a stored event cannot be read");
+            continue;
+        };
+        leased.push(LeasedDelivery {
+            id: one.id,
+            fence: one.fence,
+            event,
+            attempts: one.attempts,
+            failures: one.failures,
+            deadline_at: one.deadline_at,
+            created_at: one.created_at,
+        });
+    }
+    Ok(leased)
+}
+
+fn open_call(connection: &Connection, call: &NewCall) -> Result<Vec<Held>, StoreError> {
+    let mut held = Vec::with_capacity(call.deliveries.len());
+    let mut open = connection.prepare_cached(OPEN)?;
+    let mut insert = connection.prepare_cached(INSERT_ATTEMPT)?;
+    for (one, payload) in &call.deliveries {
+        let guard = params![one.id.as_bytes(), one.fence, call.started_at.as_millis(), call.destination];
+        let number: Option<u32> = open.query_row(guard, |row| row.get(0)).optional()?;
+        if let Some(number) = number {
+            insert.execute(params![one.id.as_bytes(), number, WORKSPACE, call.id.as_bytes(), payload])?;
+            held.push(*one);
+        }
+    }
+    let batch = u32::try_from(held.len()).unwrap_or(u32::MAX);
+    if batch > 0 {
+        connection.prepare_cached(INSERT_CALL)?.execute(params![
+            call.id.as_bytes(),
+            WORKSPACE,
+            call.destination,
+            call.started_at.as_millis(),
+            call.method,
+            call.url,
+            batch,
+        ])?;
+    }
+    Ok(held)
+}
+
+fn settle(
+    connection: &Connection,
+    result: &CallResult,
+    settlements: &[Settlement],
+) -> Result<Settled, StoreError> {
+    let closed = params![
+        result.id.as_bytes(),
+        result.finished_at.as_millis(),
+        result.status,
+        result.response,
+        result.detail
+    ];
+    let destination: Option<String> =
+        connection.prepare_cached(CLOSE_CALL)?.query_row(closed, |row| row.get(0)).optional()?;
+    let destination = destination.ok_or_else(|| StoreError::Corrupt("the call was never opened".into()))?;
+    let mut close_attempt = connection.prepare_cached(CLOSE_ATTEMPT)?;
+    let mut settled = Settled::default();
+    let mut left: Vec<(DeliveryState, i64)> = Vec::new();
+    for settlement in settlements {
+        if settle_one(connection, result, settlement)? == 0 {
+            settled.stale += 1;
+            continue;
+        }
+        settled.applied += 1;
+        close_attempt.execute(params![
+            settlement.held.id.as_bytes(),
+            result.id.as_bytes(),
+            settlement.outcome.as_str(),
+            settlement.outcome.reason().code()
+        ])?;
+        if let Some(state) = final_state(settlement.after) {
+            match left.iter_mut().find(|(known, _)| *known == state) {
+                Some((_, count)) => *count += 1,
+                None => left.push((state, 1)),
+            }
+        }
+    }
+    for (state, count) in left {
+        moved(connection, &destination, DeliveryState::Pending, state, count)?;
+    }
+    Ok(settled)
+}
+
+const fn final_state(after: After) -> Option<DeliveryState> {
+    match after {
+        After::Delivered => Some(DeliveryState::Delivered),
+        After::Dead => Some(DeliveryState::Dead),
+        After::Expired => Some(DeliveryState::Expired),
+        After::RetryAt(_) | After::Wait | After::KeepLease => None,
+    }
+}
+
+/// 1 if the lease held, else 0.
+fn settle_one(
+    connection: &Connection,
+    result: &CallResult,
+    settlement: &Settlement,
+) -> Result<usize, StoreError> {
+    let (id, fence) = (settlement.held.id.as_bytes(), settlement.held.fence);
+    let (reason, detail) = (settlement.reason.code(), &result.detail);
+    let run = |statement: &str, values: &[&dyn ToSql]| -> Result<usize, StoreError> {
+        Ok(connection.prepare_cached(statement)?.execute(values)?)
+    };
+    let finish = |state: DeliveryState| {
+        let at = result.finished_at.as_millis();
+        run(FINISH, params![id, fence, reason, detail, state.as_str(), at])
+    };
+    match settlement.after {
+        After::Delivered => finish(DeliveryState::Delivered),
+        After::Dead => finish(DeliveryState::Dead),
+        After::Expired => finish(DeliveryState::Expired),
+        After::RetryAt(at) => run(POSTPONE, params![id, fence, reason, detail, 1, at.as_millis()]),
+        After::Wait => run(POSTPONE, params![id, fence, reason, detail, 0, None::<i64>]),
+        After::KeepLease => run(KEEP, params![id, fence, reason, detail]),
+    }
+}
+
+fn expire(connection: &Connection, overdue: &[[u8; 16]], now: Timestamp) -> Result<u64, StoreError> {
+    let mut expired = 0;
+    for id in overdue {
+        let values = params![id, Reason::EventTooOld.code(), now.as_millis()];
+        let destination: Option<String> =
+            connection.prepare_cached(EXPIRE)?.query_row(values, |row| row.get(0)).optional()?;
+        if let Some(destination) = destination {
+            connection.prepare_cached(CLOSE_UNKNOWN)?.execute([id])?;
+            moved(connection, &destination, DeliveryState::Pending, DeliveryState::Expired, 1)?;
+            expired += 1;
+        }
+    }
+    Ok(expired)
+}
+
+fn requeue(
+    connection: &Connection,
+    filter: &DeliveryFilter,
+    state: DeliveryState,
+    now: Timestamp,
+    deadline_at: Timestamp,
+) -> Result<u64, StoreError> {
+    let mut find = format!("SELECT id, destination FROM deliveries WHERE state = '{state}'");
+    let now_ms = now.as_millis();
+    let id = filter.id.as_ref().map(DeliveryId::as_bytes);
+    let mut values: Vec<(&str, &dyn ToSql)> = vec![(":limit", &REQUEUED_AT_ONCE)];
+    if state == DeliveryState::Pending {
+        // Those that wait; what is due already or being worked on needs no help.
+        find.push_str(" AND available_at > :now AND lease_until IS NULL");
+        values.push((":now", &now_ms));
+    }
+    if let Some(destination) = &filter.destination {
+        find.push_str(" AND workspace = :workspace AND destination = :destination");
+        values.push((":workspace", &WORKSPACE));
+        values.push((":destination", destination));
+    }
+    if let Some(id) = &id {
+        find.push_str(" AND id = :id");
+        values.push((":id", id));
+    }
+    find.push_str(" LIMIT :limit");
+    let found: Vec<([u8; 16], String)> = connection
+        .prepare_cached(&find)?
+        .query_map(&*values, |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut requeue = connection.prepare_cached(REQUEUE)?;
+    for (id, destination) in &found {
+        requeue.execute(params![id, now_ms, deadline_at.as_millis()])?;
+        if state != DeliveryState::Pending {
+            moved(connection, destination, state, DeliveryState::Pending, 1)?;
+        }
+    }
+    Ok(u64::try_from(found.len()).unwrap_or(u64::MAX))
+}
+
+/// Keeps the counts true when deliveries go from one state to another.
+fn moved(
+    connection: &Connection,
+    destination: &str,
+    from: DeliveryState,
+    to: DeliveryState,
+    count: i64,
+) -> Result<(), StoreError> {
+    let mut keep = connection.prepare_cached(COUNT)?;
+    keep.execute(params![WORKSPACE, destination, from.as_str(), -count])?;
+    keep.execute(params![WORKSPACE, destination, to.as_str(), count])?;
+    Ok(())
+}

@@ -1,0 +1,125 @@
+//! Looking into the outbox.
+
+use crosstally_core::delivery::DeliveryState;
+use crosstally_core::ids::{ConversionId, DeliveryId};
+use crosstally_core::time::Timestamp;
+use rusqlite::{Connection, Params, ToSql, params};
+
+use super::{Sqlite, rows};
+use crate::{AttemptRecord, DeliveryFilter, DeliveryRecord, OutboxCount, StoreError, WORKSPACE};
+
+const NEXT_DUE: &str = "SELECT min(available_at) FROM deliveries
+    WHERE workspace = ?1 AND destination = ?2 AND state = 'pending'";
+
+/// Before every id there can be.
+const PAST_THE_LAST: &[u8] = &[0xff; 17];
+
+impl Sqlite {
+    pub(crate) async fn delivery(&self, id: DeliveryId) -> Result<Option<DeliveryRecord>, StoreError> {
+        let work = move |connection: &Connection| Ok(list(connection, "d.id = ?1", [id.as_bytes()])?.pop());
+        self.engine.read(work).await
+    }
+
+    pub(crate) async fn deliveries_of_conversion(
+        &self,
+        id: ConversionId,
+    ) -> Result<Vec<DeliveryRecord>, StoreError> {
+        let condition = "d.conversion = ?1 ORDER BY d.id";
+        self.engine.read(move |connection| list(connection, condition, [id.as_bytes()])).await
+    }
+
+    pub(crate) async fn attempts(&self, id: DeliveryId) -> Result<Vec<AttemptRecord>, StoreError> {
+        let work = move |connection: &Connection| {
+            let ask = format!(
+                "SELECT {} FROM attempts AS a JOIN calls AS c ON c.id = a.call WHERE a.delivery = ?1 ORDER BY a.number",
+                rows::ATTEMPT
+            );
+            let mut ask = connection.prepare_cached(&ask)?;
+            let attempts = ask.query_map([id.as_bytes()], rows::attempt)?;
+            Ok(attempts.collect::<rusqlite::Result<_>>()?)
+        };
+        self.engine.read(work).await
+    }
+
+    pub(crate) async fn list_deliveries(
+        &self,
+        filter: DeliveryFilter,
+        before: Option<DeliveryId>,
+        limit: u32,
+    ) -> Result<Vec<DeliveryRecord>, StoreError> {
+        let work = move |connection: &Connection| {
+            let before = before.as_ref().map_or(PAST_THE_LAST, |id| id.as_bytes());
+            let id = filter.id.as_ref().map(DeliveryId::as_bytes);
+            let mut condition = "d.id < :before".to_owned();
+            let mut values: Vec<(&str, &dyn ToSql)> = vec![(":before", &before), (":limit", &limit)];
+            if let Some(state) = filter.state {
+                // As text, not as a value: only so is a partial index found to fit.
+                condition.push_str(&format!(" AND d.state = '{state}'"));
+            }
+            if let Some(destination) = &filter.destination {
+                condition.push_str(" AND d.workspace = :workspace AND d.destination = :destination");
+                values.push((":workspace", &WORKSPACE));
+                values.push((":destination", destination));
+            }
+            if let Some(id) = &id {
+                condition.push_str(" AND d.id = :id");
+                values.push((":id", id));
+            }
+            condition.push_str(" ORDER BY d.id DESC LIMIT :limit");
+            list(connection, &condition, &*values)
+        };
+        self.engine.read(work).await
+    }
+
+    pub(crate) async fn next_due(&self, destination: String) -> Result<Option<Timestamp>, StoreError> {
+        self.engine.read(move |connection| next_due(connection, &destination)).await
+    }
+
+    pub(crate) async fn count_deliveries(&self) -> Result<Vec<OutboxCount>, StoreError> {
+        self.engine.read(count).await
+    }
+}
+
+fn list(
+    connection: &Connection,
+    condition: &str,
+    values: impl Params,
+) -> Result<Vec<DeliveryRecord>, StoreError> {
+    let ask = format!(
+        "SELECT {} FROM deliveries AS d LEFT JOIN goal_events AS g ON g.id = d.goal_event WHERE {condition}",
+        rows::DELIVERY
+    );
+    let mut ask = connection.prepare_cached(&ask)?;
+    let deliveries = ask.query_map(values, rows::delivery)?;
+    Ok(deliveries.collect::<rusqlite::Result<_>>()?)
+}
+
+fn next_due(connection: &Connection, destination: &str) -> Result<Option<Timestamp>, StoreError> {
+    let next: Option<i64> =
+        connection.prepare_cached(NEXT_DUE)?.query_row(params![WORKSPACE, destination], |row| row.get(0))?;
+    Ok(next.map(Timestamp::from_millis))
+}
+
+fn count(connection: &Connection) -> Result<Vec<OutboxCount>, StoreError> {
+    // Two questions over one view.
+    let view = connection.unchecked_transaction()?;
+    let mut ask = view.prepare_cached(
+        "SELECT destination, state, count FROM delivery_counts WHERE workspace = ?1 AND count > 0
+        ORDER BY destination, state",
+    )?;
+    let found: Vec<(String, String, u64)> = ask
+        .query_map([WORKSPACE], |row| Ok((row.get(0)?, row.get(1)?, rows::number(row, 2)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    found
+        .into_iter()
+        .map(|(destination, state, count)| {
+            let state = DeliveryState::from_word(&state)
+                .ok_or_else(|| StoreError::Corrupt("delivery_counts.state".into()))?;
+            let oldest_due_at = match state {
+                DeliveryState::Pending => next_due(&view, &destination)?.unwrap_or_default(),
+                _ => Timestamp::default(),
+            };
+            Ok(OutboxCount { destination, state, count, oldest_due_at })
+        })
+        .collect()
+}

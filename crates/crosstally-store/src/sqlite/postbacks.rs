@@ -1,0 +1,224 @@
+//! The one transaction that books a postback.
+
+use std::sync::LazyLock;
+
+use crosstally_core::conversion::Conversion;
+use crosstally_core::delivery::DeliveryState;
+use crosstally_core::ids::ClickId;
+use crosstally_core::ledger::LedgerEntry;
+use crosstally_core::postback::{Booking, ConversionChange, Facts, FactsWanted};
+use crosstally_core::route::{GoalEvent, NewDelivery};
+use crosstally_core::time::Timestamp;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{Sqlite, outbox, receipts, rows};
+use crate::{Decide, StoreError, WORKSPACE};
+
+static FIND_CLICK: LazyLock<String> =
+    LazyLock::new(|| format!("SELECT {} FROM clicks WHERE id = ?1", rows::CLICK));
+static FIND_CONVERSION: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT {} FROM conversions WHERE workspace = ?1 AND partner = ?2 AND dedupe_key = ?3",
+        rows::CONVERSION
+    )
+});
+static FIND_ENTRIES: LazyLock<String> = LazyLock::new(|| {
+    format!("SELECT {} FROM ledger_entries WHERE conversion = ?1 ORDER BY sequence", rows::ENTRY)
+});
+
+const INSERT_CONVERSION: &str = "INSERT INTO conversions (id, workspace, partner, dedupe_key, transaction_id, event, click,
+        campaign, source, status, currency, payout, revenue, value, confirmed, pending, movements, event_time,
+        created_at, updated_at, event_id, external_id, contact, goals_met)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23,
+        ?24)";
+
+const UPDATE_CONVERSION: &str = "UPDATE conversions
+    SET transaction_id = ?5, event = ?6, click = ?7, campaign = ?8, source = ?9, status = ?10, currency = ?11,
+        payout = ?12, revenue = ?13, value = ?14, confirmed = ?15, pending = ?16, movements = ?17, event_time = ?18,
+        created_at = ?19, updated_at = ?20, event_id = ?21, external_id = ?22, contact = ?23, goals_met = ?24
+    WHERE id = ?1 AND workspace = ?2 AND partner = ?3 AND dedupe_key = ?4 AND movements = ?17 - 1";
+
+const INSERT_ENTRY: &str = "INSERT INTO ledger_entries (conversion, sequence, workspace, receipt, status, status_word,
+        currency, payout, revenue, value, confirmed_delta, pending_delta, event_time, recorded_at, click, campaign,
+        source, partner)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
+
+const INSERT_GOAL_EVENT: &str =
+    "INSERT INTO goal_events (id, workspace, conversion, goal, sequence, event_name, event_id,
+        event, created_at)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+
+const INSERT_DELIVERY: &str =
+    "INSERT INTO deliveries (id, workspace, goal_event, conversion, destination, state, detail,
+        attempts, failures, due_at, available_at, deadline_at, created_at, finished_at, fence)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, '', 0, 0, ?7, ?7, ?8, ?9, ?10, 0)";
+
+/// Finds a conversion by the click it is attributed to.
+const LINK: &str = "INSERT INTO click_links (click, kind, id) VALUES (?1, 1, ?2) ON CONFLICT DO NOTHING";
+
+/// About how many rows a postback writes.
+const WEIGHT: usize = 8;
+
+impl Sqlite {
+    pub(crate) async fn record_postback(
+        &self,
+        wanted: FactsWanted,
+        mut decide: Decide,
+    ) -> Result<Booking, StoreError> {
+        let work = move |connection: &Connection| {
+            let facts = facts(connection, &wanted)?;
+            let booking = decide(&facts);
+            book(connection, &booking)?;
+            Ok(booking)
+        };
+        self.engine.write(WEIGHT, work).await
+    }
+}
+
+fn facts(connection: &Connection, wanted: &FactsWanted) -> Result<Facts, StoreError> {
+    let click = match &wanted.click {
+        Some(id) => {
+            connection.prepare_cached(&FIND_CLICK)?.query_row([id.as_bytes()], rows::click).optional()?
+        }
+        None => None,
+    };
+    let conversion = connection
+        .prepare_cached(&FIND_CONVERSION)?
+        .query_row(params![WORKSPACE, wanted.key.partner, wanted.key.key], rows::conversion)
+        .optional()?;
+    let entries = match &conversion {
+        Some(conversion) => connection
+            .prepare_cached(&FIND_ENTRIES)?
+            .query_map([conversion.id.as_bytes()], rows::entry)?
+            .collect::<rusqlite::Result<_>>()?,
+        None => Vec::new(),
+    };
+    Ok(Facts { click, conversion, entries })
+}
+
+fn book(connection: &Connection, booking: &Booking) -> Result<(), StoreError> {
+    receipts::insert(connection, &booking.receipt)?;
+    let written = match &booking.conversion {
+        Some(ConversionChange::Insert(conversion)) => {
+            write_conversion(connection, INSERT_CONVERSION, conversion)?
+        }
+        Some(ConversionChange::Update(conversion)) => {
+            write_conversion(connection, UPDATE_CONVERSION, conversion)?
+        }
+        None => 1,
+    };
+    if written != 1 {
+        return Err(StoreError::Corrupt("the conversion did not stand where it was moved on from".into()));
+    }
+    if let Some(conversion) = booking.conversion.as_ref().map(ConversionChange::conversion)
+        && let Some(click) = &conversion.click
+    {
+        connection.prepare_cached(LINK)?.execute(params![click.as_bytes(), conversion.id.as_bytes()])?;
+    }
+    if let Some(entry) = &booking.entry {
+        insert_entry(connection, entry)?;
+    }
+    for event in &booking.goal_events {
+        insert_goal_event(connection, event)?;
+    }
+    for delivery in &booking.deliveries {
+        insert_delivery(connection, delivery, booking.receipt.received_at)?;
+    }
+    Ok(())
+}
+
+fn write_conversion(
+    connection: &Connection,
+    statement: &str,
+    conversion: &Conversion,
+) -> Result<usize, StoreError> {
+    let written = connection.prepare_cached(statement)?.execute(params![
+        conversion.id.as_bytes(),
+        WORKSPACE,
+        conversion.key.partner,
+        conversion.key.key,
+        conversion.transaction_id,
+        conversion.event,
+        conversion.click.as_ref().map(ClickId::as_bytes),
+        conversion.campaign,
+        conversion.source,
+        conversion.status.as_str(),
+        conversion.currency.code(),
+        conversion.amounts.payout,
+        conversion.amounts.revenue,
+        conversion.amounts.value,
+        conversion.balance.confirmed,
+        conversion.balance.pending,
+        conversion.movements,
+        conversion.event_time.as_millis(),
+        conversion.created_at.as_millis(),
+        conversion.updated_at.as_millis(),
+        conversion.event_id,
+        conversion.external_id,
+        rows::to_json(&conversion.contact)?,
+        rows::to_json(&conversion.goals_met)?,
+    ])?;
+    Ok(written)
+}
+
+fn insert_entry(connection: &Connection, entry: &LedgerEntry) -> Result<(), StoreError> {
+    connection.prepare_cached(INSERT_ENTRY)?.execute(params![
+        entry.conversion.as_bytes(),
+        entry.sequence,
+        WORKSPACE,
+        entry.receipt.as_bytes(),
+        entry.status.as_str(),
+        entry.status_word,
+        entry.currency.code(),
+        entry.amounts.payout,
+        entry.amounts.revenue,
+        entry.amounts.value,
+        entry.confirmed_delta,
+        entry.pending_delta,
+        entry.event_time.as_millis(),
+        entry.recorded_at.as_millis(),
+        entry.click.as_ref().map(ClickId::as_bytes),
+        entry.campaign,
+        entry.source,
+        entry.partner,
+    ])?;
+    Ok(())
+}
+
+fn insert_goal_event(connection: &Connection, event: &GoalEvent) -> Result<(), StoreError> {
+    connection.prepare_cached(INSERT_GOAL_EVENT)?.execute(params![
+        event.id.as_bytes(),
+        WORKSPACE,
+        event.conversion.as_bytes(),
+        event.goal,
+        event.sequence,
+        event.event.event_name,
+        event.event.event_id,
+        rows::to_json(&event.event)?,
+        event.created_at.as_millis(),
+    ])?;
+    Ok(())
+}
+
+fn insert_delivery(
+    connection: &Connection,
+    delivery: &NewDelivery,
+    created_at: Timestamp,
+) -> Result<(), StoreError> {
+    let finished_at = (delivery.state != DeliveryState::Pending).then_some(created_at.as_millis());
+    connection.prepare_cached(INSERT_DELIVERY)?.execute(params![
+        delivery.id.as_bytes(),
+        WORKSPACE,
+        delivery.goal_event.as_bytes(),
+        delivery.conversion.as_bytes(),
+        delivery.destination,
+        delivery.state.as_str(),
+        delivery.due_at.as_millis(),
+        delivery.deadline_at.as_millis(),
+        created_at.as_millis(),
+        finished_at,
+    ])?;
+    let counted = params![WORKSPACE, delivery.destination, delivery.state.as_str(), 1];
+    connection.prepare_cached(outbox::COUNT)?.execute(counted)?;
+    Ok(())
+}

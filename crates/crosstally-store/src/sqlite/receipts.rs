@@ -1,0 +1,132 @@
+//! Receipts and their balance.
+
+use crosstally_core::ids::{ClickId, ConversionId, ReceiptId};
+use crosstally_core::postback::Receipt;
+use crosstally_core::verdict::Verdict;
+use rusqlite::{Connection, Params, params};
+
+use super::{Sqlite, rows};
+use crate::{ReceiptCount, StoreError, WORKSPACE};
+
+const INSERT: &str =
+    "INSERT INTO receipts (id, workspace, received_at, partner, method, query, body, content_type, peer,
+        user_agent, verdict, reason, detail, conversion, sequence, click, read, goals)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
+
+const COUNT: &str = "INSERT INTO receipt_counts (workspace, partner, verdict, count) VALUES (?1, ?2, ?3, 1)
+    ON CONFLICT (workspace, partner, verdict) DO UPDATE SET count = count + 1";
+
+/// Finds a receipt by the click it names.
+const LINK: &str = "INSERT INTO click_links (click, kind, id) VALUES (?1, 0, ?2)";
+
+/// Before every id there can be.
+const PAST_THE_LAST: &[u8] = &[0xff; 17];
+
+impl Sqlite {
+    pub(crate) async fn record_receipt(&self, receipt: Receipt) -> Result<(), StoreError> {
+        self.engine.write(1, move |connection| insert(connection, &receipt)).await
+    }
+
+    pub(crate) async fn receipt(&self, id: ReceiptId) -> Result<Option<Receipt>, StoreError> {
+        let work = move |connection: &Connection| {
+            Ok(list(connection, "id = ?1 ORDER BY id LIMIT 1", [id.as_bytes()])?.pop())
+        };
+        self.engine.read(work).await
+    }
+
+    pub(crate) async fn receipts_of_conversion(
+        &self,
+        id: ConversionId,
+        limit: u32,
+    ) -> Result<Vec<Receipt>, StoreError> {
+        let condition = "conversion = ?1 ORDER BY id LIMIT ?2";
+        self.engine.read(move |connection| list(connection, condition, params![id.as_bytes(), limit])).await
+    }
+
+    pub(crate) async fn receipts_of_click(
+        &self,
+        id: ClickId,
+        limit: u32,
+    ) -> Result<Vec<Receipt>, StoreError> {
+        let condition =
+            "id IN (SELECT id FROM click_links WHERE click = ?1 AND kind = 0 ORDER BY id LIMIT ?2)
+            ORDER BY id";
+        self.engine.read(move |connection| list(connection, condition, params![id.as_bytes(), limit])).await
+    }
+
+    pub(crate) async fn list_receipts(
+        &self,
+        partner: Option<String>,
+        before: Option<ReceiptId>,
+        limit: u32,
+    ) -> Result<Vec<Receipt>, StoreError> {
+        let work = move |connection: &Connection| {
+            let before = before.as_ref().map_or(PAST_THE_LAST, |id| id.as_bytes());
+            match &partner {
+                Some(partner) => {
+                    let condition = "workspace = ?1 AND partner = ?2 AND id < ?3 ORDER BY id DESC LIMIT ?4";
+                    list(connection, condition, params![WORKSPACE, partner, before, limit])
+                }
+                None => list(connection, "id < ?1 ORDER BY id DESC LIMIT ?2", params![before, limit]),
+            }
+        };
+        self.engine.read(work).await
+    }
+
+    pub(crate) async fn count_receipts(&self) -> Result<Vec<ReceiptCount>, StoreError> {
+        let work = |connection: &Connection| {
+            let mut ask = connection.prepare_cached(
+                "SELECT partner, verdict, count FROM receipt_counts WHERE workspace = ?1 ORDER BY partner, verdict",
+            )?;
+            let counts = ask.query_map([WORKSPACE], |row| {
+                Ok((row.get(0)?, row.get::<_, String>(1)?, rows::number(row, 2)?))
+            })?;
+            counts
+                .map(|row| {
+                    let (partner, verdict, count) = row?;
+                    let verdict = Verdict::from_word(&verdict)
+                        .ok_or_else(|| StoreError::Corrupt("receipt_counts.verdict".into()))?;
+                    Ok(ReceiptCount { partner, verdict, count })
+                })
+                .collect()
+        };
+        self.engine.read(work).await
+    }
+}
+
+/// Writes a receipt and counts it.
+pub(super) fn insert(connection: &Connection, receipt: &Receipt) -> Result<(), StoreError> {
+    connection.prepare_cached(INSERT)?.execute(params![
+        receipt.id.as_bytes(),
+        WORKSPACE,
+        receipt.received_at.as_millis(),
+        receipt.partner,
+        receipt.method,
+        receipt.query,
+        receipt.body,
+        receipt.content_type,
+        receipt.peer,
+        receipt.user_agent,
+        receipt.verdict.as_str(),
+        receipt.reason.map(|reason| reason.code()),
+        receipt.detail,
+        receipt.conversion.as_ref().map(ConversionId::as_bytes),
+        receipt.sequence,
+        receipt.click.as_ref().map(ClickId::as_bytes),
+        rows::to_json(&receipt.read)?,
+        rows::to_json(&receipt.goals)?,
+    ])?;
+    if let Some(click) = &receipt.click {
+        connection.prepare_cached(LINK)?.execute(params![click.as_bytes(), receipt.id.as_bytes()])?;
+    }
+    let counted = params![WORKSPACE, receipt.partner, receipt.verdict.as_str()];
+    connection.prepare_cached(COUNT)?.execute(counted)?;
+    Ok(())
+}
+
+fn list(connection: &Connection, condition: &str, values: impl Params) -> Result<Vec<Receipt>, StoreError> {
+    let ask = format!("SELECT {} FROM receipts WHERE {condition}", rows::RECEIPT);
+    let mut ask = connection.prepare_cached(&ask)?;
+    let receipts = ask.query_map(values, rows::receipt)?;
+    Ok(receipts.collect::<rusqlite::Result<_>>()?)
+}

@@ -1,0 +1,339 @@
+//! The group commit: one thread takes everything that waits, does it in one transaction, syncs once, answers everybody.
+//!
+//! Nothing lingers: while one batch is being synced the next one gathers by itself, so batches grow exactly when the disk
+//! is slow.
+//!
+//! A batch is first done without savepoints, because a savepoint costs a copy of every page that is touched. Only if
+//! something in it fails is the batch rolled back and done again with a savepoint around each piece of work, so that a bad
+//! one spoils nothing but itself. Work must therefore be such that it can be done again.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use rusqlite::{Connection, ErrorCode};
+use tokio::sync::oneshot;
+
+use super::connect::{Access, connect};
+use crate::{OpenError, StoreError};
+
+#[cfg(test)]
+mod tests;
+
+/// How much work goes into one transaction; the unit is about one row.
+const BATCH_WEIGHT_MAX: usize = 2_000;
+/// The write-ahead log is written back when it has this many pages of 4 KB. More pages, fewer writes in all, as hot pages
+/// are written back once for many commits; fewer pages, shorter disturbance.
+const CHECKPOINT_FRAMES: u32 = 4_000;
+/// Past this many pages the writer waits for the checkpointer.
+const CHECKPOINT_FRAMES_MAX: u32 = 4 * CHECKPOINT_FRAMES;
+
+/// What waits in the writer's queue.
+pub(super) enum Message {
+    /// Work to do.
+    Write(Box<dyn Write>),
+    /// The end: everything before it is still done.
+    Close(oneshot::Sender<()>),
+}
+
+/// A piece of work that waits for its transaction.
+pub(super) trait Write: Send {
+    /// About how many rows it is.
+    fn weight(&self) -> usize;
+    /// Does the work and keeps what came of it; whether it succeeded.
+    fn work(&mut self, connection: &Connection) -> bool;
+    /// Tells whoever waits, once it is known what became of the transaction.
+    fn answer(self: Box<Self>, transaction: Result<(), StoreError>);
+}
+
+/// Work with the one who waits for it.
+pub(super) struct Request<T, W> {
+    work: W,
+    weight: usize,
+    done: Option<Result<T, StoreError>>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T, W> Request<T, W> {
+    pub(super) const fn new(weight: usize, work: W, reply: oneshot::Sender<Result<T, StoreError>>) -> Self {
+        Self { work, weight, done: None, reply }
+    }
+}
+
+impl<T, W> Write for Request<T, W>
+where
+    T: Send,
+    W: FnMut(&Connection) -> Result<T, StoreError> + Send,
+{
+    fn weight(&self) -> usize {
+        self.weight
+    }
+
+    fn work(&mut self, connection: &Connection) -> bool {
+        let work = std::panic::AssertUnwindSafe(|| (self.work)(connection));
+        let done = std::panic::catch_unwind(work).unwrap_or_else(|_| {
+            tracing::error!("a decision inside the store panicked; its write was rolled back");
+            Err(StoreError::Unavailable("the decision inside the transaction broke off".into()))
+        });
+        let succeeded = done.is_ok();
+        self.done = Some(done);
+        succeeded
+    }
+
+    fn answer(self: Box<Self>, transaction: Result<(), StoreError>) {
+        let answer = match (self.done, transaction) {
+            (Some(done), Ok(())) => done,
+            // It failed by itself: its own reason says more.
+            (Some(Err(error)), Err(_)) => Err(error),
+            (_, Err(error)) => Err(error),
+            (None, Ok(())) => Err(StoreError::Closed),
+        };
+        // Whoever waited may have gone.
+        self.reply.send(answer).ok();
+    }
+}
+
+/// The writing thread's own things.
+pub(super) struct Writer {
+    path: PathBuf,
+    /// `None` after a failure, until it could be opened again.
+    connection: Option<Connection>,
+    closed: bool,
+    queue: flume::Receiver<Message>,
+    checkpointer: Option<Checkpointer>,
+}
+
+impl Writer {
+    /// Starts the thread. It ends when nobody is left who could send it anything.
+    pub(super) fn start(
+        path: PathBuf,
+        mut connection: Connection,
+        queue: flume::Receiver<Message>,
+    ) -> Result<(), OpenError> {
+        let checkpointer = Checkpointer::start(path.clone())?;
+        checkpointer.watch(&mut connection).map_err(|error| OpenError::Unavailable(error.to_string()))?;
+        let writer = Self {
+            path,
+            connection: Some(connection),
+            closed: false,
+            queue,
+            checkpointer: Some(checkpointer),
+        };
+        spawn("store-writer", move || writer.run()).map(drop)
+    }
+
+    fn run(mut self) {
+        let mut batch = Vec::new();
+        while let Ok(first) = self.queue.recv() {
+            let close = self.gather(first, &mut batch);
+            let transaction = self.transact(&mut batch);
+            for request in batch.drain(..) {
+                request.answer(transaction.clone());
+            }
+            if let Some(done) = close {
+                self.close();
+                done.send(()).ok();
+            } else if let (Some(checkpointer), Some(connection)) = (&mut self.checkpointer, &self.connection)
+            {
+                checkpointer.after_commit(connection);
+            }
+        }
+        self.close();
+    }
+
+    /// Takes everything that waits, up to the limit or the end.
+    fn gather(&self, first: Message, batch: &mut Vec<Box<dyn Write>>) -> Option<oneshot::Sender<()>> {
+        let mut weight = 0;
+        let mut next = Some(first);
+        loop {
+            match next {
+                Some(Message::Write(request)) => {
+                    weight += request.weight();
+                    batch.push(request);
+                }
+                Some(Message::Close(done)) => return Some(done),
+                None => return None,
+            }
+            if weight >= BATCH_WEIGHT_MAX {
+                return None;
+            }
+            next = self.queue.try_recv().ok();
+        }
+    }
+
+    fn transact(&mut self, batch: &mut [Box<dyn Write>]) -> Result<(), StoreError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let result = transact(self.connection()?, batch);
+        if let Err(error) = &result {
+            // After a failed sync nobody knows what the file holds: only a new look at it from the start is sound.
+            tracing::error!(error = %error, writes = batch.len(), "a transaction of the store failed");
+            self.connection = None;
+        }
+        result
+    }
+
+    fn connection(&mut self) -> Result<&Connection, StoreError> {
+        if self.closed {
+            return Err(StoreError::Closed);
+        }
+        if self.connection.is_none() {
+            let mut connection = connect(&self.path, Access::Write)
+                .map_err(|error| StoreError::Unavailable(error.to_string()))?;
+            if let Some(checkpointer) = &self.checkpointer {
+                checkpointer.watch(&mut connection)?;
+            }
+            self.connection = Some(connection);
+        }
+        self.connection.as_ref().ok_or(StoreError::Closed)
+    }
+
+    fn close(&mut self) {
+        self.closed = true;
+        if let Some(checkpointer) = self.checkpointer.take() {
+            checkpointer.stop();
+        }
+        // The last connection to go writes the log back and removes it.
+        self.connection = None;
+    }
+}
+
+/// Does a batch in one transaction. An error is one of the transaction; those of single pieces are kept with them.
+fn transact(connection: &Connection, batch: &mut [Box<dyn Write>]) -> Result<(), StoreError> {
+    begin(connection)?;
+    let mut all_good = true;
+    for request in batch.iter_mut() {
+        all_good &= request.work(connection);
+        if !all_good {
+            break;
+        }
+    }
+    if !all_good {
+        roll_back(connection)?;
+        begin(connection)?;
+        for request in batch.iter_mut() {
+            apart(connection, request.as_mut())?;
+        }
+    }
+    commit(connection)
+}
+
+/// Does one piece of work so that its failure changes nothing.
+fn apart(connection: &Connection, request: &mut dyn Write) -> Result<(), StoreError> {
+    run(connection, "SAVEPOINT piece")?;
+    if !request.work(connection) {
+        // A full disk or an I/O error may have ended the whole transaction already.
+        if connection.is_autocommit() {
+            return Err(StoreError::Unavailable("the database gave up the transaction".into()));
+        }
+        run(connection, "ROLLBACK TO piece")?;
+    }
+    run(connection, "RELEASE piece")?;
+    Ok(())
+}
+
+fn begin(connection: &Connection) -> rusqlite::Result<()> {
+    run(connection, "BEGIN IMMEDIATE")
+}
+
+fn roll_back(connection: &Connection) -> rusqlite::Result<()> {
+    if connection.is_autocommit() { Ok(()) } else { run(connection, "ROLLBACK") }
+}
+
+fn commit(connection: &Connection) -> Result<(), StoreError> {
+    run(connection, "COMMIT").map_err(|error| match error.sqlite_error_code() {
+        // Its last page may have reached the disk although the sync failed.
+        Some(ErrorCode::SystemIoFailure) => StoreError::Unknown(error.to_string()),
+        _ => StoreError::Unavailable(error.to_string()),
+    })
+}
+
+fn run(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(statement)?.execute([]).map(drop)
+}
+
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<std::thread::JoinHandle<()>, OpenError> {
+    let builder = std::thread::Builder::new().name(name.into());
+    builder.spawn(body).map_err(|error| OpenError::Unavailable(error.to_string()))
+}
+
+/// Writes the write-ahead log back into the database beside the writer.
+///
+/// Most of a checkpoint happens on a thread of its own while the writer goes on. What the writer added meanwhile it
+/// writes back itself between two batches: little, and only then can the log start anew from its beginning.
+struct Checkpointer {
+    wake: flume::Sender<()>,
+    rested: flume::Receiver<()>,
+    /// Whether the thread was woken and has not been heard of since.
+    at_work: bool,
+    /// Pages in the log after the last commit.
+    frames: Arc<AtomicU32>,
+    thread: std::thread::JoinHandle<()>,
+}
+
+impl Checkpointer {
+    fn start(path: PathBuf) -> Result<Self, OpenError> {
+        let (wake, woken) = flume::bounded(1);
+        let (rest, rested) = flume::bounded(1);
+        let thread = spawn("store-checkpoint", move || {
+            let mut connection = None;
+            while woken.recv().is_ok() {
+                if connection.is_none() {
+                    connection = connect(&path, Access::Write).ok();
+                }
+                if let Some(open) = &connection
+                    && let Err(error) = checkpoint(open)
+                {
+                    tracing::warn!(error = %error, "the write-ahead log could not be written back; it grows");
+                    connection = None;
+                }
+                if rest.send(()).is_err() {
+                    break;
+                }
+            }
+        })?;
+        Ok(Self { wake, rested, at_work: false, frames: Arc::default(), thread })
+    }
+
+    /// Has the log's length told after every commit on this connection.
+    fn watch(&self, connection: &mut Connection) -> rusqlite::Result<()> {
+        let frames = Arc::clone(&self.frames);
+        connection.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages| {
+            frames.store(u32::try_from(pages).unwrap_or(0), Ordering::Relaxed);
+            Ok(())
+        }))
+    }
+
+    fn after_commit(&mut self, connection: &Connection) {
+        let frames = self.frames.load(Ordering::Relaxed);
+        if frames < CHECKPOINT_FRAMES {
+            return;
+        }
+        if !self.at_work {
+            self.at_work = self.wake.try_send(()).is_ok();
+        }
+        let rests = if frames < CHECKPOINT_FRAMES_MAX {
+            self.rested.try_recv().is_ok()
+        } else {
+            self.rested.recv().is_ok()
+        };
+        if rests {
+            self.at_work = false;
+            // If a reader or another process is in the way, the next round gets it.
+            if checkpoint(connection).is_ok() {
+                self.frames.store(0, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn stop(self) {
+        drop((self.wake, self.rested));
+        self.thread.join().ok();
+    }
+}
+
+/// Writes back what can be written back without waiting for anybody.
+fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
+    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+}

@@ -1,0 +1,127 @@
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use tokio::sync::oneshot::Receiver;
+
+use super::super::connect::prepare;
+use super::*;
+
+type Answer = Receiver<Result<i64, StoreError>>;
+
+fn database() -> (tempfile::TempDir, PathBuf, Connection) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = prepare(directory.path()).unwrap();
+    let connection = connect(&path, Access::Write).unwrap();
+    connection.execute_batch("CREATE TABLE thing (id INTEGER PRIMARY KEY, body BLOB)").unwrap();
+    (directory, path, connection)
+}
+
+fn request(
+    work: impl FnMut(&Connection) -> Result<i64, StoreError> + Send + 'static,
+) -> (Box<dyn Write>, Answer) {
+    let (reply, answer) = oneshot::channel();
+    (Box::new(Request::new(1, work, reply)), answer)
+}
+
+/// Two statements, so that there is something to roll back when the second one fails.
+fn insert(id: i64, bytes: i64) -> (Box<dyn Write>, Answer) {
+    request(move |connection| {
+        connection.execute("INSERT INTO thing VALUES (?1, NULL)", [id + 1_000])?;
+        connection.execute("INSERT INTO thing VALUES (?1, zeroblob(?2))", (id, bytes))?;
+        Ok(id)
+    })
+}
+
+fn ids(connection: &Connection) -> Vec<i64> {
+    let mut ask = connection.prepare("SELECT id FROM thing WHERE id < 1000 ORDER BY id").unwrap();
+    ask.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
+}
+
+fn orphans(connection: &Connection) -> i64 {
+    let ask = "SELECT count(*) FROM thing WHERE id >= 1000 AND id - 1000 NOT IN (SELECT id FROM thing)";
+    connection.query_row(ask, [], |row| row.get(0)).unwrap()
+}
+
+fn do_all(connection: &Connection, requests: Vec<(Box<dyn Write>, Answer)>) -> Vec<Result<i64, StoreError>> {
+    let (mut batch, answers): (Vec<_>, Vec<_>) = requests.into_iter().unzip();
+    let transaction = transact(connection, &mut batch);
+    for request in batch {
+        request.answer(transaction.clone());
+    }
+    answers.into_iter().map(|answer| answer.blocking_recv().unwrap()).collect()
+}
+
+#[test]
+fn a_bad_piece_spoils_nothing_but_itself() {
+    let (_directory, _path, connection) = database();
+    connection.execute("INSERT INTO thing VALUES (2, NULL)", []).unwrap();
+    let answers = do_all(&connection, vec![insert(1, 1), insert(2, 1), insert(3, 1)]);
+    assert!(
+        matches!(&answers[..], [Ok(1), Err(StoreError::Corrupt(text)), Ok(3)] if text.contains("thing.id")),
+        "{answers:?}"
+    );
+    assert_eq!((ids(&connection), orphans(&connection)), (vec![1, 2, 3], 0));
+}
+
+#[test]
+fn a_panic_is_an_answer() {
+    let (_directory, _path, connection) = database();
+    let broken = request(|connection| {
+        connection.execute("INSERT INTO thing VALUES (2, NULL)", [])?;
+        panic!("as a broken decision would");
+    });
+    let answers = do_all(&connection, vec![insert(1, 1), broken, insert(3, 1)]);
+    assert!(matches!(&answers[..], [Ok(1), Err(StoreError::Unavailable(_)), Ok(3)]), "{answers:?}");
+    assert_eq!(ids(&connection), [1, 3]);
+}
+
+#[test]
+fn a_full_disk_is_everybodys_failure_until_there_is_room() {
+    let (_directory, _path, connection) = database();
+    let pages: i64 = connection.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+    connection.pragma_update(None, "max_page_count", pages + 4).unwrap();
+    let answers = do_all(&connection, vec![insert(1, 10), insert(2, 100_000), insert(3, 10)]);
+    assert!(answers.iter().all(|answer| matches!(answer, Err(StoreError::Unavailable(_)))), "{answers:?}");
+    assert_eq!((ids(&connection), orphans(&connection)), (vec![], 0));
+    connection.pragma_update(None, "max_page_count", pages + 400).unwrap();
+    let answers = do_all(&connection, vec![insert(1, 10), insert(2, 100_000), insert(3, 10)]);
+    assert!(matches!(&answers[..], [Ok(1), Ok(2), Ok(3)]), "{answers:?}");
+}
+
+#[test]
+fn a_commit_that_fails_is_everybodys_failure_and_the_writer_goes_on() {
+    let (_directory, path, mut connection) = database();
+    // The database ends the transaction instead of committing it, as it does on an I/O error.
+    connection.commit_hook(Some(|| true)).unwrap();
+    let (queue, waiting) = flume::unbounded();
+    let (requests, answers): (Vec<_>, Vec<_>) = [insert(1, 1), insert(2, 1)].into_iter().unzip();
+    for request in requests {
+        assert!(queue.send(Message::Write(request)).is_ok());
+    }
+    Writer::start(path.clone(), connection, waiting).unwrap();
+    for answer in answers {
+        assert!(matches!(answer.blocking_recv().unwrap(), Err(StoreError::Unavailable(_))));
+    }
+    // The connection was opened anew, without the hook.
+    let (request, answer) = insert(3, 1);
+    assert!(queue.send(Message::Write(request)).is_ok());
+    assert!(matches!(answer.blocking_recv().unwrap(), Ok(3)));
+    let other = connect(&path, Access::Read).unwrap();
+    assert_eq!((ids(&other), orphans(&other)), (vec![3], 0));
+}
+
+#[test]
+fn the_log_does_not_grow_without_end() {
+    let (directory, path, connection) = database();
+    let (queue, waiting) = flume::unbounded();
+    Writer::start(path, connection, waiting).unwrap();
+    let pages = 2 * u64::from(CHECKPOINT_FRAMES_MAX);
+    let size = 400_000;
+    for id in 0..i64::try_from(pages * 4_096 / 400_000).unwrap() {
+        let (request, answer) = insert(id, size);
+        assert!(queue.send(Message::Write(request)).is_ok());
+        assert!(answer.blocking_recv().unwrap().is_ok());
+    }
+    let log = std::fs::metadata(directory.path().join("crosstally.db-wal")).unwrap().len();
+    // One transaction and the frames' own heads may come on top.
+    assert!(log < u64::from(CHECKPOINT_FRAMES_MAX) * 4_300 + 1_000_000, "{log}");
+}
