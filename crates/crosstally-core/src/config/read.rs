@@ -11,7 +11,7 @@ use super::{Catalog, Config, Problem, Warning};
 use crate::limits;
 
 mod campaign;
-mod condition;
+pub(super) mod condition;
 mod destination;
 mod document;
 mod findings;

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use super::*;
 
 mod broken;
+mod documents;
 mod plans;
 mod prints;
 mod reads;
@@ -29,7 +30,7 @@ const POSTBACK: &[CatalogField] = &[
     field("events", FieldType::List, false),
     field("timeout_s", FieldType::Integer, false),
     field("strict", FieldType::Flag, false),
-    field("key", FieldType::Secret, false),
+    field("secret", FieldType::Secret, false),
 ];
 
 const fn field(name: &'static str, field_type: FieldType, required: bool) -> CatalogField {
@@ -155,7 +156,7 @@ headers = { "X-A" = "1", "X B" = "two \"quoted\"" }
 events = ["a", "b"]
 timeout_s = 10
 strict = true
-key = { env = "NET_KEY" }
+secret = { env = "NET_SECRET" }
 
 [[goal]]
 slug = "purchase"

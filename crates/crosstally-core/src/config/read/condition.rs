@@ -84,7 +84,7 @@ fn says_yes_or_no(condition: &Condition) -> bool {
     })
 }
 
-fn sample(status: Status) -> Conversion {
+pub(in crate::config) fn sample(status: Status) -> Conversion {
     Conversion {
         id: ConversionId::from_bytes([0; 16]),
         key: DedupeKey { partner: String::new(), key: String::new() },

@@ -37,7 +37,7 @@ access_token = "hunter4"
 slug = "net"
 kind = "postback"
 url = "https://net.example/?c={click_id}"
-key = { env = "KEY" }
+secret = { env = "KEY" }
 "#;
 
 #[test]
@@ -69,7 +69,7 @@ fn plain_secrets_are_sealed_before_they_are_printed() {
             ("partner/acme/auth.token".to_owned(), sealed(1)),
             ("partner/acme/auth.hmac".to_owned(), sealed(2)),
             ("destination/meta-main/access_token".to_owned(), sealed(3)),
-            ("destination/net/key".to_owned(), SecretRef::Env("KEY".to_owned())),
+            ("destination/net/secret".to_owned(), SecretRef::Env("KEY".to_owned())),
         ]
     );
     let printed = print(&config).unwrap();
@@ -307,6 +307,6 @@ proptest! {
 fn a_plain_secret_in_a_setting_is_refused_too() {
     let mut config = good(FULL);
     let key = Setting::Secret(SecretRef::Literal(Secret::new("hunter2")));
-    config.destinations[1].settings.insert("key".to_owned(), key);
-    assert_eq!(print(&config).unwrap_err().record, "destination/net/key");
+    config.destinations[1].settings.insert("secret".to_owned(), key);
+    assert_eq!(print(&config).unwrap_err().record, "destination/net/secret");
 }

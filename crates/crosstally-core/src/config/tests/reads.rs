@@ -224,16 +224,16 @@ fn secrets_in_urls_and_headers_are_shown_where_they_belong() {
 slug = "net"
 kind = "postback"
 url = "https://net.example/?token=hunter2&c={click_id}"
-headers = { Authorization = "Bearer hunter3", X-Api-Key = "{key}", Accept = "*/*" }
+headers = { Authorization = "Bearer hunter3", X-Api-Key = "{secret}", Accept = "*/*" }
 "#;
     let expected = [
         "test.toml:5:7: warning: parameter `token` has a secret that stands in the document\n  \
-         fix: write {key} in its place and set key = { env = \"NET_KEY\" }",
+         fix: write {secret} in its place and set secret = { env = \"NET_SECRET\" }",
         "test.toml:6:29: warning: `Authorization` has a secret that stands in the document\n  \
-         fix: write {key} in its place and set key = { env = \"NET_KEY\" }",
+         fix: write {secret} in its place and set secret = { env = \"NET_SECRET\" }",
     ];
     assert_eq!(warned(document), expected);
-    let settled = document.replace("hunter2", "{key}").replace("hunter3", "{key}");
+    let settled = document.replace("hunter2", "{secret}").replace("hunter3", "{secret}");
     assert_eq!(warned(&settled), Vec::<String>::new());
 }
 

@@ -3,7 +3,7 @@
 use super::*;
 
 /// Levels: the document around a misspelt key, whose place is `@`; the level's path; its keys.
-const LEVELS: &[(&str, &str, &[&str])] = &[
+pub(super) const LEVELS: &[(&str, &str, &[&str])] = &[
     ("[workspace]\n@ = 1\n", "workspace", &["base_currency", "timezone", "default_region"]),
     ("[[source]]\nslug = \"a\"\n@ = 1\n", "source[a]", &["preset"]),
     ("[[campaign]]\nslug = \"a\"\n@ = 1\n", "campaign[a]", &["source", "target", "cost_model", "test"]),
