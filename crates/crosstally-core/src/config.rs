@@ -12,7 +12,6 @@ pub mod address;
 mod catalog;
 mod finding;
 mod layout;
-pub(crate) mod nearest;
 mod plan;
 mod print;
 mod read;
@@ -226,7 +225,7 @@ pub struct Goal {
     /// Funnel fact or learning signal.
     pub role: Role,
     /// The condition.
-    pub when: crate::goal::Condition,
+    pub when: crate::condition::Condition,
     /// The name its event is sent under.
     pub event_name: String,
     /// The slugs of the destinations it is sent to.

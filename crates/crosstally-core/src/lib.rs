@@ -8,16 +8,19 @@
 //! and knows no web framework and no SQL.
 
 pub mod click;
+pub mod condition;
 pub mod config;
 pub mod conversion;
 pub mod delivery;
 pub mod event;
+pub mod fields;
 pub mod goal;
 pub mod identity;
 pub mod ids;
 pub mod ledger;
 pub mod limits;
 pub mod money;
+mod nearest;
 pub mod params;
 pub mod postback;
 pub mod reason;

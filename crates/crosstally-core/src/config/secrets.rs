@@ -2,7 +2,7 @@
 //! it cannot be moved to another one.
 
 use super::{Config, SecretRef, Setting};
-use crate::postback::parse::TOKEN_PARAMS;
+use crate::fields::TOKEN_PARAMS;
 use crate::secret::Secret;
 
 impl Config {

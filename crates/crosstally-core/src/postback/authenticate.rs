@@ -4,9 +4,9 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
+use crate::fields::TOKEN_PARAMS;
 use crate::params::Params;
 use crate::postback::Inbound;
-use crate::postback::parse::TOKEN_PARAMS;
 use crate::reason::Reason;
 use crate::secret::Secret;
 use crate::time::{MINUTE_MS, Timestamp};

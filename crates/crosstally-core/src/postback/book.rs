@@ -4,10 +4,11 @@
 use serde_json::{Map, Value};
 
 use crate::click::Click;
+use crate::condition::Subject;
 use crate::config::{Campaign, Config, Destination, Partner};
 use crate::conversion::{Conversion, DedupeKey, GoalMet};
 use crate::delivery::DeliveryState;
-use crate::goal::{self, GoalDecision, Subject};
+use crate::goal::{self, GoalDecision};
 use crate::ids::{ConversionId, DeliveryId, GoalEventId};
 use crate::ledger::{Balance, LedgerEntry};
 use crate::params::Params;

@@ -1,8 +1,8 @@
 //! Step: what is kept of a raw call. Secrets and personal data are masked in place; every other byte stays.
 
 use crate::config::Partner;
+use crate::fields::{FIELDS, FieldKind, TOKEN_PARAMS};
 use crate::params::decode;
-use crate::postback::parse::{FIELDS, FieldKind, TOKEN_PARAMS};
 
 /// What stands in place of a masked value.
 pub const MASK: &[u8] = b"***";

@@ -7,11 +7,11 @@ use super::book::{self, Context};
 use super::normalise::{self, Contract};
 use super::*;
 use crate::click::AdClickIds;
+use crate::condition::Condition;
 use crate::config::{
     Auth, Campaign, Config, Destination, DuplicateMode, EventIdMode, Goal, Partner, Role, SendValue, ValueOf,
     Workspace,
 };
-use crate::goal::Condition;
 use crate::ids::ClickIdKey;
 use crate::params::Params;
 use crate::target::Target;

@@ -3,13 +3,13 @@
 
 use super::document::Text;
 use super::findings::Findings;
+use crate::condition::{Condition, Subject, VARIABLES};
 use crate::config::Config;
-use crate::config::nearest::nearest;
 use crate::conversion::{Conversion, DedupeKey};
-use crate::goal::{Condition, Subject, VARIABLES};
 use crate::identity::Contact;
 use crate::ids::ConversionId;
 use crate::ledger::{Amounts, Balance, Status};
+use crate::nearest::nearest;
 use crate::time::Timestamp;
 
 /// What a condition says that gives something else; the same sentence as [`Condition::holds`] uses.

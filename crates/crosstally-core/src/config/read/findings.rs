@@ -1,7 +1,7 @@
 //! Collects what is wrong and what is unwise, each with its line and column.
 
-use crate::config::nearest::nearest;
 use crate::config::{Problem, Warning};
+use crate::nearest::nearest;
 
 /// Problems that are told at once; a document with more is not the one that somebody meant.
 const PROBLEMS_MAX: usize = 100;

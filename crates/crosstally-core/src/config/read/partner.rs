@@ -10,9 +10,9 @@ use super::secret;
 use crate::click::looks_like_macro;
 use crate::config::secrets::names_a_token;
 use crate::config::{Auth, DuplicateMode, Partner, ValueOf, Word};
+use crate::fields::FIELDS;
 use crate::ledger::Status;
 use crate::limits;
-use crate::postback::parse::FIELDS;
 
 const PRESETS: &[&str] = &["generic"];
 const KEYS: &[&str] =

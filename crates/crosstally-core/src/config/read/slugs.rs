@@ -6,8 +6,8 @@ use toml::de::DeValue;
 
 use super::document::{Section, Text, shown};
 use super::findings::Findings;
-use crate::config::nearest::nearest;
 use crate::limits::SLUG_BYTES_MAX;
+use crate::nearest::nearest;
 
 /// Most slugs that are compared to find what was meant.
 const COMPARED_MAX: usize = 1_000;

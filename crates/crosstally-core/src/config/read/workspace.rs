@@ -27,7 +27,7 @@ fn timezone(text: &Text<'_>, found: &mut Findings<'_>) -> Option<String> {
         return Some(zone.iana_name().unwrap_or(text.text).to_owned());
     }
     let names: Vec<String> = zones.available().map(|name| name.as_str().to_owned()).collect();
-    let near = crate::config::nearest::nearest(text.text, names.iter().map(String::as_str));
+    let near = crate::nearest::nearest(text.text, names.iter().map(String::as_str));
     let fix = near.map_or_else(
         || "use a name such as `UTC`, `Europe/Berlin` or `America/New_York`".to_owned(),
         |near| format!("did you mean `{near}`?"),

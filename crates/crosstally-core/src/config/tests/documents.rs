@@ -1,8 +1,8 @@
 //! The documentation and the examples say what the reader does.
 
 use super::*;
-use crate::goal::{Condition, VARIABLES};
-use crate::postback::parse::FIELDS;
+use crate::condition::{Condition, VARIABLES};
+use crate::fields::FIELDS;
 
 const DOCS: &str = include_str!("../../../../../docs/config.md");
 
@@ -42,7 +42,11 @@ fn the_way_to_ask_for_a_parameter_that_may_be_missing_works() {
     let condition = Condition::compile("'sub1' in click && click.sub1 == 'newsletter'").unwrap();
     let conversion = crate::config::read::condition::sample(crate::ledger::Status::Approved);
     let holds = |click: &[(String, String)]| {
-        condition.holds(&crate::goal::Subject { conversion: &conversion, fields: &[], click_params: click })
+        condition.holds(&crate::condition::Subject {
+            conversion: &conversion,
+            fields: &[],
+            click_params: click,
+        })
     };
     let pair = |value: &str| [("sub1".to_owned(), value.to_owned())];
     assert_eq!(holds(&[]), Ok(false));

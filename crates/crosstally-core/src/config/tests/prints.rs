@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::goal::Condition;
+use crate::condition::Condition;
+use crate::fields::FIELDS;
 use crate::ledger::Status;
-use crate::postback::parse::FIELDS;
 use crate::secret::Secret;
 use crate::target::Target;
 

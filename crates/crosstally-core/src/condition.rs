@@ -1,0 +1,187 @@
+//! Conditions over conversions: the Common Expression Language, compiled once, with known names only.
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
+
+use cel::{Context, Env, Program, Value};
+
+use crate::conversion::Conversion;
+use crate::limits;
+
+/// The names that a condition may use, with what they are.
+pub const VARIABLES: &[(&str, &str)] = &[
+    ("status", "the conversion's status: lead, hold, approved, rejected or reversed"),
+    ("value", "what this workspace earns, in whole currency units; 0 if unknown"),
+    ("payout", "the commission, in whole currency units; 0 if unknown"),
+    ("revenue", "the order's amount, in whole currency units; 0 if unknown"),
+    ("currency", "the ISO 4217 code"),
+    ("event", "the partner's name for what happened, or an empty text"),
+    ("partner", "the partner's slug"),
+    ("transaction_id", "the transaction id, or an empty text"),
+    ("external_id", "the durable key of the person or order, or an empty text"),
+    ("campaign", "the campaign's slug, or an empty text without a click"),
+    ("source", "the source's slug, or an empty text without a click"),
+    ("attributed", "whether the conversion has a click"),
+    ("click", "the click's parameters by name, e.g. click.sub1"),
+    ("fields", "the postback's parameters by name, e.g. fields.country"),
+    ("movements", "how many movements the conversion has"),
+];
+
+static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
+
+/// A compiled condition.
+#[derive(Clone)]
+pub struct Condition {
+    text: String,
+    program: Arc<Program>,
+    uses: Vec<&'static str>,
+}
+
+impl PartialEq for Condition {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl std::fmt::Debug for Condition {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "Condition({:?})", self.text)
+    }
+}
+
+impl Condition {
+    /// Compiles a condition and checks that it uses known names only.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong and how to mend it.
+    pub fn compile(text: &str) -> Result<Self, String> {
+        if text.len() > limits::CONDITION_BYTES_MAX {
+            return Err(format!("the condition is longer than {} bytes", limits::CONDITION_BYTES_MAX));
+        }
+        let program = Program::compile(text).map_err(|errors| {
+            let first =
+                errors.errors.first().map_or_else(|| "it cannot be read".to_owned(), ToString::to_string);
+            format!("the condition is not valid CEL: {}", first.lines().next().unwrap_or("it cannot be read"))
+        })?;
+        let mut uses = Vec::new();
+        for name in program.references().variables() {
+            match VARIABLES.iter().find(|(known, _)| *known == name) {
+                Some((known, _)) => uses.push(*known),
+                None => {
+                    let known: Vec<&str> = VARIABLES.iter().map(|(known, _)| *known).collect();
+                    return Err(format!(
+                        "the condition uses `{name}`, which is not known; known are {}",
+                        known.join(", ")
+                    ));
+                }
+            }
+        }
+        for name in program.references().functions() {
+            if !is_known_function(name) {
+                return Err(format!(
+                    "the condition calls `{name}`, which is not a function of CEL's standard library"
+                ));
+            }
+        }
+        Ok(Self { text: text.to_owned(), program: Arc::new(program), uses })
+    }
+
+    /// The text it was compiled from.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Evaluates the condition.
+    ///
+    /// # Errors
+    /// A sentence if the condition fails or does not give yes or no.
+    pub fn holds(&self, subject: &Subject<'_>) -> Result<bool, String> {
+        let mut context = Context::with_env(Arc::clone(&ENV));
+        for name in &self.uses {
+            context.add_variable_from_value(*name, subject.value_of(name));
+        }
+        match self.program.execute(&context) {
+            Ok(Value::Bool(held)) => Ok(held),
+            Ok(_) => Err("the condition does not give true or false".into()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
+fn is_known_function(name: &str) -> bool {
+    // Operators appear under internal names.
+    const FUNCTIONS: &[&str] = &[
+        "size",
+        "contains",
+        "startsWith",
+        "endsWith",
+        "string",
+        "int",
+        "uint",
+        "double",
+        "bytes",
+        "bool",
+        "type",
+        "dyn",
+        "has",
+        "all",
+        "exists",
+        "exists_one",
+        "map",
+        "filter",
+        "max",
+        "min",
+    ];
+    name.starts_with(|c: char| !c.is_ascii_alphabetic()) || FUNCTIONS.contains(&name) || name.starts_with('_')
+}
+
+/// What a condition is asked about.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'a> {
+    /// The conversion as it is after the movement.
+    pub conversion: &'a Conversion,
+    /// The postback's parameters.
+    pub fields: &'a [(String, String)],
+    /// The click's parameters.
+    pub click_params: &'a [(String, String)],
+}
+
+impl Subject<'_> {
+    fn value_of(&self, name: &str) -> Value {
+        let conversion = self.conversion;
+        let amount = |minor: Option<i64>| {
+            // The only way from minor units to CEL's number: the exact decimal text, read once, never computed with.
+            let text = conversion.currency.format_minor(minor.unwrap_or(0));
+            Value::Float(text.parse().unwrap_or_default())
+        };
+        let text = |text: &str| Value::String(Arc::new(text.to_owned()));
+        match name {
+            "status" => text(conversion.status.as_str()),
+            "value" => amount(conversion.amounts.value),
+            "payout" => amount(conversion.amounts.payout),
+            "revenue" => amount(conversion.amounts.revenue),
+            "currency" => text(conversion.currency.code()),
+            "event" => text(conversion.event.as_deref().unwrap_or("")),
+            "partner" => text(&conversion.key.partner),
+            "transaction_id" => text(conversion.transaction_id.as_deref().unwrap_or("")),
+            "external_id" => text(conversion.external_id.as_deref().unwrap_or("")),
+            "campaign" => text(&conversion.campaign),
+            "source" => text(&conversion.source),
+            "attributed" => Value::Bool(conversion.click.is_some()),
+            "click" => map(self.click_params),
+            "fields" => map(self.fields),
+            "movements" => Value::Int(i64::from(conversion.movements)),
+            _ => Value::Null,
+        }
+    }
+}
+
+fn map(pairs: &[(String, String)]) -> Value {
+    // Of a repeated parameter the first value counts, here as everywhere.
+    let mut values: HashMap<String, Value> = HashMap::with_capacity(pairs.len());
+    for (name, value) in pairs {
+        values.entry(name.clone()).or_insert_with(|| Value::String(Arc::new(value.clone())));
+    }
+    values.into()
+}
