@@ -93,11 +93,12 @@ impl Source {
         names
     }
 
-    /// Looks back from `fn` over its qualifiers for `pub`.
+    /// Looks back from `fn` over its qualifiers for `pub`. What only the parent module may call is not public.
     fn is_public(&self, fn_at: usize) -> bool {
         let before = self.code.get(..fn_at).unwrap_or_default();
         let item_start = before.rfind([';', '{', '}', ']']).map_or(0, |at| at + 1);
-        find_word(before.get(item_start..).unwrap_or_default(), "pub").next().is_some()
+        let qualifiers = before.get(item_start..).unwrap_or_default();
+        find_word(qualifiers, "pub").next().is_some() && !qualifiers.contains("pub(super)")
     }
 }
 
