@@ -36,10 +36,11 @@ pub(super) fn read(json: &[u8], problems: &mut Problems) -> Option<Map<String, V
     };
     match tree(raw, "", 0, problems) {
         Value::Object(object) => Some(object),
-        _ => {
+        _ if problems.is_empty() => {
             problems.add("", "must be a JSON object");
             None
         }
+        _ => None,
     }
 }
 
