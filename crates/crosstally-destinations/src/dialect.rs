@@ -1,6 +1,10 @@
 //! What every destination can do: check its settings, build a request, read a response.
+//!
+//! The engine asks a dialect through this trait and through nothing else. A dialect decides what is sent and what an
+//! answer means; when to send, how often and through which connection is not its business.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use crosstally_core::config::Setting;
 use crosstally_core::delivery::Outcome;
@@ -8,6 +12,8 @@ use crosstally_core::event::OutboundEvent;
 use crosstally_core::reason::Reason;
 use crosstally_core::secret::Secret;
 use crosstally_core::time::Timestamp;
+
+use crate::mask::mask;
 
 /// A destination's settings with every secret at hand.
 #[derive(Debug, Clone, Default)]
@@ -28,10 +34,34 @@ impl Settings {
         }
     }
 
+    /// A whole number.
+    #[must_use]
+    pub fn integer(&self, name: &str) -> Option<i64> {
+        match self.values.get(name) {
+            Some(Setting::Integer(number)) => Some(*number),
+            _ => None,
+        }
+    }
+
+    /// Texts by name.
+    pub fn map(&self, name: &str) -> impl Iterator<Item = (&str, &str)> {
+        let map = match self.values.get(name) {
+            Some(Setting::Map(map)) => Some(map),
+            _ => None,
+        };
+        map.into_iter().flatten().map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
     /// A secret.
     #[must_use]
     pub fn secret(&self, name: &str) -> Option<&Secret> {
         self.secrets.get(name)
+    }
+
+    /// A text with every secret of this destination masked, for people's eyes.
+    #[must_use]
+    pub fn masked(&self, text: &str) -> String {
+        mask(text, self.secrets.values())
     }
 }
 
@@ -74,25 +104,58 @@ pub struct SettingField {
 pub struct SettingProblem {
     /// The setting's name.
     pub setting: String,
-    /// What is wrong and how to mend it.
+    /// What is wrong and, after a semicolon, how to mend it.
     pub problem: String,
 }
 
-/// A request, ready to be sent.
-#[derive(Debug, Clone)]
+impl SettingProblem {
+    /// Names a setting and what is wrong with it.
+    #[must_use]
+    pub fn new(setting: &str, problem: impl Into<String>) -> Self {
+        Self { setting: setting.to_owned(), problem: problem.into() }
+    }
+}
+
+/// A request, ready to be sent. Its `Debug` output shows neither the body nor a header's value.
+#[derive(Clone)]
 pub struct Request {
     /// The HTTP method.
     pub method: &'static str,
-    /// The URL; a token never stands in it.
+    /// The URL as called. A partner may want its secret in here: store and show [`Request::url_shown`] instead.
     pub url: String,
-    /// The headers.
+    /// The headers as sent, secrets included.
     pub headers: Vec<(String, String)>,
     /// The body as sent.
     pub body: Vec<u8>,
-    /// The body without its secrets, for people's eyes: the same but for the token's field.
+    /// The body without its secrets, for people's eyes: the token's field left out, or the secret masked.
     pub body_shown: Vec<u8>,
     /// Every secret that stands in it; whatever is stored or shown has these masked.
     pub secrets: Vec<Secret>,
+}
+
+impl Request {
+    /// The URL with every secret masked, for people's eyes.
+    #[must_use]
+    pub fn url_shown(&self) -> String {
+        self.masked(&self.url)
+    }
+
+    /// A text with every secret of this request masked: an answer that repeats the call, for one.
+    #[must_use]
+    pub fn masked(&self, text: &str) -> String {
+        mask(text, &self.secrets)
+    }
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Request")
+            .field("method", &self.method)
+            .field("url", &self.url_shown())
+            .field("headers", &self.headers.iter().map(|(name, _)| name).collect::<Vec<_>>())
+            .field("body_bytes", &self.body.len())
+            .finish()
+    }
 }
 
 /// An event that was left out because the destination would refuse it.
@@ -106,16 +169,18 @@ pub struct LeftOut {
     pub detail: String,
 }
 
-/// A request for as many of the given events as the destination takes.
+/// A request for as many of the given events as the destination takes. An event that is neither in it nor left out did
+/// not fit and belongs into the next request.
 #[derive(Debug, Clone)]
 pub struct Built {
     /// The request; `None` if every event was left out.
     pub request: Option<Request>,
     /// The positions of the events that are in it, in order.
     pub included: Vec<usize>,
-    /// What each included event looks like in the request, without secrets; in the order of `included`.
+    /// What each included event looks like in the request, without secrets; in the order of `included`. It may hold
+    /// personal data: the address and the user agent are sent in the clear.
     pub payloads: Vec<String>,
-    /// The events that are not in it.
+    /// The events that the destination would refuse.
     pub left_out: Vec<LeftOut>,
 }
 
@@ -151,6 +216,21 @@ pub struct Reading {
     pub slow_down_ms: Option<i64>,
 }
 
+impl Reading {
+    /// The same outcome for every event.
+    #[must_use]
+    pub fn whole(outcome: Outcome, detail: impl Into<String>) -> Self {
+        Self { outcome: BatchOutcome::Whole(outcome), detail: detail.into(), slow_down_ms: None }
+    }
+
+    /// Asks everybody to wait.
+    #[must_use]
+    pub fn slow_down(mut self, wait_ms: Option<i64>) -> Self {
+        self.slow_down_ms = wait_ms;
+        self
+    }
+}
+
 /// What became of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BatchOutcome {
@@ -168,7 +248,8 @@ pub trait Dialect: Sync {
     fn help(&self) -> &'static str;
     /// Its settings; `slug`, `kind` and `allow_private` belong to every destination and are not listed.
     fn fields(&self) -> &'static [SettingField];
-    /// Checks the settings beyond presence and type. No side effects.
+    /// Checks the settings beyond presence and type. No side effects. Each problem says what is wrong and, after a
+    /// semicolon, how to mend it.
     fn check(&self, settings: &BTreeMap<String, Setting>) -> Vec<SettingProblem>;
     /// The most events one request may carry.
     fn batch_max(&self) -> usize;

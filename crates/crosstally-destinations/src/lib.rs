@@ -4,7 +4,10 @@
 //! is ever sent. One folder per destination, always the same files: `config.rs`, `request.rs`, `response.rs`,
 //! `tests.rs`.
 
+mod answer;
 pub mod catalog;
 pub mod dialect;
+mod json;
+pub mod mask;
 pub mod meta;
 pub mod postback;

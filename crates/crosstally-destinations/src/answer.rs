@@ -1,0 +1,123 @@
+//! What the answers of all destinations have in common: a wait that they ask for, a redirect, an excerpt for people.
+
+use crosstally_core::delivery::Outcome;
+use crosstally_core::reason::Reason;
+use crosstally_core::time::{DAY_MS, SECOND_MS, Timestamp};
+
+use crate::dialect::{Reading, Response, Settings};
+
+/// The longest wait that a destination can ask for. A longer one is a mistake, and nothing is lost by asking again.
+pub(crate) const WAIT_MAX_MS: i64 = 7 * DAY_MS;
+/// Characters of an answer that are shown.
+pub(crate) const EXCERPT_CHARS_MAX: usize = 300;
+
+/// The wait that `Retry-After` asks for, given in seconds or as a date.
+pub(crate) fn retry_after_ms(response: &Response, now: Timestamp) -> Option<i64> {
+    let text = response.header("retry-after")?.trim();
+    let wait = if text.bytes().all(|b| b.is_ascii_digit()) && !text.is_empty() {
+        // More digits than a number has room for ask for longer than the limit anyway.
+        text.parse::<i64>().unwrap_or(i64::MAX).saturating_mul(SECOND_MS)
+    } else {
+        let at = jiff::fmt::rfc2822::parse(text).ok()?;
+        Timestamp::from_millis(at.timestamp().as_millisecond()).millis_since(now)
+    };
+    Some(wait.clamp(0, WAIT_MAX_MS))
+}
+
+/// Whether a status is a redirect. None is ever followed: it could lead a token anywhere.
+pub(crate) const fn is_redirect(status: u16) -> bool {
+    status >= 300 && status < 400
+}
+
+/// Whether a status says that the call was taken.
+pub(crate) const fn is_success(status: u16) -> bool {
+    status >= 200 && status < 300
+}
+
+/// The reading of a redirect.
+pub(crate) fn redirected(settings: &Settings, response: &Response) -> Reading {
+    let to = response.header("location").map_or_else(|| "an unnamed place".to_owned(), line);
+    let detail = format!("{}: redirect to {}", response.status, settings.masked(&to));
+    Reading::whole(retry(Reason::DestRedirected, None), shorten(&detail))
+}
+
+/// An outcome that may be better later.
+pub(crate) const fn retry(reason: Reason, after_ms: Option<i64>) -> Outcome {
+    Outcome::Retry { reason, after_ms }
+}
+
+/// The beginning of an answer's body as one line, secrets masked.
+pub(crate) fn excerpt(settings: &Settings, response: &Response) -> String {
+    // Masked as a whole before it is cut: half a secret is no longer recognised.
+    let text = settings.masked(&String::from_utf8_lossy(&response.body));
+    let text = shorten(&line(&text));
+    if text.is_empty() { "an empty body".to_owned() } else { text }
+}
+
+/// A text as one line: control characters, which could move a terminal's cursor, and white space become single spaces.
+pub(crate) fn line(text: &str) -> String {
+    let mut out = String::with_capacity(text.len().min(4 * EXCERPT_CHARS_MAX));
+    for c in text.chars() {
+        if !(c.is_control() || c.is_whitespace() || is_invisible(c)) {
+            out.push(c);
+        } else if !out.is_empty() && !out.ends_with(' ') {
+            out.push(' ');
+        }
+    }
+    out.truncate(out.trim_end().len());
+    out
+}
+
+/// Marks that change the direction of what follows, or show nothing at all.
+const fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+/// At most [`EXCERPT_CHARS_MAX`] characters.
+pub(crate) fn shorten(text: &str) -> String {
+    match text.char_indices().nth(EXCERPT_CHARS_MAX) {
+        Some((at, _)) => format!("{}…", text.split_at(at).0),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(784_111_777_000);
+
+    fn wait(value: &str) -> Option<i64> {
+        let headers = vec![("retry-after".to_owned(), value.to_owned())];
+        retry_after_ms(&Response { headers, ..Response::default() }, NOW)
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        for (value, expected) in [
+            ("0", Some(0)),
+            (" 120 ", Some(120_000)),
+            ("Sun, 06 Nov 1994 08:50:37 GMT", Some(60_000)),
+            ("Sun, 06 Nov 1994 08:00:00 GMT", Some(0)),
+            ("99999999999999999999999", Some(WAIT_MAX_MS)),
+            ("Thu, 31 Dec 9998 23:59:59 GMT", Some(WAIT_MAX_MS)),
+            ("", None),
+            ("-5", None),
+            ("1.5", None),
+            ("soon", None),
+        ] {
+            assert_eq!(wait(value), expected, "{value:?}");
+        }
+        assert_eq!(retry_after_ms(&Response::default(), NOW), None);
+    }
+
+    #[test]
+    fn an_excerpt_is_one_short_line() {
+        let body = b"  <html>\r\n\t\x1b[2Jno\xff \xe2\x80\xaeyes\0 ".to_vec();
+        let response = Response { body, ..Response::default() };
+        assert_eq!(excerpt(&Settings::default(), &response), "<html> [2Jno\u{fffd} yes");
+        let long = Response { body: "é".repeat(1000).into_bytes(), ..Response::default() };
+        assert_eq!(excerpt(&Settings::default(), &long).chars().count(), EXCERPT_CHARS_MAX + 1);
+        assert_eq!(excerpt(&Settings::default(), &Response::default()), "an empty body");
+    }
+}

@@ -1,0 +1,87 @@
+//! JSON written straight into bytes, in the order of the calls: a batch of a thousand events is never a tree.
+
+use serde::Serialize;
+
+/// An object that is being written. It must be closed.
+pub(crate) struct Object<'o> {
+    out: &'o mut Vec<u8>,
+    empty: bool,
+}
+
+impl<'o> Object<'o> {
+    /// Opens an object.
+    pub(crate) fn open(out: &'o mut Vec<u8>) -> Self {
+        out.push(b'{');
+        Self { out, empty: true }
+    }
+
+    /// Closes the object.
+    pub(crate) fn close(self) {
+        self.out.push(b'}');
+    }
+
+    /// How many bytes have been written, those before the object included.
+    pub(crate) fn position(&self) -> usize {
+        self.out.len()
+    }
+
+    /// Writes a key and whatever serialises.
+    pub(crate) fn put<T: Serialize + ?Sized>(&mut self, key: &str, value: &T) {
+        self.key(key);
+        write(self.out, value);
+    }
+
+    /// Writes a key and its value, if there is one.
+    pub(crate) fn put_some<T: Serialize>(&mut self, key: &str, value: Option<T>) {
+        if let Some(value) = value {
+            self.put(key, &value);
+        }
+    }
+
+    /// Writes a key and text that is JSON already.
+    pub(crate) fn raw(&mut self, key: &str, json: &[u8]) {
+        self.key(key);
+        self.out.extend_from_slice(json);
+    }
+
+    /// Writes a key and an object.
+    pub(crate) fn object(&mut self, key: &str, fill: impl FnOnce(&mut Object<'_>)) {
+        self.key(key);
+        let mut inside = Object::open(self.out);
+        fill(&mut inside);
+        inside.close();
+    }
+
+    fn key(&mut self, key: &str) {
+        if !self.empty {
+            self.out.push(b',');
+        }
+        self.empty = false;
+        write(self.out, key);
+        self.out.push(b':');
+    }
+}
+
+/// Writes a value.
+pub(crate) fn write<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
+    serde_json::to_writer(out, value).expect("texts, numbers and maps with text keys are always valid JSON");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_and_values_are_escaped_and_numbers_keep_their_digits() {
+        let mut out = Vec::new();
+        let mut object = Object::open(&mut out);
+        object.put("a\"b", "c\n\u{2028}");
+        object.put_some("nothing", None::<bool>);
+        object.raw("n", b"10.00");
+        object.object("o", |inside| inside.put("list", &["x", "y"]));
+        object.object("e", |_| {});
+        object.close();
+        let text = String::from_utf8(out).expect("JSON is UTF-8");
+        assert_eq!(text, "{\"a\\\"b\":\"c\\n\u{2028}\",\"n\":10.00,\"o\":{\"list\":[\"x\",\"y\"]},\"e\":{}}");
+    }
+}

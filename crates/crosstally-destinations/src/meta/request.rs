@@ -1,0 +1,156 @@
+//! What is sent to a dataset: one JSON body with the events and, behind them, the token.
+
+use crosstally_core::event::OutboundEvent;
+use crosstally_core::time::Timestamp;
+use serde_json::{Map, Value};
+
+use super::config::Config;
+use super::rules::{self, Checked};
+use crate::dialect::{Built, LeftOut, Request, Settings};
+use crate::json::Object;
+
+/// The most events that Meta takes in one request.
+pub(super) const BATCH_MAX: usize = 1000;
+/// Bytes of the events in one request. Meta publishes no bound; a thousand rich events have about two million.
+const EVENTS_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes of one event. Nothing honest has a tenth of it.
+const EVENT_BYTES_MAX: usize = 256 * 1024;
+
+/// Builds a request for the events that Meta takes.
+pub(super) fn build(settings: &Settings, events: &[OutboundEvent], now: Timestamp) -> Built {
+    let mut built = Built { request: None, included: Vec::new(), payloads: Vec::new(), left_out: Vec::new() };
+    let mut bytes = 0;
+    for (index, event) in events.iter().enumerate() {
+        if built.included.len() == BATCH_MAX {
+            break;
+        }
+        match payload(event, now) {
+            Ok(payload) if bytes + payload.len() > EVENTS_BYTES_MAX => break,
+            Ok(payload) => {
+                bytes += payload.len() + 1;
+                built.included.push(index);
+                built.payloads.push(payload);
+            }
+            Err(refused) => {
+                built.left_out.push(LeftOut { index, reason: refused.reason, detail: refused.detail });
+            }
+        }
+    }
+    if !built.included.is_empty() {
+        built.request = Some(request(settings, &built.payloads, bytes));
+    }
+    built
+}
+
+fn payload(event: &OutboundEvent, now: Timestamp) -> Result<String, rules::Refused> {
+    let checked = rules::check(event, now)?;
+    let mut out = Vec::with_capacity(1536);
+    write_event(&checked, &mut out);
+    if out.len() > EVENT_BYTES_MAX {
+        let detail = format!("the event has {} bytes; at most {EVENT_BYTES_MAX} are sent", out.len());
+        return Err(rules::Refused::incomplete(detail));
+    }
+    Ok(String::from_utf8(out).expect("JSON is written in UTF-8"))
+}
+
+fn request(settings: &Settings, payloads: &[String], bytes: usize) -> Request {
+    let config = Config::of(settings);
+    let mut data = Vec::with_capacity(bytes + 2);
+    data.push(b'[');
+    for (at, payload) in payloads.iter().enumerate() {
+        if at > 0 {
+            data.push(b',');
+        }
+        data.extend_from_slice(payload.as_bytes());
+    }
+    data.push(b']');
+
+    let mut body = Vec::with_capacity(data.len() + 512);
+    let mut main = Object::open(&mut body);
+    main.raw("data", &data);
+    main.put_some("test_event_code", config.test_event_code);
+    main.put("partner_agent", config.partner_agent);
+    for (key, text) in config.uploads {
+        main.put_some(key, text);
+    }
+    // In the body the token stays out of the access logs of whatever proxy stands between.
+    let before_token = main.position();
+    main.put_some("access_token", config.access_token.map(|token| token.expose()));
+    main.close();
+
+    let mut body_shown = Vec::with_capacity(before_token + 1);
+    body_shown.extend(body.iter().take(before_token));
+    body_shown.push(b'}');
+    Request {
+        method: "POST",
+        url: format!("{}/{}/{}/events", config.endpoint, config.api_version, config.dataset_id),
+        headers: vec![
+            ("content-type".to_owned(), "application/json".to_owned()),
+            ("accept".to_owned(), "application/json".to_owned()),
+        ],
+        body,
+        body_shown,
+        secrets: config.access_token.cloned().into_iter().collect(),
+    }
+}
+
+fn write_event(checked: &Checked<'_>, out: &mut Vec<u8>) {
+    let event = checked.event;
+    let mut object = Object::open(out);
+    object.put("event_name", &event.event_name);
+    object.put("event_time", &checked.event_time_s);
+    object.put_some("event_id", Some(&event.event_id).filter(|id| !id.is_empty()));
+    object.put_some("event_source_url", event.event_source_url.as_deref());
+    object.put_some("referrer_url", checked.referrer_url);
+    object.put("action_source", &event.action_source);
+    object.put_some("opt_out", event.opt_out);
+    if let Some(limits) = &event.data_processing {
+        object.put("data_processing_options", &limits.options);
+        object.put_some("data_processing_options_country", limits.country);
+        object.put_some("data_processing_options_state", limits.state);
+    }
+    object.object("user_data", |user| write_user(checked, user));
+    if checked.value.is_some() || checked.currency.is_some() || !event.custom.is_empty() {
+        object.object("custom_data", |custom| write_custom(checked, custom));
+    }
+    if !event.extra.is_empty() {
+        for (key, _) in rules::EXTRA {
+            match event.extra.get(*key) {
+                None | Some(Value::Null) => {}
+                Some(Value::Object(map)) => object.object(key, |inside| write_present(map, inside)),
+                Some(value) => object.put(key, value),
+            }
+        }
+    }
+    object.close();
+}
+
+fn write_user(checked: &Checked<'_>, object: &mut Object<'_>) {
+    let user = &checked.user;
+    for (field, hashes) in user.contact.meta() {
+        object.put(field.key(), hashes);
+    }
+    object.put_some("client_ip_address", user.client_ip_address);
+    object.put_some("client_user_agent", user.client_user_agent);
+    object.put_some("fbc", user.fbc);
+    object.put_some("fbp", user.fbp);
+    for (key, value) in user.plain() {
+        object.put(key, value);
+    }
+}
+
+fn write_custom(checked: &Checked<'_>, object: &mut Object<'_>) {
+    // The digits go out as they are: no number type stands between the ledger and the wire.
+    if let Some(value) = checked.value {
+        object.raw("value", value.as_bytes());
+    }
+    object.put_some("currency", checked.currency);
+    write_present(&checked.event.custom, object);
+}
+
+/// Writes an object's members that are not `null`.
+fn write_present(map: &Map<String, Value>, object: &mut Object<'_>) {
+    for (key, value) in map.iter().filter(|(_, value)| !value.is_null()) {
+        object.put(key, value);
+    }
+}

@@ -1,0 +1,147 @@
+//! `user_data`: whether there is enough of it to recognise somebody, and whether what must be plain or hashed is.
+
+use std::net::IpAddr;
+
+use crosstally_core::event::{OutboundEvent, Visitor};
+use crosstally_core::identity::Contact;
+use crosstally_core::identity::click_cookies::ClickCookie;
+use crosstally_core::identity::meta::Field;
+use serde_json::Value;
+
+use super::Refused;
+
+/// Ids that Meta or a device handed out: plain, or they are useless.
+const PLAIN_IDS: [&str; 11] = [
+    "subscription_id",
+    "fb_login_id",
+    "lead_id",
+    "anon_id",
+    "madid",
+    "page_id",
+    "page_scoped_user_id",
+    "ctwa_clid",
+    "ig_account_id",
+    "ig_sid",
+    "whatsapp_business_account_id",
+];
+
+/// Cookies are made with milliseconds of 13 digits, which last until the year 2286.
+const COOKIE_MS: std::ops::Range<i64> = 1_000_000_000_000..10_000_000_000_000;
+
+/// What identifies the visitor, as far as Meta takes it.
+pub(in crate::meta) struct User<'a> {
+    pub(in crate::meta) contact: &'a Contact,
+    pub(in crate::meta) client_ip_address: Option<&'a str>,
+    pub(in crate::meta) client_user_agent: Option<&'a str>,
+    pub(in crate::meta) fbc: Option<&'a str>,
+    pub(in crate::meta) fbp: Option<&'a str>,
+    visitor: &'a Visitor,
+}
+
+impl<'a> User<'a> {
+    /// Takes what is usable, and refuses what Meta would refuse.
+    pub(super) fn of(event: &'a OutboundEvent) -> Result<Self, Refused> {
+        let visitor = &event.visitor;
+        for (field, hashes) in event.contact.meta() {
+            if !hashes.iter().all(|hash| is_hash(hash)) {
+                return Err(Refused::incomplete(format!("{} must be hashed", field.key())));
+            }
+        }
+        let client_ip_address = some(visitor.client_ip_address.as_deref());
+        if client_ip_address.is_some_and(|text| text.parse::<IpAddr>().is_err()) {
+            return Err(Refused::incomplete("client_ip_address must be one IPv4 or IPv6 address"));
+        }
+        let user = Self {
+            contact: &event.contact,
+            client_ip_address,
+            client_user_agent: some(visitor.client_user_agent.as_deref()),
+            // Cookies are the browser's word: one that somebody mangled is of no use, and no reason to lose the event.
+            fbc: visitor.fbc.as_deref().filter(|text| is_cookie(text, |b| b.is_ascii_graphic())),
+            fbp: visitor.fbp.as_deref().filter(|text| is_cookie(text, |b| b.is_ascii_digit())),
+            visitor,
+        };
+        for (key, value) in user.plain() {
+            plain_id(key, value)?;
+        }
+        if user.is_too_broad() {
+            return Err(Refused::incomplete(
+                "user data is not enough to recognise anybody; add an e-mail address, a phone number, fbc, fbp, external_id or client_ip_address",
+            ));
+        }
+        Ok(user)
+    }
+
+    /// Plain ids that are given, in a fixed order.
+    pub(in crate::meta) fn plain(&self) -> impl Iterator<Item = (&'static str, &'a Value)> {
+        let other = &self.visitor.other;
+        let known = if other.is_empty() { [].as_slice() } else { PLAIN_IDS.as_slice() };
+        known
+            .iter()
+            .filter_map(|key| Some((*key, other.get(*key)?)))
+            .filter(|(_, value)| !(value.is_null() || value.as_str().is_some_and(str::is_empty)))
+    }
+
+    /// Whether a plain id is given.
+    pub(super) fn has_plain(&self, key: &str) -> bool {
+        self.plain().any(|(known, _)| known == key)
+    }
+
+    /// Meta refuses an event whose user data fits too many people: nothing beyond one of these combinations.
+    fn is_too_broad(&self) -> bool {
+        if [self.client_ip_address, self.fbc, self.fbp].iter().any(Option::is_some)
+            || self.plain().next().is_some()
+        {
+            return false;
+        }
+        let agent = self.client_user_agent.is_some();
+        let within = |fields: &[Field], may_have_agent: bool| {
+            (may_have_agent || !agent) && self.contact.meta().all(|(field, _)| fields.contains(&field))
+        };
+        within(&[Field::Ct, Field::Country, Field::St, Field::Zp, Field::Ge], true)
+            || within(&[Field::Db], true)
+            || within(&[Field::Fn, Field::Ge], false)
+            || within(&[Field::Ln, Field::Ge], false)
+    }
+}
+
+fn some(text: Option<&str>) -> Option<&str> {
+    text.filter(|text| !text.trim().is_empty())
+}
+
+fn plain_id(key: &str, value: &Value) -> Result<(), Refused> {
+    let text = match value {
+        Value::String(text) => text.as_str(),
+        Value::Number(number) if number.as_str().bytes().all(|b| b.is_ascii_digit()) => number.as_str(),
+        _ => return Err(Refused::incomplete(format!("{key} must be a text or a whole number"))),
+    };
+    let digits = text.bytes().all(|b| b.is_ascii_digit());
+    match key {
+        "lead_id" if !digits || !(15..=17).contains(&text.len()) => {
+            Err(Refused::incomplete("lead_id must be 15 to 17 digits"))
+        }
+        "fb_login_id" if !digits || text.len() > 20 => {
+            Err(Refused::incomplete("fb_login_id must be at most 20 digits"))
+        }
+        _ if text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit()) => {
+            Err(Refused::incomplete(format!("{key} must be plain, not hashed")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// SHA-256, or MD5 from a sender who hashed the value; behind a SHA-256 Meta's own libraries may have put a mark.
+fn is_hash(text: &str) -> bool {
+    let (hash, mark) = text.split_once('.').map_or((text, None), |(hash, mark)| (hash, Some(mark)));
+    let lengths: &[usize] = if mark.is_some() { &[64] } else { &[64, 32] };
+    lengths.contains(&hash.len())
+        && hash.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+        && mark.is_none_or(|mark| mark.len() == 8 && mark.bytes().all(|b| b.is_ascii_graphic()))
+}
+
+fn is_cookie(text: &str, payload: impl Fn(&u8) -> bool) -> bool {
+    ClickCookie::parse(text).is_some_and(|cookie| {
+        cookie.subdomain_index <= 9
+            && COOKIE_MS.contains(&cookie.created_ms)
+            && cookie.payload.as_bytes().iter().all(payload)
+    })
+}

@@ -1,0 +1,57 @@
+//! A generic server-to-server postback: one call per event to a partner's URL, its macros filled in.
+//!
+//! `config` holds the settings, `macros` what each macro stands for and how its value is escaped, `request` the call and
+//! `response` what its answer means. The decisions stand in `docs/destinations/postback.md`.
+
+use std::collections::BTreeMap;
+
+use crosstally_core::config::Setting;
+use crosstally_core::event::OutboundEvent;
+use crosstally_core::time::Timestamp;
+
+use crate::dialect::{Built, Dialect, Reading, Response, SettingField, SettingProblem, Settings};
+
+mod config;
+mod macros;
+mod request;
+mod response;
+#[cfg(test)]
+mod tests;
+
+/// The dialect of generic postbacks.
+#[derive(Debug, Clone, Copy)]
+pub struct Postback;
+
+impl Dialect for Postback {
+    fn kind(&self) -> &'static str {
+        "postback"
+    }
+
+    fn help(&self) -> &'static str {
+        "A partner's postback URL with macros, called once per event."
+    }
+
+    fn fields(&self) -> &'static [SettingField] {
+        config::FIELDS
+    }
+
+    fn check(&self, settings: &BTreeMap<String, Setting>) -> Vec<SettingProblem> {
+        config::check(settings)
+    }
+
+    fn batch_max(&self) -> usize {
+        1
+    }
+
+    fn max_age_ms(&self, settings: &BTreeMap<String, Setting>, _action_source: &str) -> i64 {
+        config::max_age_ms(settings)
+    }
+
+    fn build(&self, settings: &Settings, events: &[OutboundEvent], now: Timestamp) -> Built {
+        request::build(settings, events, now)
+    }
+
+    fn read(&self, settings: &Settings, response: &Response, _sent: usize, now: Timestamp) -> Reading {
+        response::read(settings, response, now)
+    }
+}
