@@ -1,0 +1,142 @@
+//! What a store must do, on every back end: one list of cases, each run on SQLite and on PostgreSQL.
+//!
+//! A case gets a [`stage::Stage`], a place that nobody else uses, and opens it as often as it likes.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod build;
+mod clicks;
+mod configs;
+mod conversions;
+mod destinations;
+mod ledger;
+mod opening;
+mod outbox;
+mod outbox_reads;
+mod postbacks;
+mod receipts;
+mod requeue;
+mod settle;
+mod stage;
+mod tokens;
+
+/// Makes a test of each case on each back end.
+macro_rules! suite {
+    ($($module:ident { $($case:ident)* })*) => {
+        mod sqlite {$(
+            mod $module {$(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    let stage = crate::stage::Stage::sqlite();
+                    crate::$module::$case(&stage).await;
+                    stage.end().await;
+                }
+            )*}
+        )*}
+        mod postgres {$(
+            mod $module {$(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    let stage = crate::stage::Stage::postgres().await;
+                    crate::$module::$case(&stage).await;
+                    stage.end().await;
+                }
+            )*}
+        )*}
+    };
+}
+
+suite! {
+    opening {
+        everything_is_there_after_opening_again
+        a_closed_store_says_so
+        two_stores_at_one_place_see_each_others_writes
+        a_newer_schema_is_refused_and_left_alone
+        a_store_can_tell_whether_writes_get_through
+    }
+    clicks {
+        a_click_comes_back_as_it_was
+        a_click_is_appended_once
+        many_clicks_are_appended_together
+        clicks_of_many_tasks_all_arrive
+    }
+    receipts {
+        a_receipt_comes_back_as_it_was
+        every_verdict_and_reason_comes_back
+        an_id_that_is_there_is_refused_and_spoils_nothing_else
+        receipts_are_listed_newest_first_page_by_page
+        receipts_are_found_by_conversion_and_by_click
+        the_balance_counts_every_receipt
+    }
+    postbacks {
+        everything_of_a_booking_is_stored
+        the_decision_sees_what_is_stored
+        one_key_a_hundred_times_at_once_is_one_conversion
+        no_movement_is_lost_when_many_come_at_once
+        a_booking_that_fails_leaves_nothing
+        a_movement_that_does_not_follow_is_refused
+        a_bad_booking_leaves_its_neighbours_alone
+        one_key_of_two_partners_is_two_conversions
+    }
+    ledger {
+        sums_of_movements_are_the_balance
+    }
+    conversions {
+        a_conversion_comes_back_as_it_was
+        a_conversion_moves_on_in_every_field
+        conversions_are_listed_newest_first_page_by_page
+        conversions_are_found_by_click
+        conversions_are_found_by_transaction_whatever_the_event
+        goal_events_come_back_as_they_were
+    }
+    outbox {
+        due_deliveries_are_leased_oldest_first
+        what_is_leased_is_not_leased_again
+        two_owners_never_hold_the_same_delivery
+        a_lease_that_ran_out_is_leased_anew_under_a_higher_fence
+        an_old_fence_changes_nothing
+        a_call_is_opened_only_while_the_lease_lasts
+        leases_are_renewed_and_released
+        overdue_deliveries_expire
+        a_delivery_booked_in_a_final_state_is_never_leased
+    }
+    settle {
+        delivered_is_final
+        a_retry_waits_for_its_time_and_counts
+        a_wait_does_not_count
+        dead_and_expired_are_final
+        a_kept_lease_goes_on_with_another_call
+        a_second_settlement_is_stale
+        neighbours_of_a_stale_one_are_settled
+        the_destinations_state_changes_in_the_same_transaction
+        what_was_never_sent_ends_without_an_attempt
+    }
+    requeue {
+        dead_and_expired_ones_start_anew
+        waiting_ones_lose_their_wait
+        what_needs_no_help_is_left_alone
+        filters_choose
+        thousands_are_requeued
+    }
+    outbox_reads {
+        deliveries_are_listed_newest_first_page_by_page
+        filters_narrow_the_list
+        deliveries_of_a_conversion_are_found
+        the_next_due_time_minds_leases
+        counts_follow_every_change
+        attempts_come_back_with_their_calls
+    }
+    destinations {
+        a_state_is_set_and_set_again
+    }
+    configs {
+        a_configuration_is_applied_on_its_base_only
+        of_many_at_once_one_is_applied
+        an_installation_value_is_made_once
+    }
+    tokens {
+        a_token_comes_back_as_it_was
+        a_token_is_revoked_once
+        a_hash_is_taken_once
+    }
+}

@@ -1,0 +1,214 @@
+//! Settling: what becomes of deliveries after a call.
+
+use crosstally_core::delivery::{DeliveryState, Outcome};
+use crosstally_core::reason::Reason;
+use crosstally_store::{
+    After, DeliveryRecord, DestinationState, Held, Settled, Settlement, Store, StoreError, Unsent,
+};
+
+use crate::build::{self, META};
+use crate::stage::Stage;
+
+const ONE: Settled = Settled { applied: 1, stale: 0 };
+
+async fn one(store: &Store) -> DeliveryRecord {
+    let mut all = store.list_deliveries(Default::default(), None, 10).await.unwrap();
+    assert_eq!(all.len(), 1);
+    all.remove(0)
+}
+
+const fn retry() -> Outcome {
+    Outcome::Retry { reason: Reason::DestUnreachable, after_ms: Some(5) }
+}
+
+fn settlement(held: Held, outcome: Outcome, after: After) -> Settlement {
+    Settlement { held, reason: outcome.reason(), outcome, after }
+}
+
+pub(crate) async fn delivered_is_final(stage: &Stage) {
+    let store = stage.open().await;
+    build::book_deliveries(&store, META, 1).await;
+    assert_eq!(build::work(&store, 10, Outcome::Delivered, After::Delivered).await, ONE);
+    let record = one(&store).await;
+    assert_eq!(record.state, DeliveryState::Delivered);
+    assert_eq!((record.reason, record.detail.as_str()), (Some(Reason::Delivered), "fine"));
+    assert_eq!((record.attempts, record.failures), (1, 0));
+    assert_eq!((record.finished_at, record.lease), (Some(build::at(20)), None));
+    let attempts = store.attempts(record.id).await.unwrap();
+    assert_eq!(attempts[0].outcome.as_deref(), Some("delivered"));
+    assert_eq!(attempts[0].reason, Some(Reason::Delivered));
+    assert_eq!(store.lease_deliveries(build::wanted(META, 100_000)).await.unwrap(), []);
+}
+
+pub(crate) async fn a_retry_waits_for_its_time_and_counts(stage: &Stage) {
+    let store = stage.open().await;
+    build::book_deliveries(&store, META, 1).await;
+    for (attempt, from) in [(1, 10), (2, 100), (3, 200)] {
+        let due = build::at(from + 50);
+        assert_eq!(build::work(&store, from, retry(), After::RetryAt(due)).await, ONE);
+        let record = one(&store).await;
+        assert_eq!((record.state, record.reason), (DeliveryState::Pending, Some(Reason::DestUnreachable)));
+        assert_eq!((record.attempts, record.failures), (attempt, attempt));
+        assert_eq!((record.due_at, record.lease, record.finished_at), (due, None, None));
+        assert_eq!(store.lease_deliveries(build::wanted(META, from + 49)).await.unwrap(), []);
+    }
+    let leased = store.lease_deliveries(build::wanted(META, 250)).await.unwrap();
+    assert_eq!((leased[0].fence, leased[0].attempts, leased[0].failures), (4, 3, 3));
+}
+
+pub(crate) async fn a_wait_does_not_count(stage: &Stage) {
+    let store = stage.open().await;
+    build::book_deliveries(&store, META, 1).await;
+    let pause = Outcome::Pause { reason: Reason::DestRejected };
+    assert_eq!(build::work(&store, 10, pause, After::Wait).await, ONE);
+    let record = one(&store).await;
+    assert_eq!((record.state, record.reason), (DeliveryState::Pending, Some(Reason::DestRejected)));
+    assert_eq!((record.attempts, record.failures), (1, 0));
+    assert_eq!((record.due_at, record.lease), (build::at(0), None));
+    assert_eq!(store.attempts(record.id).await.unwrap()[0].outcome.as_deref(), Some("paused"));
+}
+
+pub(crate) async fn dead_and_expired_are_final(stage: &Stage) {
+    let store = stage.open().await;
+    let booked = build::book_deliveries(&store, META, 2).await;
+    let held = build::held(&store.lease_deliveries(build::wanted(META, 10)).await.unwrap());
+    let call = build::new_call(20, &held);
+    let id = call.id;
+    store.open_call(call).await.unwrap();
+    let mut dead = settlement(held[0], retry(), After::Dead);
+    // The delivery's reason and its attempt's need not be the same.
+    dead.reason = Reason::RetriesExhausted;
+    let refused = Outcome::Refused { reason: Reason::EventTooOld };
+    let settlements = vec![dead, settlement(held[1], refused, After::Expired)];
+    let settled = store.settle_call(build::result(id, 30), settlements, None).await.unwrap();
+    assert_eq!(settled, Settled { applied: 2, stale: 0 });
+    for (number, state, reason, outcome, why) in [
+        (0, DeliveryState::Dead, Reason::RetriesExhausted, "retry", Reason::DestUnreachable),
+        (1, DeliveryState::Expired, Reason::EventTooOld, "refused", Reason::EventTooOld),
+    ] {
+        let record = store.delivery(booked[number]).await.unwrap().unwrap();
+        assert_eq!((record.state, record.reason), (state, Some(reason)));
+        assert_eq!((record.finished_at, record.lease), (Some(build::at(30)), None));
+        let attempts = store.attempts(booked[number]).await.unwrap();
+        assert_eq!(attempts[0].outcome.as_deref(), Some(outcome));
+        assert_eq!(attempts[0].reason, Some(why));
+    }
+    assert_eq!(store.lease_deliveries(build::wanted(META, 100_000)).await.unwrap(), []);
+}
+
+pub(crate) async fn a_kept_lease_goes_on_with_another_call(stage: &Stage) {
+    let store = stage.open().await;
+    build::book_deliveries(&store, META, 1).await;
+    let split = Outcome::Split { reason: Reason::DestRejected };
+    assert_eq!(build::work(&store, 10, split, After::KeepLease).await, ONE);
+    let record = one(&store).await;
+    assert_eq!((record.state, record.reason), (DeliveryState::Pending, Some(Reason::DestRejected)));
+    assert_eq!(record.lease, Some(("node-1".into(), build::at(1_010))));
+    assert_eq!(store.lease_deliveries(build::wanted(META, 500)).await.unwrap(), []);
+
+    let held = Held { id: record.id, fence: 1 };
+    let call = build::new_call(600, &[held]);
+    let id = call.id;
+    assert_eq!(store.open_call(call).await.unwrap(), [held]);
+    let settlement = settlement(held, Outcome::Delivered, After::Delivered);
+    assert_eq!(store.settle_call(build::result(id, 610), vec![settlement], None).await.unwrap(), ONE);
+    let attempts = store.attempts(record.id).await.unwrap();
+    let outcomes: Vec<_> = attempts.iter().map(|one| (one.number, one.outcome.as_deref())).collect();
+    assert_eq!(outcomes, [(1, Some("split")), (2, Some("delivered"))]);
+    assert_eq!(one(&store).await.attempts, 2);
+}
+
+pub(crate) async fn a_second_settlement_is_stale(stage: &Stage) {
+    let store = stage.open().await;
+    build::book_deliveries(&store, META, 1).await;
+    let held = build::held(&store.lease_deliveries(build::wanted(META, 10)).await.unwrap());
+    let call = build::new_call(20, &held);
+    let result = build::result(call.id, 30);
+    store.open_call(call).await.unwrap();
+    let due = build::at(90);
+    let first = settlement(held[0], retry(), After::RetryAt(due));
+    assert_eq!(store.settle_call(result.clone(), vec![first.clone()], None).await.unwrap(), ONE);
+    let before = (one(&store).await, store.attempts(held[0].id).await.unwrap());
+    // The answer to the first was lost; asking again is safe.
+    let delivered = settlement(held[0], Outcome::Delivered, After::Delivered);
+    for again in [first, delivered] {
+        let settled = store.settle_call(result.clone(), vec![again], None).await.unwrap();
+        assert_eq!(settled, Settled { applied: 0, stale: 1 });
+    }
+    assert_eq!((one(&store).await, store.attempts(held[0].id).await.unwrap()), before);
+}
+
+pub(crate) async fn neighbours_of_a_stale_one_are_settled(stage: &Stage) {
+    let store = stage.open().await;
+    let booked = build::book_deliveries(&store, META, 3).await;
+    let mut held = build::held(&store.lease_deliveries(build::wanted(META, 10)).await.unwrap());
+    let call = build::new_call(20, &held);
+    let id = call.id;
+    store.open_call(call).await.unwrap();
+    held[1].fence = 0;
+    let settlements =
+        held.iter().map(|held| settlement(*held, Outcome::Delivered, After::Delivered)).collect();
+    let settled = store.settle_call(build::result(id, 30), settlements, None).await.unwrap();
+    assert_eq!(settled, Settled { applied: 2, stale: 1 });
+    for (number, state) in
+        [DeliveryState::Delivered, DeliveryState::Pending, DeliveryState::Delivered].into_iter().enumerate()
+    {
+        assert_eq!(store.delivery(booked[number]).await.unwrap().unwrap().state, state);
+    }
+    assert_eq!(store.attempts(booked[1]).await.unwrap()[0].outcome, None);
+}
+
+pub(crate) async fn the_destinations_state_changes_in_the_same_transaction(stage: &Stage) {
+    let store = stage.open().await;
+    build::book_deliveries(&store, META, 1).await;
+    let state = DestinationState {
+        destination: META.into(),
+        paused: Some(Reason::SecretMissing),
+        detail: "code 190".into(),
+        since: build::at(30),
+        settings_digest: "digest".into(),
+        not_before: build::at(1_000),
+    };
+    let held = build::held(&store.lease_deliveries(build::wanted(META, 10)).await.unwrap());
+    let call = build::new_call(20, &held);
+    let pause = || vec![settlement(held[0], Outcome::Pause { reason: Reason::SecretMissing }, After::Wait)];
+    // A call that was never opened: nothing of it happens.
+    let answer = store.settle_call(build::result(call.id, 30), pause(), Some(state.clone())).await;
+    assert!(matches!(answer, Err(StoreError::Corrupt(_))), "{answer:?}");
+    assert_eq!(store.destination_states().await.unwrap(), []);
+    assert!(one(&store).await.lease.is_some());
+
+    let id = call.id;
+    store.open_call(call).await.unwrap();
+    assert_eq!(store.settle_call(build::result(id, 30), pause(), Some(state.clone())).await.unwrap(), ONE);
+    assert_eq!(store.destination_states().await.unwrap(), [state]);
+}
+
+pub(crate) async fn what_was_never_sent_ends_without_an_attempt(stage: &Stage) {
+    let store = stage.open().await;
+    let booked = build::book_deliveries(&store, META, 3).await;
+    let held = build::held(&store.lease_deliveries(build::wanted(META, 10)).await.unwrap());
+    let unsent = |number: usize, state, reason| Unsent {
+        held: held[number],
+        state,
+        reason,
+        detail: format!("field {number}"),
+    };
+    let both = vec![
+        unsent(0, DeliveryState::Dead, Reason::EventIncomplete),
+        unsent(1, DeliveryState::Expired, Reason::EventTooOld),
+    ];
+    assert_eq!(
+        store.settle_unsent(both.clone(), build::at(40)).await.unwrap(),
+        Settled { applied: 2, stale: 0 }
+    );
+    for one in both.iter() {
+        let record = store.delivery(one.held.id).await.unwrap().unwrap();
+        assert_eq!((record.state, record.reason), (one.state, Some(one.reason)));
+        assert_eq!((&record.detail, record.attempts), (&one.detail, 0));
+        assert_eq!((record.finished_at, record.lease), (Some(build::at(40)), None));
+        assert_eq!(store.attempts(one.held.id).await.unwrap(), []);
+    }
+    assert_eq!(store.settle_unsent(both, build::at(50)).await.unwrap(), Settled { applied: 0, stale: 2 });
+    assert!(store.delivery(booked[2]).await.unwrap().unwrap().lease.is_some());
+}
