@@ -48,7 +48,7 @@ impl Program {
         command
             .current_dir(directory)
             .env("META_TOKEN", "tok-good")
-            .env("CROSSTALLY_LOG", "warn")
+            .env("CROSSTALLY_LOG", "error")
             .stdin(Stdio::null());
         command
     }

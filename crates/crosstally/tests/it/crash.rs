@@ -26,6 +26,9 @@ on_both! {
 #[derive(Debug, Default)]
 struct Acknowledged {
     clicks: Vec<String>,
+    /// The receipts of all answered postbacks.
+    receipts: Vec<String>,
+    /// The transactions whose answer was `recorded`. One whose click went through the spool is answered `quarantined`.
     transactions: Vec<String>,
 }
 
@@ -48,6 +51,7 @@ async fn kills(kind: Kind) -> Result<()> {
         while let Some(done) = clients.join_next().await {
             let done = done?;
             all.clicks.extend(done.clicks);
+            all.receipts.extend(done.receipts);
             all.transactions.extend(done.transactions);
         }
     }
@@ -71,9 +75,10 @@ async fn client(address: SocketAddr, name: String) -> Acknowledged {
         done.clicks.push(click.clone());
         let transaction = format!("{name}-{number}");
         let path = format!("/postback/acme?click_id={click}&tid={transaction}&payout=1.25");
-        // As a sender would: once more if the answer did not come.
-        let Ok(reply) = client::get(address, &path).await else { return done };
-        if reply.status == 200 {
+        let Ok(answer) = client::get(address, &path).await.and_then(|reply| reply.json()) else { return done };
+        let word = |name: &str| answer.get(name).and_then(Value::as_str).unwrap_or("").to_owned();
+        done.receipts.push(word("receipt"));
+        if word("result") == "recorded" {
             done.transactions.push(transaction);
         }
     }
@@ -97,6 +102,10 @@ async fn check(
     for click in &all.clicks {
         let reply = client::get_as(admin, &format!("/api/v1/clicks/{click}"), token).await?;
         assert_eq!(reply.status, 200, "the acknowledged click {click} is gone");
+    }
+    for receipt in &all.receipts {
+        let reply = client::get_as(admin, &format!("/api/v1/receipts/{receipt}"), token).await?;
+        assert_eq!(reply.status, 200, "the acknowledged receipt `{receipt}` is gone");
     }
     let mut conversions: BTreeSet<String> = BTreeSet::new();
     let mut cursor = String::new();
