@@ -63,11 +63,13 @@ pub struct SendOptions {
     pub deadline_ms: u64,
     /// Whether the address may be a private one.
     pub allow_private: bool,
+    /// How many bytes of the answer's body are read; the rest is left and the connection closed.
+    pub read_bytes_max: usize,
 }
 
 impl Default for SendOptions {
     fn default() -> Self {
-        Self { deadline_ms: 10_000, allow_private: false }
+        Self { deadline_ms: 10_000, allow_private: false, read_bytes_max: RESPONSE_READ_BYTES }
     }
 }
 
@@ -123,7 +125,7 @@ impl HttpOut {
         let deadline_ms = options.deadline_ms.min(DEADLINE_MS_MAX);
         let exchange = async {
             let answer = client.request(ready).await.map_err(|error| no_answer(&error))?;
-            read(answer).await
+            read(answer, options.read_bytes_max).await
         };
         tokio::time::timeout(Duration::from_millis(deadline_ms), exchange).await.unwrap_or_else(|_| {
             Err(SendError::new(Reason::DestTimeout, format!("no complete answer within {deadline_ms} ms")))
@@ -131,7 +133,7 @@ impl HttpOut {
     }
 }
 
-async fn read(answer: http::Response<Incoming>) -> Result<Response, SendError> {
+async fn read(answer: http::Response<Incoming>, bytes_max: usize) -> Result<Response, SendError> {
     let (head, mut incoming) = answer.into_parts();
     let mut response = Response {
         status: head.status.as_u16(),
@@ -148,7 +150,7 @@ async fn read(answer: http::Response<Incoming>) -> Result<Response, SendError> {
     while let Some(frame) = incoming.frame().await {
         let frame = frame.map_err(|error| broken_off(&error))?;
         let Some(data) = frame.data_ref() else { continue };
-        let room = RESPONSE_READ_BYTES - response.body.len();
+        let room = bytes_max - response.body.len();
         response.body.extend_from_slice(data.get(..room).unwrap_or(data));
         if data.len() > room {
             // Leaving the rest unread closes the connection.

@@ -21,7 +21,10 @@ impl Random {
     ///
     /// # Errors
     /// The operating system has no random numbers to give.
-    #[expect(clippy::disallowed_methods, reason = "the one place where the operating system is asked for a seed")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place where the operating system is asked for a seed"
+    )]
     pub fn from_system() -> Result<Self, getrandom::Error> {
         let mut seed = [0; 32];
         getrandom::fill(&mut seed)?;

@@ -161,8 +161,11 @@ impl Batch {
     }
 
     async fn send(&self, request: &Request) -> Result<Response, SendError> {
-        let options =
-            SendOptions { deadline_ms: CALL_MS_MAX, allow_private: self.ready.config.allow_private };
+        let options = SendOptions {
+            deadline_ms: CALL_MS_MAX,
+            allow_private: self.ready.config.allow_private,
+            ..SendOptions::default()
+        };
         tokio::select! {
             answer = self.engine.http_out.send(request, options) => answer,
             () = self.stopping.reached(Phase::Cutting) => Err(SendError {

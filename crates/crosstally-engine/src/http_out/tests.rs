@@ -9,7 +9,8 @@ use crosstally_core::reason::Reason;
 use super::*;
 use peer::{Peer, get, post, whole};
 
-const PRIVATE: SendOptions = SendOptions { deadline_ms: 5_000, allow_private: true };
+const PRIVATE: SendOptions =
+    SendOptions { deadline_ms: 5_000, allow_private: true, read_bytes_max: RESPONSE_READ_BYTES };
 
 fn door() -> HttpOut {
     HttpOut::new().unwrap()

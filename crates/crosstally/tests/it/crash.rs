@@ -75,7 +75,9 @@ async fn client(address: SocketAddr, name: String) -> Acknowledged {
         done.clicks.push(click.clone());
         let transaction = format!("{name}-{number}");
         let path = format!("/postback/acme?click_id={click}&tid={transaction}&payout=1.25");
-        let Ok(answer) = client::get(address, &path).await.and_then(|reply| reply.json()) else { return done };
+        let Ok(answer) = client::get(address, &path).await.and_then(|reply| reply.json()) else {
+            return done;
+        };
         let word = |name: &str| answer.get(name).and_then(Value::as_str).unwrap_or("").to_owned();
         done.receipts.push(word("receipt"));
         if word("result") == "recorded" {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::peer::{Conversation, Peer, post};
 use super::*;
 
-const SHORT: SendOptions = SendOptions { deadline_ms: 400, allow_private: true };
+const SHORT: SendOptions = SendOptions { deadline_ms: 400, ..PRIVATE };
 
 /// Calls the peer under a short deadline, and checks that the call ended in time and that the client hung up.
 #[expect(
