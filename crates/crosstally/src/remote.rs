@@ -20,7 +20,7 @@ pub(crate) enum Where {
     /// On a data directory or database.
     Here(settings::Ground),
     /// On a running server.
-    There(Remote),
+    There(Box<Remote>),
 }
 
 /// A running server.
@@ -40,7 +40,11 @@ pub(crate) fn find(at: &At) -> Result<Where> {
         ));
     };
     let client = HttpOut::new().context("the client cannot be made")?;
-    Ok(Where::There(Remote { url: url.trim_end_matches('/').to_owned(), token: token.clone(), client }))
+    Ok(Where::There(Box::new(Remote {
+        url: url.trim_end_matches('/').to_owned(),
+        token: token.clone(),
+        client,
+    })))
 }
 
 /// Runs a command on its data directory.

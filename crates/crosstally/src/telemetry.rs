@@ -7,8 +7,11 @@ use tracing_subscriber::EnvFilter;
 /// Starts the log.
 pub(crate) fn start(json: bool) {
     let filter = EnvFilter::try_from_env("CROSSTALLY_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let log =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false);
     // A second start, as in a test process, keeps the first log.
     let started = if json { log.json().try_init() } else { log.try_init() };
     drop(started);
