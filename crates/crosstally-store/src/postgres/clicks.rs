@@ -1,0 +1,96 @@
+//! Clicks.
+
+use std::sync::Arc;
+
+use crosstally_core::click::Click;
+use crosstally_core::ids::ClickId;
+
+use super::fault::Fault;
+use super::rows::{Columns, Id, Text};
+use super::transact::Database;
+use super::writer::{Waiting, Work};
+use super::{Postgres, rows};
+use crate::{StoreError, WORKSPACE};
+
+/// A click that is there already stays as it is, so that to write one twice is harmless.
+macro_rules! insert {
+    () => {
+        "INSERT INTO clicks (workspace, id, at, campaign, source, query, target, ip, user_agent, referrer, language,
+            fbc_cookie, fbp_cookie, ad_click_ids, cost_minor, cost_currency, gpc, test)
+        SELECT $1::bigint, * FROM unnest($2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::inet[],
+            $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::bigint[], $16::text[],
+            $17::boolean[], $18::boolean[])
+        ON CONFLICT DO NOTHING"
+    };
+}
+
+const INSERT: &str = insert!();
+const INSERT_AND_COUNT: &str = concat!("WITH new AS (", insert!(), " RETURNING 1) SELECT count(*) FROM new");
+
+/// A click on its way into a batch.
+pub(super) struct NewClick(Arc<Click>);
+
+impl Work for NewClick {
+    type Answer = ();
+
+    // One batch is encoded while the other is written.
+    const BATCHES_MAX: usize = 2;
+
+    fn weight(&self) -> usize {
+        1 + (self.0.query.len() + self.0.target.len()) / 2_048
+    }
+
+    async fn record(database: &Database, batch: &mut [Waiting<Self>]) -> Result<(), Fault> {
+        let connection = database.connection().await?;
+        let statement = connection.prepare_cached(INSERT).await?;
+        let clicks: Vec<&Click> = batch.iter().map(|one| &*one.work.0).collect();
+        let written = connection.execute(&statement, &columns(&clicks).values()).await;
+        // The statement commits itself: whether a lost one did is not known, but the next try makes it so.
+        written.map_err(|error| match Fault::from(error) {
+            Fault::Lost(problem) => Fault::Perhaps(problem),
+            other => other,
+        })?;
+        batch.iter_mut().for_each(|one| one.answer = Some(Ok(())));
+        Ok(())
+    }
+}
+
+impl Postgres {
+    pub(crate) async fn append_click(&self, click: Arc<Click>) -> Result<(), StoreError> {
+        self.engine.join(&self.engine.clicks, NewClick(click)).await
+    }
+
+    pub(crate) async fn append_clicks(&self, clicks: Vec<Click>) -> Result<u64, StoreError> {
+        let clicks: Vec<&Click> = clicks.iter().collect();
+        let counted = self.engine.write(INSERT_AND_COUNT, &columns(&clicks).values()).await?;
+        let new = counted.first().map_or(Ok(0), |row| rows::get::<i64>(row, 0))?;
+        Ok(u64::try_from(new).unwrap_or_default())
+    }
+
+    pub(crate) async fn click(&self, id: ClickId) -> Result<Option<Click>, StoreError> {
+        let find = format!("SELECT {} FROM clicks WHERE workspace = $1 AND id = $2", rows::CLICK);
+        let found = self.engine.read(&find, &[&WORKSPACE, &Id::from(id)]).await?;
+        found.first().map(rows::click).transpose()
+    }
+}
+
+fn columns<'rows>(clicks: &'rows [&'rows Click]) -> Columns<'rows, &'rows Click> {
+    Columns::of(clicks)
+        .with(|click| Id::from(click.id))
+        .with(|click| click.at.as_millis())
+        .with(|click| Text(&click.campaign))
+        .with(|click| Text(&click.source))
+        .with(|click| Text(&click.query))
+        .with(|click| Text(&click.target))
+        .with(|click| click.ip)
+        .with(|click| Text(&click.user_agent))
+        .with(|click| Text(&click.referrer))
+        .with(|click| Text(&click.language))
+        .with(|click| Text(&click.fbc_cookie))
+        .with(|click| Text(&click.fbp_cookie))
+        .with(|click| click.ad_click_ids.to_stored())
+        .with(|click| click.cost.map(|cost| cost.minor))
+        .with(|click| click.cost.map(|cost| cost.currency.code()))
+        .with(|click| click.gpc)
+        .with(|click| click.test)
+}

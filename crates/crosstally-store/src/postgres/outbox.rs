@@ -1,0 +1,389 @@
+//! The outbox: leasing, calling, settling. Whatever a worker writes carries the guard that its lease still holds.
+//!
+//! Each is one statement. Deliveries are taken in the order of their ids, so that no two statements wait for each other
+//! in a circle; those that look for work leave aside what another one has in hand.
+
+use crosstally_core::delivery::DeliveryState;
+use crosstally_core::event::OutboundEvent;
+use crosstally_core::ids::DeliveryId;
+use crosstally_core::reason::Reason;
+use crosstally_core::time::Timestamp;
+use tokio_postgres::Row;
+
+use super::rows::{Columns, Id, Text};
+use super::transact::Value;
+use super::{Postgres, rows};
+use crate::{
+    After, CallResult, DeliveryFilter, DestinationState, Held, LeaseWanted, LeasedDelivery, NewCall, Settled,
+    Settlement, StoreError, Unsent, WORKSPACE,
+};
+
+/// Keeps the counts from `moved`, which says by how much they change. See the receipts' counts for order and slot.
+macro_rules! count_moved {
+    () => {
+        "counted AS (
+            INSERT INTO delivery_counts AS c (workspace, destination, state, slot, count)
+            SELECT $1, destination, state, pg_backend_pid() % 32, sum(change)::bigint FROM moved
+            GROUP BY destination, state HAVING sum(change) <> 0 ORDER BY destination, state
+            ON CONFLICT (workspace, destination, state, slot) DO UPDATE SET count = c.count + excluded.count
+        )"
+    };
+}
+pub(super) use count_moved;
+
+// An attempt that is still open belonged to a lease that ran out: nobody will come back to close it.
+const LEASE: &str = "WITH due AS (
+        SELECT id, attempts, available_at FROM deliveries
+        WHERE workspace = $1 AND destination = $2 AND state = 'pending' AND available_at <= $3
+        ORDER BY available_at, id LIMIT $4 FOR UPDATE SKIP LOCKED
+    ), closed AS (
+        UPDATE attempts AS a SET outcome = 'retry', reason = 'outcome_unknown'
+        FROM due WHERE due.attempts > 0 AND a.workspace = $1 AND a.delivery = due.id AND a.outcome IS NULL
+        RETURNING a.delivery
+    ), leased AS (
+        UPDATE deliveries AS d
+        SET fence = d.fence + 1, lease_owner = $5, lease_until = $6, available_at = $6,
+            reason = CASE WHEN d.id IN (SELECT delivery FROM closed) THEN 'outcome_unknown' ELSE d.reason END,
+            detail = CASE WHEN d.id IN (SELECT delivery FROM closed) THEN '' ELSE d.detail END
+        FROM due WHERE d.workspace = $1 AND d.id = due.id
+        RETURNING d.id, d.fence, d.goal_event, d.attempts, d.failures, d.deadline_at, d.created_at, due.available_at
+    )
+    SELECT l.id, l.fence, g.event, l.attempts, l.failures, l.deadline_at, l.created_at
+    FROM leased AS l LEFT JOIN goal_events AS g ON g.workspace = $1 AND g.id = l.goal_event
+    ORDER BY l.available_at, l.id";
+
+const OPEN: &str = "WITH held AS (
+        UPDATE deliveries AS d SET attempts = d.attempts + 1
+        FROM unnest($2::uuid[], $3::bigint[], $4::text[], $5::bigint[]) AS h (id, fence, payload, position)
+        WHERE d.workspace = $1 AND d.id = h.id AND d.fence = h.fence AND d.destination = $7 AND d.lease_until > $8
+        RETURNING d.id, d.attempts, h.payload, h.position
+    ), noted AS (
+        INSERT INTO attempts (workspace, delivery, number, call, payload)
+        SELECT $1, id, attempts, $6::uuid, payload FROM held
+    ), called AS (
+        INSERT INTO calls (workspace, id, destination, started_at, method, url, batch, response, detail)
+        SELECT $1, $6, $7, $8, $9::text, $10::text, count(*), '', '' FROM held HAVING count(*) > 0
+    )
+    SELECT position FROM held ORDER BY position";
+
+const SETTLE: &str = concat!(
+    "WITH called AS (
+        UPDATE calls SET finished_at = $12, status = $13, response = $14, detail = $15
+        WHERE workspace = $1 AND id = $11 RETURNING id
+    ), settled AS (
+        UPDATE deliveries AS d
+        SET reason = s.reason, detail = $15, state = coalesce(s.state, d.state),
+            finished_at = CASE WHEN s.state IS NULL THEN d.finished_at ELSE $12 END,
+            failures = d.failures + s.failures, due_at = coalesce(s.due_at, d.due_at),
+            available_at = CASE WHEN s.keep THEN d.available_at ELSE coalesce(s.due_at, d.due_at) END,
+            lease_owner = CASE WHEN s.keep THEN d.lease_owner END,
+            lease_until = CASE WHEN s.keep THEN d.lease_until END
+        FROM unnest($2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::bigint[],
+            $10::boolean[]) AS s (id, fence, outcome, outcome_reason, reason, state, failures, due_at, keep)
+        WHERE d.workspace = $1 AND d.id = s.id AND d.fence = s.fence AND d.lease_owner IS NOT NULL
+            AND EXISTS (SELECT FROM called)
+        RETURNING d.id, d.destination, s.outcome, s.outcome_reason, s.state
+    ), closed AS (
+        UPDATE attempts AS a SET outcome = s.outcome, reason = s.outcome_reason FROM settled AS s
+        WHERE a.workspace = $1 AND a.delivery = s.id AND a.call = $11 AND a.outcome IS NULL
+    ), moved AS (
+        SELECT destination, 'pending' AS state, -1 AS change FROM settled WHERE state IS NOT NULL
+        UNION ALL SELECT destination, state, 1 FROM settled WHERE state IS NOT NULL
+    ), ",
+    count_moved!(),
+    ", stated AS (
+        INSERT INTO destination_states (workspace, destination, paused, detail, since, settings_digest, not_before)
+        SELECT $1, $16::text, $17::text, $18::text, $19::bigint, $20::text, $21::bigint FROM called
+        WHERE $16 IS NOT NULL
+        ON CONFLICT (workspace, destination) DO UPDATE
+        SET paused = excluded.paused, detail = excluded.detail, since = excluded.since,
+            settings_digest = excluded.settings_digest, not_before = excluded.not_before
+    )
+    SELECT (SELECT count(*) FROM called), (SELECT count(*) FROM settled)"
+);
+
+const SETTLE_UNSENT: &str = concat!(
+    "WITH settled AS (
+        UPDATE deliveries AS d
+        SET reason = s.reason, detail = s.detail, state = s.state, finished_at = $7, lease_owner = NULL,
+            lease_until = NULL
+        FROM unnest($2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[]) AS s (id, fence, state, reason, detail)
+        WHERE d.workspace = $1 AND d.id = s.id AND d.fence = s.fence AND d.lease_owner IS NOT NULL
+        RETURNING d.destination, s.state
+    ), moved AS (
+        SELECT destination, 'pending' AS state, -1 AS change FROM settled
+        UNION ALL SELECT destination, state, 1 FROM settled
+    ), ",
+    count_moved!(),
+    " SELECT count(*) FROM settled"
+);
+
+const RENEW: &str = "WITH held AS (
+        UPDATE deliveries AS d SET lease_until = $5, available_at = $5
+        FROM unnest($2::uuid[], $3::bigint[], $4::bigint[]) AS h (id, fence, position)
+        WHERE d.workspace = $1 AND d.id = h.id AND d.fence = h.fence AND d.lease_owner IS NOT NULL
+        RETURNING h.position
+    )
+    SELECT position FROM held ORDER BY position";
+
+const RELEASE: &str =
+    "UPDATE deliveries AS d SET lease_owner = NULL, lease_until = NULL, available_at = d.due_at
+    FROM unnest($2::uuid[], $3::bigint[]) AS h (id, fence)
+    WHERE d.workspace = $1 AND d.id = h.id AND d.fence = h.fence AND d.lease_owner IS NOT NULL";
+
+const EXPIRE: &str = concat!(
+    "WITH overdue AS (
+        SELECT id FROM deliveries
+        WHERE workspace = $1 AND state = 'pending' AND deadline_at < $2 AND (lease_until IS NULL OR lease_until <= $2)
+        LIMIT $3 FOR UPDATE SKIP LOCKED
+    ), closed AS (
+        UPDATE attempts AS a SET outcome = 'retry', reason = 'outcome_unknown'
+        FROM overdue AS o WHERE a.workspace = $1 AND a.delivery = o.id AND a.outcome IS NULL
+    ), expired AS (
+        UPDATE deliveries AS d
+        SET state = 'expired', reason = $4, detail = '', finished_at = $2, lease_owner = NULL, lease_until = NULL
+        FROM overdue AS o WHERE d.workspace = $1 AND d.id = o.id
+        RETURNING d.destination
+    ), moved AS (
+        SELECT destination, 'pending' AS state, -1 AS change FROM expired
+        UNION ALL SELECT destination, 'expired', 1 FROM expired
+    ), ",
+    count_moved!(),
+    " SELECT count(*) FROM expired"
+);
+
+/// What follows after deliveries were found in `found`.
+const REQUEUE: &str = concat!(
+    "requeued AS (
+        UPDATE deliveries AS d
+        SET state = 'pending', due_at = $2, available_at = $2,
+            deadline_at = CASE WHEN d.deadline_at < $2 THEN $3 ELSE d.deadline_at END,
+            failures = CASE WHEN d.state = 'pending' THEN d.failures ELSE 0 END,
+            finished_at = NULL, lease_owner = NULL, lease_until = NULL
+        FROM found AS f WHERE d.workspace = $1 AND d.id = f.id
+        RETURNING d.destination, f.state
+    ), moved AS (
+        SELECT destination, state, -1 AS change FROM requeued
+        UNION ALL SELECT destination, 'pending', 1 FROM requeued
+    ), ",
+    count_moved!(),
+    " SELECT count(*) FROM requeued"
+);
+
+/// How many deliveries are made due again in one transaction.
+const REQUEUED_AT_ONCE: u32 = 1_000;
+
+impl Postgres {
+    pub(crate) async fn lease_deliveries(
+        &self,
+        wanted: LeaseWanted,
+    ) -> Result<Vec<LeasedDelivery>, StoreError> {
+        let values: [&Value<'_>; 6] = [
+            &WORKSPACE,
+            &Text(&wanted.destination),
+            &wanted.now.as_millis(),
+            &i64::from(wanted.limit),
+            &Text(&wanted.owner),
+            &wanted.until.as_millis(),
+        ];
+        let leased = self.engine.write(LEASE, &values);
+        leased.await?.iter().filter_map(|row| leased_delivery(row).transpose()).collect()
+    }
+
+    pub(crate) async fn open_call(&self, call: NewCall) -> Result<Vec<Held>, StoreError> {
+        let mut wanted: Vec<_> = (0_i64..).zip(&call.deliveries).collect();
+        wanted.sort_unstable_by_key(|(_, (held, _))| held.id);
+        let deliveries = Columns::of(&wanted)
+            .with(|(_, (held, _))| Id::from(held.id))
+            .with(|(_, (held, _))| held.fence)
+            .with(|(_, (_, payload))| Text(payload))
+            .with(|(position, _)| *position);
+        let (id, started_at) = (Id::from(call.id), call.started_at.as_millis());
+        let (destination, method, url) = (Text(&call.destination), Text(&call.method), Text(&call.url));
+        let mut values = deliveries.values();
+        values.extend([&id as &Value<'_>, &destination, &started_at, &method, &url]);
+        let held = self.engine.write(OPEN, &values).await?;
+        at_positions(&held, |position| call.deliveries.get(position).map(|(held, _)| *held))
+    }
+
+    pub(crate) async fn settle_call(
+        &self,
+        result: CallResult,
+        mut settlements: Vec<Settlement>,
+        state: Option<DestinationState>,
+    ) -> Result<Settled, StoreError> {
+        settlements.sort_unstable_by_key(|settlement| settlement.held.id);
+        let columns = settlement_columns(&settlements);
+        let mut values = columns.values();
+        let (call, finished_at) = (Id::from(result.id), result.finished_at.as_millis());
+        let status = result.status.map(i32::from);
+        let (response, detail) = (Text(&result.response), Text(&result.detail));
+        values.extend([&call as &Value<'_>, &finished_at, &status, &response, &detail]);
+        let state = state.as_ref();
+        let destination = state.map(|state| Text(&state.destination));
+        let paused = state.and_then(|state| state.paused).map(|reason| reason.code());
+        let state_detail = state.map(|state| Text(&state.detail));
+        let since = state.map(|state| state.since.as_millis());
+        let digest = state.map(|state| Text(&state.settings_digest));
+        let not_before = state.map(|state| state.not_before.as_millis());
+        values.extend([&destination as &Value<'_>, &paused, &state_detail, &since, &digest, &not_before]);
+        let answer = self.engine.write(SETTLE, &values).await?;
+        if total(&answer, 0)? == 0 {
+            return Err(StoreError::Corrupt("the call was never opened".into()));
+        }
+        settled(settlements.len(), total(&answer, 1)?)
+    }
+
+    pub(crate) async fn settle_unsent(
+        &self,
+        mut unsent: Vec<Unsent>,
+        now: Timestamp,
+    ) -> Result<Settled, StoreError> {
+        unsent.sort_unstable_by_key(|one| one.held.id);
+        let columns = Columns::of(&unsent)
+            .with(|one| Id::from(one.held.id))
+            .with(|one| one.held.fence)
+            .with(|one| one.state.as_str())
+            .with(|one| one.reason.code())
+            .with(|one| Text(&one.detail));
+        let mut values = columns.values();
+        let now = now.as_millis();
+        values.push(&now);
+        let answer = self.engine.write(SETTLE_UNSENT, &values).await?;
+        settled(unsent.len(), total(&answer, 0)?)
+    }
+
+    pub(crate) async fn renew_leases(
+        &self,
+        held: Vec<Held>,
+        until: Timestamp,
+    ) -> Result<Vec<Held>, StoreError> {
+        let mut wanted: Vec<_> = (0_i64..).zip(&held).collect();
+        wanted.sort_unstable_by_key(|(_, held)| held.id);
+        let columns = Columns::of(&wanted)
+            .with(|(_, held)| Id::from(held.id))
+            .with(|(_, held)| held.fence)
+            .with(|(position, _)| *position);
+        let mut values = columns.values();
+        let until = until.as_millis();
+        values.push(&until);
+        let still = self.engine.write(RENEW, &values).await?;
+        at_positions(&still, |position| held.get(position).copied())
+    }
+
+    pub(crate) async fn release_leases(&self, mut held: Vec<Held>) -> Result<(), StoreError> {
+        held.sort_unstable_by_key(|held| held.id);
+        let columns = Columns::of(&held).with(|held| Id::from(held.id)).with(|held| held.fence);
+        self.engine.write(RELEASE, &columns.values()).await.map(drop)
+    }
+
+    pub(crate) async fn expire_overdue(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        let (now, limit, reason) = (now.as_millis(), i64::from(limit), Reason::EventTooOld.code());
+        let expired = self.engine.write(EXPIRE, &[&WORKSPACE, &now, &limit, &reason]).await?;
+        total(&expired, 0)
+    }
+
+    pub(crate) async fn requeue_deliveries(
+        &self,
+        filter: DeliveryFilter,
+        now: Timestamp,
+        deadline_at: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let (now, deadline_at, limit) =
+            (now.as_millis(), deadline_at.as_millis(), i64::from(REQUEUED_AT_ONCE));
+        let destination = filter.destination.as_deref().map(Text);
+        let id = filter.id.map(Id::from);
+        let mut requeued = 0;
+        for state in [DeliveryState::Dead, DeliveryState::Expired, DeliveryState::Pending] {
+            if filter.state.is_some_and(|wanted| wanted != state) {
+                continue;
+            }
+            let mut values: Vec<&Value<'_>> = vec![&WORKSPACE, &now, &deadline_at, &limit];
+            // As text, not as a value: only so is a partial index found to fit.
+            let mut find =
+                format!("SELECT id, state FROM deliveries WHERE workspace = $1 AND state = '{state}'");
+            if state == DeliveryState::Pending {
+                // Those that wait; what is due already or being worked on needs no help.
+                find.push_str(" AND available_at > $2 AND lease_until IS NULL");
+            }
+            if let Some(destination) = &destination {
+                values.push(destination);
+                find.push_str(&format!(" AND destination = ${}", values.len()));
+            }
+            if let Some(id) = &id {
+                values.push(id);
+                find.push_str(&format!(" AND id = ${}", values.len()));
+            }
+            let step = format!("WITH found AS ({find} LIMIT $4 FOR UPDATE), {REQUEUE}");
+            loop {
+                let done = total(&self.engine.write(&step, &values).await?, 0)?;
+                requeued += done;
+                if done < u64::from(REQUEUED_AT_ONCE) {
+                    break;
+                }
+            }
+        }
+        Ok(requeued)
+    }
+}
+
+/// `None` if the event cannot be read: one such event must not hold up all others.
+fn leased_delivery(row: &Row) -> Result<Option<LeasedDelivery>, StoreError> {
+    let id = DeliveryId::from_bytes(rows::id(row, 0)?);
+    let Ok(event) = rows::json::<OutboundEvent>(row, 2) else {
+        tracing::error!(delivery.id = %id, "a stored event cannot be read");
+        return Ok(None);
+    };
+    Ok(Some(LeasedDelivery {
+        id,
+        fence: rows::get(row, 1)?,
+        event,
+        attempts: rows::number(row, 3)?,
+        failures: rows::number(row, 4)?,
+        deadline_at: rows::time(row, 5)?,
+        created_at: rows::time(row, 6)?,
+    }))
+}
+
+fn settlement_columns(settlements: &[Settlement]) -> Columns<'_, Settlement> {
+    let state = |after| match after {
+        After::Delivered => Some(DeliveryState::Delivered.as_str()),
+        After::Dead => Some(DeliveryState::Dead.as_str()),
+        After::Expired => Some(DeliveryState::Expired.as_str()),
+        After::RetryAt(_) | After::Wait | After::KeepLease => None,
+    };
+    let retry_at = |after| match after {
+        After::RetryAt(at) => Some(at.as_millis()),
+        _ => None,
+    };
+    Columns::of(settlements)
+        .with(|settlement| Id::from(settlement.held.id))
+        .with(|settlement| settlement.held.fence)
+        .with(|settlement| settlement.outcome.as_str())
+        .with(|settlement| settlement.outcome.reason().code())
+        .with(|settlement| settlement.reason.code())
+        .with(move |settlement| state(settlement.after))
+        .with(move |settlement| i64::from(retry_at(settlement.after).is_some()))
+        .with(move |settlement| retry_at(settlement.after))
+        .with(|settlement| settlement.after == After::KeepLease)
+}
+
+/// Those at the positions that came back.
+fn at_positions(rows: &[Row], held: impl Fn(usize) -> Option<Held>) -> Result<Vec<Held>, StoreError> {
+    rows.iter()
+        .filter_map(|row| match rows::count(row, 0) {
+            Ok(position) => usize::try_from(position).ok().and_then(&held).map(Ok),
+            Err(error) => Some(Err(error)),
+        })
+        .collect()
+}
+
+fn total(rows: &[Row], column: usize) -> Result<u64, StoreError> {
+    rows.first().map_or(Ok(0), |row| rows::count(row, column))
+}
+
+fn settled(asked: usize, applied: u64) -> Result<Settled, StoreError> {
+    let number = |count: u64| u32::try_from(count).map_err(|_| StoreError::Corrupt("too many".into()));
+    let asked = u64::try_from(asked).unwrap_or(u64::MAX);
+    Ok(Settled { applied: number(applied)?, stale: number(asked.saturating_sub(applied))? })
+}

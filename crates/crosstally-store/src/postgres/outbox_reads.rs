@@ -1,0 +1,107 @@
+//! Looking into the outbox.
+
+use crosstally_core::delivery::DeliveryState;
+use crosstally_core::ids::{ConversionId, DeliveryId};
+use crosstally_core::time::Timestamp;
+
+use super::rows::{Id, Text};
+use super::transact::{Value, Values};
+use super::{Postgres, rows};
+use crate::{AttemptRecord, DeliveryFilter, DeliveryRecord, OutboxCount, StoreError, WORKSPACE};
+
+const NEXT_DUE: &str = "SELECT min(available_at) FROM deliveries
+    WHERE workspace = $1 AND destination = $2 AND state = 'pending'";
+
+const COUNTS: &str = "SELECT c.destination, c.state, c.count, CASE WHEN c.state = 'pending' THEN (
+        SELECT min(d.available_at) FROM deliveries AS d
+        WHERE d.workspace = $1 AND d.destination = c.destination AND d.state = 'pending'
+    ) END
+    FROM (
+        SELECT destination, state, sum(count)::bigint AS count FROM delivery_counts WHERE workspace = $1
+        GROUP BY destination, state
+    ) AS c
+    WHERE c.count > 0 ORDER BY c.destination, c.state";
+
+impl Postgres {
+    pub(crate) async fn delivery(&self, id: DeliveryId) -> Result<Option<DeliveryRecord>, StoreError> {
+        Ok(self.deliveries("d.id = $2", &[&WORKSPACE, &Id::from(id)]).await?.pop())
+    }
+
+    pub(crate) async fn deliveries_of_conversion(
+        &self,
+        id: ConversionId,
+    ) -> Result<Vec<DeliveryRecord>, StoreError> {
+        self.deliveries("d.conversion = $2 ORDER BY d.id", &[&WORKSPACE, &Id::from(id)]).await
+    }
+
+    pub(crate) async fn attempts(&self, id: DeliveryId) -> Result<Vec<AttemptRecord>, StoreError> {
+        let ask = format!(
+            "SELECT {} FROM attempts AS a JOIN calls AS c ON c.workspace = a.workspace AND c.id = a.call
+            WHERE a.workspace = $1 AND a.delivery = $2 ORDER BY a.number",
+            rows::ATTEMPT
+        );
+        self.engine.read(&ask, &[&WORKSPACE, &Id::from(id)]).await?.iter().map(rows::attempt).collect()
+    }
+
+    pub(crate) async fn list_deliveries(
+        &self,
+        filter: DeliveryFilter,
+        before: Option<DeliveryId>,
+        limit: u32,
+    ) -> Result<Vec<DeliveryRecord>, StoreError> {
+        let (before, id, limit) = (before.map(Id::from), filter.id.map(Id::from), i64::from(limit));
+        let destination = filter.destination.as_deref().map(Text);
+        let mut condition = "true".to_owned();
+        let mut values: Vec<&Value<'_>> = vec![&WORKSPACE, &limit];
+        if let Some(state) = filter.state {
+            // As text, not as a value: only so is a partial index found to fit.
+            condition.push_str(&format!(" AND d.state = '{state}'"));
+        }
+        if let Some(destination) = &destination {
+            values.push(destination);
+            condition.push_str(&format!(" AND d.destination = ${}", values.len()));
+        }
+        if let Some(id) = &id {
+            values.push(id);
+            condition.push_str(&format!(" AND d.id = ${}", values.len()));
+        }
+        if let Some(before) = &before {
+            values.push(before);
+            condition.push_str(&format!(" AND d.id < ${}", values.len()));
+        }
+        condition.push_str(" ORDER BY d.id DESC LIMIT $2");
+        self.deliveries(&condition, &values).await
+    }
+
+    pub(crate) async fn next_due(&self, destination: String) -> Result<Option<Timestamp>, StoreError> {
+        let next = self.engine.read(NEXT_DUE, &[&WORKSPACE, &Text(&destination)]).await?;
+        next.first().map_or(Ok(None), |row| rows::optional_time(row, 0))
+    }
+
+    pub(crate) async fn count_deliveries(&self) -> Result<Vec<OutboxCount>, StoreError> {
+        let counts = self.engine.read(COUNTS, &[&WORKSPACE]).await?;
+        let read = |row| {
+            Ok(OutboxCount {
+                destination: rows::get(row, 0)?,
+                state: rows::word(row, 1, DeliveryState::from_word)?,
+                count: rows::count(row, 2)?,
+                oldest_due_at: rows::optional_time(row, 3)?.unwrap_or_default(),
+            })
+        };
+        counts.iter().map(read).collect()
+    }
+
+    async fn deliveries(
+        &self,
+        condition: &str,
+        values: &Values<'_>,
+    ) -> Result<Vec<DeliveryRecord>, StoreError> {
+        let ask = format!(
+            "SELECT {} FROM deliveries AS d
+            LEFT JOIN goal_events AS g ON g.workspace = d.workspace AND g.id = d.goal_event
+            WHERE d.workspace = $1 AND {condition}",
+            rows::DELIVERY
+        );
+        self.engine.read(&ask, values).await?.iter().map(rows::delivery).collect()
+    }
+}
