@@ -7,4 +7,5 @@ mod crash;
 mod faults;
 mod journey;
 mod nodes;
+mod oracle;
 mod settings;
