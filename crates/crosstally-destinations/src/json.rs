@@ -44,6 +44,31 @@ impl<'o> Object<'o> {
         self.out.extend_from_slice(json);
     }
 
+    /// Writes a key and a list of texts that are JSON already.
+    pub(crate) fn raw_list(&mut self, key: &str, items: &[String]) {
+        self.key(key);
+        self.out.push(b'[');
+        for (at, item) in items.iter().enumerate() {
+            if at > 0 {
+                self.out.push(b',');
+            }
+            self.out.extend_from_slice(item.as_bytes());
+        }
+        self.out.push(b']');
+    }
+
+    /// Writes a key and a list of texts that need no escaping: hashes.
+    pub(crate) fn plain_list(&mut self, key: &str, items: &[String]) {
+        self.key(key);
+        self.out.push(b'[');
+        for (at, item) in items.iter().enumerate() {
+            self.out.extend_from_slice(if at > 0 { b",\"" } else { b"\"" });
+            self.out.extend_from_slice(item.as_bytes());
+            self.out.push(b'"');
+        }
+        self.out.push(b']');
+    }
+
     /// Writes a key and an object.
     pub(crate) fn object(&mut self, key: &str, fill: impl FnOnce(&mut Object<'_>)) {
         self.key(key);
@@ -78,10 +103,15 @@ mod tests {
         object.put("a\"b", "c\n\u{2028}");
         object.put_some("nothing", None::<bool>);
         object.raw("n", b"10.00");
+        object.raw_list("r", &["{}".to_owned(), "[1.0]".to_owned()]);
         object.object("o", |inside| inside.put("list", &["x", "y"]));
+        object.plain_list("p", &["ab".to_owned(), "cd".to_owned()]);
         object.object("e", |_| {});
         object.close();
         let text = String::from_utf8(out).expect("JSON is UTF-8");
-        assert_eq!(text, "{\"a\\\"b\":\"c\\n\u{2028}\",\"n\":10.00,\"o\":{\"list\":[\"x\",\"y\"]},\"e\":{}}");
+        assert_eq!(
+            text,
+            "{\"a\\\"b\":\"c\\n\u{2028}\",\"n\":10.00,\"r\":[{},[1.0]],\"o\":{\"list\":[\"x\",\"y\"]},\"p\":[\"ab\",\"cd\"],\"e\":{}}"
+        );
     }
 }

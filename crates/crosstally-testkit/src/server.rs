@@ -150,7 +150,8 @@ impl TestServer {
     /// # Errors
     /// The answer is not a redirect with a click id.
     pub async fn click(&self, query: &str) -> Result<String> {
-        let request = http::Request::get(format!("/c/summer?{query}")).header("user-agent", "Mozilla/5.0 test");
+        let request =
+            http::Request::get(format!("/c/summer?{query}")).header("user-agent", "Mozilla/5.0 test");
         let reply = client::send(self.tracking, request.body(http_body_util::Full::default())?).await?;
         if reply.status != 302 {
             bail!("a click was answered {}: {}", reply.status, reply.text());

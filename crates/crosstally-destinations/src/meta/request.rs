@@ -55,19 +55,9 @@ fn payload(event: &OutboundEvent, now: Timestamp) -> Result<String, rules::Refus
 
 fn request(settings: &Settings, payloads: &[String], bytes: usize) -> Request {
     let config = Config::of(settings);
-    let mut data = Vec::with_capacity(bytes + 2);
-    data.push(b'[');
-    for (at, payload) in payloads.iter().enumerate() {
-        if at > 0 {
-            data.push(b',');
-        }
-        data.extend_from_slice(payload.as_bytes());
-    }
-    data.push(b']');
-
-    let mut body = Vec::with_capacity(data.len() + 512);
+    let mut body = Vec::with_capacity(bytes + 512);
     let mut main = Object::open(&mut body);
-    main.raw("data", &data);
+    main.raw_list("data", payloads);
     main.put_some("test_event_code", config.test_event_code);
     main.put("partner_agent", config.partner_agent);
     for (key, text) in config.uploads {
@@ -79,7 +69,7 @@ fn request(settings: &Settings, payloads: &[String], bytes: usize) -> Request {
     main.close();
 
     let mut body_shown = Vec::with_capacity(before_token + 1);
-    body_shown.extend(body.iter().take(before_token));
+    body_shown.extend_from_slice(body.get(..before_token).unwrap_or_default());
     body_shown.push(b'}');
     Request {
         method: "POST",
@@ -128,7 +118,7 @@ fn write_event(checked: &Checked<'_>, out: &mut Vec<u8>) {
 fn write_user(checked: &Checked<'_>, object: &mut Object<'_>) {
     let user = &checked.user;
     for (field, hashes) in user.contact.meta() {
-        object.put(field.key(), hashes);
+        object.plain_list(field.key(), hashes);
     }
     object.put_some("client_ip_address", user.client_ip_address);
     object.put_some("client_user_agent", user.client_user_agent);

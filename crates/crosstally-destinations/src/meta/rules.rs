@@ -113,7 +113,7 @@ pub(super) fn check(event: &OutboundEvent, now: Timestamp) -> Result<Checked<'_>
     if let Some(limits) = &event.data_processing {
         data_processing(limits)?;
     }
-    check_fields("", &event.extra, EXTRA)?;
+    check_fields(&event.extra, EXTRA).map_err(Refused::incomplete)?;
     let user = User::of(event)?;
     by_source(event, &user)?;
     if event.event_name == "AppendAttribution" {

@@ -70,7 +70,7 @@ pub(super) fn check(custom: &Map<String, Value>) -> Result<(), Refused> {
             )));
         }
     }
-    check_fields("custom_data.", custom, STANDARD)?;
+    check_fields(custom, STANDARD).map_err(|wrong| Refused::incomplete(format!("custom_data.{wrong}")))?;
     match custom.get("contents") {
         None | Some(Value::Null) => Ok(()),
         Some(Value::Array(items)) => {
@@ -81,15 +81,14 @@ pub(super) fn check(custom: &Map<String, Value>) -> Result<(), Refused> {
 }
 
 fn content_item(index: usize, item: &Value) -> Result<(), Refused> {
-    let Value::Object(item) = item else {
-        return Err(Refused::incomplete(format!("custom_data.contents[{index}] must be an object")));
-    };
+    let refuse = |wrong: &str| Refused::incomplete(format!("custom_data.contents[{index}]{wrong}"));
+    let Value::Object(item) = item else { return Err(refuse(" must be an object")) };
     for key in ["id", "quantity"] {
         if item.get(key).is_none_or(Value::is_null) {
-            return Err(Refused::incomplete(format!("custom_data.contents[{index}].{key} is required")));
+            return Err(refuse(&format!(".{key} is required")));
         }
     }
-    check_fields(&format!("custom_data.contents[{index}]."), item, ITEM)
+    check_fields(item, ITEM).map_err(|wrong| refuse(&format!(".{wrong}")))
 }
 
 /// Whether a text is a decimal that JSON takes as a number: `0.50`, not `.5`, `00.5` or `5.`.

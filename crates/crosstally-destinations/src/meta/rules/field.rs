@@ -2,8 +2,6 @@
 
 use serde_json::{Map, Number, Value};
 
-use super::Refused;
-
 /// Digits and signs of a number. Money and shares have far fewer.
 const NUMBER_BYTES_MAX: usize = 40;
 
@@ -75,22 +73,16 @@ impl Kind {
     }
 }
 
-/// Checks the known keys of an object. `path` stands before them in details: `custom_data.` or nothing.
-pub(super) fn check_fields(
-    path: &str,
-    map: &Map<String, Value>,
-    fields: &[(&str, Kind)],
-) -> Result<(), Refused> {
-    if map.is_empty() {
-        return Ok(());
-    }
-    for (key, kind) in fields {
-        let Some(value) = map.get(*key).filter(|value| !value.is_null()) else { continue };
+/// Checks the known keys of an object. What is wrong names the key without what it stands in.
+pub(super) fn check_fields(map: &Map<String, Value>, fields: &[(&str, Kind)]) -> Result<(), String> {
+    // The objects are small, so that comparing lengths beats hashing every known key.
+    for (key, value) in map.iter().filter(|(_, value)| !value.is_null()) {
+        let Some((_, kind)) = fields.iter().find(|(known, _)| known == key) else { continue };
         if !kind.holds(value) {
-            return Err(Refused::incomplete(format!("{path}{key} must be {}", kind.must())));
+            return Err(format!("{key} must be {}", kind.must()));
         }
         if let (Kind::Object(inside), Value::Object(map)) = (kind, value) {
-            check_fields(&format!("{path}{key}."), map, inside)?;
+            check_fields(map, inside).map_err(|wrong| format!("{key}.{wrong}"))?;
         }
     }
     Ok(())

@@ -71,13 +71,11 @@ impl<'a> User<'a> {
         Ok(user)
     }
 
-    /// Plain ids that are given, in a fixed order.
-    pub(in crate::meta) fn plain(&self) -> impl Iterator<Item = (&'static str, &'a Value)> {
-        let other = &self.visitor.other;
-        let known = if other.is_empty() { [].as_slice() } else { PLAIN_IDS.as_slice() };
-        known
-            .iter()
-            .filter_map(|key| Some((*key, other.get(*key)?)))
+    /// Plain ids that are given. Ids that only other platforms know are none of Meta's business.
+    pub(in crate::meta) fn plain(&self) -> impl Iterator<Item = (&'a str, &'a Value)> {
+        let given = self.visitor.other.iter().map(|(key, value)| (key.as_str(), value));
+        given
+            .filter(|(key, _)| PLAIN_IDS.contains(key))
             .filter(|(_, value)| !(value.is_null() || value.as_str().is_some_and(str::is_empty)))
     }
 
@@ -129,13 +127,22 @@ fn plain_id(key: &str, value: &Value) -> Result<(), Refused> {
     }
 }
 
-/// SHA-256, or MD5 from a sender who hashed the value; behind a SHA-256 Meta's own libraries may have put a mark.
+/// SHA-256, or MD5 from a sender who hashed the value; behind a SHA-256 Meta's own libraries may have put a mark of
+/// eight characters. None of these needs escaping in JSON.
 fn is_hash(text: &str) -> bool {
-    let (hash, mark) = text.split_once('.').map_or((text, None), |(hash, mark)| (hash, Some(mark)));
-    let lengths: &[usize] = if mark.is_some() { &[64] } else { &[64, 32] };
-    lengths.contains(&hash.len())
-        && hash.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-        && mark.is_none_or(|mark| mark.len() == 8 && mark.bytes().all(|b| b.is_ascii_graphic()))
+    match text.as_bytes() {
+        hash if matches!(hash.len(), 32 | 64) => is_lower_hex(hash),
+        [hash @ .., b'.', m1, m2, m3, m4, m5, m6, m7, m8] if hash.len() == 64 => {
+            let mark = [m1, m2, m3, m4, m5, m6, m7, m8];
+            is_lower_hex(hash) && mark.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+        }
+        _ => false,
+    }
+}
+
+/// Looks at every byte without stopping at the first wrong one, which lets the compiler take many at a time.
+fn is_lower_hex(hash: &[u8]) -> bool {
+    hash.iter().fold(true, |fine, b| fine & (b.is_ascii_digit() | matches!(b, b'a'..=b'f')))
 }
 
 fn is_cookie(text: &str, payload: impl Fn(&u8) -> bool) -> bool {
