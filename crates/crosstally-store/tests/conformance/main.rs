@@ -3,6 +3,10 @@
 //! A case gets a [`stage::Stage`], a place that nobody else uses, and opens it as often as it likes.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test waits for every task that it spawns, and finds its server by the environment"
+)]
 
 mod build;
 mod clicks;

@@ -92,7 +92,7 @@ fn a_commit_that_fails_is_everybodys_failure_and_the_writer_goes_on() {
     let (_directory, path, mut connection) = database();
     // The database ends the transaction instead of committing it, as it does on an I/O error.
     connection.commit_hook(Some(|| true)).unwrap();
-    let (queue, waiting) = flume::unbounded();
+    let (queue, waiting) = flume::bounded(16);
     let (requests, answers): (Vec<_>, Vec<_>) = [insert(1, 1), insert(2, 1)].into_iter().unzip();
     for request in requests {
         assert!(queue.send(Message::Write(request)).is_ok());
@@ -112,7 +112,7 @@ fn a_commit_that_fails_is_everybodys_failure_and_the_writer_goes_on() {
 #[test]
 fn the_log_does_not_grow_without_end() {
     let (directory, path, connection) = database();
-    let (queue, waiting) = flume::unbounded();
+    let (queue, waiting) = flume::bounded(16);
     Writer::start(path, connection, waiting).unwrap();
     let pages = 2 * u64::from(CHECKPOINT_FRAMES_MAX);
     let size = 400_000;
