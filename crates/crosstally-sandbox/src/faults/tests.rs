@@ -1,3 +1,5 @@
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use axum::response::IntoResponse;
 use serde_json::json;
 

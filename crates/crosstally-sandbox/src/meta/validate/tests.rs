@@ -1,3 +1,5 @@
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use serde_json::{Map, Value, json};
 
 use super::event;
