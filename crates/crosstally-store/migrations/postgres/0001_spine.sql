@@ -1,10 +1,13 @@
 -- The spine: clicks, receipts, conversions, ledger, goal events, outbox, configuration, tokens.
 --
 -- Ids are 16 bytes that begin with the time, so new rows land at the end of their b-trees; `uuid` is the type that
--- takes any 16 bytes and compares them fastest. Times are UTC milliseconds, amounts are minor units. Every key begins
--- with the workspace and goes on with the id: nothing hands out numbers, so the tables can be spread by workspace and
--- id, and those that grow can be cut by time (a range of ids is a range of times). No foreign keys between tables that
--- grow: they are written together in one transaction, and a check per row would cost a lookup each.
+-- takes any 16 bytes and compares them fastest. Times are UTC milliseconds, amounts are minor units. Every key holds
+-- the id and the workspace: nothing hands out numbers, so the tables can be spread by workspace or id, and those that
+-- grow can be cut by time (a range of ids is a range of times). No foreign keys between tables that grow: they are
+-- written together in one transaction, and a check per row would cost a lookup each.
+--
+-- Each index begins with the column that tells most. A statement that finds many rows by what such a column holds has
+-- then one possible plan, whatever the server knows or does not know yet about the sizes of young tables.
 --
 -- Texts that are compared inside an index have the collation "C": bytes, which no update of the system's locales can
 -- bring out of order.
@@ -29,7 +32,7 @@ CREATE TABLE clicks (
     cost_currency TEXT,
     gpc BOOLEAN NOT NULL,
     test BOOLEAN NOT NULL,
-    PRIMARY KEY (workspace, id)
+    PRIMARY KEY (id, workspace)
 );
 
 CREATE TABLE receipts (
@@ -51,12 +54,12 @@ CREATE TABLE receipts (
     click UUID,
     read TEXT NOT NULL,
     goals TEXT NOT NULL,
-    PRIMARY KEY (workspace, id)
+    PRIMARY KEY (id, workspace)
 );
 
-CREATE INDEX receipts_by_partner ON receipts (workspace, partner, id);
-CREATE INDEX receipts_by_conversion ON receipts (workspace, conversion, id) WHERE conversion IS NOT NULL;
-CREATE INDEX receipts_by_click ON receipts (workspace, click, id) WHERE click IS NOT NULL;
+CREATE INDEX receipts_by_partner ON receipts (partner, workspace, id);
+CREATE INDEX receipts_by_conversion ON receipts (conversion, id) WHERE conversion IS NOT NULL;
+CREATE INDEX receipts_by_click ON receipts (click, id) WHERE click IS NOT NULL;
 
 -- The balance, kept with every receipt: counting millions of receipts for each look would be too slow. A count is the
 -- sum over its slots: transactions that run at once write to different ones, instead of queueing for one row.
@@ -94,13 +97,13 @@ CREATE TABLE conversions (
     external_id TEXT,
     contact TEXT NOT NULL,
     goals_met TEXT NOT NULL,
-    PRIMARY KEY (workspace, id),
-    CONSTRAINT conversions_by_key UNIQUE (workspace, partner, dedupe_key)
+    PRIMARY KEY (id, workspace),
+    CONSTRAINT conversions_by_key UNIQUE (dedupe_key, partner, workspace)
 ) WITH (fillfactor = 85);
 
-CREATE INDEX conversions_by_transaction ON conversions (workspace, partner, transaction_id, id)
+CREATE INDEX conversions_by_transaction ON conversions (transaction_id, partner, workspace, id)
     WHERE transaction_id IS NOT NULL;
-CREATE INDEX conversions_by_click ON conversions (workspace, click, id) WHERE click IS NOT NULL;
+CREATE INDEX conversions_by_click ON conversions (click, id) WHERE click IS NOT NULL;
 
 CREATE TABLE ledger_entries (
     workspace BIGINT NOT NULL,
@@ -121,7 +124,7 @@ CREATE TABLE ledger_entries (
     campaign TEXT NOT NULL,
     source TEXT NOT NULL,
     partner TEXT NOT NULL,
-    PRIMARY KEY (workspace, conversion, sequence)
+    PRIMARY KEY (conversion, sequence, workspace)
 );
 
 CREATE TABLE goal_events (
@@ -134,10 +137,10 @@ CREATE TABLE goal_events (
     event_id TEXT NOT NULL,
     event TEXT NOT NULL,
     created_at BIGINT NOT NULL,
-    PRIMARY KEY (workspace, id)
+    PRIMARY KEY (id, workspace)
 );
 
-CREATE INDEX goal_events_by_conversion ON goal_events (workspace, conversion, id);
+CREATE INDEX goal_events_by_conversion ON goal_events (conversion, id);
 
 -- The outbox. `available_at` is when a pending delivery can be leased: the end of its lease while it is leased, else its
 -- due time. One index range therefore finds what is due and what was left behind, and never touches what is being worked
@@ -164,15 +167,15 @@ CREATE TABLE deliveries (
     fence BIGINT NOT NULL,
     lease_owner TEXT,
     lease_until BIGINT,
-    PRIMARY KEY (workspace, id)
+    PRIMARY KEY (id, workspace)
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05);
 
-CREATE INDEX deliveries_pending ON deliveries (workspace, destination, available_at, id, deadline_at)
+CREATE INDEX deliveries_pending ON deliveries (destination, workspace, available_at, id, deadline_at)
     WHERE state = 'pending';
-CREATE INDEX deliveries_unsent ON deliveries (workspace, state, id)
+CREATE INDEX deliveries_unsent ON deliveries (state, workspace, id)
     WHERE state = 'dead' OR state = 'expired' OR state = 'cancelled';
-CREATE INDEX deliveries_by_destination ON deliveries (workspace, destination, id);
-CREATE INDEX deliveries_by_conversion ON deliveries (workspace, conversion, id);
+CREATE INDEX deliveries_by_destination ON deliveries (destination, workspace, id);
+CREATE INDEX deliveries_by_conversion ON deliveries (conversion, id);
 
 -- How many deliveries stand where, kept with every change; in slots, as above. One slot alone may be negative.
 CREATE TABLE delivery_counts (
@@ -196,7 +199,7 @@ CREATE TABLE calls (
     status INTEGER,
     response TEXT NOT NULL,
     detail TEXT NOT NULL,
-    PRIMARY KEY (workspace, id)
+    PRIMARY KEY (id, workspace)
 );
 
 CREATE TABLE attempts (
@@ -207,7 +210,7 @@ CREATE TABLE attempts (
     outcome TEXT,
     reason TEXT,
     payload TEXT NOT NULL,
-    PRIMARY KEY (workspace, delivery, number)
+    PRIMARY KEY (delivery, number, workspace)
 ) WITH (fillfactor = 85);
 
 CREATE TABLE destination_states (
@@ -245,8 +248,8 @@ CREATE TABLE tokens (
     hash TEXT COLLATE "C" NOT NULL,
     created_at BIGINT NOT NULL,
     revoked_at BIGINT,
-    PRIMARY KEY (workspace, id),
-    CONSTRAINT tokens_by_hash UNIQUE (workspace, hash)
+    PRIMARY KEY (id, workspace),
+    CONSTRAINT tokens_by_hash UNIQUE (hash, workspace)
 );
 
 -- One row that is rewritten to find out whether writes reach the disk.

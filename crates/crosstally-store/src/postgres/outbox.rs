@@ -2,6 +2,10 @@
 //!
 //! Each is one statement. Deliveries are taken in the order of their ids, so that no two statements wait for each other
 //! in a circle; those that look for work leave aside what another one has in hand.
+//!
+//! Many rows are found by their ids alone, which are unique over all workspaces: a further condition that an index knows
+//! would offer the planner another way, which looks cheap while the tables are young. `(..) IS TRUE` hides a condition
+//! from it.
 
 use crosstally_core::delivery::DeliveryState;
 use crosstally_core::event::OutboundEvent;
@@ -23,7 +27,7 @@ macro_rules! count_moved {
     () => {
         "counted AS (
             INSERT INTO delivery_counts AS c (workspace, destination, state, slot, count)
-            SELECT $1, destination, state, pg_backend_pid() % 32, sum(change)::bigint FROM moved
+            SELECT $1::bigint, destination, state, pg_backend_pid() % 32, sum(change)::bigint FROM moved
             GROUP BY destination, state HAVING sum(change) <> 0 ORDER BY destination, state
             ON CONFLICT (workspace, destination, state, slot) DO UPDATE SET count = c.count + excluded.count
         )"
@@ -38,28 +42,29 @@ const LEASE: &str = "WITH due AS (
         ORDER BY available_at, id LIMIT $4 FOR UPDATE SKIP LOCKED
     ), closed AS (
         UPDATE attempts AS a SET outcome = 'retry', reason = 'outcome_unknown'
-        FROM due WHERE due.attempts > 0 AND a.workspace = $1 AND a.delivery = due.id AND a.outcome IS NULL
+        FROM due WHERE due.attempts > 0 AND a.delivery = due.id AND a.outcome IS NULL
         RETURNING a.delivery
     ), leased AS (
         UPDATE deliveries AS d
         SET fence = d.fence + 1, lease_owner = $5, lease_until = $6, available_at = $6,
             reason = CASE WHEN d.id IN (SELECT delivery FROM closed) THEN 'outcome_unknown' ELSE d.reason END,
             detail = CASE WHEN d.id IN (SELECT delivery FROM closed) THEN '' ELSE d.detail END
-        FROM due WHERE d.workspace = $1 AND d.id = due.id
+        FROM due WHERE d.id = due.id
         RETURNING d.id, d.fence, d.goal_event, d.attempts, d.failures, d.deadline_at, d.created_at, due.available_at
     )
     SELECT l.id, l.fence, g.event, l.attempts, l.failures, l.deadline_at, l.created_at
-    FROM leased AS l LEFT JOIN goal_events AS g ON g.workspace = $1 AND g.id = l.goal_event
+    FROM leased AS l LEFT JOIN goal_events AS g ON g.id = l.goal_event
     ORDER BY l.available_at, l.id";
 
 const OPEN: &str = "WITH held AS (
         UPDATE deliveries AS d SET attempts = d.attempts + 1
         FROM unnest($2::uuid[], $3::bigint[], $4::text[], $5::bigint[]) AS h (id, fence, payload, position)
-        WHERE d.workspace = $1 AND d.id = h.id AND d.fence = h.fence AND d.destination = $7 AND d.lease_until > $8
+        WHERE d.id = h.id AND d.fence = h.fence AND d.lease_until > $8
+            AND (d.workspace = $1 AND d.destination = $7) IS TRUE
         RETURNING d.id, d.attempts, h.payload, h.position
     ), noted AS (
         INSERT INTO attempts (workspace, delivery, number, call, payload)
-        SELECT $1, id, attempts, $6::uuid, payload FROM held
+        SELECT $1::bigint, id, attempts, $6::uuid, payload FROM held
     ), called AS (
         INSERT INTO calls (workspace, id, destination, started_at, method, url, batch, response, detail)
         SELECT $1, $6, $7, $8, $9::text, $10::text, count(*), '', '' FROM held HAVING count(*) > 0
@@ -69,7 +74,7 @@ const OPEN: &str = "WITH held AS (
 const SETTLE: &str = concat!(
     "WITH called AS (
         UPDATE calls SET finished_at = $12, status = $13, response = $14, detail = $15
-        WHERE workspace = $1 AND id = $11 RETURNING id
+        WHERE id = $11 AND workspace = $1 RETURNING id
     ), settled AS (
         UPDATE deliveries AS d
         SET reason = s.reason, detail = $15, state = coalesce(s.state, d.state),
@@ -80,12 +85,12 @@ const SETTLE: &str = concat!(
             lease_until = CASE WHEN s.keep THEN d.lease_until END
         FROM unnest($2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::bigint[],
             $10::boolean[]) AS s (id, fence, outcome, outcome_reason, reason, state, failures, due_at, keep)
-        WHERE d.workspace = $1 AND d.id = s.id AND d.fence = s.fence AND d.lease_owner IS NOT NULL
-            AND EXISTS (SELECT FROM called)
+        WHERE d.id = s.id AND d.fence = s.fence AND d.lease_owner IS NOT NULL
+            AND (d.workspace = $1) IS TRUE AND EXISTS (SELECT FROM called)
         RETURNING d.id, d.destination, s.outcome, s.outcome_reason, s.state
     ), closed AS (
         UPDATE attempts AS a SET outcome = s.outcome, reason = s.outcome_reason FROM settled AS s
-        WHERE a.workspace = $1 AND a.delivery = s.id AND a.call = $11 AND a.outcome IS NULL
+        WHERE a.delivery = s.id AND a.call = $11 AND a.outcome IS NULL
     ), moved AS (
         SELECT destination, 'pending' AS state, -1 AS change FROM settled WHERE state IS NOT NULL
         UNION ALL SELECT destination, state, 1 FROM settled WHERE state IS NOT NULL
@@ -108,7 +113,8 @@ const SETTLE_UNSENT: &str = concat!(
         SET reason = s.reason, detail = s.detail, state = s.state, finished_at = $7, lease_owner = NULL,
             lease_until = NULL
         FROM unnest($2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[]) AS s (id, fence, state, reason, detail)
-        WHERE d.workspace = $1 AND d.id = s.id AND d.fence = s.fence AND d.lease_owner IS NOT NULL
+        WHERE d.id = s.id AND d.fence = s.fence AND d.lease_owner IS NOT NULL
+            AND (d.workspace = $1) IS TRUE
         RETURNING d.destination, s.state
     ), moved AS (
         SELECT destination, 'pending' AS state, -1 AS change FROM settled
@@ -121,7 +127,8 @@ const SETTLE_UNSENT: &str = concat!(
 const RENEW: &str = "WITH held AS (
         UPDATE deliveries AS d SET lease_until = $5, available_at = $5
         FROM unnest($2::uuid[], $3::bigint[], $4::bigint[]) AS h (id, fence, position)
-        WHERE d.workspace = $1 AND d.id = h.id AND d.fence = h.fence AND d.lease_owner IS NOT NULL
+        WHERE d.id = h.id AND d.fence = h.fence AND d.lease_owner IS NOT NULL
+        AND (d.workspace = $1) IS TRUE
         RETURNING h.position
     )
     SELECT position FROM held ORDER BY position";
@@ -129,20 +136,21 @@ const RENEW: &str = "WITH held AS (
 const RELEASE: &str =
     "UPDATE deliveries AS d SET lease_owner = NULL, lease_until = NULL, available_at = d.due_at
     FROM unnest($2::uuid[], $3::bigint[]) AS h (id, fence)
-    WHERE d.workspace = $1 AND d.id = h.id AND d.fence = h.fence AND d.lease_owner IS NOT NULL";
+    WHERE d.id = h.id AND d.fence = h.fence AND d.lease_owner IS NOT NULL
+        AND (d.workspace = $1) IS TRUE";
 
 const EXPIRE: &str = concat!(
     "WITH overdue AS (
         SELECT id FROM deliveries
-        WHERE workspace = $1 AND state = 'pending' AND deadline_at < $2 AND (lease_until IS NULL OR lease_until <= $2)
+        WHERE (workspace = $1) IS TRUE AND state = 'pending' AND deadline_at < $2 AND (lease_until IS NULL OR lease_until <= $2)
         LIMIT $3 FOR UPDATE SKIP LOCKED
     ), closed AS (
         UPDATE attempts AS a SET outcome = 'retry', reason = 'outcome_unknown'
-        FROM overdue AS o WHERE a.workspace = $1 AND a.delivery = o.id AND a.outcome IS NULL
+        FROM overdue AS o WHERE a.delivery = o.id AND a.outcome IS NULL
     ), expired AS (
         UPDATE deliveries AS d
         SET state = 'expired', reason = $4, detail = '', finished_at = $2, lease_owner = NULL, lease_until = NULL
-        FROM overdue AS o WHERE d.workspace = $1 AND d.id = o.id
+        FROM overdue AS o WHERE d.id = o.id
         RETURNING d.destination
     ), moved AS (
         SELECT destination, 'pending' AS state, -1 AS change FROM expired
@@ -160,7 +168,7 @@ const REQUEUE: &str = concat!(
             deadline_at = CASE WHEN d.deadline_at < $2 THEN $3 ELSE d.deadline_at END,
             failures = CASE WHEN d.state = 'pending' THEN d.failures ELSE 0 END,
             finished_at = NULL, lease_owner = NULL, lease_until = NULL
-        FROM found AS f WHERE d.workspace = $1 AND d.id = f.id
+        FROM found AS f WHERE d.id = f.id
         RETURNING d.destination, f.state
     ), moved AS (
         SELECT destination, state, -1 AS change FROM requeued

@@ -36,7 +36,7 @@ impl Postgres {
 
     pub(crate) async fn attempts(&self, id: DeliveryId) -> Result<Vec<AttemptRecord>, StoreError> {
         let ask = format!(
-            "SELECT {} FROM attempts AS a JOIN calls AS c ON c.workspace = a.workspace AND c.id = a.call
+            "SELECT {} FROM attempts AS a JOIN calls AS c ON c.id = a.call
             WHERE a.workspace = $1 AND a.delivery = $2 ORDER BY a.number",
             rows::ATTEMPT
         );
@@ -98,7 +98,7 @@ impl Postgres {
     ) -> Result<Vec<DeliveryRecord>, StoreError> {
         let ask = format!(
             "SELECT {} FROM deliveries AS d
-            LEFT JOIN goal_events AS g ON g.workspace = d.workspace AND g.id = d.goal_event
+            LEFT JOIN goal_events AS g ON g.id = d.goal_event
             WHERE d.workspace = $1 AND {condition}",
             rows::DELIVERY
         );

@@ -28,11 +28,13 @@ use super::{Postgres, receipts, rows};
 use crate::{Decide, StoreError, WORKSPACE};
 
 static FIND_CLICKS: LazyLock<String> = LazyLock::new(|| {
-    format!("SELECT {} FROM clicks WHERE workspace = $1 AND id = ANY ($2::uuid[])", rows::CLICK)
+    format!("SELECT {} FROM clicks WHERE id = ANY ($1::uuid[]) AND (workspace = $2) IS TRUE", rows::CLICK)
 });
 
-const KEYS: &str = "unnest($2::text[], $3::text[]) WITH ORDINALITY AS k (partner, key, position)
-    JOIN conversions AS c ON c.workspace = $1 AND c.partner = k.partner AND c.dedupe_key = k.key";
+// See the outbox for why the workspace is part of what is joined.
+const KEYS: &str =
+    "unnest($1::bigint[], $2::text[], $3::text[]) WITH ORDINALITY AS k (workspace, partner, key, position)
+    JOIN conversions AS c ON c.workspace = k.workspace AND c.partner = k.partner AND c.dedupe_key = k.key";
 // Locked in the order of their keys, so that no two batches wait for each other in a circle.
 static LOCK_CONVERSIONS: LazyLock<String> = LazyLock::new(|| {
     format!("SELECT {}, k.position FROM {KEYS} ORDER BY k.position FOR UPDATE OF c", rows::CONVERSION)
@@ -40,7 +42,7 @@ static LOCK_CONVERSIONS: LazyLock<String> = LazyLock::new(|| {
 // A statement of its own, for its view must be younger than the locks.
 static FIND_ENTRIES: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "SELECT {}, k.position FROM {KEYS} JOIN ledger_entries AS e ON e.workspace = $1 AND e.conversion = c.id
+        "SELECT {}, k.position FROM {KEYS} JOIN ledger_entries AS e ON e.conversion = c.id
         ORDER BY k.position, e.sequence",
         rows::ENTRY
     )
@@ -74,7 +76,7 @@ const INSERT_CONVERSIONS: &str = concat!(
     conversion_columns!(),
     " FROM ",
     conversion_rows!(),
-    " ON CONFLICT (workspace, partner, dedupe_key) DO NOTHING"
+    " ON CONFLICT (dedupe_key, partner, workspace) DO NOTHING"
 );
 
 const UPDATE_CONVERSIONS: &str = concat!(
@@ -86,8 +88,7 @@ const UPDATE_CONVERSIONS: &str = concat!(
         contact = n.contact, goals_met = n.goals_met
     FROM ",
     conversion_rows!(),
-    " WHERE c.workspace = $1 AND c.id = n.id AND c.partner = n.partner AND c.dedupe_key = n.dedupe_key
-        AND c.movements = n.before"
+    " WHERE c.id = n.id AND c.movements = n.before AND (c.workspace = $1) IS TRUE"
 );
 
 const INSERT_ENTRIES: &str = "INSERT INTO ledger_entries (workspace, conversion, sequence, receipt, status, status_word,
@@ -185,8 +186,11 @@ async fn load(transaction: &Transaction<'_>, wanted: &[&FactsWanted]) -> Result<
     let ids: Vec<Id> = wanted.iter().filter_map(|wanted| wanted.click.map(Id::from)).collect();
     let mut keys: Vec<&DedupeKey> = wanted.iter().map(|wanted| &wanted.key).collect();
     keys.dedup();
-    let columns = Columns::of(&keys).with(|key| Text(&key.partner)).with(|key| Text(&key.key));
-    let (of_clicks, of_keys): ([&Value<'_>; 2], _) = ([&WORKSPACE, &ids], columns.values());
+    let workspaces = vec![WORKSPACE; keys.len()];
+    let partners: Vec<Text<'_>> = keys.iter().map(|key| Text(&key.partner)).collect();
+    let names: Vec<Text<'_>> = keys.iter().map(|key| Text(&key.key)).collect();
+    let of_clicks: [&Value<'_>; 2] = [&ids, &WORKSPACE];
+    let of_keys: [&Value<'_>; 3] = [&workspaces, &partners, &names];
     // They go out together, in this order.
     let (clicks, conversions, entries) = tokio::try_join!(
         biased;
