@@ -92,40 +92,55 @@ fn url_of(template: &str) -> String {
     request(&[("url", text(&format!("{BASE}{template}")))]).url.strip_prefix(BASE).unwrap().to_owned()
 }
 
+/// Macros, and what they are filled with in a URL.
+const MACROS: &[(&str, &str)] = &[
+    ("click_id", "c1"),
+    ("transaction_id", "T%201%26x"),
+    ("status", "approved"),
+    ("payout", "12.34"),
+    ("revenue", "99.00"),
+    ("value", "12.34"),
+    ("currency", "EUR"),
+    ("event_name", "Purchase"),
+    ("event_id", "e-1"),
+    ("event_time", "1764205295"),
+    ("click_time", "1764118900"),
+    ("event", "sale"),
+    ("external_id", "u-1"),
+    ("campaign", "summer"),
+    ("source", "facebook"),
+    ("partner", "acme"),
+    ("goal", "purchase"),
+    ("conversion_id", "cnv_1"),
+    ("fbclid", "IwAR_x-Y"),
+    ("sccid", "sc"),
+    ("sub1", "a%20b%26c%3D%C3%A9%22%3C%0D%0A"),
+    ("SUB1", "a%20b%26c%3D%C3%A9%22%3C%0D%0A"),
+    // An unfilled macro of the source, and names that nobody knows.
+    ("sub2", ""),
+    ("nothing", ""),
+    ("gclid", ""),
+    ("secret", "s3c%2Fr%2Bt%26x"),
+];
+
 #[test]
 fn every_macro_has_its_value() {
-    for (name, value) in [
-        ("click_id", "c1"),
-        ("transaction_id", "T%201%26x"),
-        ("status", "approved"),
-        ("payout", "12.34"),
-        ("revenue", "99.00"),
-        ("value", "12.34"),
-        ("currency", "EUR"),
-        ("event_name", "Purchase"),
-        ("event_id", "e-1"),
-        ("event_time", "1764205295"),
-        ("click_time", "1764118900"),
-        ("event", "sale"),
-        ("external_id", "u-1"),
-        ("campaign", "summer"),
-        ("source", "facebook"),
-        ("partner", "acme"),
-        ("goal", "purchase"),
-        ("conversion_id", "cnv_1"),
-        ("fbclid", "IwAR_x-Y"),
-        ("sccid", "sc"),
-        ("sub1", "a%20b%26c%3D%C3%A9%22%3C%0D%0A"),
-        ("SUB1", "a%20b%26c%3D%C3%A9%22%3C%0D%0A"),
-        // An unfilled macro of the source, and names that nobody knows.
-        ("sub2", ""),
-        ("nothing", ""),
-        ("gclid", ""),
-        ("secret", "s3c%2Fr%2Bt%26x"),
-    ] {
+    for (name, value) in MACROS {
         assert_eq!(url_of(&format!("?x={{{name}}}&y=1")), format!("?x={value}&y=1"), "{name}");
     }
     assert_eq!(url_of("/{campaign}/{nothing}?a={\"k\":1}&b={}"), "/summer/?a={%22k%22:1}&b={}");
+}
+
+#[test]
+fn the_documentation_knows_every_setting_and_macro() {
+    let page = include_str!("../../../../docs/destinations/postback.md");
+    let settings = include_str!("../../../../docs/config.md");
+    for field in Postback.fields() {
+        assert!(settings.contains(&format!("`{}`", field.name)), "{}", field.name);
+    }
+    for name in MACROS.iter().map(|(name, _)| name).filter(|name| name.contains('_')) {
+        assert!(page.contains(&format!("{{{name}}}")), "{name}");
+    }
 }
 
 #[test]

@@ -25,8 +25,9 @@ const PLAIN_IDS: [&str; 11] = [
     "whatsapp_business_account_id",
 ];
 
-/// Cookies are made with milliseconds of 13 digits, which last until the year 2286.
-const COOKIE_MS: std::ops::Range<i64> = 1_000_000_000_000..10_000_000_000_000;
+const COOKIE_INDEX_DIGITS: usize = 1;
+/// Milliseconds of 13 digits last until the year 2286.
+const COOKIE_MS_DIGITS: usize = 13;
 
 /// What identifies the visitor, as far as Meta takes it.
 pub(in crate::meta) struct User<'a> {
@@ -51,10 +52,14 @@ impl<'a> User<'a> {
         if client_ip_address.is_some_and(|text| text.parse::<IpAddr>().is_err()) {
             return Err(Refused::incomplete("client_ip_address must be one IPv4 or IPv6 address"));
         }
+        let client_user_agent = some(visitor.client_user_agent.as_deref());
+        if client_user_agent.is_some_and(is_sha256) {
+            return Err(Refused::incomplete("client_user_agent must be plain, not hashed"));
+        }
         let user = Self {
             contact: &event.contact,
             client_ip_address,
-            client_user_agent: some(visitor.client_user_agent.as_deref()),
+            client_user_agent,
             // Cookies are the browser's word: one that somebody mangled is of no use, and no reason to lose the event.
             fbc: visitor.fbc.as_deref().filter(|text| is_cookie(text, |b| b.is_ascii_graphic())),
             fbp: visitor.fbp.as_deref().filter(|text| is_cookie(text, |b| b.is_ascii_digit())),
@@ -74,9 +79,9 @@ impl<'a> User<'a> {
     /// Plain ids that are given. Ids that only other platforms know are none of Meta's business.
     pub(in crate::meta) fn plain(&self) -> impl Iterator<Item = (&'a str, &'a Value)> {
         let given = self.visitor.other.iter().map(|(key, value)| (key.as_str(), value));
-        given
-            .filter(|(key, _)| PLAIN_IDS.contains(key))
-            .filter(|(_, value)| !(value.is_null() || value.as_str().is_some_and(str::is_empty)))
+        given.filter(|(key, _)| PLAIN_IDS.contains(key)).filter(|(_, value)| {
+            !(value.is_null() || value.as_str().is_some_and(|text| text.trim().is_empty()))
+        })
     }
 
     /// Whether a plain id is given.
@@ -120,11 +125,13 @@ fn plain_id(key: &str, value: &Value) -> Result<(), Refused> {
         "fb_login_id" if !digits || text.len() > 20 => {
             Err(Refused::incomplete("fb_login_id must be at most 20 digits"))
         }
-        _ if text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit()) => {
-            Err(Refused::incomplete(format!("{key} must be plain, not hashed")))
-        }
+        _ if is_sha256(text) => Err(Refused::incomplete(format!("{key} must be plain, not hashed"))),
         _ => Ok(()),
     }
+}
+
+fn is_sha256(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 /// SHA-256, or MD5 from a sender who hashed the value; behind a SHA-256 Meta's own libraries may have put a mark of
@@ -145,10 +152,10 @@ fn is_lower_hex(hash: &[u8]) -> bool {
     hash.iter().fold(true, |fine, b| fine & (b.is_ascii_digit() | matches!(b, b'a'..=b'f')))
 }
 
+/// `fb.{one digit}.{13 digits}.{payload}`: a cookie may be well formed and still not what Meta's own pages set.
 fn is_cookie(text: &str, payload: impl Fn(&u8) -> bool) -> bool {
-    ClickCookie::parse(text).is_some_and(|cookie| {
-        cookie.subdomain_index <= 9
-            && COOKIE_MS.contains(&cookie.created_ms)
-            && cookie.payload.as_bytes().iter().all(payload)
-    })
+    let mut parts = text.splitn(4, '.').skip(1).map(str::len);
+    let lengths = (parts.next(), parts.next());
+    lengths == (Some(COOKIE_INDEX_DIGITS), Some(COOKIE_MS_DIGITS))
+        && ClickCookie::parse(text).is_some_and(|cookie| cookie.payload.as_bytes().iter().all(payload))
 }

@@ -77,7 +77,10 @@ const USERS: &[(&str, &str)] = &[
     // A mangled cookie is nothing to recognise anybody by.
     (r#"{"fbp": "fb.1.1764190000000.12a4"}"#, "not enough"),
     (r#"{"fbc": "fb.1.1764190000.AbC"}"#, "not enough"),
+    (r#"{"fbc": "fb.1.01764190000000.AbC"}"#, "not enough"),
+    (r#"{"fbc": "fb.01.1764190000000.AbC"}"#, "not enough"),
     // Plain ids.
+    (r#"{"madid": " ", "client_user_agent": "UA"}"#, "not enough"),
     (r#"{"lead_id": "1234567890123456"}"#, ""),
     (r#"{"lead_id": 123456789012345}"#, ""),
     (r#"{"lead_id": "12345678901234"}"#, "lead_id must be 15 to 17 digits"),
@@ -87,6 +90,10 @@ const USERS: &[(&str, &str)] = &[
     (
         r#"{"subscription_id": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}"#,
         "subscription_id must be plain",
+    ),
+    (
+        r#"{"client_user_agent": "E3B0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}"#,
+        "client_user_agent must be plain",
     ),
 ];
 

@@ -69,6 +69,28 @@ fn fields_are_listed_once_and_the_token_is_a_secret() {
 }
 
 #[test]
+fn the_documentation_knows_every_field_and_code() {
+    let page = include_str!("../../../../../docs/destinations/meta.md");
+    let settings = include_str!("../../../../../docs/config.md");
+    for field in Meta.fields() {
+        assert!(settings.contains(&format!("`{}`", field.name)), "{}", field.name);
+    }
+    for (key, _) in crate::meta::rules::EXTRA {
+        assert!(page.contains(&format!("`{key}`")), "{key}");
+    }
+    for code in [
+        "4, 17, 32, 613, 80000 to 80014",
+        "1, 2, 341, 5000, 21009",
+        "368",
+        "102, 104, 190",
+        "2635",
+        "100, 105, 2655",
+    ] {
+        assert!(page.contains(code), "{code}");
+    }
+}
+
+#[test]
 fn defaults_are_the_platforms_own_host_and_the_newest_version() {
     let request = Meta.build(&settings(&[]), &[event(&[])], NOW).request.unwrap();
     assert_eq!(
