@@ -1,6 +1,6 @@
 //! The configuration as it is after checking: every reference resolves, every word is known, every condition compiles.
 //!
-//! Reading, checking, printing and comparing live below; a [`Config`] can only come out of [`read`].
+//! Reading, checking, printing and comparing live below; a [`Config`] can only come out of [`read()`].
 
 use std::collections::BTreeMap;
 

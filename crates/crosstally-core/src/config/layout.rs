@@ -1,4 +1,4 @@
-//! A configuration as ordered sections of keys and values: what [`super::print`] writes and [`super::plan`] compares.
+//! A configuration as ordered sections of keys and values: what [`super::print()`] writes and [`super::plan()`] compares.
 
 use super::{
     Auth, Campaign, Config, CostModel, Destination, Goal, Partner, SecretRef, Setting, Source, Word,
