@@ -61,7 +61,7 @@ impl Engine {
         let target = click.target.clone();
         match tokio::time::timeout(COMMIT_WAIT, self.store.append_click(Arc::clone(&click))).await {
             Ok(Ok(())) => self.metrics.clicks_stored.increment(1),
-            Ok(Err(_)) | Err(_) => self.spool_click(&click),
+            Ok(Err(_)) | Err(_) => self.spool_click(&click).await,
         }
         ClickOut::Redirect(target)
     }
@@ -105,8 +105,10 @@ impl Engine {
         })
     }
 
-    fn spool_click(&self, click: &Arc<Click>) {
-        let how = if self.spool.append(click) { "spooled" } else { "lost" };
+    async fn spool_click(&self, click: &Arc<Click>) {
+        // A disk that hangs must not hold the visitor: the writer goes on, the redirect does not wait for it.
+        let written = tokio::time::timeout(COMMIT_WAIT, self.spool.append(click)).await;
+        let how = if written.unwrap_or(false) { "spooled" } else { "lost" };
         self.metrics.count(Name::Clicks, &[("mode", how)], 1);
     }
 }

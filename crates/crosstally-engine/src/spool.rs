@@ -35,7 +35,7 @@ pub struct Spool {
 }
 
 enum Message {
-    Click(Arc<Click>),
+    Click(Arc<Click>, tokio::sync::oneshot::Sender<bool>),
     Rotate(tokio::sync::oneshot::Sender<()>),
 }
 
@@ -85,9 +85,14 @@ impl Spool {
         Ok(())
     }
 
-    /// Hands a click to the spool; `false` if the spool is full.
-    pub fn append(&self, click: &Arc<Click>) -> bool {
-        self.queue.try_send(Message::Click(Arc::clone(click))).is_ok()
+    /// Writes a click to the spool; returns when it is in the file, so that only the machine's own end can lose it.
+    /// `false` if the spool is full or cannot be written.
+    pub async fn append(&self, click: &Arc<Click>) -> bool {
+        let (done, written) = tokio::sync::oneshot::channel();
+        if self.queue.try_send(Message::Click(Arc::clone(click), done)).is_err() {
+            return false;
+        }
+        written.await.unwrap_or(false)
     }
 
     /// Whether there may be clicks to bring back.
@@ -152,8 +157,12 @@ impl Writer {
         let mut dirty = false;
         loop {
             match messages.recv_timeout(SYNC_EVERY) {
-                Ok(Message::Click(click)) => {
-                    dirty |= self.write(&click).is_ok();
+                Ok(Message::Click(click, done)) => {
+                    let written = self.write(&click).is_ok();
+                    dirty |= written;
+                    if done.send(written).is_err() {
+                        tracing::debug!("the visitor has gone before the click was in the spool");
+                    }
                 }
                 Ok(Message::Rotate(done)) => {
                     self.close();
