@@ -16,13 +16,12 @@ use crosstally_core::ledger::LedgerEntry;
 use crosstally_core::postback::{Booking, ConversionChange, Facts, FactsWanted, Receipt};
 use crosstally_core::route::{GoalEvent, NewDelivery};
 use crosstally_core::time::Timestamp;
-use deadpool_postgres::Transaction;
 use tokio_postgres::Row;
 
 use super::fault::Fault;
 use super::outbox::count_moved;
 use super::rows::{Columns, Id, Text};
-use super::transact::{self, Database, Ticket, Value};
+use super::transact::{Database, Ticket, Transaction, Value};
 use super::writer::{Waiting, Work};
 use super::{Postgres, receipts, rows};
 use crate::{Decide, StoreError, WORKSPACE};
@@ -144,15 +143,12 @@ impl Work for NewPostback {
     async fn record(database: &Database, batch: &mut [Waiting<Self>]) -> Result<(), Fault> {
         // In the order of their keys, and under one key in the order in which they came.
         batch.sort_by(|one, other| one.work.wanted.key.cmp(&other.work.wanted.key));
-        let mut connection = database.connection().await?;
-        let transaction = connection.transaction().await?;
+        let transaction = database.transaction().await?;
         let wanted: Vec<&FactsWanted> = batch.iter().map(|one| &one.work.wanted).collect();
-        let mut facts = load(&transaction, &wanted).await?;
-        let bookings = decide(batch, &mut facts);
-        let ticket = book(&transaction, &bookings).await?;
-        let committed = transaction.commit().await.map_err(Fault::from);
-        drop(connection);
-        let fate = database.committed(committed, ticket).await?;
+        let (ticket, mut stored) = load(&transaction, &wanted).await?;
+        let bookings = decide(batch, &mut stored);
+        book(&transaction, &bookings).await?;
+        let fate = database.commit(transaction, ticket).await?;
         receipts::happened(database, fate, bookings.first().map(|(_, booking)| booking.receipt.id)).await?;
         for (at, booking) in bookings {
             batch[at].answer = Some(Ok(booking));
@@ -178,8 +174,8 @@ struct Stored {
     of_keys: Vec<Facts>,
 }
 
-/// Loads and locks. The postbacks are in the order of their keys.
-async fn load(transaction: &Transaction<'_>, wanted: &[&FactsWanted]) -> Result<Stored, Fault> {
+/// Begins, loads and locks. The postbacks are in the order of their keys.
+async fn load(transaction: &Transaction, wanted: &[&FactsWanted]) -> Result<(Ticket, Stored), Fault> {
     let find_clicks = transaction.prepare_cached(&FIND_CLICKS).await?;
     let lock_conversions = transaction.prepare_cached(&LOCK_CONVERSIONS).await?;
     let find_entries = transaction.prepare_cached(&FIND_ENTRIES).await?;
@@ -192,12 +188,14 @@ async fn load(transaction: &Transaction<'_>, wanted: &[&FactsWanted]) -> Result<
     let of_clicks: [&Value<'_>; 2] = [&ids, &WORKSPACE];
     let of_keys: [&Value<'_>; 3] = [&workspaces, &partners, &names];
     // They go out together, in this order.
-    let (clicks, conversions, entries) = tokio::try_join!(
+    let (ticket, clicks, conversions, entries) = tokio::join!(
         biased;
+        transaction.begin(),
         transaction.query(&find_clicks, &of_clicks),
         transaction.query(&lock_conversions, &of_keys),
         transaction.query(&find_entries, &of_keys),
-    )?;
+    );
+    let (ticket, clicks, conversions, entries) = (ticket?, clicks?, conversions?, entries?);
     let clicks = clicks.iter().map(|row| rows::click(row).map(|click| (click.id, click)));
     let mut stored = Stored { clicks: clicks.collect::<Result<_, _>>()?, of_keys: Vec::new() };
     stored.of_keys.resize_with(keys.len(), Facts::default);
@@ -211,7 +209,7 @@ async fn load(transaction: &Transaction<'_>, wanted: &[&FactsWanted]) -> Result<
             facts.entries.push(rows::entry(row)?);
         }
     }
-    Ok(stored)
+    Ok((ticket, stored))
 }
 
 /// The last column of a row says which key it belongs to, counted from 1.
@@ -305,7 +303,7 @@ impl<'bookings> Changes<'bookings> {
 }
 
 /// Writes everything. The counts come last: others may wait for them.
-async fn book(transaction: &Transaction<'_>, bookings: &[(usize, Booking)]) -> Result<Ticket, Fault> {
+async fn book(transaction: &Transaction, bookings: &[(usize, Booking)]) -> Result<(), Fault> {
     let Changes { new, moved } = Changes::of(bookings);
     let bookings: Vec<&Booking> = bookings.iter().map(|(_, booking)| booking).collect();
     let entries: Vec<&LedgerEntry> = bookings.iter().filter_map(|booking| booking.entry.as_ref()).collect();
@@ -318,7 +316,7 @@ async fn book(transaction: &Transaction<'_>, bookings: &[(usize, Booking)]) -> R
     let (new_rows, moved_rows) = (conversion_columns(&new)?, conversion_columns(&moved)?);
     let (entries, events) = (entry_columns(&entries), event_columns(&events)?);
     let (deliveries, receipts) = (delivery_columns(&deliveries), receipts::columns(&receipts)?);
-    let (inserted, updated, _, _, _, _, ticket) = tokio::try_join!(
+    let (inserted, updated, ..) = tokio::try_join!(
         biased;
         write(transaction, INSERT_CONVERSIONS, &new_rows),
         write(transaction, UPDATE_CONVERSIONS, &moved_rows),
@@ -326,7 +324,6 @@ async fn book(transaction: &Transaction<'_>, bookings: &[(usize, Booking)]) -> R
         write(transaction, INSERT_GOAL_EVENTS, &events),
         write(transaction, INSERT_DELIVERIES, &deliveries),
         write(transaction, receipts::INSERT, &receipts),
-        transact::ticket(transaction),
     )?;
     if inserted != count(new.len()) {
         return Err(Fault::Conflict("another node was faster under one of the keys".into()));
@@ -334,18 +331,14 @@ async fn book(transaction: &Transaction<'_>, bookings: &[(usize, Booking)]) -> R
     if updated != count(moved.len()) {
         return Err(Fault::Data("a locked conversion has moved".into()));
     }
-    Ok(ticket)
+    Ok(())
 }
 
 fn count(rows: usize) -> u64 {
     u64::try_from(rows).unwrap_or(u64::MAX)
 }
 
-async fn write<T>(
-    transaction: &Transaction<'_>,
-    statement: &str,
-    rows: &Columns<'_, T>,
-) -> Result<u64, Fault> {
+async fn write<T>(transaction: &Transaction, statement: &str, rows: &Columns<'_, T>) -> Result<u64, Fault> {
     if rows.is_empty() {
         return Ok(0);
     }

@@ -6,7 +6,7 @@ use crosstally_core::verdict::Verdict;
 
 use super::fault::Fault;
 use super::rows::{Columns, Id, Text};
-use super::transact::{self, Database, Fate, Values};
+use super::transact::{Database, Fate, Values};
 use super::writer::{Waiting, Work};
 use super::{Postgres, rows};
 use crate::{ReceiptCount, StoreError, WORKSPACE};
@@ -54,17 +54,13 @@ impl Work for NewReceipt {
 }
 
 async fn write(database: &Database, receipts: &[&Receipt]) -> Result<(), Fault> {
-    let mut connection = database.connection().await?;
-    let insert = connection.prepare_cached(INSERT).await?;
-    let transaction = connection.transaction().await?;
+    let transaction = database.transaction().await?;
+    let insert = transaction.prepare_cached(INSERT).await?;
     let columns = columns(receipts)?;
     let values = columns.values();
-    let (written, ticket) =
-        tokio::join!(transaction.execute(&insert, &values), transact::ticket(&transaction));
-    let (_, ticket) = (written?, ticket?);
-    let committed = transaction.commit().await.map_err(Fault::from);
-    drop(connection);
-    let fate = database.committed(committed, ticket).await?;
+    let (ticket, written) = tokio::join!(biased; transaction.begin(), transaction.execute(&insert, &values));
+    let (ticket, _) = (ticket?, written?);
+    let fate = database.commit(transaction, ticket).await?;
     happened(database, fate, receipts.first().map(|receipt| receipt.id)).await
 }
 

@@ -4,11 +4,15 @@
 //! A server whose connection breaks at the commit may or may not have committed, or may still be at it. It remembers what
 //! became of each transaction by its number, so the number is asked for inside the transaction and looked up afterwards.
 
+use std::ops::Deref;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
-use deadpool_postgres::{Object, Pool, Transaction};
-use tokio_postgres::Row;
+use deadpool_postgres::{Object, Pool};
 use tokio_postgres::types::ToSql;
+use tokio_postgres::{Row, Statement};
 
 use super::fault::Fault;
 use crate::StoreError;
@@ -99,23 +103,27 @@ impl Database {
 
     /// Runs one statement in a transaction.
     pub(super) async fn run(&self, statement: &str, values: &Values<'_>) -> Result<Vec<Row>, Fault> {
-        let mut connection = self.connection().await?;
-        let statement = connection.prepare_cached(statement).await?;
-        let transaction = connection.transaction().await?;
-        let (rows, ticket) = tokio::join!(transaction.query(&statement, values), ticket(&transaction));
-        let (rows, ticket) = (rows?, ticket?);
-        let committed = transaction.commit().await.map_err(Fault::from);
-        drop(connection);
-        match self.committed(committed, ticket).await? {
+        let transaction = self.transaction().await?;
+        let statement = transaction.prepare_cached(statement).await?;
+        let (ticket, rows) = tokio::join!(biased; transaction.begin(), transaction.query(&statement, values));
+        let (ticket, rows) = (ticket?, rows?);
+        match self.commit(transaction, ticket).await? {
             Fate::Committed => Ok(rows),
             Fate::RolledBack => Err(Fault::Lost("the connection broke before the commit".into())),
             Fate::SeeRows => Err(Fault::Unknown("the server went away at the commit".into())),
         }
     }
 
-    /// What an attempt to commit came to. The connection must be given back before.
-    pub(super) async fn committed(&self, answer: Result<(), Fault>, ticket: Ticket) -> Result<Fate, Fault> {
-        match answer {
+    /// A transaction, still to begin.
+    pub(super) async fn transaction(&self) -> Result<Transaction, Fault> {
+        let connection = self.connection().await?;
+        let ticket = connection.prepare_cached(TICKET).await?;
+        Ok(Transaction { connection, ticket, open: AtomicBool::new(false) })
+    }
+
+    /// Commits, and finds out what became of it if the connection breaks.
+    pub(super) async fn commit(&self, transaction: Transaction, ticket: Ticket) -> Result<Fate, Fault> {
+        match transaction.commit().await {
             Ok(()) => Ok(Fate::Committed),
             Err(Fault::Lost(problem)) => {
                 tracing::warn!(problem, "the connection broke at the commit; asking what became of it");
@@ -142,9 +150,49 @@ impl Database {
     }
 }
 
-/// The ticket of the transaction that is under way.
-pub(super) async fn ticket(transaction: &Transaction<'_>) -> Result<Ticket, Fault> {
-    let statement = transaction.prepare_cached(TICKET).await?;
-    let row = transaction.query_one(&statement, &[]).await?;
-    Ok(Ticket { transaction: row.try_get(0)?, server: row.try_get(1)? })
+/// A transaction on a connection of its own. It is rolled back when it is dropped before its commit.
+pub(super) struct Transaction {
+    connection: Object,
+    ticket: Statement,
+    open: AtomicBool,
+}
+
+impl Transaction {
+    /// Begins. What is first polled after this goes out right behind it, without waiting for an answer.
+    pub(super) async fn begin(&self) -> Result<Ticket, Fault> {
+        self.open.store(true, Ordering::Relaxed);
+        let (begun, ticket) = tokio::join!(
+            biased;
+            self.connection.batch_execute("BEGIN"),
+            self.connection.query_one(&self.ticket, &[])
+        );
+        begun?;
+        let row = ticket?;
+        Ok(Ticket { transaction: row.try_get(0)?, server: row.try_get(1)? })
+    }
+
+    async fn commit(self) -> Result<(), Fault> {
+        let committed = self.connection.batch_execute("COMMIT").await;
+        self.open.store(false, Ordering::Relaxed);
+        Ok(committed?)
+    }
+}
+
+impl Deref for Transaction {
+    type Target = Object;
+
+    fn deref(&self) -> &Object {
+        &self.connection
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        if *self.open.get_mut() {
+            // To poll once is to send. The next user's statements come behind it; nobody waits for the answer.
+            let rollback = pin!(self.connection.batch_execute("ROLLBACK"));
+            let sent = rollback.poll(&mut Context::from_waker(Waker::noop()));
+            tracing::debug!(answered = sent.is_ready(), "a transaction is rolled back");
+        }
+    }
 }

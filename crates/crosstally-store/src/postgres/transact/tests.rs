@@ -12,12 +12,13 @@ async fn database(scratch: &Scratch) -> Database {
 async fn the_server_tells_what_became_of_a_transaction() {
     let scratch = Scratch::new().await;
     let database = database(&scratch).await;
-    let mut connection = database.connection().await.unwrap();
     let mut tickets = Vec::new();
     for commit in [true, false] {
-        let transaction = connection.transaction().await.unwrap();
-        tickets.push(ticket(&transaction).await.unwrap());
-        if commit { transaction.commit().await.unwrap() } else { transaction.rollback().await.unwrap() }
+        let transaction = database.transaction().await.unwrap();
+        tickets.push(transaction.begin().await.unwrap());
+        if commit {
+            transaction.commit().await.unwrap();
+        }
     }
     assert_eq!(database.fate(&tickets[0]).await, Some(Fate::Committed));
     assert_eq!(database.fate(&tickets[1]).await, Some(Fate::RolledBack));
@@ -26,7 +27,6 @@ async fn the_server_tells_what_became_of_a_transaction() {
     assert_eq!(database.fate(&foreign).await, Some(Fate::SeeRows));
     let foreign = Ticket { transaction: "9999999999".into(), ..foreign };
     assert_eq!(database.fate(&foreign).await, Some(Fate::SeeRows));
-    drop(connection);
     database.close();
     scratch.remove().await;
 }
@@ -35,9 +35,8 @@ async fn the_server_tells_what_became_of_a_transaction() {
 async fn a_commit_that_is_still_under_way_is_waited_for() {
     let scratch = Scratch::new().await;
     let database = database(&scratch).await;
-    let mut connection = database.connection().await.unwrap();
-    let transaction = connection.transaction().await.unwrap();
-    let ticket = ticket(&transaction).await.unwrap();
+    let transaction = database.transaction().await.unwrap();
+    let ticket = transaction.begin().await.unwrap();
     let asking = database.fate(&ticket);
     tokio::pin!(asking);
     // The first answers must be that it is in progress.
@@ -45,7 +44,27 @@ async fn a_commit_that_is_still_under_way_is_waited_for() {
     assert!(early.is_err(), "{early:?}");
     transaction.commit().await.unwrap();
     assert_eq!(asking.await, Some(Fate::Committed));
-    drop(connection);
+    database.close();
+    scratch.remove().await;
+}
+
+#[tokio::test]
+async fn what_is_dropped_before_its_commit_leaves_nothing_and_frees_the_connection() {
+    let scratch = Scratch::new().await;
+    let database = Database::new(connect(&scratch.url, 1).await.unwrap());
+    database.run("CREATE TABLE t (id BIGINT)", &[]).await.unwrap();
+    let transaction = database.transaction().await.unwrap();
+    let insert = transaction.prepare_cached("INSERT INTO t VALUES (1)").await.unwrap();
+    let (ticket, inserted) = tokio::join!(biased; transaction.begin(), transaction.execute(&insert, &[]));
+    assert!(ticket.is_ok() && inserted.unwrap() == 1);
+    let pid: i32 = transaction.query_one("SELECT pg_backend_pid()", &[]).await.unwrap().get(0);
+    drop(transaction);
+    // The only connection there is, and no transaction on it.
+    let row = database
+        .ask("SELECT count(*), pg_backend_pid(), pg_current_xact_id_if_assigned() IS NULL FROM t", &[])
+        .await;
+    let row = row.unwrap().remove(0);
+    assert_eq!((row.get::<_, i64>(0), row.get::<_, i32>(1), row.get::<_, bool>(2)), (0, pid, true));
     database.close();
     scratch.remove().await;
 }
