@@ -58,8 +58,15 @@ impl Program {
     /// # Errors
     /// It did not become ready.
     pub async fn serve(&self, flags: &[String], directory: &Path) -> Result<Running> {
-        let (address, admin) = (free_address()?, free_address()?);
-        self.serve_at(flags, directory, address, admin).await
+        // Between looking and binding somebody else may take the port, so it is tried a few times.
+        let mut last = anyhow::anyhow!("never started");
+        for _ in 0..5 {
+            match self.serve_at(flags, directory, free_address()?, free_address()?).await {
+                Ok(running) => return Ok(running),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
     }
 
     /// Starts a server on these addresses and waits until it is ready.

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use crosstally_testkit::database::{Database, Kind};
-use crosstally_testkit::process::free_address;
 use crosstally_testkit::{client, on_both};
 use serde_json::Value;
 
@@ -37,13 +36,12 @@ async fn kills(kind: Kind) -> Result<()> {
     let directory = database.directory().to_owned();
     let sandbox = program().sandbox(&directory).await?;
     configure(&database, sandbox.address)?;
-    let (address, admin) = (free_address()?, free_address()?);
     let mut all = Acknowledged::default();
     for round in 0..KILLS {
-        let server = program().serve_at(&database.flags(), &directory, address, admin).await?;
+        let server = program().serve(&database.flags(), &directory).await?;
         let mut clients = tokio::task::JoinSet::new();
         for number in 0..CLIENTS {
-            clients.spawn(client(address, format!("r{round}c{number}")));
+            clients.spawn(client(server.address, format!("r{round}c{number}")));
         }
         // A moment that is different every time, from the first requests to a full pipeline.
         tokio::time::sleep(Duration::from_millis(u64::from(round * 37 % 190))).await;
@@ -55,8 +53,8 @@ async fn kills(kind: Kind) -> Result<()> {
             all.transactions.extend(done.transactions);
         }
     }
-    let server = program().serve_at(&database.flags(), &directory, address, admin).await?;
-    check(&database, &all, sandbox.address, admin).await?;
+    let server = program().serve(&database.flags(), &directory).await?;
+    check(&database, &all, sandbox.address, server.admin).await?;
     server.stop()
 }
 
