@@ -54,5 +54,5 @@ impl Engine {
 pub fn shown(request: &Request) -> Value {
     let body = serde_json::from_slice(&request.body_shown)
         .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&request.body_shown).into_owned()));
-    json!({ "method": request.method, "url": request.url, "body": body })
+    json!({ "method": request.method, "url": request.url_shown(), "body": body })
 }

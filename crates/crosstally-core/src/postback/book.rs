@@ -235,7 +235,8 @@ fn follow_goals(
                 campaign,
                 page: postback.page.as_deref(),
             });
-            let due_at = context.now.plus_millis(goal.delay_ms);
+            // A partner's clock may be a little ahead; platforms refuse events from the future, so it is waited for.
+            let due_at = context.now.max(event.event_time).plus_millis(goal.delay_ms);
             for slug in &goal.send_to {
                 let Some(destination) = config.destination(slug) else { continue };
                 let max_age = (context.max_age_ms)(destination, &event.action_source);
