@@ -25,7 +25,7 @@ use crate::metrics::Name;
 use crate::snapshot::ReadyDestination;
 
 /// How long a call may take. Tests of destinations that hang have no ten seconds.
-const CALL_MS_MAX: u64 = if cfg!(test) { 700 } else { 10_000 };
+const CALL_MS_MAX: u64 = if cfg!(test) { 5_000 } else { 10_000 };
 
 /// Everything that the calls of one batch share.
 pub(super) struct Batch {
@@ -243,7 +243,7 @@ impl Batch {
     where
         F: Future<Output = Result<T, StoreError>>,
     {
-        persist::until_it_works(&self.engine, &self.stopping, &self.pace, write).await
+        persist::until_it_works(self.engine.clock.as_ref(), &self.stopping, &self.pace, write).await
     }
 
     fn settlements(&self, part: &Part, outcomes: Vec<Outcome>, now: Timestamp) -> Vec<Settlement> {

@@ -21,7 +21,7 @@ pub(super) async fn deliver(batch: Batch, part: Part) -> Delivered {
 
 async fn halve(batch: &Batch, whole: Part) -> Delivered {
     let mut counts = Delivered::default();
-    let mut calls = 0;
+    let (mut calls, mut was_split) = (0, false);
     // The next part to send stands on top.
     let mut stack = vec![whole];
     while let Some(mut part) = stack.pop() {
@@ -33,6 +33,7 @@ async fn halve(batch: &Batch, whole: Part) -> Delivered {
             continue;
         }
         calls += 1;
+        let size = part.len();
         let ended = match batch.call(part, calls < CALLS_MAX).await {
             Ok(ended) => ended,
             Err(error) => {
@@ -48,9 +49,17 @@ async fn halve(batch: &Batch, whole: Part) -> Delivered {
         };
         counts += ended.counts;
         stack.push(ended.rest);
+        let split = !ended.split.is_empty();
         let (first, second) = ended.split.halves();
         stack.extend([second, first]);
+        was_split |= split;
+        if !split {
+            batch.pace.widen(size);
+        }
         if !ended.go_on {
+            if was_split {
+                batch.pace.narrow(if split { size / 2 } else { size });
+            }
             break;
         }
     }

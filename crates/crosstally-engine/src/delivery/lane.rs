@@ -24,7 +24,7 @@ use crate::snapshot::ReadyDestination;
 /// Calls under way to a destination that takes many events at once.
 const BATCHES_IN_FLIGHT: usize = 2;
 /// Calls under way to a destination that takes one event at a time.
-const SINGLES_IN_FLIGHT: usize = 64;
+pub(super) const SINGLES_IN_FLIGHT: usize = 64;
 /// A lane looks again after this long, whether woken or not: other nodes book deliveries too, and die.
 const LOOK_EVERY_MS: u64 = 1_000;
 /// How long a woken lane lets further events gather for its next batch.
@@ -39,7 +39,7 @@ pub(super) struct Lane {
     engine: Engine,
     slug: String,
     stopping: Stopping,
-    pace: Arc<Pace>,
+    pub(super) pace: Arc<Pace>,
     told: Arc<Told>,
     running: JoinSet<Delivered>,
     counts: Delivered,
@@ -106,7 +106,7 @@ impl Lane {
     ///
     /// # Errors
     /// The store failed.
-    pub(super) async fn until_idle(mut self) -> Result<Delivered, StoreError> {
+    pub(super) async fn until_idle(&mut self) -> Result<Delivered, StoreError> {
         self.paced = false;
         while let Some(ready) = self.destination() {
             let turn = self.turn(&ready).await?;
@@ -116,7 +116,7 @@ impl Lane {
             let Some(ended) = self.running.join_next().await else { break };
             self.ended(ended);
         }
-        Ok(self.counts)
+        Ok(std::mem::take(&mut self.counts))
     }
 
     fn destination(&self) -> Option<Arc<ReadyDestination>> {
@@ -124,11 +124,8 @@ impl Lane {
     }
 
     async fn turn(&mut self, ready: &Arc<ReadyDestination>) -> Result<Turn, StoreError> {
-        while let Some(ended) = self.running.try_join_next() {
-            self.ended(ended);
-        }
-        let batch_max = ready.dialect.batch_max().max(1);
-        let free = self.free(batch_max);
+        let batch_max = self.pace.batch_max(ready.dialect.batch_max().max(1));
+        let free = self.free(ready);
         if free == 0 {
             return Ok(Turn::Full);
         }
@@ -167,17 +164,17 @@ impl Lane {
         if leased.is_empty() {
             return Ok(Turn::Idle(None));
         }
-        self.start(ready, state.as_ref(), probe, leased);
+        self.start(ready, batch_max, state.as_ref(), probe, leased);
         // A probe's answer decides about everything else.
         Ok(if probe { Turn::Full } else { Turn::More })
     }
 
     /// How many more calls may be made now.
-    fn free(&self, batch_max: usize) -> usize {
+    fn free(&self, ready: &ReadyDestination) -> usize {
         if self.pace.is_behind() {
             return 0;
         }
-        let most = if batch_max == 1 { SINGLES_IN_FLIGHT } else { BATCHES_IN_FLIGHT };
+        let most = if ready.dialect.batch_max() <= 1 { SINGLES_IN_FLIGHT } else { BATCHES_IN_FLIGHT };
         let most = if self.paced { self.pace.in_flight(most) } else { most };
         let free = most.saturating_sub(self.running.len());
         // One at a time would cost a lease's transaction each.
@@ -208,11 +205,11 @@ impl Lane {
     fn start(
         &mut self,
         ready: &Arc<ReadyDestination>,
+        batch_max: usize,
         state: Option<&DestinationState>,
         probe: bool,
         leased: Vec<LeasedDelivery>,
     ) {
-        let batch_max = ready.dialect.batch_max().max(1);
         let mut leased = leased.into_iter().peekable();
         while leased.peek().is_some() {
             let part = Part::of(leased.by_ref().take(batch_max).collect());
@@ -243,20 +240,26 @@ impl Lane {
 
     async fn rest(&mut self, turn: Turn, ready: &ReadyDestination, bell: &Notify) {
         let wait_ms = match turn {
-            Turn::More => return,
+            Turn::More => 0,
             Turn::Full => LOOK_EVERY_MS,
             Turn::Idle(next) => self.until(next),
         };
-        let mut woken = false;
-        tokio::select! {
-            Some(ended) = self.running.join_next() => self.ended(ended),
-            () = self.engine.clock.sleep(wait_ms) => {}
-            () = bell.notified(), if turn != Turn::Full => woken = true,
-            () = self.stopping.reached(Phase::Draining) => {}
+        if wait_ms > 0 {
+            let mut woken = false;
+            tokio::select! {
+                Some(ended) = self.running.join_next() => self.ended(ended),
+                () = self.engine.clock.sleep(wait_ms) => {}
+                () = bell.notified(), if turn != Turn::Full => woken = true,
+                () = self.stopping.reached(Phase::Draining) => {}
+            }
+            if woken && ready.dialect.batch_max() > 1 {
+                self.pause(GATHER_MS).await;
+            }
         }
-        if woken && ready.dialect.batch_max() > 1 {
-            self.pause(GATHER_MS).await;
+        while let Some(ended) = self.running.try_join_next() {
+            self.ended(ended);
         }
+        // Only here do calls end for the lane, so that none follows a failed one without the wait.
         if self.running.is_empty() {
             self.pause(self.pace.wait_ms()).await;
         }

@@ -26,7 +26,7 @@ pub struct Delivered {
     pub dead: u64,
     /// Deliveries that came too late.
     pub expired: u64,
-    /// Results that were not taken, as somebody else had taken the delivery over.
+    /// Results among all these that were not taken, as somebody else had taken the delivery over.
     pub stale: u64,
 }
 
@@ -67,7 +67,8 @@ pub(super) struct Lease {
 pub(super) const fn without_answer(error: &SendError) -> Outcome {
     match error.reason {
         Reason::AddressForbidden | Reason::DestMisconfigured => Outcome::Pause { reason: error.reason },
-        Reason::DestRejected => Outcome::Refused { reason: error.reason },
+        // Some event's content cannot be sent: found by halving.
+        Reason::DestRejected => Outcome::Split { reason: error.reason },
         _ => Outcome::Retry { reason: error.reason, after_ms: None },
     }
 }
@@ -133,7 +134,7 @@ mod tests {
             (Reason::OutcomeUnknown, "retry"),
             (Reason::AddressForbidden, "paused"),
             (Reason::DestMisconfigured, "paused"),
-            (Reason::DestRejected, "refused"),
+            (Reason::DestRejected, "split"),
         ] {
             let outcome = without_answer(&SendError { reason, detail: String::new() });
             assert_eq!((outcome.as_str(), outcome.reason()), (word, reason));

@@ -2,7 +2,7 @@
 //!
 //! Without it a dead destination would burn one attempt of every waiting delivery as fast as the calls fail.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 /// Failed calls in a row that are taken for bad luck.
 const BAD_LUCK: u32 = 2;
@@ -11,12 +11,24 @@ const FIRST_WAIT_MS: u64 = 250;
 const WAIT_MS_MAX: u64 = 4_000;
 
 /// What the batches of a lane tell it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Pace {
     /// Calls in a row that came to nothing.
     failures: AtomicU32,
     /// Results that are known but could not be written down yet.
     unwritten: AtomicU32,
+    /// How many events a batch may have.
+    batch_max: AtomicUsize,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            failures: AtomicU32::new(0),
+            unwritten: AtomicU32::new(0),
+            batch_max: AtomicUsize::new(usize::MAX),
+        }
+    }
 }
 
 /// A result that waits to be written down.
@@ -50,6 +62,22 @@ impl Pace {
         }
     }
 
+    /// Halving was broken off by a throttle or a failure. Smaller batches from the start keep what it has found out;
+    /// from the full size it would be broken off at the same point again and again.
+    pub(super) fn narrow(&self, batch: usize) {
+        self.batch_max.store(batch.max(1), Ordering::Relaxed);
+    }
+
+    /// A batch of this size was not refused as a whole.
+    pub(super) fn widen(&self, batch: usize) {
+        self.batch_max.fetch_max(batch.saturating_mul(2), Ordering::Relaxed);
+    }
+
+    /// How many events a batch may have.
+    pub(super) fn batch_max(&self, most: usize) -> usize {
+        self.batch_max.load(Ordering::Relaxed).min(most)
+    }
+
     /// How long to wait before the next call.
     pub(super) fn wait_ms(&self) -> u64 {
         wait_ms(self.failures.load(Ordering::Relaxed))
@@ -71,6 +99,18 @@ fn wait_ms(failures: u32) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_broken_off_halving_goes_on_with_smaller_batches() {
+        let pace = Pace::default();
+        pace.widen(1_000);
+        assert_eq!(pace.batch_max(1_000), 1_000);
+        pace.narrow(0);
+        assert_eq!(pace.batch_max(1_000), 1);
+        pace.widen(1);
+        pace.widen(2);
+        assert_eq!(pace.batch_max(1_000), 4);
+    }
 
     #[test]
     fn a_dead_destination_is_tried_ever_more_slowly_and_one_answer_ends_that() {

@@ -5,5 +5,6 @@ mod desk;
 mod leases;
 mod pauses;
 mod poison;
+mod singles;
 mod split;
 mod stops;

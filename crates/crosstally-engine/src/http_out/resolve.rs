@@ -27,7 +27,10 @@ impl Resolver {
         let mut answer = self.join_or_start(host);
         match answer.wait_for(Option::is_some).await {
             Ok(found) => found.clone().unwrap_or_else(|| Err("the lookup gave nothing".to_owned())),
-            Err(_) => Err("the lookup was cut off".to_owned()),
+            Err(_) => {
+                self.running.lock().unwrap_or_else(PoisonError::into_inner).remove(host);
+                Err("the lookup was cut off".to_owned())
+            }
         }
     }
 

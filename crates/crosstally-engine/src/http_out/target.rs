@@ -56,8 +56,10 @@ pub(super) fn prepare(
         if CONNECTION_HEADERS.contains(&name) {
             return Err(unusable(format!("the header {name} cannot be set")));
         }
-        let mut value = HeaderValue::from_str(value)
-            .map_err(|_| unusable(format!("the header {name} has an impossible value")))?;
+        // A value may come from what somebody passed through a macro: one event's fault, not the settings'.
+        let mut value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| {
+            SendError::new(Reason::DestRejected, format!("the header {name} has an impossible value"))
+        })?;
         value.set_sensitive(true);
         headers.append(name, value);
     }
@@ -175,8 +177,11 @@ mod tests {
             request.headers.push((name.into(), value.into()));
             prepare(&request, false)
         };
+        let split = with("x-a", "1\r\nx-b: 2").unwrap_err();
+        assert_eq!(split.reason, Reason::DestRejected);
+        assert!(!split.detail.contains("x-b"), "{}", split.detail);
+        assert!(with("x-a", "h\u{e9}").is_ok());
         for (name, value) in [
-            ("x-a", "1\r\nx-b: 2"),
             ("x a", "1"),
             ("Host", "evil.example"),
             ("content-length", "3"),
@@ -184,7 +189,6 @@ mod tests {
         ] {
             let error = with(name, value).unwrap_err();
             assert_eq!(error.reason, Reason::DestMisconfigured, "{name}");
-            assert!(!error.detail.contains("x-b"), "{}", error.detail);
         }
         let ready = with("authorization", "Bearer s3cret").unwrap();
         assert!(!format!("{:?}", ready.headers()).contains("s3cret"));

@@ -1,6 +1,7 @@
 //! Two nodes, one delivery: the fence decides.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crosstally_core::delivery::DeliveryState;
 use crosstally_core::reason::Reason;
@@ -8,7 +9,9 @@ use crosstally_store::{LeaseWanted, LeasedDelivery};
 
 use super::desk::{Desk, NOW, Platform, Reply, TOKEN};
 use crate::Engine;
+use crate::delivery::lane::Lane;
 use crate::delivery::leases::LEASE_MS;
+use crate::delivery::stopping::Stopping;
 use crate::delivery::{Delivered, deliver_until_idle};
 
 /// What another node, whose clock is past the end of our leases, takes over.
@@ -53,9 +56,16 @@ async fn a_long_call_keeps_its_lease() {
         // By and by the lease moves on, in steps shorter than itself.
         for _ in 0..4 {
             let before = desk.one().await.lease.unwrap().1;
+            let renewed = async {
+                while desk.one().await.lease.unwrap().1 == before {
+                    tokio::task::yield_now().await;
+                }
+            };
+            tokio::pin!(renewed);
+            // Whoever was not waiting yet when the clock moved is waiting by its next move.
             desk.clock.advance(2_500);
-            while desk.one().await.lease.unwrap().1 == before {
-                tokio::task::yield_now().await;
+            while tokio::time::timeout(Duration::from_millis(500), &mut renewed).await.is_err() {
+                desk.clock.advance(2_500);
             }
         }
         let other = desk.node(Arc::new(desk.clock.clone()), &[("META_TOKEN", TOKEN)]).await;
@@ -82,4 +92,17 @@ async fn what_a_dead_node_had_leased_is_sent_by_another() {
     assert_eq!(desk.deliver().await, Delivered::default());
     desk.clock.advance(1);
     assert_eq!(desk.deliver().await.delivered, 3);
+}
+
+#[tokio::test]
+async fn nothing_is_leased_while_a_result_waits_to_be_written_down() {
+    let desk = Desk::at(Platform::start(|_| Reply::Accept).await).await;
+    desk.book(0, 1).await;
+    let (_phase, stopping) = Stopping::new();
+    let mut lane = Lane::new(desk.engine.clone(), "meta-main".into(), stopping);
+    let pace = Arc::clone(&lane.pace);
+    let behind = pace.unwritten();
+    assert_eq!(lane.until_idle().await.unwrap(), Delivered::default());
+    drop(behind);
+    assert_eq!(lane.until_idle().await.unwrap().delivered, 1);
 }

@@ -96,3 +96,23 @@ async fn a_node_without_the_secret_pauses_and_a_node_with_it_goes_on() {
     deliver_until_idle(&poor).await.unwrap();
     assert_eq!(desk.state().await.unwrap().paused, None);
 }
+
+#[tokio::test]
+async fn while_one_node_probes_no_other_does() {
+    let mut calls = 0;
+    let platform = Platform::start(move |_| {
+        calls += 1;
+        if calls == 1 { graph_error(401, 190) } else { Reply::Held }
+    });
+    let desk = Desk::at(platform.await).await;
+    desk.book(0, 3).await;
+    desk.deliver().await;
+    desk.clock.advance(MINUTE_MS);
+    let other = desk.node(Arc::new(desk.clock.clone()), &[("META_TOKEN", TOKEN)]).await;
+    let (counts, ()) = tokio::join!(desk.deliver(), async {
+        desk.platform.has_seen(2).await;
+        assert_eq!(deliver_until_idle(&other).await.unwrap(), Delivered::default());
+        desk.platform.go.send_replace(Some(Reply::Accept));
+    });
+    assert_eq!((counts.delivered, desk.platform.sizes()), (3, vec![3, 1, 2]));
+}

@@ -148,6 +148,16 @@ async fn what_another_node_has_taken_over_is_left_out_of_the_call() {
 }
 
 #[tokio::test]
+async fn the_deadline_counts_whatever_the_dialect_would_take() {
+    let desk = Desk::at(Platform::start(|_| Reply::Accept).await).await;
+    desk.book(0, 2).await;
+    let mut leased = lease(&desk, NOW, 100).await;
+    leased[0].deadline_at = NOW;
+    let counts = deliver(&desk, |_| {}, leased).await;
+    assert_eq!((counts.expired, counts.delivered), (1, 1));
+}
+
+#[tokio::test]
 async fn a_private_address_pauses_and_nothing_is_sent() {
     let desk = Desk::at(Platform::start(|_| Reply::Accept).await).await;
     desk.book(0, 2).await;

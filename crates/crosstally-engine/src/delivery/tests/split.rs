@@ -4,6 +4,8 @@ use crosstally_core::delivery::DeliveryState;
 use crosstally_core::time::DAY_MS;
 
 use super::desk::{Desk, Platform, Reply, graph_error};
+use crate::delivery::lane::Lane;
+use crate::delivery::stopping::Stopping;
 
 /// A platform that refuses every batch with a sale of 66.66 in it.
 async fn desk() -> Desk {
@@ -67,4 +69,31 @@ async fn halving_ends_even_if_everything_is_bad() {
         }
     }
     panic!("{dead} of 300 found");
+}
+
+#[tokio::test]
+async fn a_quota_that_is_nearly_used_up_slows_halving_down_but_does_not_stop_it() {
+    const BUSY: &str = "X-App-Usage: {\"call_count\":85}\r\n";
+    let platform = Platform::start(|call| {
+        if call.carries("66.66") {
+            Reply::Say(400, BUSY, r#"{"error":{"message":"No","code":100}}"#.into())
+        } else {
+            Reply::Say(200, BUSY, format!(r#"{{"events_received":{}}}"#, call.events.len()))
+        }
+    });
+    let desk = Desk::at(platform.await).await;
+    desk.book(0, 5).await;
+    desk.book_sale(5, "66.66").await;
+    desk.book(6, 16).await;
+    let (_phase, stopping) = Stopping::new();
+    let mut lane = Lane::new(desk.engine.clone(), "meta-main".into(), stopping);
+    let (mut delivered, mut dead) = (0, 0);
+    for _ in 0..12 {
+        let counts = lane.until_idle().await.unwrap();
+        assert!(counts.calls <= 2, "two calls may be under way: {}", counts.calls);
+        delivered += counts.delivered;
+        dead += counts.dead;
+        desk.clock.advance(10_000);
+    }
+    assert_eq!((delivered, dead), (15, 1), "{:?}", desk.platform.sizes());
 }

@@ -1,21 +1,30 @@
 //! The running lanes: they start, they are woken, they stop, and nothing stays behind.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crosstally_core::delivery::DeliveryState;
 use crosstally_core::reason::Reason;
+use crosstally_core::time::Timestamp;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::desk::{Desk, NOW, Platform, Reply, TOKEN, graph_error};
-use crate::clock::SystemClock;
-use crate::delivery::{self, DRAIN_MS};
+use super::desk::{Desk, NOW, Platform, Reply, TOKEN, graph_error, soon};
+use crate::clock::{Clock, FakeClock, Sleep, SystemClock};
+use crate::delivery::{self, DRAIN_MS, LOOK_EVERY_MS};
 
 fn run(desk: &Desk) -> (watch::Sender<bool>, JoinHandle<()>) {
     let (stop, stopped) = watch::channel(false);
     #[expect(clippy::disallowed_methods, reason = "the test waits for its end")]
     let running = tokio::spawn(delivery::run(desk.engine.clone(), stopped));
     (stop, running)
+}
+
+/// On the one thread of a test, everybody who can go on does so, and the supervisor waits for the clock.
+async fn turns() {
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test]
@@ -26,7 +35,7 @@ async fn a_stop_lets_the_call_in_hand_end() {
     desk.platform.has_seen(1).await;
     stop.send_replace(true);
     desk.platform.go.send_replace(Some(Reply::Accept));
-    running.await.unwrap();
+    soon("the stop", running).await.unwrap();
     assert!(desk.deliveries().await.iter().all(|one| one.state == DeliveryState::Delivered));
 }
 
@@ -38,7 +47,7 @@ async fn a_stop_in_the_middle_of_halving_gives_the_rest_back() {
     desk.platform.has_seen(1).await;
     stop.send_replace(true);
     desk.platform.go.send_replace(Some(graph_error(400, 100)));
-    running.await.unwrap();
+    soon("the stop", running).await.unwrap();
     assert_eq!(desk.platform.sizes(), [8]);
     for delivery in desk.deliveries().await {
         assert_eq!((delivery.state, delivery.lease, delivery.failures), (DeliveryState::Pending, None, 0));
@@ -53,12 +62,9 @@ async fn a_call_that_does_not_end_in_time_is_cut_off_and_tried_again() {
     let (stop, running) = run(&desk);
     desk.platform.has_seen(1).await;
     stop.send_replace(true);
-    // On this one thread the supervisor now hears it and begins to wait.
-    for _ in 0..10 {
-        tokio::task::yield_now().await;
-    }
+    turns().await;
     desk.clock.advance(i64::try_from(DRAIN_MS).unwrap());
-    running.await.unwrap();
+    soon("the stop", running).await.unwrap();
     let delivery = desk.one().await;
     assert_eq!((delivery.state, &delivery.lease), (DeliveryState::Pending, &None));
     assert_eq!(delivery.reason, Some(Reason::OutcomeUnknown));
@@ -80,15 +86,61 @@ async fn lanes_follow_the_configuration_and_wake_for_new_work() {
     let without = "[workspace]\nbase_currency = \"USD\"\ntimezone = \"UTC\"\n";
     live.apply_config(without, "test.toml", None, "test").await.unwrap();
     live.refresh_config().await.unwrap();
-    while live.wakeups.knows("meta-main") {
-        live.wakeups.wake("meta-main");
-        tokio::task::yield_now().await;
-    }
+    let ending = async {
+        while live.wakeups.knows("meta-main") {
+            live.wakeups.wake("meta-main");
+            tokio::task::yield_now().await;
+        }
+    };
+    soon("the lane's end", ending).await;
     live.apply_config(&with, "test.toml", None, "test").await.unwrap();
     live.refresh_config().await.unwrap();
     booking.book(4, 6).await;
     booking.platform.has_seen_events(6).await;
     stop.send_replace(true);
-    running.await.unwrap();
+    soon("the stop", running).await.unwrap();
     assert!(booking.deliveries().await.iter().all(|one| one.state == DeliveryState::Delivered));
+}
+
+/// A clock with a defect: when armed, the next question for the time ends in a panic.
+#[derive(Debug)]
+struct Fragile {
+    clock: FakeClock,
+    armed: AtomicBool,
+}
+
+impl Clock for Fragile {
+    fn now(&self) -> Timestamp {
+        assert!(!self.armed.swap(false, Ordering::SeqCst), "a defect");
+        self.clock.now()
+    }
+
+    fn sleep(&self, ms: u64) -> Sleep<'_> {
+        self.clock.sleep(ms)
+    }
+}
+
+#[tokio::test]
+async fn a_lane_that_fails_inside_is_started_anew() {
+    let desk = Desk::at(Platform::start(|_| Reply::Accept).await).await;
+    let fragile = Arc::new(Fragile { clock: desk.clock.clone(), armed: AtomicBool::new(false) });
+    let live = desk.node(Arc::clone(&fragile) as Arc<dyn Clock>, &[("META_TOKEN", TOKEN)]).await;
+    desk.book(0, 2).await;
+    fragile.armed.store(true, Ordering::SeqCst);
+    let (stop, stopped) = watch::channel(false);
+    #[expect(clippy::disallowed_methods, reason = "the test waits for its end")]
+    let running = tokio::spawn(delivery::run(live, stopped));
+    let failing = async {
+        while fragile.armed.load(Ordering::SeqCst) {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon("the lane's failure", failing).await;
+    turns().await;
+    assert!(desk.platform.sizes().is_empty());
+    desk.clock.advance(i64::try_from(LOOK_EVERY_MS).unwrap());
+    desk.platform.has_seen(1).await;
+    stop.send_replace(true);
+    soon("the stop", running).await.unwrap();
+    assert!(desk.deliveries().await.iter().all(|one| one.state == DeliveryState::Delivered));
 }

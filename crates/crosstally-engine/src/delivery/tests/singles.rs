@@ -1,0 +1,76 @@
+//! A destination that takes one event at a time.
+
+use super::desk::{Desk, Platform, Reply, soon};
+use crate::delivery::lane::SINGLES_IN_FLIGHT;
+use crate::delivery::{self, Delivered};
+use tokio::sync::watch;
+
+#[tokio::test]
+async fn many_calls_are_under_way_at_once() {
+    let desk = Desk::at(Platform::start(|_| Reply::Held).await).await;
+    desk.apply_postback().await;
+    desk.book(0, SINGLES_IN_FLIGHT + 10).await;
+    let (counts, ()) = tokio::join!(desk.deliver(), async {
+        desk.platform.has_seen(SINGLES_IN_FLIGHT).await;
+        assert_eq!(desk.platform.sizes().len(), SINGLES_IN_FLIGHT);
+        desk.platform.go.send_replace(Some(Reply::Say(200, "", "ok".into())));
+    });
+    let all = u64::try_from(SINGLES_IN_FLIGHT + 10).unwrap();
+    assert_eq!(counts, Delivered { calls: all, delivered: all, ..Delivered::default() });
+    let mut targets: Vec<String> =
+        desk.platform.calls().iter().map(|call| call.text.lines().next().unwrap().to_owned()).collect();
+    targets.sort_unstable();
+    targets.dedup();
+    assert_eq!(targets.len(), SINGLES_IN_FLIGHT + 10);
+}
+
+#[tokio::test]
+async fn a_dead_destination_is_not_stormed() {
+    let desk = Desk::at(Platform::start(|_| Reply::Say(502, "", String::new())).await).await;
+    desk.apply_postback().await;
+    desk.book(0, SINGLES_IN_FLIGHT * 3).await;
+    let (stop, stopped) = watch::channel(false);
+    #[expect(clippy::disallowed_methods, reason = "the test waits for its end")]
+    let running = tokio::spawn(delivery::run(desk.engine.clone(), stopped));
+    desk.platform.has_seen(SINGLES_IN_FLIGHT).await;
+    // The clock stands still. Who does not wait would have tried all of them by the time the first are settled.
+    let settling = async {
+        while desk.deliveries().await.iter().filter(|one| one.failures > 0).count() < SINGLES_IN_FLIGHT {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon("the first to be settled", settling).await;
+    // Time enough for a further call, if one were coming.
+    for _ in 0..20 {
+        desk.deliveries().await;
+    }
+    assert_eq!(desk.platform.sizes().len(), SINGLES_IN_FLIGHT);
+    let ticking = async {
+        while desk.platform.sizes().len() == SINGLES_IN_FLIGHT {
+            desk.clock.advance(4_000);
+            desk.deliveries().await;
+        }
+    };
+    soon("the next call", ticking).await;
+    stop.send_replace(true);
+    soon("the stop", running).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_booking_wakes_the_lane() {
+    let desk = Desk::at(Platform::start(|_| Reply::Say(200, "", String::new())).await).await;
+    desk.apply_postback().await;
+    let (stop, stopped) = watch::channel(false);
+    #[expect(clippy::disallowed_methods, reason = "the test waits for its end")]
+    let running = tokio::spawn(delivery::run(desk.engine.clone(), stopped));
+    // The clock stands still, so that no lane looks by itself.
+    for round in 0..20 {
+        desk.book(round, round + 1).await;
+        desk.platform.has_seen(round + 1).await;
+        for _ in 0..50 {
+            tokio::task::yield_now().await;
+        }
+    }
+    stop.send_replace(true);
+    soon("the stop", running).await.unwrap();
+}
