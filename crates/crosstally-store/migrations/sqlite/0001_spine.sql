@@ -49,7 +49,7 @@ CREATE TABLE receipts (
 ) STRICT;
 
 CREATE INDEX receipts_by_partner ON receipts (workspace, partner, id);
-CREATE INDEX receipts_by_conversion ON receipts (conversion) WHERE conversion IS NOT NULL;
+CREATE INDEX receipts_by_conversion ON receipts (conversion, id) WHERE conversion IS NOT NULL;
 
 -- The balance, kept with every receipt: counting millions of receipts for each look would be too slow.
 CREATE TABLE receipt_counts (
@@ -159,7 +159,7 @@ CREATE TABLE deliveries (
 
 CREATE INDEX deliveries_pending ON deliveries (workspace, destination, available_at, id, deadline_at, lease_until)
     WHERE state = 'pending';
-CREATE INDEX deliveries_unsent ON deliveries (state, id)
+CREATE INDEX deliveries_unsent ON deliveries (workspace, destination, state, id)
     WHERE state = 'dead' OR state = 'expired' OR state = 'cancelled';
 CREATE INDEX deliveries_by_destination ON deliveries (workspace, destination, id);
 CREATE INDEX deliveries_by_conversion ON deliveries (conversion);

@@ -13,6 +13,9 @@ use crate::{
     Settlement, StoreError, Unsent, WORKSPACE,
 };
 
+#[cfg(test)]
+mod tests;
+
 /// Keeps the number of deliveries that stand somewhere.
 pub(super) const COUNT: &str =
     "INSERT INTO delivery_counts (workspace, destination, state, count) VALUES (?1, ?2, ?3, ?4)
@@ -73,7 +76,7 @@ const REQUEUE: &str = "UPDATE deliveries SET state = 'pending', due_at = ?2, ava
     WHERE id = ?1";
 
 /// How many deliveries are made due again in one transaction.
-const REQUEUED_AT_ONCE: u32 = 1_000;
+const REQUEUED_AT_ONCE: u16 = 1_000;
 
 /// A delivery just leased, its event still to be read.
 struct Taken {
@@ -91,7 +94,7 @@ impl Sqlite {
         &self,
         wanted: LeaseWanted,
     ) -> Result<Vec<LeasedDelivery>, StoreError> {
-        let weight = size(wanted.limit);
+        let weight = usize::try_from(wanted.limit).unwrap_or(usize::MAX);
         let taken = self.engine.write(weight, move |connection| lease(connection, &wanted)).await?;
         if taken.is_empty() {
             return Ok(Vec::new());
@@ -216,28 +219,47 @@ impl Sqlite {
         now: Timestamp,
         deadline_at: Timestamp,
     ) -> Result<u64, StoreError> {
+        let destinations = match &filter.destination {
+            Some(destination) => vec![destination.clone()],
+            None => self.engine.read(all_destinations).await?,
+        };
         let mut requeued = 0;
-        for state in [DeliveryState::Dead, DeliveryState::Expired, DeliveryState::Pending] {
-            if filter.state.is_some_and(|wanted| wanted != state) {
-                continue;
-            }
-            loop {
-                let filter = filter.clone();
-                let step =
-                    move |connection: &Connection| requeue(connection, &filter, state, now, deadline_at);
-                let done = self.engine.write(size(REQUEUED_AT_ONCE), step).await?;
-                requeued += done;
-                if done < u64::from(REQUEUED_AT_ONCE) {
-                    break;
+        for destination in destinations {
+            for state in [DeliveryState::Dead, DeliveryState::Expired, DeliveryState::Pending] {
+                if filter.state.is_some_and(|wanted| wanted != state) {
+                    continue;
                 }
+                let again =
+                    Again { destination: destination.clone(), state, id: filter.id, now, deadline_at };
+                requeued += self.requeue_all(again).await?;
             }
         }
         Ok(requeued)
     }
+
+    /// Step by step: many deliveries at once would hold up everybody else's writes.
+    async fn requeue_all(&self, again: Again) -> Result<u64, StoreError> {
+        let mut requeued = 0;
+        loop {
+            let step = again.clone();
+            let work = move |connection: &Connection| requeue(connection, &step);
+            let done = self.engine.write(usize::from(REQUEUED_AT_ONCE), work).await?;
+            requeued += done;
+            if done < u64::from(REQUEUED_AT_ONCE) {
+                return Ok(requeued);
+            }
+        }
+    }
 }
 
-fn size(count: u32) -> usize {
-    usize::try_from(count).unwrap_or(usize::MAX)
+/// What to try again.
+#[derive(Clone)]
+struct Again {
+    destination: String,
+    state: DeliveryState,
+    id: Option<DeliveryId>,
+    now: Timestamp,
+    deadline_at: Timestamp,
 }
 
 fn lease(connection: &Connection, wanted: &LeaseWanted) -> Result<Vec<Taken>, StoreError> {
@@ -411,42 +433,51 @@ fn expire(connection: &Connection, overdue: &[[u8; 16]], now: Timestamp) -> Resu
     Ok(expired)
 }
 
-fn requeue(
-    connection: &Connection,
-    filter: &DeliveryFilter,
-    state: DeliveryState,
-    now: Timestamp,
-    deadline_at: Timestamp,
-) -> Result<u64, StoreError> {
-    let mut find = format!("SELECT id, destination FROM deliveries WHERE state = '{state}'");
-    let now_ms = now.as_millis();
-    let id = filter.id.as_ref().map(DeliveryId::as_bytes);
-    let mut values: Vec<(&str, &dyn ToSql)> = vec![(":limit", &REQUEUED_AT_ONCE)];
-    if state == DeliveryState::Pending {
+fn all_destinations(connection: &Connection) -> Result<Vec<String>, StoreError> {
+    let ask = "SELECT DISTINCT destination FROM delivery_counts WHERE workspace = ?1 AND count > 0";
+    let mut ask = connection.prepare_cached(ask)?;
+    let destinations = ask.query_map([WORKSPACE], |row| row.get(0))?;
+    Ok(destinations.collect::<rusqlite::Result<_>>()?)
+}
+
+/// One step; how many it was.
+fn requeue(connection: &Connection, again: &Again) -> Result<u64, StoreError> {
+    let (now, id) = (again.now.as_millis(), again.id.as_ref().map(DeliveryId::as_bytes));
+    let waiting = again.state == DeliveryState::Pending;
+    let index = match (id, waiting) {
+        (Some(_), _) => "",
+        (None, true) => "INDEXED BY deliveries_pending",
+        (None, false) => "INDEXED BY deliveries_unsent",
+    };
+    // The state as text, not as a value: only so is a partial index found to fit.
+    let mut find = format!(
+        "SELECT id FROM deliveries {index}
+        WHERE workspace = :workspace AND destination = :destination AND state = '{}'",
+        again.state
+    );
+    let mut values: Vec<(&str, &dyn ToSql)> =
+        vec![(":workspace", &WORKSPACE), (":destination", &again.destination), (":limit", &REQUEUED_AT_ONCE)];
+    if waiting {
         // Those that wait; what is due already or being worked on needs no help.
         find.push_str(" AND available_at > :now AND lease_until IS NULL");
-        values.push((":now", &now_ms));
-    }
-    if let Some(destination) = &filter.destination {
-        find.push_str(" AND workspace = :workspace AND destination = :destination");
-        values.push((":workspace", &WORKSPACE));
-        values.push((":destination", destination));
+        values.push((":now", &now));
     }
     if let Some(id) = &id {
         find.push_str(" AND id = :id");
         values.push((":id", id));
     }
     find.push_str(" LIMIT :limit");
-    let found: Vec<([u8; 16], String)> = connection
+    let found: Vec<[u8; 16]> = connection
         .prepare_cached(&find)?
-        .query_map(&*values, |row| Ok((row.get(0)?, row.get(1)?)))?
+        .query_map(&*values, |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
     let mut requeue = connection.prepare_cached(REQUEUE)?;
-    for (id, destination) in &found {
-        requeue.execute(params![id, now_ms, deadline_at.as_millis()])?;
-        if state != DeliveryState::Pending {
-            moved(connection, destination, state, DeliveryState::Pending, 1)?;
-        }
+    for id in &found {
+        requeue.execute(params![id, now, again.deadline_at.as_millis()])?;
+    }
+    if !waiting {
+        let count = i64::try_from(found.len()).unwrap_or(i64::MAX);
+        moved(connection, &again.destination, again.state, DeliveryState::Pending, count)?;
     }
     Ok(u64::try_from(found.len()).unwrap_or(u64::MAX))
 }

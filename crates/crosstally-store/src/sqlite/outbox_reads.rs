@@ -50,22 +50,26 @@ impl Sqlite {
         let work = move |connection: &Connection| {
             let before = before.as_ref().map_or(PAST_THE_LAST, |id| id.as_bytes());
             let id = filter.id.as_ref().map(DeliveryId::as_bytes);
-            let mut condition = "d.id < :before".to_owned();
-            let mut values: Vec<(&str, &dyn ToSql)> = vec![(":before", &before), (":limit", &limit)];
+            let mut page = format!(
+                "SELECT id FROM deliveries {} WHERE workspace = :workspace AND id < :before",
+                index_for(&filter)
+            );
+            let mut values: Vec<(&str, &dyn ToSql)> =
+                vec![(":workspace", &WORKSPACE), (":before", &before), (":limit", &limit)];
             if let Some(state) = filter.state {
                 // As text, not as a value: only so is a partial index found to fit.
-                condition.push_str(&format!(" AND d.state = '{state}'"));
+                page.push_str(&format!(" AND state = '{state}'"));
             }
             if let Some(destination) = &filter.destination {
-                condition.push_str(" AND d.workspace = :workspace AND d.destination = :destination");
-                values.push((":workspace", &WORKSPACE));
+                page.push_str(" AND destination = :destination");
                 values.push((":destination", destination));
             }
             if let Some(id) = &id {
-                condition.push_str(" AND d.id = :id");
+                page.push_str(" AND id = :id");
                 values.push((":id", id));
             }
-            condition.push_str(" ORDER BY d.id DESC LIMIT :limit");
+            // First the ids, out of an index alone; then the rows of this one page.
+            let condition = format!("d.id IN ({page} ORDER BY id DESC LIMIT :limit) ORDER BY d.id DESC");
             list(connection, &condition, &*values)
         };
         self.engine.read(work).await
@@ -77,6 +81,18 @@ impl Sqlite {
 
     pub(crate) async fn count_deliveries(&self) -> Result<Vec<OutboxCount>, StoreError> {
         self.engine.read(count).await
+    }
+}
+
+/// Which index to walk. Left alone, the database would rather walk a destination's millions of delivered ones in order,
+/// looking for a few that wait or failed, than sort those few.
+fn index_for(filter: &DeliveryFilter) -> &'static str {
+    match (filter.id, filter.state) {
+        (None, Some(DeliveryState::Pending)) => "INDEXED BY deliveries_pending",
+        (None, Some(DeliveryState::Dead | DeliveryState::Expired | DeliveryState::Cancelled)) => {
+            "INDEXED BY deliveries_unsent"
+        }
+        (Some(_), _) | (None, None | Some(DeliveryState::Delivered)) => "",
     }
 }
 

@@ -1,0 +1,41 @@
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use super::super::migrate::migrate;
+use super::*;
+
+fn database() -> Connection {
+    let mut connection = Connection::open_in_memory().unwrap();
+    migrate(&mut connection, std::path::Path::new("unused")).unwrap();
+    connection
+}
+
+/// How the database means to answer.
+fn plan(connection: &Connection, question: &str) -> String {
+    let mut ask = connection.prepare(&format!("EXPLAIN QUERY PLAN {question}")).unwrap();
+    let mut rows = ask.raw_query();
+    let mut plan = Vec::new();
+    while let Some(row) = rows.next().unwrap() {
+        plan.push(row.get::<_, String>(3).unwrap());
+    }
+    plan.join("; ")
+}
+
+#[test]
+fn what_is_asked_of_millions_is_answered_by_an_index() {
+    let connection = database();
+    for (question, expected) in [
+        (
+            FIND_DUE,
+            "SEARCH deliveries USING INDEX deliveries_pending (workspace=? AND destination=? AND available_at<?)",
+        ),
+        // Not a single row is read: the index alone says who is overdue.
+        (FIND_OVERDUE, "SEARCH deliveries USING COVERING INDEX deliveries_pending (workspace=?)"),
+        (LEASE, "SEARCH deliveries USING PRIMARY KEY (id=?)"),
+        (OPEN, "SEARCH deliveries USING PRIMARY KEY (id=?)"),
+        (FINISH, "SEARCH deliveries USING PRIMARY KEY (id=?)"),
+        (CLOSE_ATTEMPT, "SEARCH attempts USING INDEX sqlite_autoindex_attempts_1 (delivery=?)"),
+        (FIND_EVENT, "SEARCH goal_events USING INDEX sqlite_autoindex_goal_events_1 (id=?)"),
+    ] {
+        assert_eq!(plan(&connection, question), expected, "{question}");
+    }
+}
