@@ -85,11 +85,17 @@ pub(crate) fn run(project: &Project, options: &Options) -> Result<()> {
     for name in names {
         for database in databases {
             let title = format!("{name:?} on {}", database.name()).to_lowercase();
-            rows.extend(steps.run(&title, || match name {
-                Name::Click => click::run(&bench, *database),
-                Name::Postback => postback::run(&bench, *database),
-                Name::Delivery => delivery::run(&bench, *database),
-                Name::Memory => memory::run(&bench, *database),
+            rows.extend(steps.run(&title, || {
+                let rows = match name {
+                    Name::Click => click::run(&bench, *database),
+                    Name::Postback => postback::run(&bench, *database),
+                    Name::Delivery => delivery::run(&bench, *database),
+                    Name::Memory => memory::run(&bench, *database),
+                }?;
+                for row in &rows {
+                    steps::say(&row.to_string());
+                }
+                Ok(rows)
             })?);
         }
     }

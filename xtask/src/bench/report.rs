@@ -1,7 +1,7 @@
 //! What was measured: a table for people, `bench.json` for machines.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use serde::Serialize;
 
@@ -81,6 +81,20 @@ impl Row {
             Goal::PercentOfLimit(least) => format!(">= {least} % of limit"),
             Goal::Shown => String::new(),
         }
+    }
+}
+
+impl fmt::Display for Row {
+    /// One line, for those who watch.
+    fn fmt(&self, line: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(line, "{} {}: {} {}", self.name, self.database, grouped(self.measured), self.unit)?;
+        if let Some(limit) = &self.limit {
+            write!(line, ", {} {}", limit.what, grouped(limit.value))?;
+        }
+        for (name, value) in &self.details {
+            write!(line, ", {name} {}", grouped(*value))?;
+        }
+        write!(line, " {}", self.verdict())
     }
 }
 
