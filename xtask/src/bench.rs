@@ -35,10 +35,10 @@ pub(crate) struct Options {
     #[arg(long, value_enum)]
     database: Vec<Database>,
     /// How long each run of the load generator takes
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 6)]
     seconds: u64,
     /// How often what is compared takes turns; the middle round counts
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 5)]
     rounds: u64,
     /// How many events are delivered, at least
     #[arg(long, default_value_t = 50_000)]

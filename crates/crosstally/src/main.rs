@@ -17,6 +17,10 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+// Every click makes a few dozen small pieces of memory on one thread and gives them back on another.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,

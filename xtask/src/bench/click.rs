@@ -33,15 +33,15 @@ pub(crate) fn run(bench: &Bench, database: Database) -> Result<Vec<Row>> {
     installation.place.configure(&bench.configuration("http://127.0.0.1:9", "0s"))?;
     let nginx = Server::nginx(&nginx, &folder)?;
     let server = installation.place.serve("collect,api,tasks")?;
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    let mut rounds = Vec::new();
     for round in 0..bench.rounds {
         let script = Script { path: PATH, lines: None, run: round };
-        theirs.push(load::run(&folder, nginx.address, &script, bench.seconds)?);
-        ours.push(load::run(&folder, server.address, &script, bench.seconds)?);
+        let limit = load::run(&folder, nginx.address, &script, bench.seconds)?;
+        rounds.push((load::run(&folder, server.address, &script, bench.seconds)?, limit));
     }
     let peak_kb = server.resident_peak_kb()?;
     server.stop()?;
-    let (ours, theirs) = (load::median(ours)?, load::median(theirs)?);
+    let (ours, theirs) = load::median_pair(rounds)?;
     let row = |name: &str, unit: &str, measured, limit, goal| Row {
         name: name.to_owned(),
         database: database.name().to_owned(),

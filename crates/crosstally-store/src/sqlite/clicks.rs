@@ -18,7 +18,9 @@ const INSERT: &str =
 
 impl Sqlite {
     pub(crate) async fn append_click(&self, click: Arc<Click>) -> Result<(), StoreError> {
-        self.engine.write(1, move |connection| insert(connection, &click).map(drop)).await
+        // Made here, on the caller's thread: there is only one that writes.
+        let ad_click_ids = click.ad_click_ids.to_stored();
+        self.engine.write(1, move |connection| insert(connection, &click, &ad_click_ids).map(drop)).await
     }
 
     pub(crate) async fn append_clicks(&self, clicks: Vec<Click>) -> Result<u64, StoreError> {
@@ -26,7 +28,7 @@ impl Sqlite {
         let work = move |connection: &Connection| {
             let mut new = 0;
             for click in &clicks {
-                new += insert(connection, click)?;
+                new += insert(connection, click, &click.ad_click_ids.to_stored())?;
             }
             Ok(new)
         };
@@ -43,7 +45,7 @@ impl Sqlite {
 }
 
 /// 1 if the click is new, 0 if it was there.
-fn insert(connection: &Connection, click: &Click) -> Result<u64, StoreError> {
+fn insert(connection: &Connection, click: &Click, ad_click_ids: &str) -> Result<u64, StoreError> {
     let (four, sixteen);
     let ip: Option<&[u8]> = match click.ip {
         Some(IpAddr::V4(address)) => {
@@ -70,7 +72,7 @@ fn insert(connection: &Connection, click: &Click) -> Result<u64, StoreError> {
         click.language,
         click.fbc_cookie,
         click.fbp_cookie,
-        click.ad_click_ids.to_stored(),
+        ad_click_ids,
         click.cost.map(|cost| cost.minor),
         click.cost.map(|cost| cost.currency.code()),
         click.gpc,

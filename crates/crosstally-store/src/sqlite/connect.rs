@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::{OpenError, StoreError};
@@ -66,6 +67,8 @@ pub(super) fn connect(path: &Path, access: Access) -> Result<Connection, OpenErr
         let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         connection.busy_timeout(BUSY_WAIT)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
+        // Otherwise a statement on a table with a partial index is planned anew for every value that is bound to it.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         connection.pragma_update(None, "cache_size", -cache_kb)?;
         connection.pragma_update(None, "temp_store", "memory")?;
         connection.pragma_update(None, "foreign_keys", false)?;
