@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
+use cel::common::ast::{EntryExpr, Expr, IdedEntryExpr, IdedExpr};
 use cel::{Context, Env, Program, Value};
 
 use crate::conversion::Conversion;
@@ -63,6 +64,11 @@ impl Condition {
                 errors.errors.first().map_or_else(|| "it cannot be read".to_owned(), ToString::to_string);
             format!("the condition is not valid CEL: {}", first.lines().next().unwrap_or("it cannot be read"))
         })?;
+        if has_loop(program.expression()) {
+            return Err("the condition loops (`all`, `exists`, `exists_one`, `map` or `filter`); conditions are asked for \
+                every movement and must be quick: name the parameter you mean, such as `'sub1' in click`"
+                .into());
+        }
         let mut uses = Vec::new();
         for name in program.references().variables() {
             match VARIABLES.iter().find(|(known, _)| *known == name) {
@@ -109,6 +115,23 @@ impl Condition {
     }
 }
 
+/// Loops within loops take time without a limit, in the one transaction that everybody waits for.
+fn has_loop(expression: &IdedExpr) -> bool {
+    let entry = |entry: &IdedEntryExpr| match &entry.expr {
+        EntryExpr::StructField(field) => has_loop(&field.value),
+        EntryExpr::MapEntry(pair) => has_loop(&pair.key) || has_loop(&pair.value),
+    };
+    match &expression.expr {
+        Expr::Comprehension(_) => true,
+        Expr::Call(call) => call.target.as_deref().is_some_and(has_loop) || call.args.iter().any(has_loop),
+        Expr::List(list) => list.elements.iter().any(has_loop),
+        Expr::Map(map) => map.entries.iter().any(entry),
+        Expr::Struct(fields) => fields.entries.iter().any(entry),
+        Expr::Select(select) => has_loop(&select.operand),
+        Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => false,
+    }
+}
+
 fn is_known_function(name: &str) -> bool {
     // Operators appear under internal names.
     const FUNCTIONS: &[&str] = &[
@@ -125,11 +148,6 @@ fn is_known_function(name: &str) -> bool {
         "type",
         "dyn",
         "has",
-        "all",
-        "exists",
-        "exists_one",
-        "map",
-        "filter",
         "max",
         "min",
     ];
@@ -184,4 +202,38 @@ fn map(pairs: &[(String, String)]) -> Value {
         values.entry(name.clone()).or_insert_with(|| Value::String(Arc::new(value.clone())));
     }
     values.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loops_are_refused_whatever_their_variable_is_called() {
+        for text in [
+            "fields.all(status, status != '')",
+            "[1, 2].exists(value, [1, 2].exists(payout, payout == value))",
+            "size([1, 2].map(value, value)) > 1",
+            "size([1, 2].filter(value, value > 1)) > 1",
+            "{'a': [1].all(value, true)}.a",
+            "!([true].exists_one(value, true))",
+        ] {
+            let error = Condition::compile(text).expect_err(text);
+            assert!(error.contains("loops"), "{text}: {error}");
+        }
+        assert!(Condition::compile("'sub1' in click && has(fields.country) && size(event) > 2").is_ok());
+    }
+
+    #[test]
+    fn depth_is_an_error_and_never_a_crash() {
+        for (open, close) in [("(", ")"), ("[", "]"), ("!", ""), ("-", ""), ("{1:", "}"), ("size(", ")")] {
+            let times = limits::CONDITION_BYTES_MAX / (open.len() + close.len()) - 4;
+            let text = format!("{}true{}", open.repeat(times), close.repeat(times));
+            // Whether it compiles is not the point; that it comes back is.
+            drop(Condition::compile(&text));
+        }
+        drop(Condition::compile(&"true?".repeat(700)));
+        drop(Condition::compile(&format!("{}true", "true && ".repeat(500))));
+        drop(Condition::compile(&format!("status{}", ".a".repeat(2_000))));
+    }
 }

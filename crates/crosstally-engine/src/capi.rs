@@ -10,8 +10,8 @@ use crate::Engine;
 /// What building came to.
 #[derive(Debug)]
 pub enum Build {
-    /// This would be sent.
-    Request(Request),
+    /// This would be sent, without the parts that were left out of the event: a JSON pointer, and why.
+    Request(Request, Vec<(String, String)>),
     /// It would not be sent, for these reasons: a JSON pointer or field, and the rule.
     Refused(Vec<(String, String)>),
     /// No destination has this name.
@@ -31,8 +31,8 @@ impl Engine {
         let now = self.clock.now();
         let defaults =
             ServerDefaults { default_region: snapshot.config.workspace.default_region.as_deref(), now };
-        let event = match server_event::read(event_json, defaults) {
-            Ok(read) => read.event,
+        let (event, notes) = match server_event::read(event_json, defaults) {
+            Ok(read) => (read.event, read.notes),
             Err(problems) => {
                 return Build::Refused(
                     problems.into_iter().map(|invalid| (invalid.pointer, invalid.problem)).collect(),
@@ -41,7 +41,9 @@ impl Engine {
         };
         let built = ready.dialect.build(&ready.settings, &[event], now);
         match built.request {
-            Some(request) if built.left_out.is_empty() => Build::Request(request),
+            Some(request) if built.left_out.is_empty() => {
+                Build::Request(request, notes.into_iter().map(|note| (note.pointer, note.problem)).collect())
+            }
             _ => Build::Refused(
                 built.left_out.into_iter().map(|left| (left.reason.code().to_owned(), left.detail)).collect(),
             ),

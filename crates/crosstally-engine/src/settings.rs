@@ -104,13 +104,26 @@ pub fn check_config(document: &str, file: &str) -> Result<(Config, Vec<Warning>)
     config::read(document, file, &DestinationCatalog)
 }
 
+/// The same on a thread that may take its time: a document of megabytes keeps a thread busy for seconds, and redirects
+/// must not wait for it.
+///
+/// # Errors
+/// [`ApplyError::Invalid`] with every problem, with file, line and fix.
+pub async fn check_config_apart(document: &str, file: &str) -> Result<(Config, Vec<Warning>), ApplyError> {
+    let (document, file) = (document.to_owned(), file.to_owned());
+    tokio::task::spawn_blocking(move || check_config(&document, &file))
+        .await
+        .map_err(|_| ApplyError::Corrupt("the reading of the document broke off".into()))?
+        .map_err(ApplyError::Invalid)
+}
+
 impl Engine {
     /// What a document would change.
     ///
     /// # Errors
     /// See [`ApplyError`].
     pub async fn plan_config(&self, document: &str, file: &str) -> Result<Plan, ApplyError> {
-        let (new, warnings) = check_config(document, file).map_err(ApplyError::Invalid)?;
+        let (new, warnings) = check_config_apart(document, file).await?;
         let (base, old) = self.stored_config().await?;
         Ok(Plan { base, changes: config::plan(&old, &self.comparable(&old, new)), warnings })
     }
@@ -126,7 +139,7 @@ impl Engine {
         base: Option<i64>,
         author: &str,
     ) -> Result<AppliedConfig, ApplyError> {
-        let (new, warnings) = check_config(document, file).map_err(ApplyError::Invalid)?;
+        let (new, warnings) = check_config_apart(document, file).await?;
         let (current, old) = self.stored_config().await?;
         let base = base.unwrap_or(current);
         let mut new = self.comparable(&old, new);
@@ -191,11 +204,13 @@ impl Engine {
 
     async fn stored_config(&self) -> Result<(i64, Config), ApplyError> {
         let Some(record) = self.store.current_config().await? else { return Ok((0, Config::empty())) };
-        let (config, _) = config::read(&record.document, "the configuration in force", &DestinationCatalog)
-            .map_err(|problems| {
-            ApplyError::Corrupt(problems.first().map(ToString::to_string).unwrap_or_default())
-        })?;
-        Ok((record.version, config))
+        match check_config_apart(&record.document, "the configuration in force").await {
+            Ok((config, _)) => Ok((record.version, config)),
+            Err(ApplyError::Invalid(problems)) => {
+                Err(ApplyError::Corrupt(problems.first().map(ToString::to_string).unwrap_or_default()))
+            }
+            Err(other) => Err(other),
+        }
     }
 
     /// A literal secret that equals the sealed one in force takes over its sealed form, so that applying the same document

@@ -96,6 +96,14 @@ pub async fn send(address: SocketAddr, mut request: Request<Full<Bytes>>) -> Res
     Ok(Reply { status: parts.status.as_u16(), headers: parts.headers, body })
 }
 
+/// A bare connection.
+///
+/// # Errors
+/// Nobody listens.
+pub async fn connect(address: SocketAddr) -> Result<TcpStream> {
+    Ok(TcpStream::connect(address).await?)
+}
+
 /// Sends raw bytes and reads until the server closes or falls silent for a while.
 ///
 /// # Errors

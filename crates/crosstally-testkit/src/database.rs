@@ -43,6 +43,27 @@ impl Database {
         Ok(Self { directory, url })
     }
 
+    /// Makes the store sick: until the lock is dropped, no click and no postback can be written.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn lock(&self) -> Result<Lock> {
+        match &self.url {
+            None => {
+                let connection =
+                    rusqlite::Connection::open(self.directory.path().join("data/crosstally.db"))?;
+                connection.execute_batch("BEGIN IMMEDIATE")?;
+                Ok(Lock { _held: Held::Sqlite(connection) })
+            }
+            Some(url) => {
+                let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await?;
+                tokio::task::spawn(connection);
+                client.batch_execute("BEGIN; LOCK TABLE clicks, receipts IN ACCESS EXCLUSIVE MODE").await?;
+                Ok(Lock { _held: Held::Postgres(client) })
+            }
+        }
+    }
+
     /// Where a store is opened.
     #[must_use]
     pub fn location(&self) -> Location {
@@ -68,6 +89,18 @@ impl Database {
         }
         flags
     }
+}
+
+/// Holds everybody else's writes up; its end rolls back, so that nothing is changed by it.
+#[derive(Debug)]
+pub struct Lock {
+    _held: Held,
+}
+
+#[derive(Debug)]
+enum Held {
+    Sqlite(#[expect(dead_code, reason = "held, not used")] rusqlite::Connection),
+    Postgres(#[expect(dead_code, reason = "held, not used")] tokio_postgres::Client),
 }
 
 fn admin_url() -> Result<String> {

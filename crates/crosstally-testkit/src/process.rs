@@ -43,6 +43,24 @@ impl Program {
         self.command(directory).args(arguments).args(flags).output().context("the program cannot be started")
     }
 
+    /// Runs a command to its end with this on its standard input.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn run_with(
+        &self,
+        input: &str,
+        arguments: &[&str],
+        flags: &[String],
+        directory: &Path,
+    ) -> Result<Output> {
+        let file = directory.join("stdin");
+        std::fs::write(&file, input)?;
+        let mut command = self.command(directory);
+        command.stdin(std::fs::File::open(&file)?).args(arguments).args(flags);
+        command.output().context("the program cannot be started")
+    }
+
     fn command(&self, directory: &Path) -> Command {
         let mut command = Command::new(&self.0);
         command

@@ -1,4 +1,4 @@
-//! What goes to stdout: JSON for machines, tables and traces for people. Texts from outside are cleaned of everything
+//! What goes to stdout (and, with `aside`, to stderr): JSON for machines, tables and traces for people. Texts from outside are cleaned of everything
 //! that could move a terminal's cursor or turn its writing around.
 
 use std::io::{IsTerminal, Write};
@@ -19,6 +19,12 @@ pub(crate) fn json(value: &impl serde::Serialize) -> Result<()> {
 /// Prints text as it is.
 pub(crate) fn text(text: &str) -> Result<()> {
     std::io::stdout().lock().write_all(text.as_bytes())?;
+    Ok(())
+}
+
+/// Says something beside the result, on stderr: stdout stays what a program can read.
+pub(crate) fn aside(text: &str) -> Result<()> {
+    writeln!(std::io::stderr().lock(), "{}", clean(text))?;
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use axum::body::Bytes;
 use axum::extract::{Query, State as Extract};
 use axum::response::IntoResponse;
 use crosstally_core::config::Problem as ConfigProblem;
-use crosstally_engine::settings::{ApplyError, Plan, check_config};
+use crosstally_engine::settings::{ApplyError, Plan, check_config_apart};
 use http::{HeaderMap, StatusCode, header};
 use serde::{Deserialize, Serialize};
 
@@ -93,7 +93,7 @@ pub async fn check(
 ) -> Reply {
     auth::require(&state, &headers, "read").await?;
     let file = about.file.as_deref().unwrap_or("config.toml");
-    let (_, warnings) = check_config(document(&body)?, file).map_err(|found| problems(&found))?;
+    let (_, warnings) = check_config_apart(document(&body)?, file).await.map_err(refused)?;
     let warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
     Ok(Json(serde_json::json!({ "warnings": warnings })).into_response())
 }

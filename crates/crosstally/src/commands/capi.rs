@@ -42,7 +42,12 @@ pub(crate) async fn run(command: Capi) -> Result<()> {
     })
     .await?;
     match built {
-        Build::Request(request) => show::json(&shown(&request)),
+        Build::Request(request, notes) => {
+            for (at, problem) in &notes {
+                show::aside(&format!("left out: {at}: {problem}"))?;
+            }
+            show::json(&shown(&request))
+        }
         Build::Refused(reasons) => {
             let list: Vec<Value> =
                 reasons.iter().map(|(at, problem)| json!({ "at": at, "problem": problem })).collect();

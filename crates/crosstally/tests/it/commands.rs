@@ -12,6 +12,8 @@ use serde_json::Value;
 on_both! {
     /// Sandbox, configuration, server, click, postback, delivery, trace: all by the program's own commands.
     the_readmes_walk => walk;
+    /// `capi build` prints the request on stdout, what it left out of the event on stderr, and sends nothing.
+    capi_build_says_what_it_left_out => capi_build;
 }
 
 pub(crate) fn program() -> Program {
@@ -85,5 +87,31 @@ async fn walk(kind: Kind) -> Result<()> {
         program().run(&["trace", "cnv_00000000000000000000000000"], &database.flags(), directory)?;
     assert_eq!(unknown.status.code(), Some(3));
     server.stop()?;
+    Ok(())
+}
+
+async fn capi_build(kind: Kind) -> Result<()> {
+    let database = Database::fresh(kind).await?;
+    let directory = database.directory();
+    // Nobody listens there: whoever sends, fails.
+    configure(&database, "127.0.0.1:9".parse()?)?;
+    let event = serde_json::json!({
+        "event": "Purchase", "event_id": "e1", "action_source": "website",
+        "event_source_url": "https://shop.example/done",
+        "user": {"email": "nobody-at-all", "client_ip_address": "192.0.2.7", "client_user_agent": "UA"},
+        "value": "12.34", "currency": "USD"
+    });
+    let output = program().run_with(
+        &event.to_string(),
+        &["capi", "build", "--destination", "meta-main"],
+        &database.flags(),
+        directory,
+    )?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stdout));
+    assert!(said.contains("/user/email") && !said.contains("nobody"), "{said}");
+    let request: Value = serde_json::from_slice(&output.stdout)?;
+    assert_eq!(request.pointer("/body/data/0/event_id").and_then(Value::as_str), Some("e1"), "{request}");
+    assert_eq!(request.pointer("/body/data/0/user_data/em"), None, "{request}");
     Ok(())
 }

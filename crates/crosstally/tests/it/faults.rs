@@ -1,6 +1,6 @@
 //! The sandbox misbehaves: what is retried, what is held, what is dead is right and visible.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use crosstally_testkit::client;
 use crosstally_testkit::database::Kind;
 use crosstally_testkit::on_both;
@@ -14,6 +14,8 @@ on_both! {
     a_failing_platform_is_tried_again => failing;
     /// The event was taken but the answer never came: sent again under the same id, accepted once.
     an_unknown_outcome_is_sent_again_under_the_same_id => unknown_outcome;
+    /// The platform takes the event and then hangs: the call ends at its deadline, is sent again, accepted once.
+    a_hanging_platform_is_left_at_the_deadline => hanging;
     /// An expired token holds everything; a new one lets it go.
     an_expired_token_holds_everything => expired_token;
     /// One bad event among 500: it alone is dead, the 499 arrive.
@@ -99,6 +101,25 @@ async fn unknown_outcome(kind: Kind) -> Result<()> {
     let duplicates = client::get(server.sandbox, "/_sandbox/duplicates").await?.json()?;
     assert_eq!(duplicates.get("data").and_then(Value::as_array).map(Vec::len), Some(1));
     assert_eq!(word(&deliveries(&server).await?[0], "state"), "delivered");
+    server.stop().await;
+    Ok(())
+}
+
+async fn hanging(kind: Kind) -> Result<()> {
+    let server = TestServer::ready(kind).await?;
+    server.fault(&json!({"kind": "hang", "ms": 60_000, "accept": true, "times": 1})).await?;
+    conversions(&server, 1).await?;
+    server.deliver().await?;
+    let row = deliveries(&server).await?.remove(0);
+    assert_eq!((word(&row, "state"), word(&row, "code")), ("pending", "dest_timeout"));
+    let path = format!("/api/v1/deliveries/{}/attempts", word(&row, "id"));
+    let attempts = server.api(&path).await?;
+    let attempt = attempts.pointer("/data/0").context("an attempt")?;
+    assert_eq!((word(attempt, "outcome"), word(attempt, "code")), ("retry", "dest_timeout"), "{attempt}");
+    server.advance(200_000);
+    server.deliver().await?;
+    assert_eq!(word(&deliveries(&server).await?.remove(0), "state"), "delivered");
+    assert_eq!(server.accepted().await?.len(), 1, "the same id is accepted once");
     server.stop().await;
     Ok(())
 }

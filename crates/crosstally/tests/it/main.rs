@@ -3,9 +3,12 @@
 
 mod bad_input;
 mod commands;
+mod connections;
 mod crash;
 mod faults;
 mod journey;
 mod nodes;
 mod oracle;
 mod settings;
+mod sick;
+mod stop;

@@ -45,7 +45,7 @@ async fn equal() -> Result<()> {
     }
     for event in &events {
         let request = match server.engine.build_request("meta-main", event.to_string().as_bytes()) {
-            Build::Request(request) => request,
+            Build::Request(request, _) => request,
             other => bail!("{event}: {other:?}"),
         };
         let options = SendOptions { allow_private: true, ..SendOptions::default() };
