@@ -9,6 +9,7 @@ mod faults;
 mod journey;
 mod nodes;
 mod oracle;
+mod partner;
 mod settings;
 mod sick;
 mod stop;
