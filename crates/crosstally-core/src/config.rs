@@ -97,6 +97,17 @@ pub enum ValueOf {
     Revenue,
 }
 
+impl ValueOf {
+    /// The value among the amounts that are known: with only one of them it is that one, with both the contract decides.
+    #[must_use]
+    pub fn of(self, payout: Option<i64>, revenue: Option<i64>) -> Option<i64> {
+        match self {
+            Self::Payout => payout.or(revenue),
+            Self::Revenue => revenue.or(payout),
+        }
+    }
+}
+
 /// What happens when a known conversion is reported again with another status or amount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DuplicateMode {

@@ -148,6 +148,8 @@ pub struct Facts {
     pub click: Option<Click>,
     /// The conversion under the postback's dedupe key.
     pub conversion: Option<Conversion>,
+    /// The click that this conversion is attributed to: a later call may name another one, or none.
+    pub attributed: Option<Click>,
     /// That conversion's movements, in order.
     pub entries: Vec<LedgerEntry>,
 }

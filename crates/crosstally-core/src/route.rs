@@ -54,6 +54,8 @@ pub struct Source<'a> {
     pub goal: &'a Goal,
     /// The conversion as it is after the movement.
     pub conversion: &'a Conversion,
+    /// When the movement happened that met the goal: an approval is an event of its own, weeks after its lead.
+    pub event_time: Timestamp,
     /// The click it is attributed to.
     pub click: Option<&'a Click>,
     /// The click's parameters.
@@ -86,7 +88,7 @@ pub fn event(source: Source<'_>) -> OutboundEvent {
     }
     OutboundEvent {
         event_name: goal.event_name.clone(),
-        event_time: conversion.event_time,
+        event_time: source.event_time,
         event_id,
         action_source: goal.action_source.clone().unwrap_or_else(|| default_action.into()),
         event_source_url: page(source),

@@ -168,7 +168,7 @@ impl Engine {
             partner: inbound.partner.chars().filter(|c| !c.is_control()).take(64).collect(),
             method: inbound.method.chars().take(16).collect(),
             query: redact::pairs(&inbound.query, partner),
-            body: redact::pairs(&inbound.body, partner),
+            body: redact::body(&inbound.body, &inbound.content_type, partner),
             content_type: inbound.content_type.chars().take(128).collect(),
             peer: inbound.peer.map(|peer| peer.to_canonical().to_string()).unwrap_or_default(),
             user_agent: inbound.user_agent.chars().take(512).collect(),

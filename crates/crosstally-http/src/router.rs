@@ -7,7 +7,7 @@ use axum::body::Body as AxumBody;
 use axum::routing::{delete, get, post};
 use bytes::Bytes;
 use crosstally_core::reason::Reason;
-use http::{Method, Request, header};
+use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use tower::ServiceExt;
@@ -81,7 +81,8 @@ pub(crate) fn admin(state: State) -> Router {
         .route("/destinations", get(api::destinations::list))
         .route("/destinations/{slug}/resume", post(api::destinations::resume))
         .route("/tokens", get(api::tokens::list).post(api::tokens::create))
-        .route("/tokens/{id}", delete(api::tokens::revoke));
+        .route("/tokens/{id}", delete(api::tokens::revoke))
+        .layer(axum::middleware::from_fn_with_state(state.clone(), crate::auth::signed_in));
     Router::new()
         .route("/", get(api::console::page))
         .route("/healthz", get(|| async { ops::healthz() }))
@@ -112,5 +113,17 @@ pub(crate) async fn admin_call(router: Router, request: Request<Incoming>) -> An
     // Our own answers are whole and bounded by the page limits.
     let bytes =
         body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_else(|_| Bytes::new());
+    // What reads parameters and bodies for the routes answers in plain text; here every refusal is a problem document.
+    let plain = parts
+        .headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain"));
+    if parts.status.is_client_error() && plain {
+        let detail = String::from_utf8_lossy(&bytes);
+        return match parts.status {
+            StatusCode::PAYLOAD_TOO_LARGE => refusal(Reason::BodyTooLarge, &detail, None),
+            _ => fault(Fault::BadRequest, detail),
+        };
+    }
     http::Response::from_parts(parts, Full::new(bytes))
 }

@@ -55,15 +55,21 @@ pub(crate) async fn engine(ground: &Ground, spool: &Path) -> Result<Engine> {
     Ok(engine)
 }
 
+/// Whether the data is to be in a directory that has none.
+pub(crate) fn is_missing(ground: &Ground) -> bool {
+    match &ground.location {
+        Location::Directory(directory) => !directory.join("crosstally.db").try_exists().unwrap_or(true),
+        Location::Postgres(_) => false,
+    }
+}
+
 /// Runs a command over an engine and closes the store behind it.
 pub(crate) async fn with_engine<T>(
     ground: &Ground,
     work: impl AsyncFnOnce(&Engine) -> Result<T>,
 ) -> Result<T> {
-    if let Location::Directory(directory) = &ground.location
-        && !directory.join("crosstally.db").try_exists().unwrap_or(false)
-    {
-        tracing::info!(directory = %directory.display(), "making a new data directory");
+    if is_missing(ground) {
+        tracing::info!(directory = %ground.data.display(), "making a new data directory");
     }
     let spool = ground.data.join("spool-commands");
     let engine = engine(ground, &spool).await?;

@@ -39,6 +39,12 @@ pub(crate) fn find(at: &At) -> Result<Where> {
             "--url needs --token; make one with `crosstally token create` on the server",
         ));
     };
+    if url::Url::parse(url).is_ok_and(|url| !url.username().is_empty() || url.password().is_some()) {
+        return Err(exit::with(
+            Code::Usage,
+            "--url must not hold a name or a password; --token is who you are",
+        ));
+    }
     let client = HttpOut::new().context("the client cannot be made")?;
     Ok(Where::There(Box::new(Remote {
         url: url.trim_end_matches('/').to_owned(),
@@ -47,8 +53,23 @@ pub(crate) fn find(at: &At) -> Result<Where> {
     })))
 }
 
-/// Runs a command on its data directory.
+/// Runs a command on its data directory, which must be one: a slip in its name must not look like an empty installation.
 pub(crate) async fn here<T>(
+    ground: &settings::Ground,
+    work: impl AsyncFnOnce(&crosstally_engine::Engine) -> Result<T>,
+) -> Result<T> {
+    if local::is_missing(ground) {
+        let problem = format!(
+            "{} is no data directory of crosstally; name the right one with --data, or make it with `crosstally serve`",
+            ground.data.display()
+        );
+        return Err(exit::with(Code::NotFound, problem));
+    }
+    local::with_engine(ground, work).await
+}
+
+/// Runs a command that may be the first one on its data directory.
+pub(crate) async fn here_or_new<T>(
     ground: &settings::Ground,
     work: impl AsyncFnOnce(&crosstally_engine::Engine) -> Result<T>,
 ) -> Result<T> {

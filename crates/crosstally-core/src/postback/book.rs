@@ -41,9 +41,12 @@ pub fn book(postback: &Postback, facts: &Facts, mut receipt: Receipt, mut contex
     if let Some(stop) = unmatched_click(postback, facts) {
         return stopped(receipt, Verdict::Quarantined, stop.0, stop.1);
     }
-    let campaign = facts.click.as_ref().and_then(|click| context.config.campaign(&click.campaign));
-    if facts.click.as_ref().is_some_and(|click| click.test) || campaign.is_some_and(|campaign| campaign.test)
-    {
+    // What an event tells about the visitor is of the click that gets the credit, not of the call's.
+    let click = facts.attributed.as_ref().or(facts.click.as_ref());
+    let campaign = click.and_then(|click| context.config.campaign(&click.campaign));
+    // A conversion that was booked for real stays real, whatever its campaign is made later.
+    let test = click.is_some_and(|click| click.test) || campaign.is_some_and(|campaign| campaign.test);
+    if test && facts.conversion.is_none() {
         return stopped(
             receipt,
             Verdict::Test,
@@ -54,7 +57,13 @@ pub fn book(postback: &Postback, facts: &Facts, mut receipt: Receipt, mut contex
     let before = facts.conversion.as_ref();
     if let Some(known) = before {
         receipt.conversion = Some(known.id);
-        match dedupe::compare(postback, known, &facts.entries, context.partner.duplicates) {
+        match dedupe::compare(
+            postback,
+            known,
+            &facts.entries,
+            context.partner.duplicates,
+            context.partner.value,
+        ) {
             Repeat::Movement => {}
             Repeat::Same(reason) => {
                 receipt.sequence = Some(known.movements);
@@ -69,7 +78,7 @@ pub fn book(postback: &Postback, facts: &Facts, mut receipt: Receipt, mut contex
     }
     let mut conversion = moved(postback, facts, &mut context);
     let entry = entry(postback, before, &conversion, &receipt, context.now);
-    let followed = follow_goals(postback, facts, campaign, &mut conversion, &mut context);
+    let followed = follow_goals(postback, click, campaign, &mut conversion, &mut context);
     receipt.verdict = if before.is_some() { Verdict::Updated } else { Verdict::Recorded };
     receipt.reason = match (&conversion.click, before) {
         (None, None) => Some(Reason::NoClickId),
@@ -77,7 +86,13 @@ pub fn book(postback: &Postback, facts: &Facts, mut receipt: Receipt, mut contex
     };
     receipt.conversion = Some(conversion.id);
     receipt.sequence = Some(entry.sequence);
-    receipt.click = conversion.click;
+    // The click that the call named stays with its receipt, also where the conversion keeps the one it had.
+    if let (Some(named), Some(kept)) = (receipt.click, conversion.click)
+        && named != kept
+    {
+        receipt.detail = format!("the conversion stays with click {kept}, which it was first attributed to");
+    }
+    receipt.click = receipt.click.or(conversion.click);
     receipt.goals = followed.decisions;
     let conversion = match before {
         Some(_) => ConversionChange::Update(conversion),
@@ -122,7 +137,10 @@ fn moved(postback: &Postback, facts: &Facts, context: &mut Context<'_>) -> Conve
         None => fresh(postback, facts.click.as_ref(), context),
     };
     conversion.status = postback.status;
-    conversion.amounts = dedupe::merged(conversion.amounts, postback.amounts);
+    if dedupe::is_open(&conversion) {
+        conversion.currency = postback.currency;
+    }
+    conversion.amounts = dedupe::merged(conversion.amounts, postback.amounts, context.partner.value);
     conversion.balance = Balance::under(conversion.status, conversion.amounts.value);
     conversion.movements += 1;
     conversion.updated_at = context.now;
@@ -206,14 +224,12 @@ struct Followed {
 
 fn follow_goals(
     postback: &Postback,
-    facts: &Facts,
+    click: Option<&Click>,
     campaign: Option<&Campaign>,
     conversion: &mut Conversion,
     context: &mut Context<'_>,
 ) -> Followed {
-    let click_params: Vec<(String, String)> = facts
-        .click
-        .as_ref()
+    let click_params: Vec<(String, String)> = click
         .and_then(|click| Params::parse(click.query.as_bytes()).ok())
         .map(|params| params.iter().map(|param| (param.name.clone(), param.value.clone())).collect())
         .unwrap_or_default();
@@ -230,7 +246,8 @@ fn follow_goals(
             let event = route::event(route::Source {
                 goal,
                 conversion,
-                click: facts.click.as_ref(),
+                event_time: postback.event_time.unwrap_or(context.now),
+                click,
                 click_params: &click_params,
                 campaign,
                 page: postback.page.as_deref(),

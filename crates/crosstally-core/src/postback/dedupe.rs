@@ -1,6 +1,6 @@
 //! Step: the name under which a conversion is unique, and what a repeat of it is.
 
-use crate::config::DuplicateMode;
+use crate::config::{DuplicateMode, ValueOf};
 use crate::conversion::{Conversion, DedupeKey};
 use crate::ledger::{Amounts, LedgerEntry};
 use crate::limits;
@@ -36,7 +36,7 @@ pub enum Repeat {
 
 /// Compares a postback with the conversion it names.
 ///
-/// Precedence: another currency blocks; the present status and amounts again are the same content; a mode of `ignore`
+/// Precedence: amounts in another currency than the booked ones block; the present status and amounts again are the same content; a mode of `ignore`
 /// keeps all else out; a status that cannot follow is a late repeat if it was booked before, else it is blocked.
 #[must_use]
 pub fn compare(
@@ -44,11 +44,14 @@ pub fn compare(
     known: &Conversion,
     entries: &[LedgerEntry],
     mode: DuplicateMode,
+    value_of: ValueOf,
 ) -> Repeat {
-    if postback.currency_stated && postback.currency != known.currency {
+    // An amount without a currency was read in the contract's; in a conversion of another one it would be another sum.
+    let priced = postback.currency_stated || postback.amounts != Amounts::default();
+    if priced && !is_open(known) && postback.currency != known.currency {
         return Repeat::Blocked(Reason::CurrencyChanged);
     }
-    let amounts = merged(known.amounts, postback.amounts);
+    let amounts = merged(known.amounts, postback.amounts, value_of);
     if postback.status == known.status && amounts == known.amounts {
         return Repeat::Same(Reason::SameContent);
     }
@@ -57,7 +60,8 @@ pub fn compare(
     }
     if !known.status.may_become(postback.status) {
         let seen = entries.iter().any(|entry| {
-            entry.status == postback.status && merged(entry.amounts, postback.amounts) == entry.amounts
+            entry.status == postback.status
+                && merged(entry.amounts, postback.amounts, value_of) == entry.amounts
         });
         return if seen {
             Repeat::Same(Reason::SameContent)
@@ -71,12 +75,19 @@ pub fn compare(
     Repeat::Movement
 }
 
-/// The amounts in force when some were stated before and some are stated now: what is not stated stays.
+/// Whether a conversion's currency is still open: nothing in it has a price.
 #[must_use]
-pub fn merged(before: Amounts, now: Amounts) -> Amounts {
-    Amounts {
-        payout: now.payout.or(before.payout),
-        revenue: now.revenue.or(before.revenue),
-        value: now.value.or(before.value),
+pub fn is_open(known: &Conversion) -> bool {
+    known.amounts == Amounts::default()
+}
+
+/// The amounts in force when some were stated before and some are stated now: what is not stated stays, and the value
+/// follows from all that is known, not from what one call happened to state.
+#[must_use]
+pub fn merged(before: Amounts, now: Amounts, value_of: ValueOf) -> Amounts {
+    let (payout, revenue) = (now.payout.or(before.payout), now.revenue.or(before.revenue));
+    if (payout, revenue) == (before.payout, before.revenue) {
+        return before;
     }
+    Amounts { payout, revenue, value: value_of.of(payout, revenue) }
 }

@@ -119,12 +119,7 @@ fn amounts(fields: &Fields, currency: Currency, value_of: ValueOf) -> Result<Amo
         Ok(Some(minor))
     };
     let (payout, revenue) = (read("payout")?, read("revenue")?);
-    // With only one amount given it is the value; with both the contract decides.
-    let value = match value_of {
-        ValueOf::Payout => payout.or(revenue),
-        ValueOf::Revenue => revenue.or(payout),
-    };
-    Ok(Amounts { payout, revenue, value })
+    Ok(Amounts { payout, revenue, value: value_of.of(payout, revenue) })
 }
 
 fn event_time(fields: &Fields, received_at: Timestamp) -> Result<Option<Timestamp>, Stop> {

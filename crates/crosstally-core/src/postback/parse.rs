@@ -148,6 +148,10 @@ fn pick(params: &Params, name: &str, field: &Field) -> Result<Option<String>, St
 /// A text from outside, cut and cleaned so that it can stand in an answer or a terminal.
 #[must_use]
 pub fn printable(text: &str) -> String {
+    // A value in the wrong place may be anybody's address.
+    if text.contains('@') {
+        return "`***`".into();
+    }
     let clean: String = text.chars().filter(|c| !c.is_control() && !is_bidi(*c)).take(64).collect();
     format!("`{clean}`")
 }

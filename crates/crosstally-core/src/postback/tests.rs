@@ -160,6 +160,7 @@ impl Story {
         let facts = Facts {
             click: self.click.clone().filter(|click| postback.click == ClickRef::Ours(click.id)),
             conversion: self.conversion.clone(),
+            attributed: self.conversion.as_ref().and_then(|known| known.click).and(self.click.clone()),
             entries: self.entries.clone(),
         };
         self.number += 1;
@@ -301,6 +302,71 @@ fn repeats_are_told_apart() {
     assert_eq!(crate::ledger::Balance::of(&story.entries).confirmed, 1500);
     // The goal was met before: a changed amount is not a second purchase.
     assert!(story.call("click_id=CLICK&tid=T1&status=approved&payout=16").goal_events.is_empty());
+}
+
+#[test]
+fn an_amount_is_never_read_in_another_currency_than_the_conversion_has() {
+    for (first, second) in [
+        ("tid=T1&status=approved&payout=1200&currency=JPY", "tid=T1&status=approved&payout=1200"),
+        ("tid=T1&status=hold&payout=10.000&currency=KWD", "tid=T1&status=approved&payout=10.000"),
+        ("tid=T1&status=hold&payout=10&currency=EUR", "tid=T1&status=approved&payout=11"),
+    ] {
+        let mut story = Story::new(partner());
+        story.call(first);
+        let booking = story.call(second);
+        let refused =
+            booking.receipt.reason.or_else(|| read(second, &partner()).err().map(|stop| stop.reason));
+        assert_eq!(refused, Some(Reason::CurrencyChanged), "{second}");
+        assert_eq!(booking.entry, None);
+        // Without an amount there is nothing to mistake.
+        assert_eq!(story.call("tid=T1&status=reversed").receipt.verdict, Verdict::Updated);
+    }
+    // As long as nothing has a price the currency is open.
+    let mut story = Story::new(partner());
+    story.call("click_id=CLICK&tid=T1&status=lead");
+    let sale = story.call("click_id=CLICK&tid=T1&status=approved&payout=10.00&currency=EUR");
+    assert_eq!(sale.receipt.verdict, Verdict::Updated);
+    let event = &sale.goal_events[0].event;
+    assert_eq!((event.value.as_deref(), event.currency.as_deref()), (Some("10.00"), Some("EUR")));
+}
+
+#[test]
+fn the_value_follows_from_all_that_is_known() {
+    let mut story = Story::new(partner());
+    story.call("tid=T1&status=approved&payout=5.00&revenue=50.00");
+    let again = story.call("tid=T1&status=approved&revenue=50.00");
+    assert_eq!(again.receipt.reason, Some(Reason::SameContent));
+    let dearer = story.call("tid=T1&status=approved&revenue=60.00");
+    assert_eq!((dearer.receipt.verdict, dearer.entry.unwrap().confirmed_delta), (Verdict::Updated, 0));
+    assert_eq!(crate::ledger::Balance::of(&story.entries).confirmed, 500);
+    let mut by_revenue = partner();
+    by_revenue.value = ValueOf::Revenue;
+    let mut story = Story::new(by_revenue);
+    story.call("tid=T1&status=hold&payout=5&revenue=50");
+    story.call("tid=T1&status=approved&payout=5.00");
+    assert_eq!(crate::ledger::Balance::of(&story.entries).confirmed, 5000);
+}
+
+#[test]
+fn a_later_call_without_its_click_is_still_about_the_click_that_gets_the_credit() {
+    let mut story = Story::new(partner());
+    story.call("click_id=CLICK&tid=T1&status=lead&event_time=1763330000");
+    let approved = story.call("tid=T1&status=approved&payout=3");
+    let event = &approved.goal_events[0].event;
+    assert_eq!(event.visitor.fbc.as_deref(), Some("fb.1.1764201540000.AbC"));
+    assert_eq!(event.action_source, "website");
+    // The approval is an event of its own: it happened now, not when the lead did, and is not too old to send.
+    assert_eq!(event.event_time, NOW);
+    assert!(approved.deliveries[0].deadline_at > NOW);
+}
+
+#[test]
+fn a_real_conversion_stays_real_when_its_campaign_becomes_a_test() {
+    let mut story = Story::new(partner());
+    story.call("click_id=CLICK&tid=T1&status=approved&payout=3");
+    story.config.campaigns[0].test = true;
+    assert_eq!(story.call("click_id=CLICK&tid=T1&status=reversed").receipt.verdict, Verdict::Updated);
+    assert_eq!(crate::ledger::Balance::of(&story.entries).confirmed, 0);
 }
 
 #[test]

@@ -196,8 +196,8 @@ async fn load(transaction: &Transaction, wanted: &[&FactsWanted]) -> Result<(Tic
         transaction.query(&find_entries, &of_keys),
     );
     let (ticket, clicks, conversions, entries) = (ticket?, clicks?, conversions?, entries?);
-    let clicks = clicks.iter().map(|row| rows::click(row).map(|click| (click.id, click)));
-    let mut stored = Stored { clicks: clicks.collect::<Result<_, _>>()?, of_keys: Vec::new() };
+    let mut stored = Stored { clicks: HashMap::new(), of_keys: Vec::new() };
+    stored.add_clicks(&clicks)?;
     stored.of_keys.resize_with(keys.len(), Facts::default);
     for row in &conversions {
         at_position(&mut stored.of_keys, row)?.conversion = Some(rows::conversion(row)?);
@@ -209,7 +209,25 @@ async fn load(transaction: &Transaction, wanted: &[&FactsWanted]) -> Result<(Tic
             facts.entries.push(rows::entry(row)?);
         }
     }
+    // A later call often names no click; what is sent is still about the one that gets the credit.
+    let credited = stored.of_keys.iter().filter_map(|facts| facts.conversion.as_ref()?.click);
+    let others: Vec<Id> = credited.filter(|id| !stored.clicks.contains_key(id)).map(Id::from).collect();
+    if !others.is_empty() {
+        let of_clicks: [&Value<'_>; 2] = [&others, &WORKSPACE];
+        let clicks = transaction.query(&find_clicks, &of_clicks).await?;
+        stored.add_clicks(&clicks)?;
+    }
     Ok((ticket, stored))
+}
+
+impl Stored {
+    fn add_clicks(&mut self, found: &[Row]) -> Result<(), StoreError> {
+        for row in found {
+            let click = rows::click(row)?;
+            self.clicks.insert(click.id, click);
+        }
+        Ok(())
+    }
 }
 
 /// The last column of a row says which key it belongs to, counted from 1.
@@ -233,7 +251,9 @@ fn decide(batch: &mut [Waiting<NewPostback>], stored: &mut Stored) -> Vec<(usize
                 None => continue,
             },
         };
-        facts.click = wanted.click.and_then(|id| stored.clicks.get(&id).cloned());
+        let stored_click = |id: Option<ClickId>| id.and_then(|id| stored.clicks.get(&id).cloned());
+        facts.click = stored_click(wanted.click);
+        facts.attributed = stored_click(facts.conversion.as_ref().and_then(|conversion| conversion.click));
         match catch_unwind(AssertUnwindSafe(|| decide(facts))) {
             Ok(booking) if fits(&booking, facts) => {
                 // What the next one under this key finds.

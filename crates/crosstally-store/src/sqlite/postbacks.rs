@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use crosstally_core::click::Click;
 use crosstally_core::conversion::Conversion;
 use crosstally_core::delivery::DeliveryState;
 use crosstally_core::ids::ClickId;
@@ -76,12 +77,7 @@ impl Sqlite {
 }
 
 fn facts(connection: &Connection, wanted: &FactsWanted) -> Result<Facts, StoreError> {
-    let click = match &wanted.click {
-        Some(id) => {
-            connection.prepare_cached(&FIND_CLICK)?.query_row([id.as_bytes()], rows::click).optional()?
-        }
-        None => None,
-    };
+    let click = find_click(connection, wanted.click)?;
     let conversion = connection
         .prepare_cached(&FIND_CONVERSION)?
         .query_row(params![WORKSPACE, wanted.key.partner, wanted.key.key], rows::conversion)
@@ -93,7 +89,16 @@ fn facts(connection: &Connection, wanted: &FactsWanted) -> Result<Facts, StoreEr
             .collect::<rusqlite::Result<_>>()?,
         None => Vec::new(),
     };
-    Ok(Facts { click, conversion, entries })
+    let attributed = match conversion.as_ref().and_then(|conversion| conversion.click) {
+        Some(id) if wanted.click == Some(id) => click.clone(),
+        other => find_click(connection, other)?,
+    };
+    Ok(Facts { click, conversion, attributed, entries })
+}
+
+fn find_click(connection: &Connection, id: Option<ClickId>) -> Result<Option<Click>, StoreError> {
+    let Some(id) = id else { return Ok(None) };
+    Ok(connection.prepare_cached(&FIND_CLICK)?.query_row([id.as_bytes()], rows::click).optional()?)
 }
 
 fn book(connection: &Connection, booking: &Booking) -> Result<(), StoreError> {

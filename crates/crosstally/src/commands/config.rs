@@ -21,7 +21,7 @@ pub(crate) async fn run(command: Config, json: bool) -> Result<()> {
             let name = file.display().to_string();
             let plan = match remote::find(&at)? {
                 Where::Here(ground) => {
-                    remote::here(&ground, async |engine| {
+                    remote::here_or_new(&ground, async |engine| {
                         let plan = engine.plan_config(&document, &name).await.map_err(refused)?;
                         Ok(PlanOut::new(&plan, None))
                     })
@@ -39,7 +39,7 @@ pub(crate) async fn run(command: Config, json: bool) -> Result<()> {
             let name = file.display().to_string();
             let applied = match remote::find(&at)? {
                 Where::Here(ground) => {
-                    remote::here(&ground, async |engine| {
+                    remote::here_or_new(&ground, async |engine| {
                         let applied = engine
                             .apply_config(&document, &name, base, "command line")
                             .await

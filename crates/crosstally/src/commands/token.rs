@@ -42,6 +42,9 @@ pub(crate) async fn run(command: Token, json: bool) -> Result<()> {
         }
         Token::Revoke { id, at } => {
             revoke(&id, &at).await?;
+            if json {
+                return show::json(&serde_json::json!({ "id": id, "revoked": true }));
+            }
             eprintln!("{id} is revoked");
             Ok(())
         }
@@ -55,7 +58,7 @@ async fn create(name: &str, scopes: &[String], at: &At) -> Result<TokenOut> {
     }
     match remote::find(at)? {
         Where::Here(ground) => {
-            remote::here(&ground, async |engine| {
+            remote::here_or_new(&ground, async |engine| {
                 let new = engine.create_token(name, scopes).await?;
                 Ok(TokenOut { token: Some(new.token), ..TokenOut::from(&new.record) })
             })

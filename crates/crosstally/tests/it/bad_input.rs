@@ -18,6 +18,8 @@ on_both! {
     d4_ambiguous_lengths_are_refused => ambiguous;
     /// Line D2/D3: large and compressed bodies.
     d3_large_and_compressed_bodies_are_refused => large;
+    /// However a call is written, its token and its contacts are not kept.
+    no_receipt_keeps_a_token_or_a_contact => kept_receipts;
     /// Line D7: methods that are not taken.
     d7_other_methods_are_refused => methods;
 }
@@ -158,6 +160,46 @@ async fn methods(kind: Kind) -> Result<()> {
         let request = format!("{method} {path}?tid=1 HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
         let reply = client::raw(server.tracking, request.as_bytes(), Duration::from_secs(2)).await?;
         assert!(reply.starts_with("HTTP/1.1 405"), "{method} {path}: {reply}");
+    }
+    server.stop().await;
+    Ok(())
+}
+
+async fn kept_receipts(kind: Kind) -> Result<()> {
+    let server = TestServer::ready(kind).await?;
+    let document =
+        r#"{"token":"s3cret","tid":"t7","user":{"email":"a@leak.example"},"status":"b@leak.example"}"#;
+    for content_type in [
+        "application/json",
+        "application/x-www-form-urlencoded",
+        "text/plain",
+        "multipart/form-data; boundary=x",
+    ] {
+        let reply =
+            client::post(server.tracking, "/postback/acme?mail=c@leak.example", content_type, document)
+                .await?;
+        assert!((400..500).contains(&reply.status), "{content_type}: {}", reply.text());
+        assert!(!reply.text().contains("leak.example"), "{}", reply.text());
+    }
+    for query in [
+        "x=1;token=s3cret&tid=t8",
+        "tid=t9&status=d@leak.example",
+        "tid=t9&payout=d@leak.example",
+        "tid=t9&sig=s3cret&email[]=e@leak.example",
+    ] {
+        let reply = server.postback(query).await?;
+        assert!(!reply.text().contains("leak.example"), "{}", reply.text());
+    }
+    let list = server.api("/api/v1/receipts").await?;
+    let rows = list.get("data").and_then(Value::as_array).cloned().unwrap_or_default();
+    assert_eq!(rows.len(), 8);
+    for row in rows {
+        let whole = server.api(&format!("/api/v1/receipts/{}", word(&row, "id"))).await?.to_string();
+        let trace = server.api(&format!("/api/v1/trace/{}", word(&row, "id"))).await?.to_string();
+        for secret in ["s3cret", "a@leak", "c@leak", "e@leak"] {
+            assert!(!whole.contains(secret) && !trace.contains(secret), "{secret}: {whole}");
+        }
+        assert!(!word(&row, "detail").contains('@'), "{row}");
     }
     server.stop().await;
     Ok(())

@@ -12,6 +12,8 @@ use serde_json::Value;
 on_both! {
     /// Sandbox, configuration, server, click, postback, delivery, trace: all by the program's own commands.
     the_readmes_walk => walk;
+    /// A slip in `--data` makes nothing and says so; a password in `--url` is not repeated.
+    a_slip_of_the_pen_makes_no_installation => slips;
     /// `capi build` prints the request on stdout, what it left out of the event on stderr, and sends nothing.
     capi_build_says_what_it_left_out => capi_build;
 }
@@ -113,5 +115,24 @@ async fn capi_build(kind: Kind) -> Result<()> {
     let request: Value = serde_json::from_slice(&output.stdout)?;
     assert_eq!(request.pointer("/body/data/0/event_id").and_then(Value::as_str), Some("e1"), "{request}");
     assert_eq!(request.pointer("/body/data/0/user_data/em"), None, "{request}");
+    Ok(())
+}
+
+async fn slips(kind: Kind) -> Result<()> {
+    let database = Database::fresh(kind).await?;
+    let directory = database.directory();
+    let flags = ["--data".to_owned(), directory.join("slip").display().to_string()];
+    for words in [&["config", "export"][..], &["receipts", "list"], &["token", "list"], &["trace", "order-1"]]
+    {
+        let output = program().run(words, &flags, directory)?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(3), "{words:?}: {said}");
+        assert!(said.contains("slip") && said.contains("--data"), "{said}");
+    }
+    assert!(!directory.join("slip").try_exists()?, "nothing was made");
+    let url = ["--url", "http://u:hidden@127.0.0.1:9", "--token", "ct_x"].map(str::to_owned);
+    let output = program().run(&["trace", "order-1"], &url, directory)?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(2) && !said.contains("hidden"), "{said}");
     Ok(())
 }

@@ -13,6 +13,8 @@ on_both! {
     a_hundred_at_once_are_one_conversion => hundred_at_once;
     /// Lead, hold, approved with another payout, reversed: four movements and only the events that the goals ask for.
     four_movements_are_right_to_the_cent => four_movements;
+    /// The network confirms by transaction id alone: the Purchase is still about the click of the lead.
+    an_approval_without_its_click_keeps_the_click => late_approval;
     /// A hold window: nothing is sent before its end.
     a_delay_holds_the_event_back => delay_holds;
     /// The balance of receipts is exact over every verdict.
@@ -105,6 +107,35 @@ async fn hundred_at_once(kind: Kind) -> Result<()> {
     assert_eq!(conversions.get("data").and_then(Value::as_array).map(Vec::len), Some(1));
     let deliveries = server.api("/api/v1/deliveries").await?;
     assert_eq!(deliveries.get("data").and_then(Value::as_array).map(Vec::len), Some(1));
+    server.stop().await;
+    Ok(())
+}
+
+async fn late_approval(kind: Kind) -> Result<()> {
+    let server = TestServer::ready(kind).await?;
+    let (first, second) = (server.click("fbclid=First").await?, server.click("fbclid=Second").await?);
+    // Ten days before, by the partner's word: longer than Meta takes events.
+    let lead_at = START.as_millis() / 1000 - 10 * 86_400;
+    server.postback(&format!("click_id={first}&tid=L1&status=lead&event_time={lead_at}")).await?;
+    server.postback(&format!("click_id={first}&tid=L2&status=lead")).await?;
+    server.advance(60_000);
+    for query in ["tid=L1&payout=20".to_owned(), format!("tid=L2&payout=30&click_id={second}")] {
+        let reply = server.postback(&query).await?.json()?;
+        assert_eq!(text(&reply, "/result"), "updated", "{reply}");
+    }
+    server.deliver().await?;
+    let accepted = server.accepted().await?;
+    assert_eq!(accepted.len(), 2, "{accepted:?}");
+    for row in &accepted {
+        let event = row.get("event").unwrap();
+        assert!(text(event, "/user_data/fbc").ends_with(".First"), "{event}");
+        assert_eq!(event.get("event_time").unwrap().to_string(), (START.as_millis() / 1000 + 60).to_string());
+        assert_eq!(text(event, "/action_source"), "website");
+    }
+    // The second click's trace shows the call that named it.
+    let trace = server.api(&format!("/api/v1/trace/{second}")).await?;
+    assert!(trace.to_string().contains("tid=L2&payout=30"), "{trace}");
+    assert!(trace.to_string().contains("first attributed to"), "{trace}");
     server.stop().await;
     Ok(())
 }

@@ -71,6 +71,15 @@ async fn scopes(kind: Kind) -> Result<()> {
     assert_eq!(client::get_as(server.admin, "/api/v1/receipts", &reader.token).await?.status, 200);
     assert_eq!(post(&server, "/api/v1/config/apply", &reader.token, CONFIG).await?.status, 403);
     assert_eq!(client::get_as(server.admin, "/api/v1/tokens", &reader.token).await?.status, 403);
+    // Who shows no token learns nothing about parameters and bodies; who does gets a problem document.
+    for path in ["/api/v1/tokens", "/api/v1/deliveries/retry"] {
+        let reply = client::post(server.admin, path, "application/json", "{\"zz\":1}").await?;
+        assert_eq!((reply.status, reply.header("content-type")), (401, Some("application/problem+json")));
+    }
+    assert_eq!(client::get(server.admin, "/api/v1/receipts?limit=x").await?.status, 401);
+    let reply = client::get_as(server.admin, "/api/v1/receipts?limit=x", &reader.token).await?;
+    assert_eq!((reply.status, reply.header("content-type")), (400, Some("application/problem+json")));
+    assert!(reply.text().contains("limit"), "{}", reply.text());
     server.engine.store.revoke_token(reader.record.id, crosstally_testkit::server::START).await?;
     assert_eq!(client::get_as(server.admin, "/api/v1/receipts", &reader.token).await?.status, 401);
     server.stop().await;
