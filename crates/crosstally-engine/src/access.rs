@@ -33,6 +33,12 @@ pub enum Allowed {
     Forbidden,
 }
 
+/// Whether a token may have this name: 1 to 64 characters that can be printed.
+#[must_use]
+pub fn is_token_name(name: &str) -> bool {
+    !name.trim().is_empty() && name.chars().count() <= 64 && !name.chars().any(char::is_control)
+}
+
 impl Engine {
     /// Makes a token.
     ///

@@ -119,8 +119,7 @@ where
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_WAIT)
         .max_buf_size(HEAD_BYTES_MAX)
-        .max_headers(HEADERS_MAX)
-        .pipeline_flush(true);
+        .max_headers(HEADERS_MAX);
     let mut connections = tokio::task::JoinSet::new();
     loop {
         let permit = tokio::select! {

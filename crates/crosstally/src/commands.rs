@@ -36,7 +36,7 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
             Command::Capi(command) => capi::run(command).await,
             Command::Deliveries(command) => deliveries::run(command, json).await,
             Command::Receipts(command) => receipts::run(command, json).await,
-            Command::Seed { clicks, campaign, place } => seed::run(clicks, &campaign, &place).await,
+            Command::Seed { clicks, campaign, place } => seed::run(clicks, &campaign, &place, json).await,
             Command::Completions { .. } => Ok(()),
         }
     })

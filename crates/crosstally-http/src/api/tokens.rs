@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State as Extract};
 use axum::response::IntoResponse;
-use crosstally_engine::access::SCOPES;
+use crosstally_engine::access::{SCOPES, is_token_name};
 use crosstally_store::TokenRecord;
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -66,8 +66,8 @@ pub async fn create(
     Json(wanted): Json<TokenIn>,
 ) -> Reply {
     auth::require(&state, &headers, "admin").await?;
-    if wanted.name.is_empty() || wanted.name.len() > 64 {
-        return Err(bad("name must have 1 to 64 characters"));
+    if !is_token_name(&wanted.name) {
+        return Err(bad("name must have 1 to 64 characters that can be printed"));
     }
     if let Some(unknown) = wanted.scopes.iter().find(|scope| !SCOPES.contains(&scope.as_str())) {
         return Err(bad(format!("scope `{unknown}` is not known; known are {}", SCOPES.join(", "))));

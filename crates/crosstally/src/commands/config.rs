@@ -64,7 +64,11 @@ pub(crate) async fn run(command: Config, json: bool) -> Result<()> {
                 }
                 Where::There(server) => server.get_text("/api/v1/config").await?,
             };
-            show::text(&document)
+            if json {
+                show::json(&serde_json::json!({ "document": document }))
+            } else {
+                show::text(&document)
+            }
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::{local, settings, show};
 const BATCH: u64 = 5_000;
 
 /// Makes clicks.
-pub(crate) async fn run(clicks: u64, campaign: &str, place: &Place) -> Result<()> {
+pub(crate) async fn run(clicks: u64, campaign: &str, place: &Place, json: bool) -> Result<()> {
     let ground = settings::ground(place)?;
     let stored = local::with_engine(&ground, async |engine| {
         let mut stored = 0;
@@ -27,6 +27,9 @@ pub(crate) async fn run(clicks: u64, campaign: &str, place: &Place) -> Result<()
         Ok(stored)
     })
     .await?;
+    if json {
+        return show::json(&serde_json::json!({ "stored": stored }));
+    }
     show::text(&format!("{stored} clicks stored\n"))
 }
 

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use crosstally_core::ids::TokenId;
 use crosstally_engine::Engine;
-use crosstally_engine::access::SCOPES;
+use crosstally_engine::access::{SCOPES, is_token_name};
 use crosstally_http::api::tokens::TokenOut;
 use serde::Deserialize;
 
@@ -52,6 +52,9 @@ pub(crate) async fn run(command: Token, json: bool) -> Result<()> {
 }
 
 async fn create(name: &str, scopes: &[String], at: &At) -> Result<TokenOut> {
+    if !is_token_name(name) {
+        return Err(exit::with(Code::Usage, "--name must have 1 to 64 characters that can be printed"));
+    }
     if let Some(unknown) = scopes.iter().find(|scope| !SCOPES.contains(&scope.as_str())) {
         let known = SCOPES.join(", ");
         return Err(exit::with(Code::Usage, format!("scope `{unknown}` is not known; known are {known}")));

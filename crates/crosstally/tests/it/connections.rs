@@ -18,6 +18,8 @@ on_both! {
     d1_slow_heads_and_idle_connections_are_closed => slow_heads;
     /// Line D2: a body that drips is answered 408 and books nothing.
     d2_a_dripping_body_is_answered_408 => dripping_body;
+    /// A request that cannot be read is told so before its connection is closed.
+    what_is_no_request_is_answered => no_request;
     /// Line D9: hundreds of silent connections keep nobody from clicking.
     d9_silent_connections_keep_nobody_out => crowded;
 }
@@ -95,6 +97,26 @@ async fn crowded(kind: Kind) -> Result<()> {
     }
     assert_eq!(client::get(server.admin, "/healthz").await?.status, 200, "the admin door answers");
     drop(silent);
+    server.stop().await;
+    Ok(())
+}
+
+async fn no_request(kind: Kind) -> Result<()> {
+    let server = TestServer::ready(kind).await?;
+    let long = format!("GET /{} HTTP/1.1\r\nhost: a\r\n\r\n", "a".repeat(70_000));
+    let many = format!("GET /healthz HTTP/1.1\r\n{}\r\n", "h: x\r\n".repeat(200));
+    for (request, status) in [
+        ("GARBAGE\r\n\r\n", "400"),
+        ("GET /healthz HTTP/9.9\r\nhost: a\r\n\r\n", "400"),
+        (long.as_str(), "414"),
+        (many.as_str(), "431"),
+    ] {
+        for door in [server.tracking, server.admin] {
+            let said = client::raw(door, request.as_bytes(), Duration::from_secs(5)).await?;
+            let begins = format!("HTTP/1.1 {status}");
+            assert!(said.starts_with(&begins), "{:?}: {said}", request.get(..20));
+        }
+    }
     server.stop().await;
     Ok(())
 }
