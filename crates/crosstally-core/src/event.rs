@@ -43,8 +43,10 @@ pub struct OutboundEvent {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_processing: Option<DataProcessing>,
     /// Hashed contact values.
+    #[serde(skip_serializing_if = "is_default")]
     pub contact: Contact,
     /// Plain identifiers of the visitor.
+    #[serde(skip_serializing_if = "is_default")]
     pub visitor: Visitor,
     /// Further attributes: contents, order id, quality attributes and whatever else the sender gave.
     #[serde(skip_serializing_if = "Map::is_empty")]
@@ -98,36 +100,55 @@ pub struct Visitor {
 #[serde(default)]
 pub struct Origin {
     /// The goal.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub goal: String,
     /// The conversion's id.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub conversion: String,
     /// The click's id, empty without one.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub click_id: String,
     /// When the click was captured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub click_time: Option<Timestamp>,
     /// The campaign, empty without a click.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub campaign: String,
     /// The source, empty without a click.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub source: String,
     /// The partner.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub partner: String,
     /// The transaction id, empty without one.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub transaction_id: String,
     /// The partner's name for what happened.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub event: String,
     /// The durable key of the person or order, as the partner sent it.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub external_id: String,
     /// The status in our words.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub status: String,
     /// The commission as a decimal, empty if none was stated.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub payout: String,
     /// The order's amount as a decimal, empty if none was stated.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub revenue: String,
     /// The currency of the amounts.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub currency: String,
     /// The click's own parameters.
+    #[serde(skip_serializing_if = "Map::is_empty")]
     pub params: Map<String, Value>,
+}
+
+/// Events are stored in great numbers: what is not set is not written.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// Derives the id that a conversion's events share when no browser made one. It depends on nothing but the dedupe key,

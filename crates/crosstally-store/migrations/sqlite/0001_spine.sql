@@ -49,7 +49,9 @@ CREATE TABLE receipts (
 ) STRICT;
 
 CREATE INDEX receipts_by_partner ON receipts (workspace, partner, id);
-CREATE INDEX receipts_by_conversion ON receipts (conversion, id) WHERE conversion IS NOT NULL;
+-- Only of receipts that booked nothing: those that did stand in the ledger.
+CREATE INDEX receipts_by_conversion ON receipts (conversion, id)
+    WHERE conversion IS NOT NULL AND verdict NOT IN ('recorded', 'updated');
 
 -- The balance, kept with every receipt: counting millions of receipts for each look would be too slow.
 CREATE TABLE receipt_counts (
@@ -86,7 +88,7 @@ CREATE TABLE conversions (
     contact TEXT NOT NULL,
     goals_met TEXT NOT NULL,
     UNIQUE (workspace, partner, dedupe_key)
-) STRICT;
+) STRICT, WITHOUT ROWID;
 
 -- What belongs to a click: its receipts (kind 0) and its conversions (kind 1). Postbacks come for clicks of all ages, so
 -- every entry lands on a page of its own that has to be written; two entries on one page cost half of two indexes.

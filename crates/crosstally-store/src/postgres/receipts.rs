@@ -125,7 +125,11 @@ impl Postgres {
         id: ConversionId,
         limit: u32,
     ) -> Result<Vec<Receipt>, StoreError> {
-        let condition = "conversion = $2 ORDER BY id LIMIT $3";
+        let condition = "id IN (SELECT receipt FROM ledger_entries WHERE workspace = $1 AND conversion = $2
+                UNION ALL
+                SELECT id FROM receipts
+                WHERE workspace = $1 AND conversion = $2 AND verdict NOT IN ('recorded', 'updated'))
+            ORDER BY id LIMIT $3";
         self.receipts(condition, &[&WORKSPACE, &Id::from(id), &i64::from(limit)]).await
     }
 

@@ -39,7 +39,10 @@ impl Sqlite {
         id: ConversionId,
         limit: u32,
     ) -> Result<Vec<Receipt>, StoreError> {
-        let condition = "conversion = ?1 ORDER BY id LIMIT ?2";
+        let condition = "id IN (SELECT receipt FROM ledger_entries WHERE conversion = ?1
+                UNION ALL
+                SELECT id FROM receipts WHERE conversion = ?1 AND verdict NOT IN ('recorded', 'updated'))
+            ORDER BY id LIMIT ?2";
         self.engine.read(move |connection| list(connection, condition, params![id.as_bytes(), limit])).await
     }
 

@@ -143,7 +143,9 @@ pub(crate) async fn receipts_are_found_by_conversion_and_by_click(stage: &Stage)
     for ms in (0..6).rev() {
         let mut receipt = build::receipt(ms);
         receipt.click = (ms % 2 == 0).then_some(click);
+        // Those that booked something are found by the ledger, the others by themselves.
         receipt.conversion = (ms % 3 == 0).then_some(conversion);
+        receipt.verdict = Verdict::Duplicate;
         if receipt.click.is_some() {
             of_click.insert(0, receipt.clone());
         }
