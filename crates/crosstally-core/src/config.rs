@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::ledger::Status;
+use crate::contract::{Contract, Terms};
 use crate::money::{Currency, Money};
 use crate::secret::Secret;
 
@@ -20,11 +20,12 @@ mod secrets;
 mod tests;
 mod words;
 
+pub use crate::contract::{DuplicateMode, ValueOf};
 pub use catalog::{Catalog, CatalogField, FieldType};
 pub use finding::{Problem, Warning};
 pub use plan::{Change, ChangeKind, plan};
 pub use print::{LiteralSecret, print};
-pub use read::read;
+pub use read::{read, read_preset};
 pub use secrets::secrets;
 pub use words::Word;
 
@@ -87,37 +88,6 @@ pub struct Campaign {
     pub test: bool,
 }
 
-/// Which amount is what this workspace earns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum ValueOf {
-    /// The commission.
-    #[default]
-    Payout,
-    /// The order's amount.
-    Revenue,
-}
-
-impl ValueOf {
-    /// The value among the amounts that are known: with only one of them it is that one, with both the contract decides.
-    #[must_use]
-    pub fn of(self, payout: Option<i64>, revenue: Option<i64>) -> Option<i64> {
-        match self {
-            Self::Payout => payout.or(revenue),
-            Self::Revenue => revenue.or(payout),
-        }
-    }
-}
-
-/// What happens when a known conversion is reported again with another status or amount.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum DuplicateMode {
-    /// Book a new movement.
-    #[default]
-    Update,
-    /// Keep the receipt, book nothing.
-    Ignore,
-}
-
 /// A partner: an affiliate network, shop, CRM or tracker that sends postbacks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Partner {
@@ -125,18 +95,10 @@ pub struct Partner {
     pub slug: String,
     /// The preset it starts from.
     pub preset: String,
-    /// The currency of amounts that come without one; the workspace's if absent.
-    pub currency: Option<Currency>,
-    /// Which amount is the value when both come.
-    pub value: ValueOf,
-    /// Our field name to the partner's parameter name.
-    pub params: BTreeMap<String, String>,
-    /// The partner's status word, in lower case, to ours.
-    pub statuses: BTreeMap<String, Status>,
-    /// What a call without a status means.
-    pub missing_status: Status,
-    /// What a changed repeat does.
-    pub duplicates: DuplicateMode,
+    /// What its section says itself.
+    pub own: Terms,
+    /// What holds: its own terms, then the preset's.
+    pub contract: Contract,
     /// What a call must show.
     pub auth: Auth,
 }

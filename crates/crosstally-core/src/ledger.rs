@@ -85,6 +85,87 @@ pub struct Amounts {
     pub value: Option<i64>,
 }
 
+/// A digest of all that a call said, in any order and without its secrets: two calls with one digest are one call sent
+/// twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct ContentHash([u8; 16]);
+
+impl ContentHash {
+    /// From its bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+impl serde::Serialize for ContentHash {
+    fn serialize<S: serde::Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.serialize_str(&hex::text(&self.0))
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for ContentHash {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(from)?;
+        hex::bytes(&text).map(Self).ok_or_else(|| serde::de::Error::custom("not a digest in hex"))
+    }
+}
+
+mod hex {
+    use std::fmt::Write as _;
+
+    pub(super) fn text(bytes: &[u8; 16]) -> String {
+        bytes.iter().fold(String::with_capacity(32), |mut text, byte| {
+            write!(text, "{byte:02x}").expect("writing to a String cannot fail");
+            text
+        })
+    }
+
+    pub(super) fn bytes(text: &str) -> Option<[u8; 16]> {
+        u128::from_str_radix(text, 16).ok().filter(|_| text.len() == 32).map(u128::to_be_bytes)
+    }
+}
+
+/// Why an entry was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EntryKind {
+    /// A call moved the conversion.
+    #[default]
+    Call,
+    /// A receipt was read again, under a new contract or after a repair.
+    Replay,
+    /// A rate was set or changed; only the amounts in the base currency move.
+    Rate,
+}
+
+impl EntryKind {
+    /// All kinds.
+    pub const ALL: [Self; 3] = [Self::Call, Self::Replay, Self::Rate];
+
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Call => "call",
+            Self::Replay => "replay",
+            Self::Rate => "rate",
+        }
+    }
+
+    /// Reads the word back.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
+}
+
 /// One movement.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct LedgerEntry {
@@ -118,6 +199,10 @@ pub struct LedgerEntry {
     pub source: String,
     /// The partner.
     pub partner: String,
+    /// Why it was written.
+    pub kind: EntryKind,
+    /// What the call said.
+    pub content: ContentHash,
 }
 
 /// The sums of a conversion's movements so far.

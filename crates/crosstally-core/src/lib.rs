@@ -10,6 +10,7 @@
 pub mod click;
 pub mod condition;
 pub mod config;
+pub mod contract;
 pub mod conversion;
 pub mod delivery;
 pub mod event;
@@ -23,6 +24,7 @@ pub mod money;
 mod nearest;
 pub mod params;
 pub mod postback;
+pub mod preset;
 pub mod reason;
 pub mod route;
 pub mod secret;

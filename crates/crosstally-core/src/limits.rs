@@ -28,3 +28,9 @@ pub const MOVEMENTS_MAX: u32 = 1_000;
 pub const RESPONSE_KEPT_BYTES: usize = 4 * 1024;
 /// Bytes of an answer's body that are read at all.
 pub const RESPONSE_READ_BYTES: usize = 64 * 1024;
+/// Rows of one call: a JSON array, or lines of JSON.
+pub const ROWS_MAX: usize = 1_000;
+/// Values of one JSON document.
+pub const JSON_LEAVES_MAX: usize = 16_384;
+/// Headers of an inbound call that are looked at.
+pub const HEADERS_MAX: usize = 64;

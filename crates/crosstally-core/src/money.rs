@@ -25,6 +25,9 @@ pub enum MoneyError {
     /// Not a plain decimal number.
     #[error("is not a plain decimal number such as 12.34")]
     NotANumber,
+    /// A mark that could part decimals or group thousands.
+    #[error("could be read in two ways")]
+    Ambiguous,
     /// More decimals than the currency has.
     #[error("has more decimals than the currency has")]
     TooPrecise,

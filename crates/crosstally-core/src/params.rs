@@ -1,5 +1,6 @@
 //! Parameters of a query string or form body: parsed once, in order, with limits, kept as they came.
 
+use crate::contract::Encoding;
 use crate::limits;
 use crate::reason::Reason;
 
@@ -31,11 +32,29 @@ impl Params {
         Ok(params)
     }
 
+    /// The same for senders that encode otherwise.
+    ///
+    /// # Errors
+    /// As [`Params::parse`].
+    pub fn read(raw: &[u8], encoding: Encoding) -> Result<Self, Reason> {
+        let mut params = Self::default();
+        params.read_more(raw, encoding)?;
+        Ok(params)
+    }
+
     /// Parses further parameters behind those already here: a form body behind a query string.
     ///
     /// # Errors
     /// As [`Params::parse`].
     pub fn parse_more(&mut self, raw: &[u8]) -> Result<(), Reason> {
+        self.read_more(raw, Encoding::Once)
+    }
+
+    /// The same for senders that encode otherwise.
+    ///
+    /// # Errors
+    /// As [`Params::parse`].
+    pub fn read_more(&mut self, raw: &[u8], encoding: Encoding) -> Result<(), Reason> {
         for piece in raw.split(|&b| b == b'&').filter(|piece| !piece.is_empty()) {
             if self.0.len() == limits::PARAMS_MAX {
                 return Err(Reason::TooManyParams);
@@ -50,7 +69,19 @@ impl Params {
                 return Err(Reason::ParamTooLong);
             }
             let (name, name_lossy) = decode(name);
-            let (value, value_lossy) = decode(value);
+            let (value, value_lossy) = match encoding {
+                Encoding::Once => decode(value),
+                Encoding::Twice => {
+                    let (once, lossy) = decode(value);
+                    let (twice, again) = decode(once.as_bytes());
+                    (twice, lossy || again)
+                }
+                Encoding::Never => {
+                    let text = String::from_utf8_lossy(value);
+                    let lossy = matches!(text, std::borrow::Cow::Owned(_));
+                    (text.into_owned(), lossy)
+                }
+            };
             if name.len() > limits::PARAM_NAME_BYTES_MAX || value.len() > limits::PARAM_VALUE_BYTES_MAX {
                 return Err(Reason::ParamTooLong);
             }
@@ -62,6 +93,23 @@ impl Params {
     /// Adds one parameter.
     pub fn push(&mut self, name: impl Into<String>, value: impl Into<String>) {
         self.0.push(Param { name: name.into(), value: value.into(), lossy: false });
+    }
+
+    /// Adds one parameter under the limits of parsed ones: a part of a multipart form.
+    ///
+    /// # Errors
+    /// As [`Params::parse`].
+    pub fn push_checked(&mut self, name: &str, value: &[u8]) -> Result<(), Reason> {
+        if self.0.len() == limits::PARAMS_MAX {
+            return Err(Reason::TooManyParams);
+        }
+        if name.len() > limits::PARAM_NAME_BYTES_MAX || value.len() > limits::PARAM_VALUE_BYTES_MAX {
+            return Err(Reason::ParamTooLong);
+        }
+        let text = String::from_utf8_lossy(value);
+        let lossy = matches!(text, std::borrow::Cow::Owned(_));
+        self.0.push(Param { name: name.to_owned(), value: text.into_owned(), lossy });
+        Ok(())
     }
 
     /// The parameters in order.

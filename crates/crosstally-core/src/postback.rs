@@ -8,7 +8,8 @@ use crate::conversion::{Conversion, DedupeKey};
 use crate::goal::GoalDecision;
 use crate::identity::Contact;
 use crate::ids::{ClickId, ConversionId, ReceiptId};
-use crate::ledger::{Amounts, LedgerEntry, Status};
+use crate::ledger::{Amounts, ContentHash, LedgerEntry, Status};
+use crate::limits;
 use crate::money::Currency;
 use crate::reason::Reason;
 use crate::route::{GoalEvent, NewDelivery};
@@ -16,11 +17,15 @@ use crate::time::Timestamp;
 use crate::verdict::Verdict;
 
 pub mod authenticate;
+pub mod body;
 pub mod book;
 pub mod dedupe;
+pub mod json;
+pub mod movement;
 pub mod normalise;
 pub mod parse;
 pub mod redact;
+pub mod signature;
 #[cfg(test)]
 mod tests;
 
@@ -37,18 +42,52 @@ pub struct Inbound {
     pub body: Vec<u8>,
     /// The body's content type.
     pub content_type: String,
-    /// The `Authorization` header.
-    pub authorization: String,
-    /// The token header, `X-Crosstally-Token`.
-    pub token_header: String,
-    /// The signature's timestamp header, `X-Crosstally-Timestamp`.
-    pub timestamp_header: String,
-    /// The signature header, `X-Crosstally-Signature`.
-    pub signature_header: String,
+    /// The headers that a contract or a signature may ask for.
+    pub headers: Headers,
+    /// The parts of a multipart body, each with its name.
+    pub parts: Vec<(String, Vec<u8>)>,
     /// The sender's address, behind trusted proxies the one they name.
     pub peer: Option<std::net::IpAddr>,
     /// The sender's user agent.
     pub user_agent: String,
+}
+
+impl Inbound {
+    /// A header by its name in lower case; empty if it did not come.
+    #[must_use]
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).unwrap_or("")
+    }
+}
+
+/// Headers by their names in lower case, in the order in which they came.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Headers(Vec<(String, String)>);
+
+impl Headers {
+    /// Adds a header, up to the limit.
+    pub fn push(&mut self, name: &str, value: impl Into<String>) {
+        if self.0.len() < limits::HEADERS_MAX {
+            self.0.push((name.to_ascii_lowercase(), value.into()));
+        }
+    }
+
+    /// The first header of this name, in any case.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 /// What a call's click id turned out to be.
@@ -100,6 +139,8 @@ pub struct Postback {
     pub contact: Contact,
     /// All parameters but secrets and personal data, as they came.
     pub fields: Vec<(String, String)>,
+    /// The digest of all that it says.
+    pub content: ContentHash,
 }
 
 /// What is kept of every inbound call.
@@ -139,6 +180,16 @@ pub struct Receipt {
     pub read: Map<String, Value>,
     /// What was decided about each goal.
     pub goals: Vec<GoalDecision>,
+    /// How often it was read again.
+    pub revision: u32,
+    /// The headers that the contract asks for.
+    pub headers: Headers,
+    /// The hashed contact values, which the kept call has no more.
+    pub contact: Contact,
+    /// The original of what could not be read or may be kept, sealed.
+    pub sealed: Option<Vec<u8>>,
+    /// What is noteworthy about it, by code: fraud marks, late approvals.
+    pub labels: Vec<String>,
 }
 
 /// What must be known to book a postback, as one consistent view.

@@ -117,19 +117,34 @@ reasons! {
         "Send click_id or transaction_id, or map the partner's own names in `params`.".
     AmountNotANumber "amount_not_a_number" Notice false
         "An amount is not a plain decimal number."; "A macro that was not filled in, a decimal comma, a currency sign.";
-        "Send amounts such as 12.34.".
+        "Send amounts such as 12.34, or say in `decimal`, `thousands` and `amounts` how the partner writes them.".
+    BodyUnreadable "body_unreadable" Notice false
+        "The body could not be read as what it says it is."; "Broken JSON, a template that puts quotes into a value, or a body that was cut.";
+        "Send one valid JSON object, an array of them, or one per line; the receipt keeps the body for a repair.".
+    FieldMissing "field_missing" Notice false
+        "A field that the contract requires did not come."; "A template without it, or a name that the parameter map does not know.";
+        "Add the field to the sender's template, map its name in `params`, or take it out of `required`.".
+    AmountAmbiguous "amount_ambiguous" Notice false
+        "An amount could be read in two ways."; "`1,234` from a sender whose decimal mark is not stated.";
+        "Set `decimal` and `thousands` in the partner's contract.".
+    AmountOutOfRange "amount_out_of_range" Problem false
+        "An amount lies outside the contract's bounds."; "Cents in place of units, a test, or a new price.";
+        "Compare the amount with `ranges`; change the bound and replay the receipt if the amount is right.".
     AmountTooPrecise "amount_too_precise" Notice false
         "An amount has more decimals than its currency has."; "An amount computed from shares.";
-        "Round the amount at the sender, where it is known how.".
+        "Round the amount at the sender, or set `rounding = \"half_even\"` in the contract.".
     AmountTooLarge "amount_too_large" Notice false
         "An amount is larger than anything that is believed."; "An id in the amount's place.";
         "Check the template.".
     AmountNegative "amount_negative" Notice false
         "An amount is below zero."; "A refund sent as a negative sale.";
-        "Send refunds with a status that maps to `reversed`.".
+        "Send refunds with a status that maps to `reversed`, or set `negative = \"reversal\"`.".
     CurrencyUnknown "currency_unknown" Notice false
         "The currency is not one of ISO 4217."; "A sign or a name in place of the code.";
         "Send a code such as USD.".
+    CurrencyNotAllowed "currency_not_allowed" Problem false
+        "The contract does not take amounts in this currency."; "Another market's offer, or a wrong template.";
+        "Add the currency to `currencies`, and replay the receipt.".
     CurrencyChanged "currency_changed" Problem false
         "A later call states another currency than the conversion has."; "A template without a currency beside one with it.";
         "Set the partner's `currency`, and have the partner send one currency per transaction.".
@@ -145,6 +160,15 @@ reasons! {
     StatusUnmapped "status_unmapped" Problem false
         "The status word is not in the partner's status map."; "A new word of the partner.";
         "Add the word to `statuses`; the receipt can then be replayed.".
+    StatusIgnored "status_ignored" Fine false
+        "The contract says that this status word is to be ignored."; "A ping, or an event that is not wanted.";
+        "Nothing.".
+    StatusNotAllowed "status_not_allowed" Notice false
+        "The contract does not take this status."; "A partner that sends more than was agreed.";
+        "Add the status to `allowed` if it should be booked.".
+    EventTooLate "event_too_late" Problem false
+        "It happened longer after its click than the contract allows."; "An old click id that is used again, or a slow approval.";
+        "Raise `max_delay` and replay the receipt, if it is right.".
     ClickIdMalformed "click_id_malformed" Problem false
         "The click id has not the shape of one of ours."; "Another tracker's id, a truncated value, or a wrong parameter.";
         "Check which parameter carries the click id.".

@@ -26,6 +26,12 @@ impl Timestamp {
         Self(ms)
     }
 
+    /// The start of its hour.
+    #[must_use]
+    pub const fn hour(self) -> Self {
+        Self::from_millis(self.as_millis().div_euclid(HOUR_MS) * HOUR_MS)
+    }
+
     /// The UTC milliseconds.
     #[must_use]
     pub const fn as_millis(self) -> i64 {

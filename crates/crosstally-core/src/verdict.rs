@@ -64,6 +64,12 @@ pub struct Stop {
 }
 
 impl Stop {
+    /// Any verdict.
+    #[must_use]
+    pub fn new(verdict: Verdict, reason: Reason, detail: impl Into<String>) -> Self {
+        Self { verdict, reason, detail: detail.into() }
+    }
+
     /// The call broke a rule.
     #[must_use]
     pub fn refused(reason: Reason, detail: impl Into<String>) -> Self {

@@ -42,6 +42,25 @@ impl Keys {
         hex_of(nonce.iter().chain(&sealed).copied())
     }
 
+    /// Seals bytes for one record.
+    #[must_use]
+    pub fn seal_bytes(&self, record: &str, bytes: &[u8]) -> Vec<u8> {
+        let nonce: [u8; NONCE_BYTES] = self.random.bytes();
+        let sealed = self
+            .cipher
+            .encrypt(&XNonce::from(nonce), Payload { msg: bytes, aad: record.as_bytes() })
+            .expect("encrypting in memory cannot fail");
+        [nonce.as_slice(), &sealed].concat()
+    }
+
+    /// Opens sealed bytes; `None` as for a secret.
+    #[must_use]
+    pub fn unseal_bytes(&self, record: &str, sealed: &[u8]) -> Option<Vec<u8>> {
+        let (nonce, body) = sealed.split_at_checked(NONCE_BYTES)?;
+        let nonce: [u8; NONCE_BYTES] = nonce.try_into().ok()?;
+        self.cipher.decrypt(&XNonce::from(nonce), Payload { msg: body, aad: record.as_bytes() }).ok()
+    }
+
     /// Opens a sealed secret; `None` if it was sealed for another record, with another key, or was changed.
     #[must_use]
     pub fn unseal(&self, record: &str, sealed: &str) -> Option<String> {

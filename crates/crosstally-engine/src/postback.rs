@@ -6,11 +6,13 @@
 use std::sync::Arc;
 
 use crosstally_core::config::Partner;
+use crosstally_core::contract::{AnswerMode, Contract};
+use crosstally_core::identity::Contact;
 use crosstally_core::ids::{ConversionId, ReceiptId};
+use crosstally_core::postback::body::Row;
 use crosstally_core::postback::book::{self, Context};
-use crosstally_core::postback::normalise::{self, Contract};
 use crosstally_core::postback::{
-    Booking, ClickRef, Facts, FactsWanted, Inbound, Postback, Receipt, authenticate, dedupe, parse, redact,
+    Booking, ClickRef, Facts, FactsWanted, Inbound, Postback, Receipt, dedupe, parse, redact,
 };
 use crosstally_core::reason::Reason;
 use crosstally_core::time::Timestamp;
@@ -20,6 +22,8 @@ use crosstally_store::StoreError;
 use crate::Engine;
 use crate::metrics::Name;
 use crate::snapshot::Snapshot;
+
+mod read;
 
 /// Bytes of a raw call that are kept of a sender who did not show who it is.
 const STRANGER_BYTES_MAX: usize = 4 * 1024;
@@ -39,21 +43,53 @@ pub struct PostbackOut {
     pub conversion: Option<ConversionId>,
 }
 
+/// What became of a call, and how its sender wants to be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Received {
+    /// One per row, in their order; never none.
+    pub rows: Vec<PostbackOut>,
+    /// Whether the call was a list of rows.
+    pub is_list: bool,
+    /// The form of the answer.
+    pub answer: AnswerMode,
+    /// What is answered in plain text when all is well.
+    pub answer_text: String,
+}
+
 impl Engine {
-    /// Receives a postback.
-    pub async fn receive_postback(&self, inbound: Inbound) -> PostbackOut {
+    /// Receives a call.
+    pub async fn receive_postback(&self, mut inbound: Inbound) -> Received {
         let now = self.clock.now();
         let snapshot = self.snapshot.load_full();
-        let out = match self.read_postback(&inbound, &snapshot, now) {
-            Ok(read) => self.book_postback(&inbound, &snapshot, read, now).await,
-            Err(stopped) => self.record_stop(&inbound, &snapshot, stopped, now).await,
-        };
-        let out = out.unwrap_or_else(|error| unavailable(&error));
+        let mut outs = Vec::with_capacity(1);
+        let mut is_list = false;
+        match read::rows(&mut inbound, &snapshot, now) {
+            Err(stopped) => {
+                outs.push(self.record_stop(&inbound, &snapshot, stopped, now).await);
+            }
+            Ok(rows) if rows.len() == 1 && rows[0].raw.is_none() => {
+                outs.push(self.receive_row(&inbound, &snapshot, rows, now).await);
+            }
+            Ok(rows) => {
+                is_list = true;
+                outs.extend(self.receive_rows(&inbound, &snapshot, rows, now).await);
+            }
+        }
+        let rows: Vec<PostbackOut> =
+            outs.into_iter().map(|out| out.unwrap_or_else(|error| unavailable(&error))).collect();
         // The label is bounded by the configuration, whatever a sender writes in the path.
-        let known =
-            if snapshot.partner(&inbound.partner).is_some() { inbound.partner.as_str() } else { "unknown" };
-        self.metrics.count(Name::Postbacks, &[("partner", known), ("verdict", out.verdict.as_str())], 1);
-        out
+        let partner = snapshot.partner(&inbound.partner).map(|(partner, _)| partner);
+        let known = partner.map_or("unknown", |partner| partner.slug.as_str());
+        for row in &rows {
+            self.metrics.count(Name::Postbacks, &[("partner", known), ("verdict", row.verdict.as_str())], 1);
+        }
+        let contract = partner.map(|partner| &partner.contract);
+        Received {
+            rows,
+            is_list,
+            answer: contract.map_or(AnswerMode::Json, Contract::answer),
+            answer_text: contract.map_or_else(String::new, |contract| contract.answer_text().to_owned()),
+        }
     }
 
     /// Refuses a call that the door could not even read, such as one with a body over the cap.
@@ -65,47 +101,64 @@ impl Engine {
         out.unwrap_or_else(|error| unavailable(&error))
     }
 
-    fn read_postback(
+    /// The rows of one call, each with a receipt of its own, in their order.
+    async fn receive_rows(
         &self,
         inbound: &Inbound,
-        snapshot: &Snapshot,
+        snapshot: &Arc<Snapshot>,
+        rows: Vec<Row>,
         now: Timestamp,
-    ) -> Result<Postback, Stopped> {
-        let stranger = |stop| Stopped { stop, stranger: true };
-        let sender = |stop| Stopped { stop, stranger: false };
-        let (partner, guards) = find_partner(inbound, snapshot).map_err(stranger)?;
-        let params = parse::params(inbound).map_err(stranger)?;
-        authenticate::check(inbound, &params, guards, now).map_err(stranger)?;
-        let fields = parse::fields(params, partner).map_err(sender)?;
-        let contract = Contract {
-            partner,
-            workspace: &snapshot.config.workspace,
-            click_id_key: &self.click_id_key,
-            received_at: now,
+    ) -> Vec<Result<PostbackOut, StoreError>> {
+        let mut outs = Vec::with_capacity(rows.len());
+        for row in rows {
+            let part = Inbound {
+                body: row.raw.clone().unwrap_or_default(),
+                content_type: "application/json".into(),
+                ..inbound.clone()
+            };
+            outs.push(self.receive_row(&part, snapshot, vec![row], now).await);
+        }
+        outs
+    }
+
+    async fn receive_row(
+        &self,
+        inbound: &Inbound,
+        snapshot: &Arc<Snapshot>,
+        mut rows: Vec<Row>,
+        now: Timestamp,
+    ) -> Result<PostbackOut, StoreError> {
+        let read = match rows.pop() {
+            Some(row) => row.params.and_then(|params| {
+                read::postback(params, inbound, snapshot, &self.click_id_key, now)
+            }),
+            None => Err(Stop::refused(Reason::BodyUnreadable, "the call is empty")),
         };
-        normalise::postback(&fields, contract).map_err(sender)
+        match read {
+            Ok(postback) => self.book_postback(inbound, snapshot, postback, now).await,
+            Err(stop) => self.record_stop(inbound, snapshot, Stopped { stop, stranger: false }, now).await,
+        }
     }
 
     async fn book_postback(
         &self,
         inbound: &Inbound,
         snapshot: &Arc<Snapshot>,
-        postback: Postback,
+        mut postback: Postback,
         now: Timestamp,
     ) -> Result<PostbackOut, StoreError> {
-        let Some(key) = dedupe::key(&postback) else {
-            let stop = match &postback.click {
-                ClickRef::Foreign { reason, value } => {
-                    Stop::quarantined(*reason, format!("click_id is {}", parse::printable(value)))
-                }
-                ClickRef::None | ClickRef::Ours(_) => {
-                    Stop::refused(Reason::IdentityMissing, "send click_id or transaction_id")
-                }
-            };
-            return self.record_stop(inbound, snapshot, Stopped { stop, stranger: false }, now).await;
-        };
+        self.resolve_alias(&mut postback).await?;
+        let (partner, _) = snapshot.partner(&postback.partner).expect("found in this snapshot before");
         let mut receipt = self.receipt(inbound, snapshot, now);
         receipt.read = book::read_summary(&postback);
+        receipt.contact = postback.contact.clone();
+        let key = match dedupe::key(&postback, &partner.contract) {
+            Some(key) => key,
+            None => {
+                let stop = nameless(&postback);
+                return self.record_stopped(receipt, Stopped { stop, stranger: false }).await;
+            }
+        };
         let click = match &postback.click {
             ClickRef::Ours(id) => Some(*id),
             ClickRef::None | ClickRef::Foreign { .. } => None,
@@ -120,11 +173,7 @@ impl Engine {
                 partner,
                 key: &key,
                 now,
-                max_age_ms: &|destination, action_source| {
-                    decider
-                        .destination(&destination.slug)
-                        .map_or(0, |ready| ready.dialect.max_age_ms(&ready.config.settings, action_source))
-                },
+                max_age_ms: &|destination, action_source| decider.max_age_ms(destination, action_source),
                 random: &mut || random.bytes(),
             };
             book::book(&postback, facts, receipt.clone(), context)
@@ -132,6 +181,16 @@ impl Engine {
         let booking = self.store.record_postback(wanted, Box::new(decide)).await?;
         self.wake_for(&booking);
         Ok(told(&booking.receipt))
+    }
+
+    /// A click id of another tracker may stand for a click of ours.
+    async fn resolve_alias(&self, postback: &mut Postback) -> Result<(), StoreError> {
+        if let ClickRef::Foreign { value, .. } = &postback.click
+            && let Some(click) = self.store.click_of_alias(value.clone()).await?
+        {
+            postback.click = ClickRef::Ours(click);
+        }
+        Ok(())
     }
 
     fn wake_for(&self, booking: &Booking) {
@@ -147,10 +206,15 @@ impl Engine {
         stopped: Stopped,
         now: Timestamp,
     ) -> Result<PostbackOut, StoreError> {
-        let mut receipt = self.receipt(inbound, snapshot, now);
+        let receipt = self.receipt(inbound, snapshot, now);
+        self.record_stopped(receipt, stopped).await
+    }
+
+    async fn record_stopped(&self, mut receipt: Receipt, stopped: Stopped) -> Result<PostbackOut, StoreError> {
         if stopped.stranger {
             receipt.query.truncate(STRANGER_BYTES_MAX);
             receipt.body.truncate(STRANGER_BYTES_MAX);
+            receipt.sealed = None;
         }
         receipt.verdict = stopped.stop.verdict;
         receipt.reason = Some(stopped.stop.reason);
@@ -162,14 +226,17 @@ impl Engine {
 
     fn receipt(&self, inbound: &Inbound, snapshot: &Snapshot, now: Timestamp) -> Receipt {
         let partner: Option<&Partner> = snapshot.partner(&inbound.partner).map(|(partner, _)| partner);
+        let id = ReceiptId::new(now, self.random.bytes());
+        let kept = redact::body(inbound, partner);
+        let sealed = kept.is_lost.then(|| self.keys.seal_bytes(&id.to_string(), &inbound.body));
         Receipt {
-            id: ReceiptId::new(now, self.random.bytes()),
+            id,
             received_at: now,
             partner: inbound.partner.chars().filter(|c| !c.is_control()).take(64).collect(),
             method: inbound.method.chars().take(16).collect(),
             query: redact::pairs(&inbound.query, partner),
-            body: redact::body(&inbound.body, &inbound.content_type, partner),
-            content_type: inbound.content_type.chars().take(128).collect(),
+            body: kept.body,
+            content_type: kept.content_type.chars().take(128).collect(),
             peer: inbound.peer.map(|peer| peer.to_canonical().to_string()).unwrap_or_default(),
             user_agent: inbound.user_agent.chars().take(512).collect(),
             verdict: Verdict::Refused,
@@ -180,37 +247,31 @@ impl Engine {
             click: None,
             read: serde_json::Map::new(),
             goals: Vec::new(),
+            revision: 0,
+            headers: redact::headers(&inbound.headers, partner),
+            contact: Contact::default(),
+            sealed,
+            labels: Vec::new(),
+        }
+    }
+}
+
+/// Why a call that names no conversion is not booked.
+fn nameless(postback: &Postback) -> Stop {
+    match &postback.click {
+        ClickRef::Foreign { reason, value } => {
+            Stop::quarantined(*reason, format!("click_id is {}", parse::printable(value)))
+        }
+        ClickRef::None | ClickRef::Ours(_) => {
+            Stop::refused(Reason::IdentityMissing, "send click_id or transaction_id")
         }
     }
 }
 
 /// Where reading stopped, and whether the sender had shown by then that it is the partner.
-struct Stopped {
-    stop: Stop,
-    stranger: bool,
-}
-
-fn find_partner<'a>(
-    inbound: &Inbound,
-    snapshot: &'a Snapshot,
-) -> Result<(&'a Partner, &'a authenticate::Guards), Stop> {
-    let Some((partner, guards)) = snapshot.partner(&inbound.partner) else {
-        return Err(Stop::refused(
-            Reason::UnknownPartner,
-            format!("no partner is called {}", parse::printable(&inbound.partner)),
-        ));
-    };
-    if !matches!(inbound.method.as_str(), "GET" | "POST") {
-        return Err(Stop::refused(Reason::MethodNotAllowed, "send postbacks by GET or POST"));
-    }
-    // Without its secret the server cannot tell the partner from a stranger: it lets nobody in and says so.
-    let guards = guards.ok_or_else(|| {
-        Stop::refused(
-            Reason::StoreUnavailable,
-            "the partner's secret is not set on this server; try again later",
-        )
-    })?;
-    Ok((partner, guards))
+pub(crate) struct Stopped {
+    pub(crate) stop: Stop,
+    pub(crate) stranger: bool,
 }
 
 fn told(receipt: &Receipt) -> PostbackOut {

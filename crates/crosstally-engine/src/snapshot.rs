@@ -85,6 +85,13 @@ impl Snapshot {
         self.destinations.get(slug)
     }
 
+    /// How old an event may be for a destination, in milliseconds.
+    #[must_use]
+    pub fn max_age_ms(&self, destination: &Destination, action_source: &str) -> i64 {
+        self.destination(&destination.slug)
+            .map_or(0, |ready| ready.dialect.max_age_ms(&ready.config.settings, action_source))
+    }
+
     /// All destinations.
     pub fn destinations(&self) -> impl Iterator<Item = &Arc<ReadyDestination>> {
         self.destinations.values()

@@ -7,6 +7,7 @@
 //! happened. This is the only crate that knows SQL, and it decides nothing: where a decision depends on what is stored,
 //! the caller hands in a pure function that is asked inside the transaction.
 
+mod aliases;
 mod clicks;
 mod configs;
 mod conversions;

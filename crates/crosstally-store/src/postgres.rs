@@ -5,6 +5,7 @@
 //!
 //! The files below mirror those of `sqlite/`.
 
+mod aliases;
 mod clicks;
 mod configs;
 mod connect;

@@ -2,6 +2,7 @@
 //!
 //! The files below mirror those of `postgres/`.
 
+mod aliases;
 mod clicks;
 mod configs;
 mod connect;
@@ -15,6 +16,7 @@ mod postbacks;
 mod receipts;
 mod rows;
 mod tokens;
+mod waits;
 mod writer;
 
 use std::sync::Arc;

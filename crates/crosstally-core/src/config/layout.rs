@@ -6,6 +6,8 @@ use super::{
 };
 use crate::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS};
 
+mod terms;
+
 /// One section.
 pub(super) struct Entry<'c> {
     /// `workspace`, `source`, …
@@ -84,19 +86,7 @@ fn campaign(campaign: &Campaign) -> Entry<'_> {
 
 fn partner(partner: &Partner) -> Entry<'_> {
     let mut keys = vec![("preset", Value::text(&partner.preset))];
-    keys.extend(partner.currency.map(|currency| ("currency", Value::text(currency.code()))));
-    keys.push(("value", Value::text(partner.value.word())));
-    if !partner.params.is_empty() {
-        let params = partner.params.iter().map(|(field, theirs)| (field.as_str(), Value::text(theirs)));
-        keys.push(("params", Value::Table(params.collect())));
-    }
-    if !partner.statuses.is_empty() {
-        let statuses =
-            partner.statuses.iter().map(|(word, status)| (word.as_str(), Value::text(status.word())));
-        keys.push(("statuses", Value::Table(statuses.collect())));
-    }
-    keys.push(("missing_status", Value::text(partner.missing_status.word())));
-    keys.push(("duplicates", Value::text(partner.duplicates.word())));
+    keys.extend(terms::keys(&partner.own));
     keys.extend(auth(&partner.auth).map(|auth| ("auth", auth)));
     Entry { section: "partner", slug: Some(&partner.slug), keys }
 }

@@ -17,10 +17,14 @@ mod document;
 mod findings;
 mod goal;
 mod partner;
+mod preset;
 mod secret;
 mod slugs;
 mod syntax;
+mod terms;
 mod workspace;
+
+pub use preset::read_preset;
 
 /// Bytes of a document.
 const DOCUMENT_BYTES_MAX: usize = limits::ADMIN_BODY_BYTES_MAX;

@@ -1,6 +1,6 @@
 //! The words of choices, as a document writes them.
 
-use super::{DuplicateMode, EventIdMode, Role, SendValue, ValueOf};
+use super::{EventIdMode, Role, SendValue};
 use crate::ledger::Status;
 
 /// A choice between a few words.
@@ -17,28 +17,6 @@ impl Word for Status {
 
     fn word(self) -> &'static str {
         self.as_str()
-    }
-}
-
-impl Word for ValueOf {
-    const ALL: &'static [Self] = &[Self::Payout, Self::Revenue];
-
-    fn word(self) -> &'static str {
-        match self {
-            Self::Payout => "payout",
-            Self::Revenue => "revenue",
-        }
-    }
-}
-
-impl Word for DuplicateMode {
-    const ALL: &'static [Self] = &[Self::Update, Self::Ignore];
-
-    fn word(self) -> &'static str {
-        match self {
-            Self::Update => "update",
-            Self::Ignore => "ignore",
-        }
     }
 }
 

@@ -1,12 +1,11 @@
 //! Step: is the call the partner's own? Everything that the partner's `auth` names must be satisfied.
 
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
 use crate::fields::TOKEN_PARAMS;
 use crate::params::Params;
 use crate::postback::Inbound;
+use crate::postback::signature::signature;
 use crate::reason::Reason;
 use crate::secret::Secret;
 use crate::time::{MINUTE_MS, Timestamp};
@@ -52,11 +51,11 @@ pub fn check(inbound: &Inbound, params: &Params, guards: &Guards, now: Timestamp
 
 fn check_token(inbound: &Inbound, params: &Params, token: &Secret) -> Result<(), Stop> {
     let bearer = inbound
-        .authorization
+        .header("authorization")
         .split_once(' ')
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
         .map(|(_, shown)| shown.trim());
-    let header = (!inbound.token_header.is_empty()).then_some(inbound.token_header.as_str());
+    let header = inbound.headers.get("x-crosstally-token").filter(|token| !token.is_empty());
     let in_params = TOKEN_PARAMS.iter().find_map(|name| params.get_ignoring_case(name));
     match bearer.or(header).or(in_params).filter(|shown| !shown.is_empty()) {
         None => Err(Stop::refused(
@@ -68,36 +67,20 @@ fn check_token(inbound: &Inbound, params: &Params, token: &Secret) -> Result<(),
     }
 }
 
-/// The signature that a call must carry: lower-case hex of HMAC-SHA256 over timestamp, method, raw query and raw body,
-/// joined by newlines.
-#[must_use]
-pub fn signature(secret: &Secret, timestamp: &str, method: &str, query: &[u8], body: &[u8]) -> String {
-    let mut mac: Hmac<Sha256> =
-        KeyInit::new_from_slice(secret.expose().as_bytes()).expect("HMAC takes a key of any length");
-    for part in [timestamp.as_bytes(), b"\n", method.as_bytes(), b"\n", query, b"\n", body] {
-        mac.update(part);
-    }
-    mac.finalize().into_bytes().iter().fold(String::with_capacity(64), |mut text, byte| {
-        use std::fmt::Write as _;
-        write!(text, "{byte:02x}").expect("writing to a String cannot fail");
-        text
-    })
-}
-
 fn check_signature(inbound: &Inbound, secret: &Secret, now: Timestamp) -> Result<(), Stop> {
-    if inbound.signature_header.is_empty() || inbound.timestamp_header.is_empty() {
+    let (stamp, shown) = (inbound.header("x-crosstally-timestamp"), inbound.header("x-crosstally-signature"));
+    if shown.is_empty() || stamp.is_empty() {
         return Err(Stop::refused(
             Reason::SignatureMissing,
             "send `X-Crosstally-Timestamp` and `X-Crosstally-Signature`",
         ));
     }
-    let off = Timestamp::parse(&inbound.timestamp_header).map(|at| now.millis_since(at).abs());
+    let off = Timestamp::parse(stamp).map(|at| now.millis_since(at).abs());
     if off.is_none_or(|off| off > TOLERANCE_MS) {
         return Err(Stop::refused(Reason::SignatureWrong, "the timestamp is more than five minutes off"));
     }
-    let expected =
-        signature(secret, &inbound.timestamp_header, &inbound.method, &inbound.query, &inbound.body);
-    let shown = inbound.signature_header.trim().trim_start_matches("v1=").to_ascii_lowercase();
+    let expected = signature(secret, stamp, &inbound.method, &inbound.query, &inbound.body);
+    let shown = shown.trim().trim_start_matches("v1=").to_ascii_lowercase();
     if expected.as_bytes().ct_eq(shown.as_bytes()).into() {
         Ok(())
     } else {

@@ -10,9 +10,9 @@ use crate::conversion::{Conversion, DedupeKey, GoalMet};
 use crate::delivery::DeliveryState;
 use crate::goal::{self, GoalDecision};
 use crate::ids::{ConversionId, DeliveryId, GoalEventId};
-use crate::ledger::{Balance, LedgerEntry};
+use crate::ledger::{Balance, EntryKind, LedgerEntry};
 use crate::params::Params;
-use crate::postback::dedupe::{self, Repeat};
+use crate::postback::movement::{self, Past, Said, Standing, Step};
 use crate::postback::{Booking, ClickRef, ConversionChange, Facts, Postback, Receipt};
 use crate::reason::Reason;
 use crate::route::{self, GoalEvent, NewDelivery};
@@ -57,26 +57,18 @@ pub fn book(postback: &Postback, facts: &Facts, mut receipt: Receipt, mut contex
     let before = facts.conversion.as_ref();
     if let Some(known) = before {
         receipt.conversion = Some(known.id);
-        match dedupe::compare(
-            postback,
-            known,
-            &facts.entries,
-            context.partner.duplicates,
-            context.partner.value,
-        ) {
-            Repeat::Movement => {}
-            Repeat::Same(reason) => {
-                receipt.sequence = Some(known.movements);
-                let detail = format!("the conversion is {} with {}", known.status, amount_text(known));
-                return stopped(receipt, Verdict::Duplicate, reason, detail);
-            }
-            Repeat::Blocked(reason) => {
-                let detail = format!("the conversion is {} with {}", known.status, amount_text(known));
-                return stopped(receipt, Verdict::Quarantined, reason, detail);
-            }
-        }
     }
-    let mut conversion = moved(postback, facts, &mut context);
+    let standing = match decide(postback, facts, &context) {
+        Step::Moves(standing) => standing,
+        Step::Same(reason) => {
+            receipt.sequence = before.map(|known| known.movements);
+            return stopped(receipt, Verdict::Duplicate, reason, standing_text(before));
+        }
+        Step::Blocked(reason) => {
+            return stopped(receipt, Verdict::Quarantined, reason, standing_text(before));
+        }
+    };
+    let mut conversion = moved(postback, facts, standing, &mut context);
     let entry = entry(postback, before, &conversion, &receipt, context.now);
     let followed = follow_goals(postback, click, campaign, &mut conversion, &mut context);
     receipt.verdict = if before.is_some() { Verdict::Updated } else { Verdict::Recorded };
@@ -124,23 +116,52 @@ fn unmatched_click(postback: &Postback, facts: &Facts) -> Option<(Reason, String
     }
 }
 
-fn amount_text(conversion: &Conversion) -> String {
-    match conversion.amounts.value {
-        Some(minor) => format!("{} {}", conversion.currency.format_minor(minor), conversion.currency),
-        None => "no amount".into(),
-    }
+fn decide(postback: &Postback, facts: &Facts, context: &Context<'_>) -> Step {
+    let contract = &context.partner.contract;
+    let said = Said {
+        status: postback.status,
+        currency: postback.currency,
+        currency_stated: postback.currency_stated,
+        amounts: postback.amounts,
+        at: context.now,
+        content: postback.content,
+    };
+    let known = facts.conversion.as_ref().map(|known| Standing {
+        status: known.status,
+        currency: known.currency,
+        amounts: known.amounts,
+        movements: known.movements,
+    });
+    let past: Vec<Past> = facts
+        .entries
+        .iter()
+        .map(|entry| Past {
+            status: entry.status,
+            amounts: entry.amounts,
+            at: entry.recorded_at,
+            content: entry.content,
+        })
+        .collect();
+    movement::step(&said, known.as_ref(), &past, contract.duplicates(postback.event.as_deref()), contract)
 }
 
-fn moved(postback: &Postback, facts: &Facts, context: &mut Context<'_>) -> Conversion {
+fn standing_text(conversion: Option<&Conversion>) -> String {
+    let Some(conversion) = conversion else { return String::new() };
+    let amount = match conversion.amounts.value {
+        Some(minor) => format!("{} {}", conversion.currency.format_minor(minor), conversion.currency),
+        None => "no amount".into(),
+    };
+    format!("the conversion is {} with {amount}", conversion.status)
+}
+
+fn moved(postback: &Postback, facts: &Facts, standing: Standing, context: &mut Context<'_>) -> Conversion {
     let mut conversion = match &facts.conversion {
         Some(known) => known.clone(),
         None => fresh(postback, facts.click.as_ref(), context),
     };
-    conversion.status = postback.status;
-    if dedupe::is_open(&conversion) {
-        conversion.currency = postback.currency;
-    }
-    conversion.amounts = dedupe::merged(conversion.amounts, postback.amounts, context.partner.value);
+    conversion.status = standing.status;
+    conversion.currency = standing.currency;
+    conversion.amounts = standing.amounts;
     conversion.balance = Balance::under(conversion.status, conversion.amounts.value);
     conversion.movements += 1;
     conversion.updated_at = context.now;
@@ -212,6 +233,8 @@ fn entry(
         campaign: after.campaign.clone(),
         source: after.source.clone(),
         partner: after.key.partner.clone(),
+        kind: EntryKind::Call,
+        content: postback.content,
     }
 }
 

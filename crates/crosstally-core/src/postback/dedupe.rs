@@ -1,93 +1,54 @@
-//! Step: the name under which a conversion is unique, and what a repeat of it is.
+//! Step: the name under which a conversion is unique.
 
-use crate::config::{DuplicateMode, ValueOf};
-use crate::conversion::{Conversion, DedupeKey};
-use crate::ledger::{Amounts, LedgerEntry};
+use crate::contract::{Contract, DuplicateMode, TransactionScope};
+use crate::conversion::DedupeKey;
 use crate::limits;
 use crate::postback::{ClickRef, Postback};
-use crate::reason::Reason;
 
 /// Names the conversion that a postback is about: by transaction id where there is one, else by click, within the
 /// partner and the partner's name for what happened. A sign-up and a deposit of the same click are two conversions.
 ///
 /// `None` if the postback names nothing that could tell it from another.
 #[must_use]
-pub fn key(postback: &Postback) -> Option<DedupeKey> {
-    let event = postback.event.as_deref().unwrap_or("").to_lowercase();
-    let key = match (&postback.transaction_id, &postback.click) {
-        (Some(transaction), _) => format!("t:{transaction}"),
-        (None, ClickRef::Ours(click)) => format!("c:{click}"),
-        (None, ClickRef::None | ClickRef::Foreign { .. }) => return None,
+pub fn key(postback: &Postback, contract: &Contract) -> Option<DedupeKey> {
+    let click = match &postback.click {
+        ClickRef::Ours(click) => Some(click),
+        ClickRef::None | ClickRef::Foreign { .. } => None,
     };
-    let key = if event.is_empty() { key } else { format!("{key}\n{event}") };
+    let scope = contract.transaction_scope();
+    let mut key = match (&postback.transaction_id, click) {
+        (Some(_), Some(click)) if scope == TransactionScope::None => format!("c:{click}"),
+        (Some(transaction), Some(click)) if scope == TransactionScope::Click => {
+            format!("t:{transaction}\n\n{click}")
+        }
+        (Some(transaction), _) => format!("t:{transaction}"),
+        (None, Some(click)) => format!("c:{click}"),
+        (None, None) => return None,
+    };
+    let event = postback.event.as_deref().unwrap_or("").to_lowercase();
+    if !event.is_empty() {
+        key.push('\n');
+        key.push_str(&event);
+    }
+    // Modes by which more than one conversion can bear one name: what tells them apart becomes part of it.
+    match contract.duplicates(postback.event.as_deref()) {
+        DuplicateMode::Update | DuplicateMode::Ignore | DuplicateMode::Add => {}
+        DuplicateMode::EventId => {
+            key.push_str(&postback.event_id.as_ref().map(|id| format!("\n#e:{id}")).unwrap_or_default());
+        }
+        DuplicateMode::Record => key.push_str(&apart(postback)),
+    }
     (key.len() <= limits::KEY_BYTES_MAX).then(|| DedupeKey { partner: postback.partner.clone(), key })
 }
 
-/// What a postback under a known key is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Repeat {
-    /// A new movement.
-    Movement,
-    /// The same as something booked before.
-    Same(Reason),
-    /// Something that cannot be booked as it is.
-    Blocked(Reason),
-}
-
-/// Compares a postback with the conversion it names.
-///
-/// Precedence: amounts in another currency than the booked ones block; the present status and amounts again are the same content; a mode of `ignore`
-/// keeps all else out; a status that cannot follow is a late repeat if it was booked before, else it is blocked.
-#[must_use]
-pub fn compare(
-    postback: &Postback,
-    known: &Conversion,
-    entries: &[LedgerEntry],
-    mode: DuplicateMode,
-    value_of: ValueOf,
-) -> Repeat {
-    // An amount without a currency was read in the contract's; in a conversion of another one it would be another sum.
-    let priced = postback.currency_stated || postback.amounts != Amounts::default();
-    if priced && !is_open(known) && postback.currency != known.currency {
-        return Repeat::Blocked(Reason::CurrencyChanged);
-    }
-    let amounts = merged(known.amounts, postback.amounts, value_of);
-    if postback.status == known.status && amounts == known.amounts {
-        return Repeat::Same(Reason::SameContent);
-    }
-    if mode == DuplicateMode::Ignore {
-        return Repeat::Same(Reason::ChangeIgnored);
-    }
-    if !known.status.may_become(postback.status) {
-        let seen = entries.iter().any(|entry| {
-            entry.status == postback.status
-                && merged(entry.amounts, postback.amounts, value_of) == entry.amounts
-        });
-        return if seen {
-            Repeat::Same(Reason::SameContent)
-        } else {
-            Repeat::Blocked(Reason::TransitionRefused)
-        };
-    }
-    if known.movements >= limits::MOVEMENTS_MAX {
-        return Repeat::Blocked(Reason::TooManyMovements);
-    }
-    Repeat::Movement
-}
-
-/// Whether a conversion's currency is still open: nothing in it has a price.
-#[must_use]
-pub fn is_open(known: &Conversion) -> bool {
-    known.amounts == Amounts::default()
-}
-
-/// The amounts in force when some were stated before and some are stated now: what is not stated stays, and the value
-/// follows from all that is known, not from what one call happened to state.
-#[must_use]
-pub fn merged(before: Amounts, now: Amounts, value_of: ValueOf) -> Amounts {
-    let (payout, revenue) = (now.payout.or(before.payout), now.revenue.or(before.revenue));
-    if (payout, revenue) == (before.payout, before.revenue) {
-        return before;
-    }
-    Amounts { payout, revenue, value: value_of.of(payout, revenue) }
+/// The amounts, the time and the event id: another one of these is another conversion, another status is not.
+fn apart(postback: &Postback) -> String {
+    let number = |value: Option<i64>| value.map(|value| value.to_string()).unwrap_or_default();
+    format!(
+        "\n#r:{}:{}:{}:{}",
+        number(postback.amounts.payout),
+        number(postback.amounts.revenue),
+        number(postback.event_time.map(|at| at.as_millis())),
+        postback.event_id.as_deref().unwrap_or_default(),
+    )
 }

@@ -1,22 +1,26 @@
 //! Step: the contract. Texts become statuses, money and times, or the call stops with the field's name.
 
 use crate::click::looks_like_macro;
-use crate::config::{Partner, ValueOf, Workspace};
+use crate::config::{Partner, Workspace};
+use crate::contract::{Contract, Meaning};
 use crate::identity::{Contact, ContactIn, hash_contact};
 use crate::ids::{ClickId, ClickIdKey, IdError};
-use crate::ledger::{Amounts, Status};
+use crate::ledger::Status;
 use crate::limits;
-use crate::money::{Currency, MoneyError};
+use crate::money::Currency;
 use crate::postback::parse::{Fields, printable};
+use crate::postback::movement;
 use crate::postback::redact::is_masked;
 use crate::postback::{ClickRef, Postback};
 use crate::reason::Reason;
 use crate::time::{MINUTE_MS, Timestamp};
-use crate::verdict::Stop;
+use crate::verdict::{Stop, Verdict};
+
+mod amounts;
 
 /// What the contract needs besides the call.
 #[derive(Debug, Clone, Copy)]
-pub struct Contract<'a> {
+pub struct Setting<'a> {
     /// The partner.
     pub partner: &'a Partner,
     /// The workspace.
@@ -31,7 +35,8 @@ pub struct Contract<'a> {
 ///
 /// # Errors
 /// Refused if a field breaks the contract, quarantined if somebody must supply what is missing.
-pub fn postback(fields: &Fields, contract: Contract<'_>) -> Result<Postback, Stop> {
+pub fn postback(fields: &Fields, setting: Setting<'_>) -> Result<Postback, Stop> {
+    let contract = &setting.partner.contract;
     for name in ["click_id", "transaction_id", "status", "payout", "revenue", "currency", "event_time"] {
         if let Some(value) = fields.get(name).filter(|value| looks_like_macro(value)) {
             return Err(Stop::quarantined(
@@ -40,10 +45,17 @@ pub fn postback(fields: &Fields, contract: Contract<'_>) -> Result<Postback, Sto
             ));
         }
     }
-    let currency = currency(fields, contract)?;
-    let amounts = amounts(fields, currency, contract.partner.value)?;
-    let event_time = event_time(fields, contract.received_at)?;
-    let click = click(fields, contract.click_id_key);
+    if ignored(fields, contract) {
+        let word = printable(fields.get("status").unwrap_or(""));
+        return Err(Stop::new(Verdict::Test, Reason::StatusIgnored, format!("status {word} is to be ignored")));
+    }
+    if let Some(missing) = contract.required().iter().find(|name| fields.get(name).is_none()) {
+        return Err(Stop::refused(Reason::FieldMissing, format!("the contract asks for {missing}")));
+    }
+    let currency = currency(fields, setting)?;
+    let stated = amounts::read(fields, currency, contract)?;
+    let event_time = event_time(fields, setting.received_at)?;
+    let click = click(fields, setting.click_id_key);
     let transaction_id = short(fields, "transaction_id")?;
     let event = short(fields, "event")?;
     let event_id = short(fields, "event_id")?;
@@ -52,29 +64,39 @@ pub fn postback(fields: &Fields, contract: Contract<'_>) -> Result<Postback, Sto
         return Err(Stop::refused(Reason::IdentityMissing, "send click_id or transaction_id"));
     }
     // The status comes last: whoever adds the missing word to the map gets a call that is otherwise in order.
-    let (status, status_word) = status(fields, contract.partner)?;
+    let (status, status_word) = status(fields, contract)?;
+    let status = if stated.is_refund { Status::Reversed } else { status };
+    if !contract.takes_status(status) {
+        let detail = format!("the contract does not take the status {status}");
+        return Err(Stop::refused(Reason::StatusNotAllowed, detail));
+    }
     Ok(Postback {
-        partner: contract.partner.slug.clone(),
+        partner: setting.partner.slug.clone(),
         click,
         transaction_id,
         status,
         status_word,
         currency,
         currency_stated: fields.get("currency").is_some(),
-        amounts,
+        amounts: stated.amounts,
         event,
         event_time,
         event_id,
-        contact: contact(fields, external_id.as_deref(), contract),
+        contact: contact(fields, external_id.as_deref(), setting),
         external_id,
         page: fields.get("event_source_url").map(str::to_owned),
+        content: movement::content(&fields.params),
         fields: fields
             .params
             .iter()
-            .filter(|param| !is_masked(&param.name, Some(contract.partner)))
+            .filter(|param| !is_masked(&param.name, Some(setting.partner)))
             .map(|param| (param.name.clone(), param.value.clone()))
             .collect(),
     })
+}
+
+fn ignored(fields: &Fields, contract: &Contract) -> bool {
+    fields.get("status").is_some_and(|word| contract.meaning(word) == Some(Meaning::Ignore))
 }
 
 fn short(fields: &Fields, name: &str) -> Result<Option<String>, Stop> {
@@ -87,39 +109,20 @@ fn short(fields: &Fields, name: &str) -> Result<Option<String>, Stop> {
     }
 }
 
-fn currency(fields: &Fields, contract: Contract<'_>) -> Result<Currency, Stop> {
-    match fields.get("currency") {
+fn currency(fields: &Fields, setting: Setting<'_>) -> Result<Currency, Stop> {
+    let contract = &setting.partner.contract;
+    let currency = match fields.get("currency") {
         Some(text) => text.parse().map_err(|_| {
-            Stop::refused(
-                Reason::CurrencyUnknown,
-                format!("currency is {}; send an ISO 4217 code", printable(text)),
-            )
-        }),
-        None => Ok(contract.partner.currency.unwrap_or(contract.workspace.base_currency)),
-    }
-}
-
-fn amounts(fields: &Fields, currency: Currency, value_of: ValueOf) -> Result<Amounts, Stop> {
-    let read = |name: &str| -> Result<Option<i64>, Stop> {
-        let Some(text) = fields.get(name) else { return Ok(None) };
-        let minor = currency.parse_minor(text).map_err(|error| {
-            let reason = match error {
-                MoneyError::NotANumber | MoneyError::UnknownCurrency => Reason::AmountNotANumber,
-                MoneyError::TooPrecise => Reason::AmountTooPrecise,
-                MoneyError::TooLarge => Reason::AmountTooLarge,
-            };
-            Stop::refused(reason, format!("{name} {} {error}", printable(text)))
-        })?;
-        if minor < 0 {
-            return Err(Stop::refused(
-                Reason::AmountNegative,
-                format!("{name} {} is below zero", printable(text)),
-            ));
-        }
-        Ok(Some(minor))
+            let detail = format!("currency is {}; send an ISO 4217 code", printable(text));
+            Stop::refused(Reason::CurrencyUnknown, detail)
+        })?,
+        None => contract.currency().unwrap_or(setting.workspace.base_currency),
     };
-    let (payout, revenue) = (read("payout")?, read("revenue")?);
-    Ok(Amounts { payout, revenue, value: value_of.of(payout, revenue) })
+    if contract.takes_currency(currency) {
+        return Ok(currency);
+    }
+    let detail = format!("the contract does not take amounts in {currency}");
+    Err(Stop::refused(Reason::CurrencyNotAllowed, detail))
 }
 
 fn event_time(fields: &Fields, received_at: Timestamp) -> Result<Option<Timestamp>, Stop> {
@@ -153,19 +156,18 @@ fn click(fields: &Fields, key: &ClickIdKey) -> ClickRef {
     }
 }
 
-fn status(fields: &Fields, partner: &Partner) -> Result<(Status, String), Stop> {
-    let Some(word) = fields.get("status") else { return Ok((partner.missing_status, String::new())) };
-    let lower = word.trim().to_lowercase();
-    match partner.statuses.get(&lower).copied().or_else(|| Status::from_word(&lower)) {
-        Some(status) => Ok((status, word.to_owned())),
-        None => Err(Stop::quarantined(
+fn status(fields: &Fields, contract: &Contract) -> Result<(Status, String), Stop> {
+    let Some(word) = fields.get("status") else { return Ok((contract.missing_status(), String::new())) };
+    match contract.meaning(word) {
+        Some(Meaning::Status(status)) => Ok((status, word.to_owned())),
+        Some(Meaning::Ignore) | None => Err(Stop::quarantined(
             Reason::StatusUnmapped,
             format!("status {} is not in the partner's map", printable(word)),
         )),
     }
 }
 
-fn contact(fields: &Fields, external_id: Option<&str>, contract: Contract<'_>) -> Contact {
+fn contact(fields: &Fields, external_id: Option<&str>, setting: Setting<'_>) -> Contact {
     let one = |name: &str| fields.get(name).map(str::to_owned).into_iter().collect::<Vec<_>>();
     let contact = ContactIn {
         email: one("email"),
@@ -180,5 +182,5 @@ fn contact(fields: &Fields, external_id: Option<&str>, contract: Contract<'_>) -
         country: one("country"),
         external_id: external_id.map(str::to_owned).into_iter().collect(),
     };
-    hash_contact(&contact, contract.workspace.default_region.as_deref(), contract.received_at.year()).0
+    hash_contact(&contact, setting.workspace.default_region.as_deref(), setting.received_at.year()).0
 }

@@ -1,12 +1,11 @@
-//! Step: from raw bytes to our field names.
+//! Step: from a partner's parameters to our field names.
 
 use std::collections::BTreeMap;
 
-use crate::config::Partner;
+use crate::contract::Contract;
 use crate::fields::{FIELDS, Field, FieldKind};
-use crate::limits;
 use crate::params::{Param, Params};
-use crate::postback::Inbound;
+use crate::postback::Headers;
 use crate::reason::Reason;
 use crate::verdict::Stop;
 
@@ -27,62 +26,26 @@ impl Fields {
     }
 }
 
-/// Reads query and form body.
-///
-/// # Errors
-/// Limits, and bodies in a format that is not read here.
-pub fn params(inbound: &Inbound) -> Result<Params, Stop> {
-    if inbound.query.len() > limits::QUERY_BYTES_MAX {
-        return Err(Stop::refused(
-            Reason::QueryTooLarge,
-            format!("the limit is {} bytes", limits::QUERY_BYTES_MAX),
-        ));
-    }
-    let stop = |reason| {
-        Stop::refused(
-            reason,
-            format!(
-                "the limits are {} parameters, {} bytes each",
-                limits::PARAMS_MAX,
-                limits::PARAM_VALUE_BYTES_MAX
-            ),
-        )
-    };
-    let mut params = Params::parse(&inbound.query).map_err(stop)?;
-    if inbound.body.is_empty() {
-        return Ok(params);
-    }
-    let media = inbound.content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
-    match media.as_str() {
-        // A form without a content type is what old senders post.
-        "" | "application/x-www-form-urlencoded" | "text/plain" => {
-            params.parse_more(&inbound.body).map_err(stop)?
-        }
-        other => {
-            return Err(Stop::refused(
-                Reason::UnsupportedMediaType,
-                format!("the body is {}; send a form or use the query string", printable(other)),
-            ));
-        }
-    }
-    Ok(params)
-}
-
 /// Picks our fields out of the parameters: first by the partner's own names, then by the accepted ones.
 ///
 /// # Errors
 /// A field that decides what is booked came several times with different values, or is not clean text.
-pub fn fields(params: Params, partner: &Partner) -> Result<Fields, Stop> {
-    let mapped: Vec<&str> = partner.params.values().map(String::as_str).collect();
+pub fn fields(params: Params, headers: &Headers, contract: &Contract) -> Result<Fields, Stop> {
     let mut by_name = BTreeMap::new();
     for field in FIELDS {
-        let value = match partner.params.get(field.name) {
-            Some(theirs) => match pick(&params, theirs, field)? {
-                Some(value) => Some(value),
-                None => by_accepted_names(&params, field, &mapped)?,
-            },
-            None => by_accepted_names(&params, field, &mapped)?,
-        };
+        let mut value = None;
+        for theirs in contract.params(field.name) {
+            value = match header_name(theirs) {
+                Some(name) => headers.get(name).map(|text| text.trim().to_owned()),
+                None => pick(&params, theirs, field)?,
+            };
+            if value.as_ref().is_some_and(|value| !value.is_empty()) {
+                break;
+            }
+        }
+        if value.is_none() {
+            value = by_accepted_names(&params, field, contract)?;
+        }
         if let Some(value) = value {
             by_name.insert(field.name, value);
         }
@@ -90,11 +53,16 @@ pub fn fields(params: Params, partner: &Partner) -> Result<Fields, Stop> {
     Ok(Fields { by_name, params })
 }
 
-fn by_accepted_names(params: &Params, field: &Field, mapped: &[&str]) -> Result<Option<String>, Stop> {
+fn header_name(theirs: &str) -> Option<&str> {
+    let (prefix, name) = theirs.split_once(':')?;
+    prefix.eq_ignore_ascii_case("header").then_some(name)
+}
+
+fn by_accepted_names(params: &Params, field: &Field, contract: &Contract) -> Result<Option<String>, Stop> {
     let mut found: Option<(&str, String)> = None;
     for name in field.accepted {
         // A name that the partner's map gives to another field is that field's alone.
-        if mapped.iter().any(|taken| taken.eq_ignore_ascii_case(name)) {
+        if contract.taken().any(|taken| taken.eq_ignore_ascii_case(name)) {
             continue;
         }
         let Some(value) = pick(params, name, field)? else { continue };

@@ -5,6 +5,8 @@ use serde_json::Value;
 use crate::config::Partner;
 use crate::fields::{FIELDS, FieldKind, TOKEN_PARAMS};
 use crate::params::decode;
+use crate::postback::body::{Media, media};
+use crate::postback::{Headers, Inbound};
 
 /// What stands in place of a masked value.
 pub const MASK: &[u8] = b"***";
@@ -59,52 +61,153 @@ fn pair(piece: &[u8], partner: Option<&Partner>, out: &mut Vec<u8>) {
     }
 }
 
-/// What is kept of a body. A form is kept byte for byte but for its masked values, JSON without the values of masked keys.
-/// Of what cannot be looked into, nothing is kept but its size.
+/// What is kept of a body.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Kept {
+    /// The bytes.
+    pub body: Vec<u8>,
+    /// The type under which they can be read again.
+    pub content_type: String,
+    /// Whether they could not be looked into, so that nothing of them is kept in the open.
+    pub is_lost: bool,
+}
+
+/// What is kept of a body. A form is kept byte for byte but for its masked values, JSON without the values of masked keys,
+/// the parts of a multipart form as a form. Of what cannot be looked into, nothing is kept in the open but its size.
 #[must_use]
-pub fn body(raw: &[u8], content_type: &str, partner: Option<&Partner>) -> Vec<u8> {
-    let kind = content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
-    let begins = raw.iter().find(|byte| !byte.is_ascii_whitespace());
-    let opaque = begins.is_some_and(|byte| matches!(byte, b'{' | b'[' | b'<' | b'-' | b'"'));
-    if raw.is_empty() || kind == "application/x-www-form-urlencoded" && !opaque || kind.is_empty() && !opaque
-    {
-        return pairs(raw, partner);
-    }
-    match serde_json::from_slice::<Value>(raw) {
-        Ok(mut document) => {
-            mask_keys(&mut document, partner);
-            serde_json::to_vec(&document).unwrap_or_default()
-        }
-        Err(_) => format!("({} bytes that could not be read are not kept)", raw.len()).into_bytes(),
+pub fn body(inbound: &Inbound, partner: Option<&Partner>) -> Kept {
+    let raw = inbound.body.as_slice();
+    let kept = |body: Vec<u8>| Kept { body, content_type: inbound.content_type.clone(), is_lost: false };
+    let lost = || Kept {
+        body: format!("({} bytes that could not be read)", raw.len()).into_bytes(),
+        content_type: inbound.content_type.clone(),
+        is_lost: true,
+    };
+    match media(&inbound.content_type, raw) {
+        Ok(Media::None) => kept(Vec::new()),
+        Ok(Media::Form) if !looks_opaque(raw) => kept(pairs(raw, partner)),
+        Ok(Media::Json) => match serde_json::from_slice::<Value>(raw) {
+            Ok(mut document) => {
+                mask_keys(&mut document, "", partner);
+                kept(serde_json::to_vec(&document).unwrap_or_default())
+            }
+            Err(_) => lost(),
+        },
+        Ok(Media::JsonLines) => lines(raw, partner).map_or_else(lost, kept),
+        Ok(Media::Multipart) if !inbound.parts.is_empty() => Kept {
+            body: pairs(form_of(&inbound.parts).as_bytes(), partner),
+            content_type: "application/x-www-form-urlencoded".into(),
+            is_lost: false,
+        },
+        Ok(Media::Form | Media::Multipart) | Err(_) => lost(),
     }
 }
 
-fn mask_keys(value: &mut Value, partner: Option<&Partner>) {
+/// A text under a form's name that is none: a document, or a list of parts.
+fn looks_opaque(raw: &[u8]) -> bool {
+    let begins = raw.iter().find(|byte| !byte.is_ascii_whitespace());
+    begins.is_some_and(|byte| matches!(byte, b'{' | b'[' | b'<' | b'-' | b'"'))
+}
+
+fn lines(raw: &[u8], partner: Option<&Partner>) -> Option<Vec<u8>> {
+    let mut kept = Vec::new();
+    for line in raw.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty()) {
+        let mut document: Value = serde_json::from_slice(line).ok()?;
+        mask_keys(&mut document, "", partner);
+        kept.extend(serde_json::to_vec(&document).ok()?);
+        kept.push(b'\n');
+    }
+    Some(kept)
+}
+
+fn form_of(parts: &[(String, Vec<u8>)]) -> String {
+    let escape = |bytes: &[u8]| percent_encoding::percent_encode(bytes, percent_encoding::NON_ALPHANUMERIC).to_string();
+    let pairs: Vec<String> =
+        parts.iter().map(|(name, value)| format!("{}={}", escape(name.as_bytes()), escape(value))).collect();
+    pairs.join("&")
+}
+
+/// The headers that the contract reads a field from; no others are kept.
+#[must_use]
+pub fn headers(headers: &Headers, partner: Option<&Partner>) -> Headers {
+    let mut kept = Headers::default();
+    let Some(partner) = partner else { return kept };
+    for name in partner.contract.taken() {
+        if let Some((_, name)) = name.split_once(':').filter(|(prefix, _)| prefix.eq_ignore_ascii_case("header"))
+            && let Some(value) = headers.get(name)
+        {
+            kept.push(name, value);
+        }
+    }
+    kept
+}
+
+/// Parts of paths under which a person is described.
+const PERSON_PATHS: &[&str] = &["customer", "address", "buyer", "payer", "billing", "shipping", "contact", "recipient"];
+/// Keys of such a description.
+const PERSON_KEYS: &[&str] = &[
+    "name", "address", "address1", "address2", "street", "postcode", "postal_code", "zipcode", "company", "latitude",
+    "longitude", "last4", "ip",
+];
+
+fn mask_keys(value: &mut Value, path: &str, partner: Option<&Partner>) {
     match value {
         Value::Object(map) => {
             for (name, inner) in map.iter_mut() {
-                if is_masked(name, partner) {
+                let whole = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                let is_leaf = !matches!(inner, Value::Object(_));
+                let of_contract = is_of_contract(&whole, partner);
+                let masked = is_masked(name, partner) || is_masked(&whole, partner);
+                if !of_contract && (masked || is_leaf && is_of_person(path, name)) {
                     *inner = Value::String("***".into());
                 } else {
-                    mask_keys(inner, partner);
+                    mask_keys(inner, &whole, partner);
                 }
             }
         }
-        Value::Array(list) => list.iter_mut().for_each(|inner| mask_keys(inner, partner)),
+        Value::Array(list) => {
+            for (at, inner) in list.iter_mut().enumerate() {
+                mask_keys(inner, &format!("{path}.{at}"), partner);
+            }
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
+}
+
+fn is_of_person(path: &str, name: &str) -> bool {
+    let path = path.to_ascii_lowercase();
+    PERSON_PATHS.iter().any(|part| path.contains(part)) && PERSON_KEYS.iter().any(|key| key.eq_ignore_ascii_case(name))
+}
+
+/// Whether a parameter carries a secret: a token or a signature, which says nothing about what happened.
+#[must_use]
+pub fn is_secret(name: &str) -> bool {
+    let secret = |known: &&str| known.eq_ignore_ascii_case(name);
+    TOKEN_PARAMS.iter().any(|known| secret(&known)) || matches!(name, "sig" | "signature" | "password" | "pass" | "passwd")
+}
+
+/// Whether the contract reads something from a parameter that is neither secret nor personal, whatever its name.
+fn is_of_contract(name: &str, partner: Option<&Partner>) -> bool {
+    let Some(partner) = partner else { return false };
+    FIELDS.iter().filter(|field| field.kind != FieldKind::Personal).any(|field| {
+        partner.contract.params(field.name).iter().any(|theirs| theirs.eq_ignore_ascii_case(name))
+    })
 }
 
 /// Whether a parameter's value must not be kept.
 #[must_use]
 pub fn is_masked(name: &str, partner: Option<&Partner>) -> bool {
-    let name = name.split('[').next().unwrap_or(name).trim();
-    let is = |other: &str| other.eq_ignore_ascii_case(name);
-    TOKEN_PARAMS.iter().chain(MASKED_NAMES).any(|token| is(token))
-        || FIELDS.iter().filter(|field| field.kind == FieldKind::Personal).any(|field| {
-            let theirs = partner.and_then(|partner| partner.params.get(field.name));
-            field.accepted.iter().any(|accepted| is(accepted)) || theirs.is_some_and(|theirs| is(theirs))
-        })
+    let base = name.split('[').next().unwrap_or(name).trim();
+    let is = |other: &str| other.eq_ignore_ascii_case(base);
+    if TOKEN_PARAMS.iter().chain(MASKED_NAMES).any(|token| is(token)) {
+        return true;
+    }
+    let personal = FIELDS.iter().filter(|field| field.kind == FieldKind::Personal).any(|field| {
+        let theirs = partner.map_or(&[][..], |partner| partner.contract.params(field.name));
+        field.accepted.iter().any(|accepted| is(accepted))
+            || theirs.iter().any(|theirs| is(theirs) || theirs.eq_ignore_ascii_case(name))
+    });
+    personal && !is_of_contract(name, partner)
 }
 
 #[cfg(test)]
@@ -121,6 +224,11 @@ mod tests {
         );
     }
 
+    fn kept(raw: &str, kind: &str) -> Kept {
+        let inbound = Inbound { body: raw.into(), content_type: kind.into(), ..Inbound::default() };
+        body(&inbound, None)
+    }
+
     #[test]
     fn no_way_of_writing_a_call_keeps_its_token_or_its_contacts() {
         for (kind, raw) in [
@@ -133,7 +241,7 @@ mod tests {
                 "tid=t7;y;sig=s3cret&mail=a@b.example&email[0]=a@b.example",
             ),
         ] {
-            let kept = String::from_utf8(body(raw.as_bytes(), kind, None)).expect("text");
+            let kept = String::from_utf8(kept(raw, kind).body).expect("text");
             assert!(!kept.contains("s3cret") && !kept.contains("a@b"), "{kind} {raw}: {kept}");
             assert!(kept.contains("t7"), "{kept}");
         }
@@ -145,7 +253,7 @@ mod tests {
             ("application/json", r#"{"token":"s3cret""#),
             ("text/xml", "<token>s3cret</token>"),
         ] {
-            let kept = String::from_utf8(body(raw.as_bytes(), kind, None)).expect("text");
+            let kept = String::from_utf8(kept(raw, kind).body).expect("text");
             assert!(!kept.contains("s3cret") && kept.contains("bytes"), "{kept}");
         }
     }

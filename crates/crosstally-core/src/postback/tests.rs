@@ -4,14 +4,14 @@
 use std::collections::BTreeMap;
 
 use super::book::{self, Context};
-use super::normalise::{self, Contract};
+use super::normalise::{self, Setting};
 use super::*;
 use crate::click::AdClickIds;
 use crate::condition::Condition;
 use crate::config::{
-    Auth, Campaign, Config, Destination, DuplicateMode, EventIdMode, Goal, Partner, Role, SendValue, ValueOf,
-    Workspace,
+    Auth, Campaign, Config, Destination, EventIdMode, Goal, Partner, Role, SendValue, Workspace,
 };
+use crate::contract::{Contract, DuplicateMode, Meaning, Terms, ValueOf};
 use crate::ids::ClickIdKey;
 use crate::params::Params;
 use crate::target::Target;
@@ -24,18 +24,28 @@ fn key() -> ClickIdKey {
     ClickIdKey::new(&[7; 32])
 }
 
-fn partner() -> Partner {
+fn terms() -> Terms {
+    Terms {
+        statuses: BTreeMap::from([
+            ("1".into(), Meaning::Status(Status::Approved)),
+            ("pending review".into(), Meaning::Status(Status::Hold)),
+        ]),
+        ..Terms::default()
+    }
+}
+
+fn partner_of(own: Terms) -> Partner {
     Partner {
         slug: "acme".into(),
         preset: "generic".into(),
-        currency: None,
-        value: ValueOf::Payout,
-        params: BTreeMap::new(),
-        statuses: BTreeMap::from([("1".into(), Status::Approved), ("pending review".into(), Status::Hold)]),
-        missing_status: Status::Approved,
-        duplicates: DuplicateMode::Update,
+        contract: Contract::new(&own, &Terms::default()),
+        own,
         auth: Auth::default(),
     }
+}
+
+fn partner() -> Partner {
+    partner_of(terms())
 }
 
 fn goal(slug: &str, when: &str, event_name: &str) -> Goal {
@@ -105,10 +115,11 @@ fn click() -> Click {
 fn read(query: &str, partner: &Partner) -> Result<Postback, Stop> {
     let inbound =
         Inbound { method: "GET".into(), partner: "acme".into(), query: query.into(), ..Inbound::default() };
-    let fields = parse::fields(parse::params(&inbound)?, partner)?;
+    let row = body::rows(&inbound, partner.contract.encoding())?.remove(0);
+    let fields = parse::fields(row.params?, &inbound.headers, &partner.contract)?;
     let workspace = config(partner.clone()).workspace;
-    let contract = Contract { partner, workspace: &workspace, click_id_key: &key(), received_at: NOW };
-    normalise::postback(&fields, contract)
+    let setting = Setting { partner, workspace: &workspace, click_id_key: &key(), received_at: NOW };
+    normalise::postback(&fields, setting)
 }
 
 fn receipt(number: u8) -> Receipt {
@@ -130,6 +141,11 @@ fn receipt(number: u8) -> Receipt {
         click: None,
         read: Map::new(),
         goals: Vec::new(),
+        revision: 0,
+        headers: Headers::default(),
+        contact: Contact::default(),
+        sealed: None,
+        labels: Vec::new(),
     }
 }
 
@@ -165,7 +181,7 @@ impl Story {
         };
         self.number += 1;
         let mut counter = self.number;
-        let key = dedupe::key(&postback).unwrap();
+        let key = dedupe::key(&postback, &partner.contract).unwrap();
         let context = Context {
             config: &self.config,
             partner: &partner,

@@ -3,31 +3,28 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crosstally_core::limits::POSTBACK_BODY_BYTES_MAX;
-use crosstally_core::postback::Inbound;
+use crosstally_core::limits::{HEADER_BYTES_MAX, POSTBACK_BODY_BYTES_MAX};
+use crosstally_core::postback::{Headers, Inbound};
 use crosstally_core::reason::Reason;
-use crosstally_core::verdict::Verdict;
-use crosstally_engine::postback::PostbackOut;
-use http::{HeaderMap, Request, StatusCode, header};
+use http::{HeaderMap, Request, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Body;
-use serde::Serialize;
 
-use crate::answer::{Answer, json};
+use self::answer::{tell, tell_one};
+use crate::answer::Answer;
 use crate::state::State;
 use crate::{client, problem};
 
+mod answer;
+
+/// Headers that say nothing about a conversion.
+const COMMON_HEADERS: &[&str] = &[
+    "host", "accept", "accept-encoding", "accept-language", "connection", "content-length", "content-type", "cookie",
+    "user-agent", "cache-control", "pragma", "referer", "via", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host",
+    "x-real-ip", "forwarded",
+];
 /// How long a body may take to arrive.
 const BODY_WAIT: Duration = Duration::from_secs(10);
-
-/// The answer to a call that was not refused.
-#[derive(Debug, Serialize)]
-struct PostbackAnswer {
-    result: &'static str,
-    code: Option<&'static str>,
-    receipt: Option<String>,
-    conversion: Option<String>,
-}
 
 /// Reads the body under its cap, hands the call to the engine and tells the sender what became of it.
 #[expect(clippy::disallowed_methods, reason = "the body is collected under its cap and its deadline")]
@@ -42,19 +39,19 @@ where
     let encoding = text(&parts.headers, header::CONTENT_ENCODING.as_str());
     if !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity") {
         let detail = "compressed bodies are not read here; send the body as it is";
-        return tell(state.engine.refuse_postback(inbound, Reason::UnsupportedMediaType, detail).await);
+        return tell_one(&state.engine.refuse_postback(inbound, Reason::UnsupportedMediaType, detail).await);
     }
     match tokio::time::timeout(BODY_WAIT, Limited::new(body, POSTBACK_BODY_BYTES_MAX).collect()).await {
         Ok(Ok(collected)) => inbound.body = collected.to_bytes().into(),
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
             let detail = format!("the limit is {POSTBACK_BODY_BYTES_MAX} bytes");
-            return close(tell(state.engine.refuse_postback(inbound, Reason::BodyTooLarge, &detail).await));
+            return close(tell_one(&state.engine.refuse_postback(inbound, Reason::BodyTooLarge, &detail).await));
         }
         // The sender has gone in mid-body: nobody reads the answer, nothing was accepted.
         Ok(Err(_)) => return close(problem::fault(problem::Fault::BadRequest, "the body broke off")),
         Err(_) => return close(problem::fault(problem::Fault::BodyTimeout, "")),
     }
-    tell(state.engine.receive_postback(inbound).await)
+    tell(&state.engine.receive_postback(inbound).await)
 }
 
 fn inbound(partner: &str, parts: &http::request::Parts, peer: IpAddr) -> Inbound {
@@ -65,10 +62,8 @@ fn inbound(partner: &str, parts: &http::request::Parts, peer: IpAddr) -> Inbound
         query: parts.uri.query().unwrap_or("").as_bytes().to_vec(),
         body: Vec::new(),
         content_type: text(headers, header::CONTENT_TYPE.as_str()),
-        authorization: text(headers, header::AUTHORIZATION.as_str()),
-        token_header: text(headers, "x-crosstally-token"),
-        timestamp_header: text(headers, "x-crosstally-timestamp"),
-        signature_header: text(headers, "x-crosstally-signature"),
+        headers: kept_headers(headers),
+        parts: Vec::new(),
         peer: Some(peer),
         user_agent: text(headers, header::USER_AGENT.as_str()),
     }
@@ -78,20 +73,16 @@ fn text(headers: &HeaderMap, name: &str) -> String {
     headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).unwrap_or_default()
 }
 
-fn tell(out: PostbackOut) -> Answer {
-    if out.verdict == Verdict::Refused {
-        let reason = out.reason.unwrap_or(Reason::StoreUnavailable);
-        return problem::refusal(reason, &out.detail, out.receipt);
+/// The headers that a contract or a signature can ask for: all but those that every client sends.
+fn kept_headers(headers: &HeaderMap) -> Headers {
+    let mut kept = Headers::default();
+    for (name, value) in headers {
+        if COMMON_HEADERS.contains(&name.as_str()) || value.len() > HEADER_BYTES_MAX {
+            continue;
+        }
+        kept.push(name.as_str(), String::from_utf8_lossy(value.as_bytes()));
     }
-    json(
-        StatusCode::OK,
-        &PostbackAnswer {
-            result: out.verdict.as_str(),
-            code: out.reason.map(Reason::code),
-            receipt: out.receipt.map(|id| id.to_string()),
-            conversion: out.conversion.map(|id| id.to_string()),
-        },
-    )
+    kept
 }
 
 /// The rest of an unread body must not be taken for the next request.

@@ -13,7 +13,10 @@ use crate::OpenError;
 mod tests;
 
 /// All steps in order: the first is number 1.
-const STEPS: &[&str] = &[include_str!("../../migrations/postgres/0001_spine.sql")];
+const STEPS: &[&str] = &[
+    include_str!("../../migrations/postgres/0001_spine.sql"),
+    include_str!("../../migrations/postgres/0002_inbound.sql"),
+];
 
 const REGISTER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (version BIGINT NOT NULL PRIMARY KEY)";
 const REGISTERED: &str = "SELECT to_regclass('schema_migrations') IS NOT NULL";

@@ -92,10 +92,10 @@ const UPDATE_CONVERSIONS: &str = concat!(
 
 const INSERT_ENTRIES: &str = "INSERT INTO ledger_entries (workspace, conversion, sequence, receipt, status, status_word,
         currency, payout, revenue, value, confirmed_delta, pending_delta, event_time, recorded_at, click, campaign,
-        source, partner)
+        source, partner, kind, content)
     SELECT $1::bigint, * FROM unnest($2::uuid[], $3::bigint[], $4::uuid[], $5::text[], $6::text[], $7::text[],
         $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[],
-        $15::uuid[], $16::text[], $17::text[], $18::text[])";
+        $15::uuid[], $16::text[], $17::text[], $18::text[], $19::text[], $20::uuid[])";
 
 const INSERT_GOAL_EVENTS: &str =
     "INSERT INTO goal_events (workspace, id, conversion, goal, sequence, event_name, event_id,
@@ -415,6 +415,8 @@ fn entry_columns<'rows>(entries: &'rows [&'rows LedgerEntry]) -> Columns<'rows, 
         .with(|entry| Text(&entry.campaign))
         .with(|entry| Text(&entry.source))
         .with(|entry| Text(&entry.partner))
+        .with(|entry| entry.kind.as_str())
+        .with(|entry| Id(*entry.content.as_bytes()))
 }
 
 fn event_columns<'rows>(

@@ -15,20 +15,20 @@ use crate::{ReceiptCount, StoreError, WORKSPACE};
 /// other; the slot is any number that two connections seldom share.
 pub(super) const INSERT: &str = "WITH new AS (
         INSERT INTO receipts (workspace, id, received_at, partner, method, query, body, content_type, peer, user_agent,
-            verdict, reason, detail, conversion, sequence, click, read, goals)
+            verdict, reason, detail, conversion, sequence, click, read, goals, revision, headers, contact, sealed, labels)
         SELECT $1::bigint, * FROM unnest($2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::bytea[], $7::bytea[], $8::text[],
             $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::uuid[], $15::bigint[], $16::uuid[],
-            $17::text[], $18::text[])
-        RETURNING partner, verdict
+            $17::text[], $18::text[], $19::bigint[], $20::text[], $21::text[], $22::bytea[], $23::text[])
+        RETURNING partner, received_at / 3600000 * 3600000 AS hour, verdict
     )
-    INSERT INTO receipt_counts AS c (workspace, partner, verdict, slot, count)
-    SELECT $1, partner, verdict, pg_backend_pid() % 32, count(*) FROM new GROUP BY partner, verdict
-    ORDER BY partner, verdict
-    ON CONFLICT (workspace, partner, verdict, slot) DO UPDATE SET count = c.count + excluded.count";
+    INSERT INTO receipt_hours AS c (workspace, partner, hour, verdict, slot, count)
+    SELECT $1, partner, hour, verdict, pg_backend_pid() % 32, count(*) FROM new GROUP BY partner, hour, verdict
+    ORDER BY partner, hour, verdict
+    ON CONFLICT (partner, hour, verdict, slot, workspace) DO UPDATE SET count = c.count + excluded.count";
 
 const EXISTS: &str = "SELECT 1 FROM receipts WHERE workspace = $1 AND id = $2";
 
-const COUNTS: &str = "SELECT partner, verdict, sum(count)::bigint FROM receipt_counts WHERE workspace = $1
+const COUNTS: &str = "SELECT partner, verdict, sum(count)::bigint FROM receipt_hours WHERE workspace = $1
     GROUP BY partner, verdict ORDER BY partner, verdict";
 
 /// Past every id there can be.
@@ -108,7 +108,12 @@ pub(super) fn columns<'rows>(
         .with(|receipt| receipt.sequence.map(i64::from))
         .with(|receipt| receipt.click.map(Id::from))
         .with_json(|receipt| &receipt.read)?
-        .with_json(|receipt| &receipt.goals)
+        .with_json(|receipt| &receipt.goals)?
+        .with(|receipt| i64::from(receipt.revision))
+        .with_json(|receipt| &receipt.headers)?
+        .with_json(|receipt| &receipt.contact)?
+        .with(|receipt| receipt.sealed.as_deref())
+        .with_json(|receipt| &receipt.labels)
 }
 
 impl Postgres {

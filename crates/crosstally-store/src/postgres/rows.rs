@@ -10,7 +10,7 @@ use crosstally_core::click::{AdClickIds, Click};
 use crosstally_core::conversion::{Conversion, DedupeKey};
 use crosstally_core::delivery::DeliveryState;
 use crosstally_core::ids::{CallId, ClickId, ConversionId, DeliveryId, GoalEventId, ReceiptId, TokenId};
-use crosstally_core::ledger::{Amounts, Balance, LedgerEntry, Status};
+use crosstally_core::ledger::{Amounts, Balance, ContentHash, EntryKind, LedgerEntry, Status};
 use crosstally_core::money::{Currency, Money};
 use crosstally_core::postback::Receipt;
 use crosstally_core::reason::Reason;
@@ -57,7 +57,7 @@ pub(super) fn click(row: &Row) -> Result<Click> {
 }
 
 pub(super) const RECEIPT: &str = "id, received_at, partner, method, query, body, content_type, peer, user_agent, \
-    verdict, reason, detail, conversion, sequence, click, read, goals";
+    verdict, reason, detail, conversion, sequence, click, read, goals, revision, headers, contact, sealed, labels";
 
 pub(super) fn receipt(row: &Row) -> Result<Receipt> {
     Ok(Receipt {
@@ -78,6 +78,11 @@ pub(super) fn receipt(row: &Row) -> Result<Receipt> {
         click: optional_id(row, 14)?.map(ClickId::from_bytes),
         read: json(row, 15)?,
         goals: json(row, 16)?,
+        revision: number(row, 17)?,
+        headers: json(row, 18)?,
+        contact: json(row, 19)?,
+        sealed: get(row, 20)?,
+        labels: json(row, 21)?,
     })
 }
 
@@ -113,7 +118,7 @@ pub(super) fn conversion(row: &Row) -> Result<Conversion> {
 /// Of `ledger_entries AS e`.
 pub(super) const ENTRY: &str = "e.conversion, e.sequence, e.receipt, e.status, e.status_word, e.currency, e.payout, \
     e.revenue, e.value, e.confirmed_delta, e.pending_delta, e.event_time, e.recorded_at, e.click, e.campaign, e.source, \
-    e.partner";
+    e.partner, e.kind, e.content";
 
 pub(super) fn entry(row: &Row) -> Result<LedgerEntry> {
     Ok(LedgerEntry {
@@ -132,6 +137,8 @@ pub(super) fn entry(row: &Row) -> Result<LedgerEntry> {
         campaign: get(row, 14)?,
         source: get(row, 15)?,
         partner: get(row, 16)?,
+        kind: word(row, 17, EntryKind::from_word)?,
+        content: ContentHash::from_bytes(id(row, 18)?),
     })
 }
 

@@ -10,7 +10,10 @@ use crate::OpenError;
 mod tests;
 
 /// All steps in order: the first is number 1.
-const STEPS: &[&str] = &[include_str!("../../migrations/sqlite/0001_spine.sql")];
+const STEPS: &[&str] = &[
+    include_str!("../../migrations/sqlite/0001_spine.sql"),
+    include_str!("../../migrations/sqlite/0002_inbound.sql"),
+];
 
 const REGISTER: &str =
     "CREATE TABLE IF NOT EXISTS schema_migrations (version INTEGER NOT NULL PRIMARY KEY) STRICT";

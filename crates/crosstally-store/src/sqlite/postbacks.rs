@@ -41,8 +41,8 @@ const UPDATE_CONVERSION: &str = "UPDATE conversions
 
 const INSERT_ENTRY: &str = "INSERT INTO ledger_entries (conversion, sequence, workspace, receipt, status, status_word,
         currency, payout, revenue, value, confirmed_delta, pending_delta, event_time, recorded_at, click, campaign,
-        source, partner)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
+        source, partner, kind, content)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)";
 
 const INSERT_GOAL_EVENT: &str =
     "INSERT INTO goal_events (id, workspace, conversion, goal, sequence, event_name, event_id,
@@ -186,6 +186,8 @@ fn insert_entry(connection: &Connection, entry: &LedgerEntry) -> Result<(), Stor
         entry.campaign,
         entry.source,
         entry.partner,
+        entry.kind.as_str(),
+        entry.content.as_bytes(),
     ])?;
     Ok(())
 }

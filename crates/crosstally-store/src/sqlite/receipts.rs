@@ -10,11 +10,13 @@ use crate::{ReceiptCount, StoreError, WORKSPACE};
 
 const INSERT: &str =
     "INSERT INTO receipts (id, workspace, received_at, partner, method, query, body, content_type, peer,
-        user_agent, verdict, reason, detail, conversion, sequence, click, read, goals)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
+        user_agent, verdict, reason, detail, conversion, sequence, click, read, goals, revision, headers,
+        contact, sealed, labels)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)";
 
-const COUNT: &str = "INSERT INTO receipt_counts (workspace, partner, verdict, count) VALUES (?1, ?2, ?3, 1)
-    ON CONFLICT (workspace, partner, verdict) DO UPDATE SET count = count + 1";
+pub(super) const COUNT: &str = "INSERT INTO receipt_hours (workspace, partner, hour, verdict, count)
+    VALUES (?1, ?2, ?3, ?4, ?5)
+    ON CONFLICT (workspace, partner, hour, verdict) DO UPDATE SET count = count + excluded.count";
 
 /// Finds a receipt by the click it names.
 const LINK: &str = "INSERT INTO click_links (click, kind, id) VALUES (?1, 0, ?2)";
@@ -79,7 +81,8 @@ impl Sqlite {
     pub(crate) async fn count_receipts(&self) -> Result<Vec<ReceiptCount>, StoreError> {
         let work = |connection: &Connection| {
             let mut ask = connection.prepare_cached(
-                "SELECT partner, verdict, count FROM receipt_counts WHERE workspace = ?1 ORDER BY partner, verdict",
+                "SELECT partner, verdict, sum(count) FROM receipt_hours WHERE workspace = ?1
+                GROUP BY partner, verdict ORDER BY partner, verdict",
             )?;
             let counts = ask.query_map([WORKSPACE], |row| {
                 Ok((row.get(0)?, row.get::<_, String>(1)?, rows::number(row, 2)?))
@@ -118,11 +121,17 @@ pub(super) fn insert(connection: &Connection, receipt: &Receipt) -> Result<(), S
         receipt.click.as_ref().map(ClickId::as_bytes),
         rows::to_json(&receipt.read)?,
         rows::to_json(&receipt.goals)?,
+        receipt.revision,
+        rows::to_json(&receipt.headers)?,
+        rows::to_json(&receipt.contact)?,
+        receipt.sealed,
+        rows::to_json(&receipt.labels)?,
     ])?;
     if let Some(click) = &receipt.click {
         connection.prepare_cached(LINK)?.execute(params![click.as_bytes(), receipt.id.as_bytes()])?;
     }
-    let counted = params![WORKSPACE, receipt.partner, receipt.verdict.as_str()];
+    let hour = receipt.received_at.hour().as_millis();
+    let counted = params![WORKSPACE, receipt.partner, hour, receipt.verdict.as_str(), 1];
     connection.prepare_cached(COUNT)?.execute(counted)?;
     Ok(())
 }

@@ -8,7 +8,7 @@ use crosstally_core::click::{AdClickIds, Click};
 use crosstally_core::conversion::{Conversion, DedupeKey};
 use crosstally_core::delivery::DeliveryState;
 use crosstally_core::ids::{CallId, ClickId, ConversionId, DeliveryId, GoalEventId, ReceiptId, TokenId};
-use crosstally_core::ledger::{Amounts, Balance, LedgerEntry, Status};
+use crosstally_core::ledger::{Amounts, Balance, ContentHash, EntryKind, LedgerEntry, Status};
 use crosstally_core::money::{Currency, Money};
 use crosstally_core::postback::Receipt;
 use crosstally_core::reason::Reason;
@@ -47,7 +47,7 @@ pub(super) fn click(row: &Row<'_>) -> Result<Click> {
 }
 
 pub(super) const RECEIPT: &str = "id, received_at, partner, method, query, body, content_type, peer, user_agent, \
-    verdict, reason, detail, conversion, sequence, click, read, goals";
+    verdict, reason, detail, conversion, sequence, click, read, goals, revision, headers, contact, sealed, labels";
 
 pub(super) fn receipt(row: &Row<'_>) -> Result<Receipt> {
     Ok(Receipt {
@@ -68,6 +68,11 @@ pub(super) fn receipt(row: &Row<'_>) -> Result<Receipt> {
         click: row.get::<_, Option<_>>(14)?.map(ClickId::from_bytes),
         read: json(row, 15)?,
         goals: json(row, 16)?,
+        revision: row.get(17)?,
+        headers: json(row, 18)?,
+        contact: json(row, 19)?,
+        sealed: row.get(20)?,
+        labels: json(row, 21)?,
     })
 }
 
@@ -100,7 +105,7 @@ pub(super) fn conversion(row: &Row<'_>) -> Result<Conversion> {
 }
 
 pub(super) const ENTRY: &str = "conversion, sequence, receipt, status, status_word, currency, payout, revenue, value, \
-    confirmed_delta, pending_delta, event_time, recorded_at, click, campaign, source, partner";
+    confirmed_delta, pending_delta, event_time, recorded_at, click, campaign, source, partner, kind, content";
 
 pub(super) fn entry(row: &Row<'_>) -> Result<LedgerEntry> {
     Ok(LedgerEntry {
@@ -119,6 +124,8 @@ pub(super) fn entry(row: &Row<'_>) -> Result<LedgerEntry> {
         campaign: row.get(14)?,
         source: row.get(15)?,
         partner: row.get(16)?,
+        kind: word(row, 17, EntryKind::from_word)?,
+        content: ContentHash::from_bytes(row.get(18)?),
     })
 }
 

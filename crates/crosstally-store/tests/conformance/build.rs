@@ -9,10 +9,10 @@ use crosstally_core::delivery::{DeliveryState, Outcome};
 use crosstally_core::event::OutboundEvent;
 use crosstally_core::goal::GoalDecision;
 use crosstally_core::ids::{CallId, ClickId, ConversionId, DeliveryId, GoalEventId, ReceiptId};
-use crosstally_core::ledger::{Amounts, Balance, LedgerEntry, Status};
+use crosstally_core::ledger::{Amounts, Balance, ContentHash, EntryKind, LedgerEntry, Status};
 use crosstally_core::money::{Currency, Money};
 use crosstally_core::params::Params;
-use crosstally_core::postback::{Booking, ConversionChange, FactsWanted, Receipt};
+use crosstally_core::postback::{Headers, Booking, ConversionChange, FactsWanted, Receipt};
 use crosstally_core::reason::Reason;
 use crosstally_core::route::{GoalEvent, NewDelivery};
 use crosstally_core::time::Timestamp;
@@ -126,6 +126,11 @@ pub(crate) fn receipt(ms: i64) -> Receipt {
         click: None,
         read: serde_json::Map::new(),
         goals: Vec::new(),
+        revision: 0,
+        headers: Headers::default(),
+        contact: Contact::default(),
+        sealed: None,
+        labels: Vec::new(),
     }
 }
 
@@ -180,6 +185,8 @@ pub(crate) fn entry(conversion: &Conversion, receipt: ReceiptId, before: Balance
         campaign: conversion.campaign.clone(),
         source: conversion.source.clone(),
         partner: conversion.key.partner.clone(),
+        kind: EntryKind::Call,
+        content: ContentHash::from_bytes([7; 16]),
     }
 }
 

@@ -214,6 +214,16 @@ impl<'t> Item<'t> {
         None
     }
 
+    /// Whether a text stands here.
+    pub(super) const fn is_text(&self) -> bool {
+        matches!(self.value, DeValue::String(_))
+    }
+
+    /// Whether a list stands here.
+    pub(super) const fn is_list(&self) -> bool {
+        matches!(self.value, DeValue::Array(_))
+    }
+
     /// Yes or no.
     pub(super) fn flag(&self, found: &mut Findings<'_>) -> Option<bool> {
         if let DeValue::Boolean(flag) = self.value {

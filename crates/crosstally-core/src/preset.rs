@@ -1,0 +1,146 @@
+//! Presets: what the field's trackers, networks and shops call things, as data files. A partner that names one starts
+//! from its terms.
+
+use std::sync::LazyLock;
+
+use crate::contract::Terms;
+
+/// What is known about a sender.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Preset {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Its name for people.
+    pub title: String,
+    /// `tracker`, `network`, `shop`, `payments`, `app` or `crm`.
+    pub kind: String,
+    /// Where its rules are described.
+    pub docs: String,
+    /// What is special about it.
+    pub note: String,
+    /// The query that its user pastes behind the postback URL, with the sender's macros; empty if it posts a fixed form.
+    pub template: String,
+    /// The terms that a partner starts from.
+    pub terms: Terms,
+}
+
+macro_rules! presets {
+    ($($name:literal)*) => {
+        /// Every file, by name.
+        const FILES: &[(&str, &str)] = &[$(($name, include_str!(concat!("../presets/", $name, ".toml"))),)*];
+    };
+}
+
+presets! {
+    "generic"
+    "adcombo"
+    "adjust"
+    "admitad"
+    "adsbridge"
+    "advidi"
+    "aff1"
+    "affise"
+    "altercpa"
+    "appsflyer"
+    "awin"
+    "ayet-studios"
+    "bemob"
+    "binom"
+    "branch"
+    "buygoods"
+    "cake"
+    "clickbank"
+    "clickdealer"
+    "clickflare"
+    "cpalead"
+    "digistore24"
+    "everad"
+    "everflow"
+    "funnelflux"
+    "gumroad"
+    "hotmart"
+    "impact"
+    "jvzoo"
+    "keitaro"
+    "kiwify"
+    "kma"
+    "lemonsqueezy"
+    "limonad"
+    "linktrust"
+    "lospollos"
+    "lucky-online"
+    "maxbounty"
+    "mobidea"
+    "monetizer"
+    "paddle"
+    "paypal"
+    "prosper202"
+    "rakuten"
+    "redtrack"
+    "scaleo"
+    "shakes"
+    "shopify"
+    "singular"
+    "stripe"
+    "terraleads"
+    "trackdesk"
+    "tune"
+    "voluum"
+    "warriorplus"
+    "woocommerce"
+    "zeydoo"
+}
+
+static PRESETS: LazyLock<Vec<Preset>> = LazyLock::new(|| {
+    FILES
+        .iter()
+        .map(|(name, document)| {
+            crate::config::read_preset(document, name)
+                .unwrap_or_else(|problems| panic!("the preset {name} is broken: {problems:?}"))
+        })
+        .collect()
+});
+
+/// All presets, the generic one first.
+#[must_use]
+pub fn all() -> &'static [Preset] {
+    &PRESETS
+}
+
+/// The preset of this name.
+#[must_use]
+pub fn named(name: &str) -> Option<&'static Preset> {
+    PRESETS.iter().find(|preset| preset.name == name)
+}
+
+/// The preset of a partner that names none.
+///
+/// # Panics
+/// Never: it is the first of the list.
+#[must_use]
+pub fn generic() -> &'static Preset {
+    PRESETS.first().expect("the generic preset is the first of the list")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_is_listed_and_reads() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/presets");
+        let mut there: Vec<String> = std::fs::read_dir(folder)
+            .expect("the folder of presets")
+            .map(|entry| entry.expect("an entry").file_name().to_string_lossy().replace(".toml", ""))
+            .collect();
+        there.sort();
+        let mut listed: Vec<String> = all().iter().map(|preset| preset.name.clone()).collect();
+        listed.sort();
+        assert_eq!(listed, there);
+        assert_eq!(all().iter().map(|preset| preset.name.as_str()).collect::<Vec<_>>(),
+            FILES.iter().map(|(name, _)| *name).collect::<Vec<_>>());
+        for preset in all() {
+            assert!(preset.docs.starts_with("https://") || preset.name == "generic", "{}", preset.name);
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! From a call to its rows, and from a row to a postback. Touches no store: a live call and one that is read again go
+//! the same way.
+
+use bytes::Bytes;
+use crosstally_core::config::Partner;
+use crosstally_core::ids::ClickIdKey;
+use crosstally_core::limits;
+use crosstally_core::params::Params;
+use crosstally_core::postback::body::{self, Media, Row};
+use crosstally_core::postback::normalise::{self, Setting};
+use crosstally_core::postback::{Inbound, Postback, authenticate, parse};
+use crosstally_core::reason::Reason;
+use crosstally_core::time::Timestamp;
+use crosstally_core::verdict::Stop;
+use futures_util::FutureExt as _;
+
+use super::Stopped;
+use crate::snapshot::Snapshot;
+
+/// Finds the partner, reads the call's rows, and makes sure that it is the partner's own.
+pub(super) fn rows(inbound: &mut Inbound, snapshot: &Snapshot, now: Timestamp) -> Result<Vec<Row>, Stopped> {
+    let stranger = |stop| Stopped { stop, stranger: true };
+    let (partner, guards) = find_partner(inbound, snapshot).map_err(stranger)?;
+    parts(inbound).map_err(stranger)?;
+    let rows = body::rows(inbound, partner.contract.encoding());
+    // A token may stand among the parameters; a body that cannot be read has none.
+    let none = Params::default();
+    let params = rows.as_ref().ok().and_then(|rows| rows.first()?.params.as_ref().ok()).unwrap_or(&none);
+    authenticate::check(inbound, params, guards, now).map_err(stranger)?;
+    rows.map_err(|stop| Stopped { stop, stranger: false })
+}
+
+/// Reads one row by the partner's contract.
+pub(super) fn postback(
+    params: Params,
+    inbound: &Inbound,
+    snapshot: &Snapshot,
+    click_id_key: &ClickIdKey,
+    received_at: Timestamp,
+) -> Result<Postback, Stop> {
+    let (partner, _) = snapshot
+        .partner(&inbound.partner)
+        .ok_or_else(|| Stop::refused(Reason::UnknownPartner, "the partner is not configured any more"))?;
+    let fields = parse::fields(params, &inbound.headers, &partner.contract)?;
+    let setting = Setting { partner, workspace: &snapshot.config.workspace, click_id_key, received_at };
+    normalise::postback(&fields, setting)
+}
+
+fn find_partner<'a>(
+    inbound: &Inbound,
+    snapshot: &'a Snapshot,
+) -> Result<(&'a Partner, &'a authenticate::Guards), Stop> {
+    let Some((partner, guards)) = snapshot.partner(&inbound.partner) else {
+        return Err(Stop::refused(
+            Reason::UnknownPartner,
+            format!("no partner is called {}", parse::printable(&inbound.partner)),
+        ));
+    };
+    if !matches!(inbound.method.as_str(), "GET" | "POST") {
+        return Err(Stop::refused(Reason::MethodNotAllowed, "send postbacks by GET or POST"));
+    }
+    // Without its secret the server cannot tell the partner from a stranger: it lets nobody in and says so.
+    let guards = guards.ok_or_else(|| {
+        Stop::refused(
+            Reason::StoreUnavailable,
+            "the partner's secret is not set on this server; try again later",
+        )
+    })?;
+    Ok((partner, guards))
+}
+
+/// Takes a multipart body apart. It is all here already, so nothing is waited for.
+fn parts(inbound: &mut Inbound) -> Result<(), Stop> {
+    if body::media(&inbound.content_type, &inbound.body) != Ok(Media::Multipart) {
+        return Ok(());
+    }
+    let broken = || Stop::refused(Reason::BodyUnreadable, "the multipart form could not be read");
+    let boundary = multer::parse_boundary(&inbound.content_type).map_err(|_| broken())?;
+    let whole = Bytes::copy_from_slice(&inbound.body);
+    let stream = futures_util::stream::once(async move { Ok::<_, std::convert::Infallible>(whole) });
+    let mut form = multer::Multipart::new(stream, boundary);
+    let mut parts = Vec::new();
+    let all = async {
+        while let Some(field) = form.next_field().await.map_err(|_| broken())? {
+            let name = field.name().unwrap_or_default().to_owned();
+            let is_file = field.file_name().is_some();
+            let value = field.bytes().await.map_err(|_| broken())?;
+            if parts.len() == limits::PARAMS_MAX {
+                return Err(Stop::refused(Reason::TooManyParams, format!("the limit is {} parts", limits::PARAMS_MAX)));
+            }
+            if !is_file {
+                parts.push((name, value.to_vec()));
+            }
+        }
+        Ok(())
+    };
+    all.now_or_never().unwrap_or_else(|| Err(broken()))?;
+    inbound.parts = parts;
+    Ok(())
+}
