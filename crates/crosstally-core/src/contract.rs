@@ -102,7 +102,7 @@ choice! {
         /// `1.234,50`
         Point ".",
         /// `1 234.50`
-        Space " ",
+        Space "space",
         /// `1'234.50`
         Apostrophe "'",
     }
@@ -202,18 +202,23 @@ pub enum Meaning {
     Ignore,
 }
 
-/// The word of [`Meaning::Ignore`] in a document.
-pub const IGNORE: &str = "ignore";
 /// The partner's word that stands for all that are not in the map.
 pub const ANY_OTHER: &str = "*";
 
-impl Meaning {
-    /// The word for it.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
+impl crate::config::Word for Meaning {
+    const ALL: &'static [Self] = &[
+        Self::Status(Status::Lead),
+        Self::Status(Status::Hold),
+        Self::Status(Status::Approved),
+        Self::Status(Status::Rejected),
+        Self::Status(Status::Reversed),
+        Self::Ignore,
+    ];
+
+    fn word(self) -> &'static str {
         match self {
             Self::Status(status) => status.as_str(),
-            Self::Ignore => IGNORE,
+            Self::Ignore => "ignore",
         }
     }
 }

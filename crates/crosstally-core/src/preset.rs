@@ -1,7 +1,7 @@
 //! Presets: what the field's trackers, networks and shops call things, as data files. A partner that names one starts
 //! from its terms.
 
-use std::sync::LazyLock;
+use std::sync::OnceLock;
 
 use crate::contract::Terms;
 
@@ -91,26 +91,32 @@ presets! {
     "zeydoo"
 }
 
-static PRESETS: LazyLock<Vec<Preset>> = LazyLock::new(|| {
-    FILES
-        .iter()
-        .map(|(name, document)| {
-            crate::config::read_preset(document, name)
-                .unwrap_or_else(|problems| panic!("the preset {name} is broken: {problems:?}"))
-        })
-        .collect()
-});
+/// Read when they are first asked for: a server with two partners reads two files.
+static READ: [OnceLock<Preset>; FILES.len()] = [const { OnceLock::new() }; FILES.len()];
+
+fn at(number: usize) -> Option<&'static Preset> {
+    let (name, document) = FILES.get(number)?;
+    let read = || {
+        crate::config::read_preset(document, name)
+            .unwrap_or_else(|problems| panic!("the preset {name} is broken: {problems:?}"))
+    };
+    Some(READ.get(number)?.get_or_init(read))
+}
+
+/// The names of all presets, the generic one first.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    FILES.iter().map(|(name, _)| *name)
+}
 
 /// All presets, the generic one first.
-#[must_use]
-pub fn all() -> &'static [Preset] {
-    &PRESETS
+pub fn all() -> impl Iterator<Item = &'static Preset> {
+    (0..FILES.len()).filter_map(at)
 }
 
 /// The preset of this name.
 #[must_use]
 pub fn named(name: &str) -> Option<&'static Preset> {
-    PRESETS.iter().find(|preset| preset.name == name)
+    at(FILES.iter().position(|(known, _)| *known == name)?)
 }
 
 /// The preset of a partner that names none.
@@ -119,7 +125,7 @@ pub fn named(name: &str) -> Option<&'static Preset> {
 /// Never: it is the first of the list.
 #[must_use]
 pub fn generic() -> &'static Preset {
-    PRESETS.first().expect("the generic preset is the first of the list")
+    at(0).expect("the generic preset is the first of the list")
 }
 
 #[cfg(test)]
@@ -134,10 +140,10 @@ mod tests {
             .map(|entry| entry.expect("an entry").file_name().to_string_lossy().replace(".toml", ""))
             .collect();
         there.sort();
-        let mut listed: Vec<String> = all().iter().map(|preset| preset.name.clone()).collect();
+        let mut listed: Vec<String> = all().map(|preset| preset.name.clone()).collect();
         listed.sort();
         assert_eq!(listed, there);
-        assert_eq!(all().iter().map(|preset| preset.name.as_str()).collect::<Vec<_>>(),
+        assert_eq!(all().map(|preset| preset.name.as_str()).collect::<Vec<_>>(),
             FILES.iter().map(|(name, _)| *name).collect::<Vec<_>>());
         for preset in all() {
             assert!(preset.docs.starts_with("https://") || preset.name == "generic", "{}", preset.name);

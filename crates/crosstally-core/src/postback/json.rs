@@ -227,7 +227,7 @@ mod tests {
             assert_eq!(refusal(raw), reason, "{}", String::from_utf8_lossy(shown));
         }
         assert_eq!(pairs("{\"a\":1e999,\"b\":\"\\u0000\"}"), [
-            ("a".to_owned(), "1e999".to_owned()),
+            ("a".to_owned(), "1e+999".to_owned()),
             ("b".to_owned(), "\0".to_owned())
         ]);
     }

@@ -6,7 +6,7 @@ use sha2::Sha256;
 use crate::secret::Secret;
 
 /// The names of the schemes, as a configuration writes them.
-pub const SCHEMES: &[&str] = &["crosstally", "standard_webhooks", "stripe", "shopify", "github", "woocommerce"];
+pub const SCHEMES: &[&str] = &["crosstally", "standard_webhooks", "stripe", "shopify", "github", "woocommerce", "paddle", "lemonsqueezy"];
 
 /// The signature that a call must carry: lower-case hex of HMAC-SHA256 over timestamp, method, raw query and raw body,
 /// joined by newlines.

@@ -29,8 +29,8 @@ fn preset(section: &Section<'_>, found: &mut Findings<'_>) -> &'static Preset {
         preset::named(text.text).unwrap_or_else(|| {
             // A preset that changed nothing would lie.
             let problem = format!("there is no preset {}", shown(text.text));
-            let fix = found.meant(text.text, preset::all().iter().map(|preset| preset.name.as_str()));
-            found.problem(&text.spot, problem, format!("{fix} or generic with params and statuses"));
+            let fix = found.meant(text.text, preset::names());
+            found.problem(&text.spot, problem, format!("{fix} (or use generic with params and statuses)"));
             preset::generic()
         })
     });

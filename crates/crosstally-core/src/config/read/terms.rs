@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::document::{Item, Section, Text, shown};
-use super::findings::{Findings, one_of};
+use super::findings::Findings;
 use crate::click::looks_like_macro;
-use crate::config::Word;
 use crate::config::secrets::names_a_token;
-use crate::contract::{ANY_OTHER, DuplicateMode, IGNORE, Meaning, Range, Terms};
+use crate::contract::{ANY_OTHER, DuplicateMode, Meaning, Range, Terms};
 use crate::fields::FIELDS;
 use crate::ledger::Status;
 use crate::limits;
@@ -209,14 +208,7 @@ fn params(section: &Section<'_>, found: &mut Findings<'_>) -> BTreeMap<String, V
             found.problem(&spot, format!("{} is not a field of a postback", shown(&field)), fix);
             continue;
         }
-        let texts = if item.is_text() {
-            item.into_text(found).into_iter().collect()
-        } else if item.is_list() {
-            item.list(found)
-        } else {
-            item.wrong_shape("a parameter's name, or a list of them", "write click_id = \"aff_sub\"", found);
-            continue;
-        };
+        let texts = if item.is_list() { item.list(found) } else { item.into_text(found).into_iter().collect() };
         if texts.len() > NAMES_MAX {
             let problem = format!("{} has more than {NAMES_MAX} names", shown(&field));
             found.problem(&spot, problem, format!("keep to {NAMES_MAX}"));
@@ -297,19 +289,11 @@ fn statuses(section: &Section<'_>, found: &mut Findings<'_>) -> BTreeMap<String,
 }
 
 fn meaning(text: &Text<'_>, word: &str, found: &mut Findings<'_>) -> Option<Meaning> {
-    if text.text == IGNORE {
-        return Some(Meaning::Ignore);
-    }
-    let status = Status::ALL.iter().copied().find(|status| status.word() == text.text);
-    if let (Some(status), true) = (status, word == ANY_OTHER) {
+    let meaning = text.word::<Meaning>("statuses", found)?;
+    if let (Meaning::Status(status), ANY_OTHER) = (meaning, word) {
         let problem = format!("every unknown word would become `{status}`");
         let fix = "map the words that mean it; a new word of the partner must not become money unseen";
         found.warning(&text.spot, problem, fix);
     }
-    if status.is_none() {
-        let known: Vec<&str> = Status::ALL.iter().map(|status| status.word()).chain([IGNORE]).collect();
-        let fix = format!("use {}", one_of(&known));
-        found.problem(&text.spot, format!("statuses = {} is not a choice", shown(text.text)), fix);
-    }
-    status.map(Meaning::Status)
+    Some(meaning)
 }

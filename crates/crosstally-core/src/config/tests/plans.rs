@@ -64,10 +64,7 @@ fn what_is_new_is_told_in_full() {
     let expected = "\
 + partner acme
     preset: generic
-    value: payout
     params.payout: sum
-    missing_status: approved
-    duplicates: update
     auth.token: { env = \"T\" }";
     assert_eq!(told("", partner), expected);
     assert_eq!(told(partner, ""), "- partner acme");

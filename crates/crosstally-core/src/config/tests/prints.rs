@@ -4,8 +4,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::condition::Condition;
+use crate::contract::{Contract, Meaning, Range, Terms};
 use crate::fields::FIELDS;
 use crate::ledger::Status;
+use crate::postback::signature::SCHEMES;
 use crate::secret::Secret;
 use crate::target::Target;
 
@@ -151,41 +153,104 @@ fn auth() -> impl Strategy<Value = Auth> {
     })
 }
 
-fn params() -> impl Strategy<Value = BTreeMap<String, String>> {
+fn params() -> impl Strategy<Value = BTreeMap<String, Vec<String>>> {
     let fields: Vec<&str> = FIELDS.iter().map(|field| field.name).collect();
-    (prop::sample::subsequence(fields, 0..8), "[a-z \"=.é]{0,8}").prop_map(|(fields, tail)| {
-        // A number first keeps the names apart.
-        fields.into_iter().enumerate().map(|(at, field)| (field.to_owned(), format!("{at}{tail}x"))).collect()
+    let fields = prop::sample::subsequence(fields, 0..8);
+    (fields, "[a-z \"=.é]{0,8}", 1..4_usize).prop_map(|(fields, tail, names)| {
+        // Numbers first keep the names apart.
+        let named = |at: usize| (0..names).map(|name| format!("{at}_{name}{tail}x")).collect();
+        fields.into_iter().enumerate().map(|(at, field)| (field.to_owned(), named(at))).collect()
+    })
+}
+
+fn some<W: Word + std::fmt::Debug>() -> impl Strategy<Value = Option<W>> {
+    prop::option::of(one_of::<W>())
+}
+
+/// The terms by which calls are read.
+fn reading() -> impl Strategy<Value = Terms> {
+    let word = name()
+        .prop_map(|word| word.to_lowercase())
+        .prop_filter("settled", |word| word.to_lowercase() == *word && word.trim() == word && word != "*");
+    let meaning = prop_oneof![one_of::<Status>().prop_map(Meaning::Status), Just(Meaning::Ignore)];
+    let numbers = (some(), some(), some(), some(), some(), prop::option::of(currency()), some());
+    let statuses = prop::collection::btree_map(word, meaning, 0..4);
+    (numbers, params(), statuses, some()).prop_map(|(numbers, params, statuses, missing_status)| {
+        let (amounts, decimal, thousands, rounding, encoding, currency, value) = numbers;
+        Terms {
+            params,
+            statuses,
+            missing_status,
+            currency,
+            value,
+            amounts,
+            decimal,
+            thousands,
+            rounding,
+            encoding,
+            ..Terms::default()
+        }
+    })
+}
+
+/// The terms by which calls are judged and answered.
+fn judging() -> impl Strategy<Value = Terms> {
+    let fields: Vec<String> = FIELDS.iter().map(|field| field.name.to_owned()).collect();
+    let lists = (
+        prop::option::of(prop::collection::vec(currency(), 0..3)),
+        prop::option::of(prop::sample::subsequence(fields, 0..3)),
+        prop::option::of(prop::sample::subsequence(Status::ALL.to_vec(), 0..5)),
+    );
+    let bound = || prop::option::of(prop::sample::select(vec!["0", "0.10", "500", "12.345"]));
+    let range = (bound(), bound())
+        .prop_map(|(min, max)| Range { min: min.map(str::to_owned), max: max.map(str::to_owned) });
+    let field = prop::sample::select(vec!["payout", "revenue"]).prop_map(str::to_owned);
+    let ranges = prop::collection::btree_map(field, range, 0..3);
+    let modes = (some(), prop::collection::btree_map("[a-c]{1,4}", one_of(), 0..3), some(), some(), some(), some());
+    let answers = (some(), prop::option::of(name()), prop::option::of(prop::sample::select(SCHEMES)), some());
+    let times = (prop::option::of(1..315_360_000_000_i64), prop::option::of(any::<bool>()));
+    (lists, ranges, modes, answers, times).prop_map(|(lists, ranges, modes, answers, times)| {
+        let (currencies, required, allowed) = lists;
+        let (duplicates, duplicates_of, transaction_scope, negative, reversal, fx) = modes;
+        let (answer, answer_text, signature, missing_status) = answers;
+        let (max_delay_ms, late_approvals) = times;
+        Terms {
+            currencies,
+            required,
+            allowed,
+            ranges,
+            max_delay_ms,
+            late_approvals,
+            negative,
+            reversal,
+            duplicates,
+            duplicates_of,
+            transaction_scope,
+            fx,
+            answer,
+            answer_text,
+            signature: signature.map(str::to_owned),
+            missing_status,
+            ..Terms::default()
+        }
     })
 }
 
 fn partners() -> impl Strategy<Value = Vec<Partner>> {
-    let word = name()
-        .prop_map(|word| word.to_lowercase())
-        .prop_filter("settled", |word| word.to_lowercase() == *word && word.trim() == word);
-    let statuses = prop::collection::btree_map(word, one_of::<Status>(), 0..4);
-    let partner = (
-        prop::option::of(currency()),
-        one_of::<ValueOf>(),
-        params(),
-        statuses,
-        one_of::<Status>(),
-        one_of::<DuplicateMode>(),
-        auth(),
-    );
+    let preset = prop::sample::select(vec!["generic", "affise", "stripe"]);
+    let partner = (preset, reading(), judging(), auth());
     prop::collection::btree_map(slug(), partner, 0..4).prop_map(|partners| {
         partners
             .into_iter()
-            .map(|(slug, (currency, value, params, statuses, missing_status, duplicates, auth))| Partner {
-                slug,
-                preset: "generic".to_owned(),
-                currency,
-                value,
-                params,
-                statuses,
-                missing_status,
-                duplicates,
-                auth,
+            .map(|(slug, (preset, reading, judging, auth))| {
+                let own = reading.over(&judging);
+                Partner {
+                    slug,
+                    preset: preset.to_owned(),
+                    contract: Contract::new(&own, &crate::preset::named(preset).unwrap().terms),
+                    own,
+                    auth,
+                }
             })
             .collect()
     })

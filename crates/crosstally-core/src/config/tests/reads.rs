@@ -1,6 +1,7 @@
 //! Documents in order: what they mean.
 
 use super::*;
+use crate::contract::{Meaning, Terms};
 use crate::ledger::Status;
 
 /// The sample of the documentation, as it stands there.
@@ -63,9 +64,10 @@ fn the_sample_reads_without_a_word() {
     assert_eq!(campaign.cost_model, Some(CostModel::Cpc(Money { minor: 25, currency: usd })));
     assert_eq!((campaign.source.as_str(), campaign.test), ("facebook", false));
     let partner = config.partner("acme").unwrap();
-    assert_eq!(partner.params["payout"], "sum");
-    assert_eq!(partner.statuses["3"], Status::Rejected);
-    assert_eq!((partner.missing_status, partner.duplicates), (Status::Approved, DuplicateMode::Update));
+    let contract = &partner.contract;
+    assert_eq!(contract.params("payout"), ["sum"]);
+    assert_eq!(contract.meaning("3"), Some(Meaning::Status(Status::Rejected)));
+    assert_eq!((contract.missing_status(), contract.duplicates(None)), (Status::Approved, DuplicateMode::Update));
     assert_eq!(partner.auth.token, Some(env("ACME_TOKEN")));
     assert_eq!(partner.auth.hmac, Some(env("ACME_SECRET")));
     assert_eq!(partner.auth.allow, ["203.0.113.0/24".parse().unwrap()]);
@@ -102,9 +104,10 @@ fn every_key_is_read() {
     assert_eq!(cost.to_string(), "1.00 EUR");
     assert!(config.campaign("winter_2").unwrap().test);
     let partner = config.partner("acme").unwrap();
-    assert_eq!(partner.value, ValueOf::Revenue);
-    assert_eq!(partner.statuses["declined"], Status::Rejected);
-    assert_eq!((partner.missing_status, partner.duplicates), (Status::Hold, DuplicateMode::Ignore));
+    let contract = &partner.contract;
+    assert_eq!(contract.value(), ValueOf::Revenue);
+    assert_eq!(contract.meaning("Declined"), Some(Meaning::Status(Status::Rejected)));
+    assert_eq!((contract.missing_status(), contract.duplicates(None)), (Status::Hold, DuplicateMode::Ignore));
     assert_eq!(partner.auth.hmac, Some(SecretRef::File("/run/secrets/acme".into())));
     let allow: Vec<String> = partner.auth.allow.iter().map(ToString::to_string).collect();
     assert_eq!(allow, ["203.0.113.0/24", "2001:db8::1/128"]);
@@ -127,8 +130,10 @@ fn what_is_not_said_has_its_default() {
     assert_eq!(good("[workspace]\n"), Config::empty());
     let config = good(FULL);
     let plain = config.partner("plain").unwrap();
-    assert_eq!((plain.preset.as_str(), plain.currency, plain.value), ("generic", None, ValueOf::Payout));
-    assert_eq!((plain.missing_status, plain.duplicates), (Status::Approved, DuplicateMode::Update));
+    let contract = &plain.contract;
+    assert_eq!(plain.own, Terms::default());
+    assert_eq!((plain.preset.as_str(), contract.currency(), contract.value()), ("generic", None, ValueOf::Payout));
+    assert_eq!((contract.missing_status(), contract.duplicates(None)), (Status::Approved, DuplicateMode::Update));
     assert_eq!(plain.auth, Auth::default());
     let seen = config.goals.iter().find(|goal| goal.slug == "seen").unwrap();
     // A fact that is only counted is named by its slug.
