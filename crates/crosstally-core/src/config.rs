@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use crate::contract::{Contract, Terms};
 use crate::money::{Currency, Money};
+use crate::postback::signature::Scheme;
 use crate::secret::Secret;
 
 pub mod address;
@@ -101,6 +102,26 @@ pub struct Partner {
     pub contract: Contract,
     /// What a call must show.
     pub auth: Auth,
+    /// How many calls it may send, if that is limited.
+    pub rate: Option<Rate>,
+}
+
+/// How many calls a sender may send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// Calls per second in the long run.
+    pub per_second: u32,
+    /// Calls at once.
+    pub burst: u32,
+}
+
+/// Where a token may stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenPlace {
+    /// In a header.
+    Header,
+    /// Among the parameters.
+    Query,
 }
 
 /// What a partner's call must show; everything that is set must be satisfied.
@@ -108,10 +129,28 @@ pub struct Partner {
 pub struct Auth {
     /// A shared token, in a header or in the query.
     pub token: Option<SecretRef>,
-    /// The secret of an HMAC-SHA256 signature.
+    /// Where the token may stand; `None` means anywhere.
+    pub token_in: Option<Vec<TokenPlace>>,
+    /// The secret of a signature by our own scheme.
     pub hmac: Option<SecretRef>,
+    /// The secret of a signature by the scheme.
+    pub secret: Option<SecretRef>,
+    /// The secret before it, while both are taken.
+    pub old_secret: Option<SecretRef>,
+    /// The scheme, if it is another than the contract's.
+    pub scheme: Option<Scheme>,
     /// Addresses the call may come from; empty means any.
     pub allow: Vec<ipnet::IpNet>,
+}
+
+impl Partner {
+    /// The scheme by which its calls are signed.
+    #[must_use]
+    pub fn scheme(&self) -> Scheme {
+        // `hmac` is our own scheme's secret, whatever else the contract names.
+        let of_contract = self.contract.terms().signature.as_deref().filter(|_| self.auth.hmac.is_none());
+        self.auth.scheme.or_else(|| of_contract.and_then(Scheme::named)).unwrap_or_default()
+    }
 }
 
 /// Where a secret is to be found.

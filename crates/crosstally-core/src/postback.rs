@@ -203,6 +203,8 @@ pub struct Facts {
     pub attributed: Option<Click>,
     /// That conversion's movements, in order.
     pub entries: Vec<LedgerEntry>,
+    /// The receipt that has used the call's nonce, if one has.
+    pub nonce_used_by: Option<ReceiptId>,
 }
 
 /// Which facts to load.
@@ -212,6 +214,8 @@ pub struct FactsWanted {
     pub click: Option<ClickId>,
     /// The conversion's dedupe key.
     pub key: DedupeKey,
+    /// The number that the call's signature may use once.
+    pub nonce: Option<String>,
 }
 
 /// Everything that one postback changes; recorded in one transaction or not at all.
@@ -227,6 +231,8 @@ pub struct Booking {
     pub goal_events: Vec<GoalEvent>,
     /// The deliveries to make.
     pub deliveries: Vec<NewDelivery>,
+    /// The number that is used up by it, of the receipt's partner.
+    pub nonce: Option<String>,
 }
 
 /// A change to the conversions.
@@ -252,6 +258,13 @@ impl Booking {
     /// A booking that changes nothing but leaves its receipt.
     #[must_use]
     pub const fn receipt_only(receipt: Receipt) -> Self {
-        Self { receipt, conversion: None, entry: None, goal_events: Vec::new(), deliveries: Vec::new() }
+        Self {
+            receipt,
+            conversion: None,
+            entry: None,
+            goal_events: Vec::new(),
+            deliveries: Vec::new(),
+            nonce: None,
+        }
     }
 }

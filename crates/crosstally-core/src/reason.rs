@@ -102,6 +102,9 @@ reasons! {
     SignatureWrong "signature_wrong" Notice false
         "The signature does not fit the call."; "Another secret, a changed body, or a clock that is off by more than five minutes.";
         "Compare secret, canonical form and clock.".
+    NonceSeen "nonce_seen" Fine false
+        "This very message was booked before: its signature carries a number that may be used once."; "A sender that tries again, or somebody who repeats a call that he has seen.";
+        "Nothing; a new message needs a new `webhook-id` or `X-Crosstally-Nonce`.".
     AddressNotAllowed "address_not_allowed" Notice false
         "The call came from an address outside the partner's allow-list."; "The partner has new servers, or a proxy is not trusted.";
         "Add the address range to the partner's `allow`, or set `trusted_proxies`.".

@@ -21,6 +21,7 @@ pub mod settings;
 pub mod snapshot;
 pub mod spool;
 pub mod tasks;
+pub mod throttle;
 pub mod trace;
 
 use std::sync::Arc;
@@ -38,6 +39,7 @@ use crate::random::Random;
 use crate::secrets::SecretSource;
 use crate::snapshot::Snapshot;
 use crate::spool::Spool;
+use crate::throttle::Throttle;
 
 /// Everything a use-case needs, handed in by the roof or by a test. Cheap to clone.
 #[derive(Clone)]
@@ -62,6 +64,8 @@ pub struct Engine {
     pub spool: Spool,
     /// Wakes the delivery lanes; a hint, never the truth.
     pub wakeups: Wakeups,
+    /// How much is taken of whom.
+    pub throttle: Arc<Throttle>,
     /// Counters and gauges.
     pub metrics: Metrics,
     /// This process's name among the nodes, new at every start.

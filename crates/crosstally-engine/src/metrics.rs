@@ -29,6 +29,10 @@ pub enum Name {
     Clicks,
     /// Inbound postbacks, by partner and verdict.
     Postbacks,
+    /// Authenticated postbacks, by partner and by what they showed: `token_header`, `token_query`, `secret`, `old_secret`.
+    PostbacksShown,
+    /// Postbacks over a budget, by partner and outcome: `queued`, `turned_away`. Those turned away have no receipt.
+    PostbacksLimited,
     /// Delivery attempts, by destination and outcome.
     DeliveryAttempts,
     /// Deliveries that stand somewhere, by destination and state.
@@ -50,6 +54,8 @@ impl Name {
         match self {
             Self::Clicks => "crosstally_clicks_total",
             Self::Postbacks => "crosstally_postbacks_total",
+            Self::PostbacksShown => "crosstally_postbacks_shown_total",
+            Self::PostbacksLimited => "crosstally_postbacks_limited_total",
             Self::DeliveryAttempts => "crosstally_delivery_attempts_total",
             Self::Deliveries => "crosstally_deliveries",
             Self::DeliveryOldestAge => "crosstally_delivery_oldest_age_seconds",

@@ -88,6 +88,7 @@ impl Engine {
             snapshot: Arc::new(ArcSwap::from_pointee(empty)),
             spool: Spool::open(spool).map_err(BuildError::Spool)?,
             wakeups: Wakeups::default(),
+            throttle: Arc::default(),
             metrics: Metrics::default(),
             node: hex_of(random.bytes::<8>()).into(),
             random,

@@ -23,6 +23,7 @@ use crate::Engine;
 use crate::metrics::Name;
 use crate::snapshot::Snapshot;
 
+mod guard;
 mod read;
 
 /// Bytes of a raw call that are kept of a sender who did not show who it is.
@@ -63,16 +64,18 @@ impl Engine {
         let snapshot = self.snapshot.load_full();
         let mut outs = Vec::with_capacity(1);
         let mut is_list = false;
-        match read::rows(&mut inbound, &snapshot, now) {
-            Err(stopped) => {
+        match self.enter(&mut inbound, &snapshot, now).await {
+            Err(out) => outs.push(out),
+            Ok((Err(stop), _)) => {
+                let stopped = Stopped { stop, stranger: false };
                 outs.push(self.record_stop(&inbound, &snapshot, stopped, now).await);
             }
-            Ok(rows) if rows.len() == 1 && rows[0].raw.is_none() => {
-                outs.push(self.receive_row(&inbound, &snapshot, rows, now).await);
+            Ok((Ok(rows), nonce)) if rows.len() == 1 && rows[0].raw.is_none() => {
+                outs.push(self.receive_row(&inbound, &snapshot, rows, now, nonce).await);
             }
-            Ok(rows) => {
+            Ok((Ok(rows), nonce)) => {
                 is_list = true;
-                outs.extend(self.receive_rows(&inbound, &snapshot, rows, now).await);
+                outs.extend(self.receive_rows(&inbound, &snapshot, rows, now, nonce).await);
             }
         }
         let rows: Vec<PostbackOut> =
@@ -92,10 +95,34 @@ impl Engine {
         }
     }
 
+    /// Makes sure that a call is the partner's own and has its turn. Its rows, and the number that it may use once.
+    async fn enter(
+        &self,
+        inbound: &mut Inbound,
+        snapshot: &Arc<Snapshot>,
+        now: Timestamp,
+    ) -> Result<(Result<Vec<Row>, Stop>, Option<String>), Result<PostbackOut, StoreError>> {
+        match read::call(inbound, snapshot, now) {
+            Err(stop) => {
+                self.admit_stranger(inbound, now).map_err(Ok)?;
+                Err(self.record_stop(inbound, snapshot, Stopped { stop, stranger: true }, now).await)
+            }
+            Ok(call) => {
+                let (partner, _) = snapshot.partner(&inbound.partner).expect("found in this snapshot before");
+                self.count_shown(partner, &call.shown);
+                self.admit(partner, now).await.map_err(Ok)?;
+                Ok((call.rows, call.shown.signed.and_then(|signed| signed.nonce)))
+            }
+        }
+    }
+
     /// Refuses a call that the door could not even read, such as one with a body over the cap.
     pub async fn refuse_postback(&self, inbound: Inbound, reason: Reason, detail: &str) -> PostbackOut {
         let now = self.clock.now();
         let snapshot = self.snapshot.load_full();
+        if let Err(out) = self.admit_stranger(&inbound, now) {
+            return out;
+        }
         let stopped = Stopped { stop: Stop::refused(reason, detail), stranger: true };
         let out = self.record_stop(&inbound, &snapshot, stopped, now).await;
         out.unwrap_or_else(|error| unavailable(&error))
@@ -108,15 +135,18 @@ impl Engine {
         snapshot: &Arc<Snapshot>,
         rows: Vec<Row>,
         now: Timestamp,
+        nonce: Option<String>,
     ) -> Vec<Result<PostbackOut, StoreError>> {
         let mut outs = Vec::with_capacity(rows.len());
-        for row in rows {
+        for (at, row) in rows.into_iter().enumerate() {
+            // Each row is booked by itself, and what failed of a message may be sent again.
+            let nonce = nonce.as_ref().map(|nonce| format!("{nonce}#{at}"));
             let part = Inbound {
                 body: row.raw.clone().unwrap_or_default(),
                 content_type: "application/json".into(),
                 ..inbound.clone()
             };
-            outs.push(self.receive_row(&part, snapshot, vec![row], now).await);
+            outs.push(self.receive_row(&part, snapshot, vec![row], now, nonce).await);
         }
         outs
     }
@@ -127,6 +157,7 @@ impl Engine {
         snapshot: &Arc<Snapshot>,
         mut rows: Vec<Row>,
         now: Timestamp,
+        nonce: Option<String>,
     ) -> Result<PostbackOut, StoreError> {
         let read = match rows.pop() {
             Some(row) => row.params.and_then(|params| {
@@ -135,7 +166,7 @@ impl Engine {
             None => Err(Stop::refused(Reason::BodyUnreadable, "the call is empty")),
         };
         match read {
-            Ok(postback) => self.book_postback(inbound, snapshot, postback, now).await,
+            Ok(postback) => self.book_postback(inbound, snapshot, postback, now, nonce).await,
             Err(stop) => self.record_stop(inbound, snapshot, Stopped { stop, stranger: false }, now).await,
         }
     }
@@ -146,6 +177,7 @@ impl Engine {
         snapshot: &Arc<Snapshot>,
         mut postback: Postback,
         now: Timestamp,
+        nonce: Option<String>,
     ) -> Result<PostbackOut, StoreError> {
         self.resolve_alias(&mut postback).await?;
         let (partner, _) = snapshot.partner(&postback.partner).expect("found in this snapshot before");
@@ -164,9 +196,12 @@ impl Engine {
             ClickRef::None | ClickRef::Foreign { .. } => None,
         };
         receipt.click = click;
-        let wanted = FactsWanted { click, key: key.clone() };
+        let wanted = FactsWanted { click, key: key.clone(), nonce: nonce.clone() };
         let (decider, random) = (Arc::clone(snapshot), self.random.clone());
         let decide = move |facts: &Facts| {
+            if let Some(seen) = guard::seen_before(facts, &receipt) {
+                return seen;
+            }
             let (partner, _) = decider.partner(&postback.partner).expect("found in this snapshot before");
             let context = Context {
                 config: &decider.config,
@@ -176,7 +211,9 @@ impl Engine {
                 max_age_ms: &|destination, action_source| decider.max_age_ms(destination, action_source),
                 random: &mut || random.bytes(),
             };
-            book::book(&postback, facts, receipt.clone(), context)
+            let booking = book::book(&postback, facts, receipt.clone(), context);
+            let nonce = nonce.clone().filter(|_| guard::uses_up(booking.receipt.verdict));
+            Booking { nonce, ..booking }
         };
         let booking = self.store.record_postback(wanted, Box::new(decide)).await?;
         self.wake_for(&booking);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crosstally_core::config::{Campaign, Config, Destination, Partner};
 use crosstally_core::postback::authenticate::Guards;
+use crosstally_core::postback::signature::Signing;
 use crosstally_destinations::catalog;
 use crosstally_destinations::dialect::{Dialect, Settings};
 use sha2::{Digest, Sha256};
@@ -106,9 +107,21 @@ fn guards(partner: &Partner, source: &dyn SecretSource, keys: &Keys) -> Option<G
             secrets::resolve(reference, &record, source, keys).map(Some)
         }
     };
+    let auth = &partner.auth;
+    let current = match find(&auth.hmac, "hmac")? {
+        Some(hmac) => Some(hmac),
+        None => find(&auth.secret, "secret")?,
+    };
+    let old = find(&auth.old_secret, "old_secret")?;
+    let signing = match current {
+        // A secret that is none of its scheme is as good as one that is not set.
+        Some(current) => Some(Signing::new(partner.scheme(), &current, old.as_ref())?),
+        None => None,
+    };
     Some(Guards {
-        token: find(&partner.auth.token, "token")?,
-        hmac: find(&partner.auth.hmac, "hmac")?,
+        token: find(&auth.token, "token")?,
+        token_in: auth.token_in.clone(),
+        signing,
         allow: partner.auth.allow.clone(),
     })
 }

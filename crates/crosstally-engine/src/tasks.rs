@@ -2,6 +2,7 @@
 //! what waits. Every task may run on every node at once; what it does is harmless to do twice.
 
 use crosstally_core::delivery::DeliveryState;
+use crosstally_core::postback::signature::NONCE_LIFE_MS;
 use crosstally_store::StoreError;
 use tokio::sync::watch;
 
@@ -14,6 +15,8 @@ const SPOOL_EVERY_MS: u64 = 1_000;
 const EXPIRE_EVERY_MS: u64 = 10_000;
 const COUNT_EVERY_MS: u64 = 5_000;
 const EXPIRE_AT_ONCE: u32 = 1_000;
+const NONCES_EVERY_MS: u64 = 60_000;
+const NONCES_AT_ONCE: u32 = 5_000;
 
 /// Runs all tasks until the server stops.
 pub async fn run(engine: Engine, stop: watch::Receiver<bool>) {
@@ -26,6 +29,9 @@ pub async fn run(engine: Engine, stop: watch::Receiver<bool>) {
         }),
         every(&engine, &stop, EXPIRE_EVERY_MS, "expire late deliveries", async |engine| {
             engine.expire_overdue().await.map_err(|error| error.to_string())
+        }),
+        every(&engine, &stop, NONCES_EVERY_MS, "forget used numbers", async |engine| {
+            engine.forget_nonces().await.map(drop).map_err(|error| error.to_string())
         }),
         every(&engine, &stop, COUNT_EVERY_MS, "count what waits", async |engine| {
             engine.measure_outbox().await.map_err(|error| error.to_string())
@@ -113,6 +119,22 @@ impl Engine {
         {
         }
         Ok(())
+    }
+
+    /// Forgets the numbers of signatures that no call can carry any more: its timestamp would be too old. Tells how many.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn forget_nonces(&self) -> Result<u64, StoreError> {
+        let before = self.clock.now().plus_millis(-NONCE_LIFE_MS);
+        let mut forgotten = 0;
+        loop {
+            let some = self.store.purge_nonces(before, NONCES_AT_ONCE).await?;
+            forgotten += some;
+            if some < u64::from(NONCES_AT_ONCE) {
+                return Ok(forgotten);
+            }
+        }
     }
 
     async fn measure_outbox(&self) -> Result<(), StoreError> {

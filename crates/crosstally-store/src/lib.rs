@@ -13,6 +13,7 @@ mod configs;
 mod conversions;
 mod destinations;
 mod error;
+mod nonces;
 mod outbox;
 mod outbox_reads;
 mod postbacks;

@@ -14,6 +14,7 @@ mod destinations;
 mod engine;
 mod fault;
 mod migrate;
+mod nonces;
 mod outbox;
 mod outbox_reads;
 mod postbacks;

@@ -10,6 +10,7 @@ mod conversions;
 mod destinations;
 mod engine;
 mod migrate;
+mod nonces;
 mod outbox;
 mod outbox_reads;
 mod postbacks;

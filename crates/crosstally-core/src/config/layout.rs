@@ -1,7 +1,7 @@
 //! A configuration as ordered sections of keys and values: what [`super::print()`] writes and [`super::plan()`] compares.
 
 use super::{
-    Auth, Campaign, Config, CostModel, Destination, Goal, Partner, SecretRef, Setting, Source, Word,
+    Auth, Campaign, Config, CostModel, Destination, Goal, Partner, Rate, SecretRef, Setting, Source, Word,
     Workspace,
 };
 use crate::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS};
@@ -88,17 +88,30 @@ fn partner(partner: &Partner) -> Entry<'_> {
     let mut keys = vec![("preset", Value::text(&partner.preset))];
     keys.extend(terms::keys(&partner.own));
     keys.extend(auth(&partner.auth).map(|auth| ("auth", auth)));
+    keys.extend(partner.rate.map(|rate| ("rate", rate_value(rate))));
     Entry { section: "partner", slug: Some(&partner.slug), keys }
 }
 
 fn auth(auth: &Auth) -> Option<Value<'_>> {
     let mut keys = Vec::new();
     keys.extend(auth.token.as_ref().map(|token| ("token", Value::Secret(token))));
+    let places = auth.token_in.as_ref().map(|places| places.iter().map(|place| place.word().to_owned()).collect());
+    keys.extend(places.map(|places| ("token_in", Value::List(places))));
     keys.extend(auth.hmac.as_ref().map(|hmac| ("hmac", Value::Secret(hmac))));
+    keys.extend(auth.secret.as_ref().map(|secret| ("secret", Value::Secret(secret))));
+    keys.extend(auth.old_secret.as_ref().map(|secret| ("old_secret", Value::Secret(secret))));
+    keys.extend(auth.scheme.map(|scheme| ("scheme", Value::text(scheme.word()))));
     if !auth.allow.is_empty() {
         keys.push(("allow", Value::List(auth.allow.iter().map(ToString::to_string).collect())));
     }
     (!keys.is_empty()).then_some(Value::Table(keys))
+}
+
+fn rate_value(rate: Rate) -> Value<'static> {
+    Value::Table(vec![
+        ("per_second", Value::Integer(i64::from(rate.per_second))),
+        ("burst", Value::Integer(i64::from(rate.burst))),
+    ])
 }
 
 fn destination(destination: &Destination) -> Entry<'_> {

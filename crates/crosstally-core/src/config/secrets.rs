@@ -14,7 +14,14 @@ impl Config {
             }
         };
         for partner in &mut self.partners {
-            for (name, reference) in [("token", &mut partner.auth.token), ("hmac", &mut partner.auth.hmac)] {
+            let auth = &mut partner.auth;
+            let of_auth = [
+                ("token", &mut auth.token),
+                ("hmac", &mut auth.hmac),
+                ("secret", &mut auth.secret),
+                ("old_secret", &mut auth.old_secret),
+            ];
+            for (name, reference) in of_auth {
                 if let Some(reference) = reference {
                     seal_one(&partner_record(&partner.slug, name), reference);
                 }
@@ -34,11 +41,16 @@ impl Config {
 #[must_use]
 pub fn secrets(config: &Config) -> Vec<(String, &SecretRef)> {
     let of_partners = config.partners.iter().flat_map(|partner| {
-        [("token", &partner.auth.token), ("hmac", &partner.auth.hmac)].into_iter().filter_map(
-            |(name, reference)| {
-                reference.as_ref().map(|reference| (partner_record(&partner.slug, name), reference))
-            },
-        )
+        let auth = &partner.auth;
+        let of_auth = [
+            ("token", &auth.token),
+            ("hmac", &auth.hmac),
+            ("secret", &auth.secret),
+            ("old_secret", &auth.old_secret),
+        ];
+        of_auth.into_iter().filter_map(|(name, reference)| {
+            reference.as_ref().map(|reference| (partner_record(&partner.slug, name), reference))
+        })
     });
     let of_destinations = config.destinations.iter().flat_map(|destination| {
         destination.settings.iter().filter_map(|(name, setting)| match setting {

@@ -1,6 +1,6 @@
 //! The words of choices, as a document writes them.
 
-use super::{EventIdMode, Role, SendValue};
+use super::{EventIdMode, Role, SendValue, TokenPlace};
 use crate::ledger::Status;
 
 /// A choice between a few words.
@@ -51,6 +51,17 @@ impl Word for SendValue {
             Self::Payout => "payout",
             Self::Revenue => "revenue",
             Self::None => "none",
+        }
+    }
+}
+
+impl Word for TokenPlace {
+    const ALL: &'static [Self] = &[Self::Header, Self::Query];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Header => "header",
+            Self::Query => "query",
         }
     }
 }

@@ -96,6 +96,7 @@ pub fn book(postback: &Postback, facts: &Facts, mut receipt: Receipt, mut contex
         entry: Some(entry),
         goal_events: followed.events,
         deliveries: followed.deliveries,
+        nonce: None,
     }
 }
 

@@ -41,6 +41,7 @@ fn partner_of(own: Terms) -> Partner {
         contract: Contract::new(&own, &Terms::default()),
         own,
         auth: Auth::default(),
+        rate: None,
     }
 }
 
@@ -183,6 +184,7 @@ impl Story {
             conversion: self.conversion.clone(),
             attributed: self.conversion.as_ref().and_then(|known| known.click).and(self.click.clone()),
             entries: self.entries.clone(),
+            nonce_used_by: None,
         };
         self.number += 1;
         let mut counter = self.number;

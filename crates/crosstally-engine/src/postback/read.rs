@@ -6,28 +6,36 @@ use crosstally_core::config::Partner;
 use crosstally_core::ids::ClickIdKey;
 use crosstally_core::limits;
 use crosstally_core::params::Params;
+use crosstally_core::postback::authenticate::{self, Shown};
 use crosstally_core::postback::body::{self, Media, Row};
 use crosstally_core::postback::normalise::{self, Setting};
-use crosstally_core::postback::{Inbound, Postback, authenticate, parse};
+use crosstally_core::postback::{Inbound, Postback, parse};
 use crosstally_core::reason::Reason;
 use crosstally_core::time::Timestamp;
 use crosstally_core::verdict::Stop;
 use futures_util::FutureExt as _;
 
-use super::Stopped;
 use crate::snapshot::Snapshot;
 
-/// Finds the partner, reads the call's rows, and makes sure that it is the partner's own.
-pub(super) fn rows(inbound: &mut Inbound, snapshot: &Snapshot, now: Timestamp) -> Result<Vec<Row>, Stopped> {
-    let stranger = |stop| Stopped { stop, stranger: true };
-    let (partner, guards) = find_partner(inbound, snapshot).map_err(stranger)?;
-    parts(inbound).map_err(stranger)?;
+/// A call that is the partner's own.
+pub(super) struct Call {
+    /// What it has shown.
+    pub(super) shown: Shown,
+    /// Its rows, or why they cannot be read.
+    pub(super) rows: Result<Vec<Row>, Stop>,
+}
+
+/// Finds the partner, makes sure that the call is the partner's own, and reads its rows.
+pub(super) fn call(inbound: &mut Inbound, snapshot: &Snapshot, now: Timestamp) -> Result<Call, Stop> {
+    let (partner, guards) = find_partner(inbound, snapshot)?;
+    parts(inbound)?;
     let rows = body::rows(inbound, partner.contract.encoding());
     // A token may stand among the parameters; a body that cannot be read has none.
     let none = Params::default();
     let params = rows.as_ref().ok().and_then(|rows| rows.first()?.params.as_ref().ok()).unwrap_or(&none);
-    authenticate::check(inbound, params, guards, now).map_err(stranger)?;
-    rows.map_err(|stop| Stopped { stop, stranger: false })
+    let shown = authenticate::check(inbound, params, guards, now)?;
+    authenticate::check_unsigned(inbound, guards, &partner.contract)?;
+    Ok(Call { shown, rows })
 }
 
 /// Reads one row by the partner's contract.

@@ -23,7 +23,7 @@ use super::outbox::count_moved;
 use super::rows::{Columns, Id, Text};
 use super::transact::{Database, Ticket, Transaction, Value};
 use super::writer::{Waiting, Work};
-use super::{Postgres, receipts, rows};
+use super::{Postgres, nonces, receipts, rows};
 use crate::{Decide, StoreError, WORKSPACE};
 
 static FIND_CLICKS: LazyLock<String> = LazyLock::new(|| {
@@ -172,6 +172,8 @@ struct Stored {
     clicks: HashMap<ClickId, Click>,
     /// The facts under each key, in the order of the keys.
     of_keys: Vec<Facts>,
+    /// The numbers that are used up.
+    nonces: nonces::Used,
 }
 
 /// Begins, loads and locks. The postbacks are in the order of their keys.
@@ -196,7 +198,8 @@ async fn load(transaction: &Transaction, wanted: &[&FactsWanted]) -> Result<(Tic
         transaction.query(&find_entries, &of_keys),
     );
     let (ticket, clicks, conversions, entries) = (ticket?, clicks?, conversions?, entries?);
-    let mut stored = Stored { clicks: HashMap::new(), of_keys: Vec::new() };
+    let nonces = nonces::Used::load(transaction, wanted).await?;
+    let mut stored = Stored { clicks: HashMap::new(), of_keys: Vec::new(), nonces };
     stored.add_clicks(&clicks)?;
     stored.of_keys.resize_with(keys.len(), Facts::default);
     for row in &conversions {
@@ -254,6 +257,7 @@ fn decide(batch: &mut [Waiting<NewPostback>], stored: &mut Stored) -> Vec<(usize
         let stored_click = |id: Option<ClickId>| id.and_then(|id| stored.clicks.get(&id).cloned());
         facts.click = stored_click(wanted.click);
         facts.attributed = stored_click(facts.conversion.as_ref().and_then(|conversion| conversion.click));
+        facts.nonce_used_by = stored.nonces.by(wanted);
         match catch_unwind(AssertUnwindSafe(|| decide(facts))) {
             Ok(booking) if fits(&booking, facts) => {
                 // What the next one under this key finds.
@@ -261,6 +265,7 @@ fn decide(batch: &mut [Waiting<NewPostback>], stored: &mut Stored) -> Vec<(usize
                     facts.conversion = Some(change.conversion().clone());
                 }
                 facts.entries.extend(booking.entry.clone());
+                stored.nonces.note(&booking);
                 bookings.push((at, booking));
             }
             Ok(_) => {
@@ -340,6 +345,7 @@ async fn book(transaction: &Transaction, bookings: &[(usize, Booking)]) -> Resul
         biased;
         write(transaction, INSERT_CONVERSIONS, &new_rows),
         write(transaction, UPDATE_CONVERSIONS, &moved_rows),
+        nonces::claim(transaction, &bookings),
         write(transaction, INSERT_ENTRIES, &entries),
         write(transaction, INSERT_GOAL_EVENTS, &events),
         write(transaction, INSERT_DELIVERIES, &deliveries),

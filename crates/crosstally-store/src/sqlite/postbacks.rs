@@ -93,7 +93,11 @@ fn facts(connection: &Connection, wanted: &FactsWanted) -> Result<Facts, StoreEr
         Some(id) if wanted.click == Some(id) => click.clone(),
         other => find_click(connection, other)?,
     };
-    Ok(Facts { click, conversion, attributed, entries })
+    let nonce_used_by = match &wanted.nonce {
+        Some(nonce) => super::nonces::used_by(connection, &wanted.key.partner, nonce)?,
+        None => None,
+    };
+    Ok(Facts { click, conversion, attributed, entries, nonce_used_by })
 }
 
 fn find_click(connection: &Connection, id: Option<ClickId>) -> Result<Option<Click>, StoreError> {
@@ -103,6 +107,9 @@ fn find_click(connection: &Connection, id: Option<ClickId>) -> Result<Option<Cli
 
 fn book(connection: &Connection, booking: &Booking) -> Result<(), StoreError> {
     receipts::insert(connection, &booking.receipt)?;
+    if let Some(nonce) = &booking.nonce {
+        super::nonces::claim(connection, &booking.receipt, nonce)?;
+    }
     let written = match &booking.conversion {
         Some(ConversionChange::Insert(conversion)) => {
             write_conversion(connection, INSERT_CONVERSION, conversion)?

@@ -128,7 +128,7 @@ pub(crate) fn receipt(ms: i64) -> Receipt {
         goals: Vec::new(),
         revision: 0,
         headers: Headers::default(),
-        contact: Contact::default(),
+        contact: crosstally_core::identity::Contact::default(),
         sealed: None,
         labels: Vec::new(),
     }
@@ -244,12 +244,13 @@ pub(crate) fn sale(ms: i64, key: DedupeKey, destinations: &[&str]) -> Booking {
         conversion: Some(ConversionChange::Insert(conversion)),
         goal_events: vec![event],
         deliveries,
+        nonce: None,
     }
 }
 
 /// Books what was decided beforehand.
 pub(crate) async fn book(store: &Store, booking: &Booking) {
-    let wanted = FactsWanted { click: None, key: key_of(booking) };
+    let wanted = FactsWanted { click: None, key: key_of(booking), nonce: None };
     let decided = booking.clone();
     let booked = store.record_postback(wanted, Box::new(move |_| decided.clone())).await.unwrap();
     assert_eq!(&booked, booking);

@@ -1,9 +1,10 @@
 //! Conversions, their movements and goal events.
 
+use crosstally_core::contract::Contract;
 use crosstally_core::conversion::{Conversion, DedupeKey, GoalMet};
 use crosstally_core::event::{DataProcessing, OutboundEvent};
 use crosstally_core::identity::Contact;
-use crosstally_core::ledger::{Amounts, Balance, Status};
+use crosstally_core::ledger::{Amounts, Balance, ContentHash, Status};
 use crosstally_core::money::Currency;
 use crosstally_core::postback::{Booking, ClickRef, ConversionChange, Postback, dedupe};
 use crosstally_store::Store;
@@ -152,6 +153,7 @@ fn postback(transaction: &str, event: Option<&str>) -> Postback {
         page: None,
         contact: Contact::default(),
         fields: Vec::new(),
+        content: ContentHash::default(),
     }
 }
 
@@ -172,7 +174,7 @@ pub(crate) async fn conversions_are_found_by_transaction_whatever_the_event(stag
     for (ms, (transaction, event)) in (0_i64..).zip(cases) {
         // The key is core's: this fails if core builds keys in a way that the store cannot search.
         let postback = postback(transaction, event);
-        let mut conversion = build::conversion(ms, dedupe::key(&postback).unwrap());
+        let mut conversion = build::conversion(ms, dedupe::key(&postback, &Contract::default()).unwrap());
         conversion.transaction_id = postback.transaction_id;
         conversion.event = postback.event;
         store_as_is(&store, ConversionChange::Insert(conversion.clone()), Balance::default()).await;

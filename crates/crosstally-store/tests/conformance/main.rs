@@ -14,6 +14,7 @@ mod configs;
 mod conversions;
 mod destinations;
 mod ledger;
+mod nonces;
 mod opening;
 mod outbox;
 mod outbox_reads;
@@ -81,6 +82,12 @@ suite! {
         a_movement_that_does_not_follow_is_refused
         a_bad_booking_leaves_its_neighbours_alone
         one_key_of_two_partners_is_two_conversions
+    }
+    nonces {
+        a_number_is_used_once_by_a_partner
+        of_a_hundred_at_once_one_is_booked
+        a_booking_that_fails_leaves_its_number_free
+        old_numbers_are_forgotten_and_young_ones_stay
     }
     ledger {
         sums_of_movements_are_the_balance

@@ -2,26 +2,65 @@
 
 use ipnet::IpNet;
 
-use super::document::{Section, Text, shown};
+use super::document::{Item, Section, Text, shown};
 use super::findings::Findings;
 use super::{secret, terms};
-use crate::config::{Auth, Partner};
+use crate::config::{Auth, Partner, Rate, TokenPlace};
 use crate::contract::Contract;
 use crate::preset::{self, Preset};
 
-const KEYS: &[&str] = &["slug", "preset", "auth"];
+const KEYS: &[&str] = &["slug", "preset", "auth", "rate"];
+const AUTH_KEYS: [&str; 7] = ["token", "token_in", "hmac", "secret", "old_secret", "scheme", "allow"];
+/// More calls per second than one node serves.
+const RATE_MAX: i64 = 1_000_000;
 
 pub(super) fn partner(section: &Section<'_>, slug: String, found: &mut Findings<'_>) -> Partner {
     section.refuse_unknown(KEYS.iter().chain(terms::KEYS).copied(), found);
     let preset = preset(section, found);
     let own = terms::read(section, found);
-    Partner {
+    let partner = Partner {
         contract: Contract::new(&own, &preset.terms),
         preset: preset.name.clone(),
         own,
         auth: auth(section, &slug, found),
+        rate: section.item("rate").and_then(|item| rate(item, found)),
         slug,
+    };
+    warn_unsigned(section, &partner, found);
+    partner
+}
+
+/// A sender that signs, with nobody to check it.
+fn warn_unsigned(section: &Section<'_>, partner: &Partner, found: &mut Findings<'_>) {
+    let Some(scheme) = &partner.contract.terms().signature else { return };
+    if partner.auth.secret.is_none() && partner.auth.hmac.is_none() {
+        let problem = format!("its calls are signed (`{scheme}`), but without the secret nobody checks that they are real");
+        let fix = format!("add auth = {{ secret = {} }}", secret::example(&partner.slug, "secret"));
+        found.warning(&section.spot_of("auth"), problem, fix);
     }
+}
+
+fn rate(item: Item<'_>, found: &mut Findings<'_>) -> Option<Rate> {
+    const EXAMPLE: &str = "{ per_second = 100, burst = 200 }";
+    let table = item.into_table(EXAMPLE, found)?;
+    table.refuse_unknown(["per_second", "burst"], found);
+    let number = |key: &str, found: &mut Findings<'_>| {
+        let item = table.item(key)?;
+        let spot = item.spot.clone();
+        let number = item.integer(found)?;
+        if (1..=RATE_MAX).contains(&number) {
+            return u32::try_from(number).ok();
+        }
+        found.problem(&spot, format!("`{key}` is not between 1 and {RATE_MAX}"), format!("write {EXAMPLE}"));
+        None
+    };
+    let per_second = number("per_second", found);
+    let burst = number("burst", found);
+    if table.item("per_second").is_none() {
+        table.missing("per_second", "100", found);
+    }
+    let per_second = per_second?;
+    Some(Rate { per_second, burst: burst.unwrap_or_else(|| per_second.saturating_mul(2)) })
 }
 
 fn preset(section: &Section<'_>, found: &mut Findings<'_>) -> &'static Preset {
@@ -40,7 +79,7 @@ fn preset(section: &Section<'_>, found: &mut Findings<'_>) -> &'static Preset {
 fn auth(section: &Section<'_>, slug: &str, found: &mut Findings<'_>) -> Auth {
     let example = format!("{{ token = {} }}", secret::example(slug, "token"));
     let Some(auth) = section.table("auth", &example, found) else { return Auth::default() };
-    auth.refuse_unknown(["token", "hmac", "allow"], found);
+    auth.refuse_unknown(AUTH_KEYS, found);
     let allow: Vec<Text<'_>> = auth.list("allow", found);
     if let Some(item) = auth.item("allow")
         && item.value.as_array().is_some_and(|array| array.is_empty())
@@ -48,11 +87,42 @@ fn auth(section: &Section<'_>, slug: &str, found: &mut Findings<'_>) -> Auth {
         let fix = "name the partner's addresses, or remove `allow`";
         found.warning(&item.spot, "`allow` is empty, which lets every address in", fix);
     }
+    secrets_fit(&auth, found);
+    let mut secret = |key: &str| auth.item(key).and_then(|item| secret::read(item, slug, found));
+    let (token, hmac, current, old) = (secret("token"), secret("hmac"), secret("secret"), secret("old_secret"));
     Auth {
-        token: auth.item("token").and_then(|item| secret::read(item, slug, found)),
-        hmac: auth.item("hmac").and_then(|item| secret::read(item, slug, found)),
+        token,
+        token_in: auth.item("token_in").map(|item| places(item, found)),
+        hmac,
+        secret: current,
+        old_secret: old,
+        scheme: auth.word("scheme", found),
         allow: allow.iter().filter_map(|text| range(text, found)).collect(),
     }
+}
+
+/// Secrets that contradict each other, or that nothing is checked with.
+fn secrets_fit(auth: &Section<'_>, found: &mut Findings<'_>) {
+    let has = |key: &str| auth.item(key).is_some();
+    if has("hmac") && (has("secret") || has("scheme")) {
+        let fix = "write `secret` and `scheme`; `hmac` is short for the secret of `crosstally`";
+        found.problem(&auth.spot_of("hmac"), "`hmac` stands beside `secret` or `scheme`", fix);
+    }
+    for key in ["old_secret", "scheme"] {
+        if has(key) && !has("secret") && !has("hmac") {
+            let fix = format!("add `secret`, or remove `{key}`");
+            found.problem(&auth.spot_of(key), format!("`{key}` does nothing without `secret`"), fix);
+        }
+    }
+}
+
+fn places(item: Item<'_>, found: &mut Findings<'_>) -> Vec<TokenPlace> {
+    let spot = item.spot.clone();
+    let texts = item.list(found);
+    if texts.is_empty() {
+        found.problem(&spot, "`token_in` names no place", "write token_in = [\"header\"]");
+    }
+    texts.iter().filter_map(|text| text.word("token_in", found)).collect()
 }
 
 fn range(text: &Text<'_>, found: &mut Findings<'_>) -> Option<IpNet> {

@@ -7,7 +7,7 @@ use crate::condition::Condition;
 use crate::contract::{Contract, Meaning, Range, Terms};
 use crate::fields::FIELDS;
 use crate::ledger::Status;
-use crate::postback::signature::SCHEMES;
+use crate::postback::signature::{SCHEMES, Scheme};
 use crate::secret::Secret;
 use crate::target::Target;
 
@@ -146,9 +146,16 @@ fn campaigns(sources: Vec<String>) -> impl Strategy<Value = Vec<Campaign>> {
 fn auth() -> impl Strategy<Value = Auth> {
     let ranges =
         prop::sample::subsequence(vec!["10.0.0.0/8", "203.0.113.7/32", "2001:db8::/32", "0.0.0.0/0"], 0..4);
-    (prop::option::of(secret()), prop::option::of(secret()), ranges).prop_map(|(token, hmac, allow)| Auth {
+    let (one, places) = (|| prop::option::of(secret()), prop::sample::subsequence(TokenPlace::ALL.to_vec(), 1..=2));
+    let signed = (one(), one(), prop::option::of(one_of::<Scheme>()), any::<bool>());
+    (one(), prop::option::of(places), signed, ranges).prop_map(|(token, token_in, signed, allow)| Auth {
         token,
-        hmac,
+        token_in,
+        // Either the short form or the long one; what goes with a secret needs one.
+        hmac: signed.0.clone().filter(|_| signed.3),
+        secret: signed.0.clone().filter(|_| !signed.3),
+        old_secret: signed.1.filter(|_| signed.0.is_some()),
+        scheme: signed.2.filter(|_| signed.0.is_some() && !signed.3),
         allow: allow.into_iter().map(|range| range.parse().unwrap()).collect(),
     })
 }
@@ -238,11 +245,12 @@ fn judging() -> impl Strategy<Value = Terms> {
 
 fn partners() -> impl Strategy<Value = Vec<Partner>> {
     let preset = prop::sample::select(vec!["generic", "affise", "stripe"]);
-    let partner = (preset, reading(), judging(), auth());
+    let rate = (1..=1_000_000_u32, 1..=1_000_u32).prop_map(|(per_second, burst)| Rate { per_second, burst });
+    let partner = (preset, reading(), judging(), auth(), prop::option::of(rate));
     prop::collection::btree_map(slug(), partner, 0..4).prop_map(|partners| {
         partners
             .into_iter()
-            .map(|(slug, (preset, reading, judging, auth))| {
+            .map(|(slug, (preset, reading, judging, auth, rate))| {
                 let own = reading.over(&judging);
                 Partner {
                     slug,
@@ -250,6 +258,7 @@ fn partners() -> impl Strategy<Value = Vec<Partner>> {
                     contract: Contract::new(&own, &crate::preset::named(preset).unwrap().terms),
                     own,
                     auth,
+                    rate,
                 }
             })
             .collect()

@@ -1,0 +1,88 @@
+//! Who may send how much. Authenticate first, then charge: nobody who has shown nothing uses up a partner's budget.
+
+use crosstally_core::config::{Partner, TokenPlace};
+use crosstally_core::postback::authenticate::Shown;
+use crosstally_core::postback::signature::SecretUsed;
+use crosstally_core::postback::{Booking, Facts, Inbound, Receipt};
+use crosstally_core::reason::Reason;
+use crosstally_core::time::Timestamp;
+use crosstally_core::verdict::Verdict;
+
+use super::PostbackOut;
+use crate::Engine;
+use crate::metrics::Name;
+use crate::throttle::Turn;
+
+impl Engine {
+    /// Lets a partner's call in: at once, after its turn has come, or not at all.
+    pub(super) async fn admit(&self, partner: &Partner, now: Timestamp) -> Result<(), PostbackOut> {
+        let Some(rate) = partner.rate else { return Ok(()) };
+        let turn = self.throttle.partner(&partner.slug, rate, now);
+        let outcome = match turn {
+            Turn::Now => return Ok(()),
+            Turn::After(_) => "queued",
+            Turn::TurnedAway => "turned_away",
+        };
+        self.metrics.count(Name::PostbacksLimited, &[("partner", &partner.slug), ("outcome", outcome)], 1);
+        match turn {
+            Turn::After(ms) => {
+                self.clock.sleep(ms).await;
+                Ok(())
+            }
+            _ => Err(turned_away("this partner sends more calls than its `rate`; try again later")),
+        }
+    }
+
+    /// Whether a call that has shown nothing good may still cost a receipt.
+    pub(super) fn admit_stranger(&self, inbound: &Inbound, now: Timestamp) -> Result<(), PostbackOut> {
+        if self.throttle.stranger(inbound.peer, now) {
+            return Ok(());
+        }
+        self.metrics.count(Name::PostbacksLimited, &[("partner", "unknown"), ("outcome", "turned_away")], 1);
+        Err(turned_away("too many calls from this address that are nobody's; try again later"))
+    }
+
+    /// Counts by which secret a call came in, so that an old one is taken away when nobody uses it any more.
+    pub(super) fn count_shown(&self, partner: &Partner, shown: &Shown) {
+        let token = shown.token.map(|place| match place {
+            TokenPlace::Header => "token_header",
+            TokenPlace::Query => "token_query",
+        });
+        let secret = shown.signed.as_ref().map(|signed| match signed.by {
+            SecretUsed::Current => "secret",
+            SecretUsed::Old => "old_secret",
+        });
+        for by in [token, secret].into_iter().flatten() {
+            self.metrics.count(Name::PostbacksShown, &[("partner", &partner.slug), ("by", by)], 1);
+        }
+    }
+}
+
+fn turned_away(detail: &str) -> PostbackOut {
+    PostbackOut {
+        verdict: Verdict::Refused,
+        reason: Some(Reason::TooManyRequests),
+        detail: detail.to_owned(),
+        receipt: None,
+        conversion: None,
+    }
+}
+
+/// The answer to a message that was booked before; `None` if its number is new.
+pub(super) fn seen_before(facts: &Facts, receipt: &Receipt) -> Option<Booking> {
+    let first = facts.nonce_used_by?;
+    let mut receipt = receipt.clone();
+    receipt.verdict = Verdict::Duplicate;
+    receipt.reason = Some(Reason::NonceSeen);
+    receipt.detail = format!("the same message came before as {first}");
+    if let Some(known) = &facts.conversion {
+        receipt.conversion = Some(known.id);
+        receipt.sequence = Some(known.movements);
+    }
+    Some(Booking::receipt_only(receipt))
+}
+
+/// Whether a call with this verdict has used its number up: what was kept back may be sent again when it is mended.
+pub(super) const fn uses_up(verdict: Verdict) -> bool {
+    matches!(verdict, Verdict::Recorded | Verdict::Updated | Verdict::Duplicate)
+}

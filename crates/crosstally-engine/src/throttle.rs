@@ -1,0 +1,174 @@
+//! How many calls are taken: of a partner who has shown who it is, and of strangers by their address. Time and patience
+//! are the caller's; nothing here waits.
+//!
+//! A bucket is one number, the time at which it is full again, so the whole is smaller than a library for it; and the
+//! keyed limiters of `governor` have their own clock and no cap on their memory.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Mutex, PoisonError};
+
+use crosstally_core::config::Rate;
+use crosstally_core::time::Timestamp;
+
+/// How long a partner's call waits for its turn rather than being turned away.
+pub const PATIENCE_MS: i64 = 2_000;
+/// What an address may send that shows nothing good.
+const STRANGERS: Rate = Rate { per_second: 20, burst: 500 };
+/// Addresses that are remembered; two generations of half of them.
+const ADDRESSES_MAX: usize = 16_384;
+const MICROS: i64 = 1_000;
+
+/// The budgets of one process.
+#[derive(Debug, Default)]
+pub struct Throttle {
+    partners: Mutex<HashMap<String, Bucket>>,
+    strangers: Mutex<Generations>,
+}
+
+/// Whether a call may go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// At once.
+    Now,
+    /// After this many milliseconds; the place in the queue is taken.
+    After(u64),
+    /// Not at all.
+    TurnedAway,
+}
+
+/// The time at which it is full again, in microseconds.
+#[derive(Debug, Clone, Copy, Default)]
+struct Bucket(i64);
+
+impl Bucket {
+    /// Takes one; `patience` is how long the taker would wait.
+    fn take(&mut self, rate: Rate, now: Timestamp, patience_ms: i64) -> Turn {
+        let now = now.as_millis().saturating_mul(MICROS);
+        let each = (1_000 * MICROS / i64::from(rate.per_second.max(1))).max(1);
+        let depth = each.saturating_mul(i64::from(rate.burst.max(1)));
+        // A clock that was set back leaves no bucket empty for longer than it ever is.
+        let full_at = self.0.clamp(now, now.saturating_add(depth).saturating_add(patience_ms * MICROS));
+        let next = full_at.saturating_add(each);
+        let wait = next.saturating_sub(now).saturating_sub(depth);
+        if wait > patience_ms * MICROS {
+            return Turn::TurnedAway;
+        }
+        self.0 = next;
+        match u64::try_from(wait) {
+            Ok(wait @ 1..) => Turn::After(wait.div_ceil(MICROS.unsigned_abs())),
+            _ => Turn::Now,
+        }
+    }
+}
+
+/// Buckets by address. When the young ones are many the old ones go: memory is bounded and each step costs the same,
+/// whoever invents addresses.
+#[derive(Debug, Default)]
+struct Generations {
+    young: HashMap<u64, Bucket>,
+    old: HashMap<u64, Bucket>,
+}
+
+impl Generations {
+    fn bucket(&mut self, key: u64) -> &mut Bucket {
+        if self.young.len() >= ADDRESSES_MAX / 2 && !self.young.contains_key(&key) {
+            self.old = std::mem::take(&mut self.young);
+        }
+        let known = self.old.remove(&key).unwrap_or_default();
+        self.young.entry(key).or_insert(known)
+    }
+}
+
+impl Throttle {
+    /// Takes one of a partner's calls, which has shown that it is the partner's.
+    pub fn partner(&self, slug: &str, rate: Rate, now: Timestamp) -> Turn {
+        let mut partners = self.partners.lock().unwrap_or_else(PoisonError::into_inner);
+        // Slugs come from the configuration, so they are few.
+        if let Some(bucket) = partners.get_mut(slug) {
+            return bucket.take(rate, now, PATIENCE_MS);
+        }
+        partners.entry(slug.to_owned()).or_default().take(rate, now, PATIENCE_MS)
+    }
+
+    /// Takes one call of somebody who has shown nothing good; whether it may still cost something.
+    pub fn stranger(&self, address: Option<IpAddr>, now: Timestamp) -> bool {
+        let mut strangers = self.strangers.lock().unwrap_or_else(PoisonError::into_inner);
+        strangers.bucket(key_of(address)).take(STRANGERS, now, 0) == Turn::Now
+    }
+
+    /// How many addresses are remembered.
+    #[must_use]
+    pub fn addresses(&self) -> usize {
+        let strangers = self.strangers.lock().unwrap_or_else(PoisonError::into_inner);
+        strangers.young.len() + strangers.old.len()
+    }
+}
+
+/// One key for an IPv4 address, one for a whole /64 of IPv6: whoever has one address of it has them all.
+fn key_of(address: Option<IpAddr>) -> u64 {
+    match address.map(|address| address.to_canonical()) {
+        // 0::/32 is not given to anybody, so these stand apart from all networks of IPv6.
+        Some(IpAddr::V4(v4)) => u64::from(u32::from(v4)),
+        Some(IpAddr::V6(v6)) => network(v6),
+        None => 0,
+    }
+}
+
+fn network(v6: Ipv6Addr) -> u64 {
+    let [a, b, c, d, ..] = v6.segments();
+    [a, b, c, d].into_iter().fold(0, |key, part| key << 16 | u64::from(part))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    const RATE: Rate = Rate { per_second: 100, burst: 200 };
+
+    fn at(ms: i64) -> Timestamp {
+        Timestamp::from_millis(1_795_255_200_000 + ms)
+    }
+
+    #[test]
+    fn a_partner_waits_for_its_turn_and_is_turned_away_when_the_wait_is_long() {
+        let throttle = Throttle::default();
+        let turns: Vec<Turn> = (0..500).map(|_| throttle.partner("acme", RATE, at(0))).collect();
+        assert_eq!(turns.iter().filter(|turn| **turn == Turn::Now).count(), 200);
+        assert_eq!(turns[200], Turn::After(10));
+        assert_eq!(turns[399], Turn::After(2_000));
+        assert_eq!(turns[400], Turn::TurnedAway);
+        assert_eq!(throttle.partner("other", RATE, at(0)), Turn::Now, "everybody has a budget of their own");
+        assert_eq!(throttle.partner("acme", RATE, at(10)), Turn::After(2_000));
+        assert_eq!(throttle.partner("acme", RATE, at(60_000)), Turn::Now);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_starves_nobody() {
+        let throttle = Throttle::default();
+        for _ in 0..200 {
+            throttle.partner("acme", RATE, at(86_400_000));
+        }
+        assert!(matches!(throttle.partner("acme", RATE, at(0)), Turn::TurnedAway | Turn::After(_)));
+        assert_eq!(throttle.partner("acme", RATE, at(5_000)), Turn::Now);
+    }
+
+    #[test]
+    fn c6_ten_million_addresses_of_one_network_are_one_key_and_memory_is_capped() {
+        let throttle = Throttle::default();
+        let mut let_in = 0;
+        for number in 0..10_000_000_u64 {
+            let address = Ipv6Addr::from(0x2001_0db8_0000_0007_u128 << 64 | u128::from(number));
+            let_in += u32::from(throttle.stranger(Some(address.into()), at(0)));
+        }
+        assert_eq!((let_in, throttle.addresses()), (STRANGERS.burst, 1));
+        for number in 0..100_000_u128 {
+            let address = Ipv6Addr::from((0x2001_0db8_0001_0000_u128 + number) << 64);
+            throttle.stranger(Some(address.into()), at(0));
+            assert!(throttle.addresses() <= ADDRESSES_MAX);
+        }
+        let mapped: IpAddr = "::ffff:203.0.113.9".parse().unwrap();
+        assert_eq!(key_of(Some(mapped)), key_of(Some("203.0.113.9".parse().unwrap())));
+    }
+}
