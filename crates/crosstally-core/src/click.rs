@@ -155,17 +155,21 @@ impl AdClickIds {
 }
 
 /// Whether a value is a macro's own name instead of what it stands for: `{{ad.id}}`, `{sub1}`, `__CID__`, `[x]`, `${x}`,
-/// `%x%`, `##x##`. Only whole values count: a name in the middle of a text is a text.
+/// `%x%`, `##x##`, `[[x]]`, `[=x=]`, `!!!x!!!`, `${(a.b)!}`. Only whole values count: a name in the middle of a text is a text.
 #[must_use]
 pub fn looks_like_macro(value: &str) -> bool {
     const BRACKETS: &[(&str, &str)] = &[
+        ("{{{", "}}}"),
         ("{{", "}}"),
+        ("${(", ")!}"),
         ("${", "}"),
         ("#{", "}"),
         ("{%", "%}"),
         ("{", "}"),
         ("[[[", "]]]"),
+        ("[[", "]]"),
         ("[+", "+]"),
+        ("[=", "=]"),
         ("[", "]"),
         ("__", "__"),
         ("###", "###"),
@@ -174,6 +178,7 @@ pub fn looks_like_macro(value: &str) -> bool {
         ("%", "%"),
         ("<", ">"),
         ("@@", "@@"),
+        ("!!!", "!!!"),
         ("(S_", ")"),
     ];
     let value = value.trim();
@@ -220,10 +225,15 @@ mod tests {
             "(S_X)",
             "#x#",
             "@@CLICK-ID@@",
+            "[[t202kw]]",
+            "[=AffiliateReferenceID=]",
+            "!!!clickref!!!",
+            "${(order.total)!}",
+            "{{{click.id}}}",
         ] {
             assert!(looks_like_macro(text), "{text}");
         }
-        for text in ["", "12.34", "IwAR2F4", "a{b}c", "{}", "100%", "[]", "__", "#1", "%20%", "{12}"] {
+        for text in ["", "12.34", "IwAR2F4", "a{b}c", "{}", "100%", "[]", "__", "#1", "%20%", "{12}", "[[]]", "[=12=]", "!!!", "!!!!!!", "wow!!!", "!!!42!!!", "${()!}", "(none)", "[a] [b]", "a=b"] {
             assert!(!looks_like_macro(text), "{text}");
         }
     }
