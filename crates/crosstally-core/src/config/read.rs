@@ -14,6 +14,7 @@ mod campaign;
 pub(super) mod condition;
 mod destination;
 mod document;
+mod drop_in;
 mod findings;
 mod goal;
 mod partner;
@@ -74,8 +75,13 @@ fn read_all(document: &str, catalog: &dyn Catalog, found: &mut Findings<'_>) -> 
     for (section, slug) in entries(&root, "campaign", &mut Slugs::default(), found) {
         config.campaigns.extend(campaign::campaign(&section, slug, &sources, base_currency, found));
     }
+    let mut endpoints = drop_in::DropIns::default();
     for (section, slug) in entries(&root, "partner", &mut Slugs::default(), found) {
-        config.partners.push(partner::partner(&section, slug, found));
+        let partner = partner::partner(&section, slug, found);
+        if let Some(endpoint) = &partner.drop_in {
+            endpoints.take(&section, endpoint, &partner.slug, found);
+        }
+        config.partners.push(partner);
     }
     let mut destinations = Slugs::default();
     for (section, slug) in entries(&root, "destination", &mut destinations, found) {
