@@ -15,4 +15,4 @@ mod server;
 mod state;
 
 pub use server::{Doors, Listening, serve};
-pub use state::{DoorOptions, State};
+pub use state::{DoorOptions, ProxyHeader, State};

@@ -1,8 +1,9 @@
 //! The listeners: accept, cap, serve, drain.
 
+use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::Request;
@@ -16,7 +17,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::answer::Answer;
 use crate::router;
-use crate::state::State;
+use crate::state::{DoorOptions, State};
 
 /// Connections that one listener serves at once.
 const CONNECTIONS_MAX: usize = 16_384;
@@ -89,7 +90,8 @@ pub async fn serve(listening: Listening, state: State, stop: watch::Receiver<boo
     let tracking = async {
         if let Some(listener) = listening.tracking {
             let state = Arc::new(state.clone());
-            accept(listener, stop.clone(), move |request, peer| {
+            let seats = Seats::of(&state.options);
+            accept(listener, seats, stop.clone(), move |request, peer| {
                 let state = Arc::clone(&state);
                 async move { router::tracking(&state, request, peer).await }
             })
@@ -98,7 +100,7 @@ pub async fn serve(listening: Listening, state: State, stop: watch::Receiver<boo
     };
     let admin = async {
         if let Some(listener) = listening.admin {
-            accept(listener, stop.clone(), move |request, _| {
+            accept(listener, Seats::of(&state.options), stop.clone(), move |request, _| {
                 router::admin_call(admin_router.clone(), request)
             })
             .await;
@@ -107,7 +109,7 @@ pub async fn serve(listening: Listening, state: State, stop: watch::Receiver<boo
     tokio::join!(tracking, admin);
 }
 
-async fn accept<H, F>(listener: TcpListener, mut stop: watch::Receiver<bool>, handle: H)
+async fn accept<H, F>(listener: TcpListener, seats: Seats, mut stop: watch::Receiver<bool>, handle: H)
 where
     H: Fn(Request<Incoming>, IpAddr) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Answer> + Send + 'static,
@@ -139,10 +141,12 @@ where
             () = stopped(&mut stop) => break,
         };
         while connections.try_join_next().is_some() {}
+        // Whoever holds this many already gets no more; the connection is closed without a word.
+        let Some(seat) = seats.take(peer.ip()) else { continue };
         let connection = connection(stream, peer.ip(), &builder, &graceful, handle.clone());
         connections.spawn(async move {
             connection.await;
-            drop(permit);
+            drop((permit, seat));
         });
     }
     drop(listener);
@@ -151,6 +155,54 @@ where
     }
     // A postback whose sender has gone may still be on its way into the store.
     connections.abort_all();
+}
+
+/// How many connections each address has.
+#[derive(Debug, Clone)]
+struct Seats {
+    taken: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    options: Arc<DoorOptions>,
+}
+
+/// One connection of an address; given back when it ends.
+#[derive(Debug)]
+struct Seat {
+    taken: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    of: IpAddr,
+}
+
+impl Seats {
+    fn of(options: &Arc<DoorOptions>) -> Self {
+        Self { taken: Arc::default(), options: Arc::clone(options) }
+    }
+
+    /// A seat; `None` if the address has as many as it may have.
+    fn take(&self, peer: IpAddr) -> Option<Seat> {
+        let of = peer.to_canonical();
+        let most = match self.options.trusted_proxies.iter().any(|range| range.contains(&of)) {
+            true => CONNECTIONS_MAX,
+            false => self.options.connections_of_one,
+        };
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = taken.entry(of).or_default();
+        if *count >= most {
+            return None;
+        }
+        *count += 1;
+        Some(Seat { taken: Arc::clone(&self.taken), of })
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = taken.get_mut(&self.of) {
+            *count -= 1;
+            if *count == 0 {
+                taken.remove(&self.of);
+            }
+        }
+    }
 }
 
 async fn stopped(stop: &mut watch::Receiver<bool>) {

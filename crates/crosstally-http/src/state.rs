@@ -6,10 +6,30 @@ use crosstally_engine::Engine;
 use ipnet::IpNet;
 
 /// How the doors are set up.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct DoorOptions {
     /// Proxies whose word about the visitor's address is taken.
     pub trusted_proxies: Vec<IpNet>,
+    /// The header that they write.
+    pub proxy_header: ProxyHeader,
+    /// Connections of one address at once; trusted proxies speak for many and have no such cap.
+    pub connections_of_one: usize,
+}
+
+impl Default for DoorOptions {
+    fn default() -> Self {
+        Self { trusted_proxies: Vec::new(), proxy_header: ProxyHeader::default(), connections_of_one: 4_096 }
+    }
+}
+
+/// The header in which a proxy says for whom it asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ProxyHeader {
+    /// `X-Forwarded-For`.
+    #[default]
+    XForwardedFor,
+    /// `Forwarded`, by RFC 7239.
+    Forwarded,
 }
 
 /// The engine and the doors' own settings. Cheap to clone.

@@ -88,7 +88,17 @@ impl TestServer {
     /// # Errors
     /// Something could not be started.
     pub async fn start(kind: Kind) -> Result<Self> {
-        Self::over(Database::fresh(kind).await?).await
+        Self::over(Database::fresh(kind).await?, DoorOptions::default()).await
+    }
+
+    /// Starts a server with [`CONFIG`] behind doors of one's own.
+    ///
+    /// # Errors
+    /// Something could not be started.
+    pub async fn behind(kind: Kind, doors: DoorOptions) -> Result<Self> {
+        let server = Self::over(Database::fresh(kind).await?, doors).await?;
+        server.apply(CONFIG).await?;
+        Ok(server)
     }
 
     /// Starts a server with [`CONFIG`].
@@ -101,11 +111,11 @@ impl TestServer {
         Ok(server)
     }
 
-    async fn over(database: Database) -> Result<Self> {
+    async fn over(database: Database, doors: DoorOptions) -> Result<Self> {
         let clock = FakeClock::at(START);
         let random = Random::seeded(7);
         let store = Store::open(OpenOptions::at(database.location())).await?;
-        let secrets = [("META_TOKEN", "tok-good"), ("ACME_TOKEN", "acme-secret")];
+        let secrets = [("META_TOKEN", "tok-good"), ("ACME_TOKEN", "acme-secret"), ("ACME_OLD", "whsec_b2xkLXNlY3JldC1vZi1hY21lLTAwMDE="), ("ACME_NEW", "whsec_bmV3LXNlY3JldC1vZi1hY21lLTAwMDI=")];
         let secrets: BTreeMap<String, String> =
             secrets.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let engine = Engine::build(Parts {
@@ -123,7 +133,7 @@ impl TestServer {
         let tracking = listening.tracking().context("bound")?;
         let admin = listening.admin().context("bound")?;
         let (stop, stopped) = watch::channel(false);
-        let state = State { engine: engine.clone(), options: Arc::new(DoorOptions::default()) };
+        let state = State { engine: engine.clone(), options: Arc::new(doors) };
         tokio::task::spawn(serve(listening, state, stopped));
         let token = engine.create_token("test", &["admin".to_owned()]).await?.token;
         Ok(Self { engine, clock, tracking, admin, sandbox, token, database, stop })

@@ -106,6 +106,25 @@ pub(crate) enum Role {
     Tasks,
 }
 
+/// The header in which a proxy says for whom it asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ProxyHeader {
+    /// X-Forwarded-For.
+    XForwardedFor,
+    /// Forwarded, by RFC 7239.
+    Forwarded,
+}
+
+impl From<ProxyHeader> for crosstally_http::ProxyHeader {
+    fn from(from: ProxyHeader) -> Self {
+        match from {
+            ProxyHeader::XForwardedFor => Self::XForwardedFor,
+            ProxyHeader::Forwarded => Self::Forwarded,
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
     #[command(flatten)]
@@ -119,9 +138,15 @@ pub(crate) struct Serve {
     /// What this node does [default: all].
     #[arg(long, env = "CROSSTALLY_ROLES", value_delimiter = ',')]
     pub(crate) roles: Option<Vec<Role>>,
-    /// Proxies whose X-Forwarded-For is believed, as addresses or ranges.
+    /// Proxies whose word about the visitor's address is believed, as addresses or ranges.
     #[arg(long, env = "CROSSTALLY_TRUSTED_PROXIES", value_delimiter = ',')]
     pub(crate) trusted_proxies: Option<Vec<String>>,
+    /// The header that these proxies write [default: x-forwarded-for].
+    #[arg(long, env = "CROSSTALLY_PROXY_HEADER")]
+    pub(crate) proxy_header: Option<ProxyHeader>,
+    /// Take 0.0.0.0/0 and ::/0 in --trusted-proxies: everybody may then claim any address.
+    #[arg(long, env = "CROSSTALLY_TRUST_ANY_PROXY", default_missing_value = "true", num_args = 0..=1, require_equals = true)]
+    pub(crate) trust_any_proxy: Option<bool>,
 }
 
 #[derive(Debug, Args)]

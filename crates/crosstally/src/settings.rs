@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use crosstally_store::Location;
 use ipnet::IpNet;
 
-use crate::cli::{Place, Role, Serve};
+use crate::cli::{Place, ProxyHeader, Role, Serve};
 
 /// The settings file. Every key is also a flag and a `CROSSTALLY_*` variable.
 #[derive(Debug, Default, serde::Deserialize)]
@@ -20,6 +20,8 @@ struct File {
     admin_listen: Option<SocketAddr>,
     roles: Option<Vec<Role>>,
     trusted_proxies: Option<Vec<String>>,
+    proxy_header: Option<ProxyHeader>,
+    trust_any_proxy: Option<bool>,
 }
 
 /// Where the data is.
@@ -41,6 +43,7 @@ pub(crate) struct ServeSettings {
     pub(crate) admin_listen: SocketAddr,
     pub(crate) roles: Vec<Role>,
     pub(crate) trusted_proxies: Vec<IpNet>,
+    pub(crate) proxy_header: ProxyHeader,
 }
 
 impl ServeSettings {
@@ -71,6 +74,7 @@ pub(crate) fn serve(flags: &Serve) -> Result<ServeSettings> {
     let file = file(&flags.place)?;
     let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let proxies = flags.trusted_proxies.clone().or_else(|| file.trusted_proxies.clone()).unwrap_or_default();
+    let any = flags.trust_any_proxy.or(file.trust_any_proxy).unwrap_or(false);
     Ok(ServeSettings {
         ground: ground_from(&flags.place, &file),
         listen: flags.listen.or(file.listen).unwrap_or_else(|| local(8080)),
@@ -80,11 +84,12 @@ pub(crate) fn serve(flags: &Serve) -> Result<ServeSettings> {
             .clone()
             .or(file.roles)
             .unwrap_or_else(|| vec![Role::Collect, Role::Api, Role::Deliver, Role::Tasks]),
-        trusted_proxies: proxies.iter().map(|text| range(text)).collect::<Result<_>>()?,
+        trusted_proxies: proxies.iter().map(|text| range(text, any)).collect::<Result<_>>()?,
+        proxy_header: flags.proxy_header.or(file.proxy_header).unwrap_or(ProxyHeader::XForwardedFor),
     })
 }
 
-fn range(text: &str) -> Result<IpNet> {
+fn range(text: &str, any: bool) -> Result<IpNet> {
     let text = text.trim();
     let range = match text.parse::<std::net::IpAddr>() {
         Ok(address) => IpNet::from(address),
@@ -92,8 +97,16 @@ fn range(text: &str) -> Result<IpNet> {
             text.parse().with_context(|| format!("trusted_proxies: `{text}` is not an address or range"))?
         }
     };
-    if range.prefix_len() == 0 {
-        bail!("trusted_proxies: `{text}` would believe anybody; name your own proxies");
+    if range.prefix_len() == 0 && !any {
+        bail!(
+            "trusted_proxies: `{text}` would believe anybody; name your own proxies, or set trust_any_proxy = true if \
+             nobody but your proxies can reach this port"
+        );
+    }
+    if let IpNet::V6(v6) = range
+        && let Some(v4) = v6.addr().to_ipv4_mapped().filter(|_| v6.prefix_len() >= 96)
+    {
+        bail!("trusted_proxies: `{text}` is an IPv4 range in IPv6 form; write {v4}/{}", v6.prefix_len() - 96);
     }
     Ok(range)
 }

@@ -31,7 +31,11 @@ pub(crate) async fn run(settings: ServeSettings) -> Result<()> {
     // 4. Everything runs until the stop signal, then drains: doors first, so that nothing new comes in, then deliveries.
     let (stop_doors, doors_stopped) = watch::channel(false);
     let (stop_work, work_stopped) = watch::channel(false);
-    let options = Arc::new(DoorOptions { trusted_proxies: settings.trusted_proxies.clone() });
+    let options = Arc::new(DoorOptions {
+        trusted_proxies: settings.trusted_proxies.clone(),
+        proxy_header: settings.proxy_header.into(),
+        ..DoorOptions::default()
+    });
     let state = State { engine: engine.clone(), options };
     let serving = tokio::spawn(serve(listening, state, doors_stopped));
     let delivering = settings

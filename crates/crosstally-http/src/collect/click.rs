@@ -17,7 +17,7 @@ pub(crate) async fn handle<B>(state: &State, campaign: &str, request: &Request<B
     let input = ClickIn {
         campaign,
         query: request.uri().query().unwrap_or(""),
-        ip: Some(client::address(peer, headers, &state.options.trusted_proxies)),
+        ip: Some(client::address(peer, headers, &state.options)),
         user_agent: text(headers, &header::USER_AGENT),
         referrer: text(headers, &header::REFERER),
         language: text(headers, &header::ACCEPT_LANGUAGE),

@@ -35,7 +35,7 @@ where
 {
     let (parts, body) = request.into_parts();
     let mut inbound =
-        inbound(partner, &parts, client::address(peer, &parts.headers, &state.options.trusted_proxies));
+        inbound(partner, &parts, client::address(peer, &parts.headers, &state.options));
     let encoding = text(&parts.headers, header::CONTENT_ENCODING.as_str());
     if !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity") {
         let detail = "compressed bodies are not read here; send the body as it is";
