@@ -1,5 +1,6 @@
 //! A conversion: what its ledger entries add up to, and what later steps need to know of it.
 
+use crate::fx::Fx;
 use crate::identity::Contact;
 use crate::ids::{ClickId, ConversionId, GoalEventId};
 use crate::ledger::{Amounts, Balance, Status};
@@ -49,6 +50,10 @@ pub struct Conversion {
     pub amounts: Amounts,
     /// The sums of its movements.
     pub balance: Balance,
+    /// The rate that it was first priced with; every later movement keeps it.
+    pub fx: Option<Fx>,
+    /// The balance in the base currency; zero while that is not known.
+    pub base: Balance,
     /// How many movements it has.
     pub movements: u32,
     /// When it happened: the first movement's event time.
@@ -65,4 +70,18 @@ pub struct Conversion {
     pub contact: Contact,
     /// The goals met so far.
     pub goals_met: Vec<GoalMet>,
+}
+
+impl Conversion {
+    /// Whether there is anything to price.
+    #[must_use]
+    pub const fn has_value(&self) -> bool {
+        matches!(self.amounts.value, Some(1.. | ..=-1))
+    }
+
+    /// Whether its value cannot be told in the base currency, because there is no rate yet.
+    #[must_use]
+    pub const fn is_fx_pending(&self) -> bool {
+        self.fx.is_none() && self.has_value()
+    }
 }

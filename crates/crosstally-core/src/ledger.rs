@@ -1,5 +1,6 @@
 //! The ledger: append-only movements of a conversion. Balances are sums, nothing is ever overwritten.
 
+use crate::fx::Fx;
 use crate::ids::{ClickId, ConversionId, ReceiptId};
 use crate::money::Currency;
 use crate::time::Timestamp;
@@ -203,6 +204,20 @@ pub struct LedgerEntry {
     pub kind: EntryKind,
     /// What the call said.
     pub content: ContentHash,
+    /// The rate that the conversion has after it.
+    pub fx: Option<Fx>,
+    /// By how much the confirmed value in the base currency changed; `None` while there is no rate.
+    pub base_confirmed_delta: Option<i64>,
+    /// By how much the pending value in the base currency changed; `None` while there is no rate.
+    pub base_pending_delta: Option<i64>,
+}
+
+impl LedgerEntry {
+    /// By how much the balance in the base currency changed; `None` while there is no rate.
+    #[must_use]
+    pub fn base_delta(&self) -> Option<Balance> {
+        Some(Balance { confirmed: self.base_confirmed_delta?, pending: self.base_pending_delta? })
+    }
 }
 
 /// The sums of a conversion's movements so far.

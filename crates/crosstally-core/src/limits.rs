@@ -34,3 +34,9 @@ pub const ROWS_MAX: usize = 1_000;
 pub const JSON_LEAVES_MAX: usize = 16_384;
 /// Headers of an inbound call that are looked at.
 pub const HEADERS_MAX: usize = 64;
+/// Rates of one file; the ECB's whole history since 1999 has a good two hundred thousand.
+pub const FX_RATES_MAX: usize = 500_000;
+/// Bytes of a request with server events.
+pub const EVENTS_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes of an idempotency key.
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;

@@ -45,7 +45,8 @@ impl FromStr for Rate {
         }
         let mut mantissa: u64 = 0;
         for digit in digits() {
-            let next = mantissa.checked_mul(10).and_then(|by_ten| by_ten.checked_add(u64::from(digit - b'0')));
+            let next =
+                mantissa.checked_mul(10).and_then(|by_ten| by_ten.checked_add(u64::from(digit - b'0')));
             mantissa = next.filter(|next| *next < 10_u64.pow(DIGITS_MAX)).ok_or(FxError::NotARate)?;
         }
         if mantissa == 0 { Err(FxError::NotARate) } else { Ok(Self { mantissa, scale }) }
@@ -153,7 +154,11 @@ const fn common_divisor(mut one: u128, mut other: u128) -> u128 {
 impl fmt::Display for Factor {
     /// Exactly: `1`, or `1250/1357`.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.under == 1 { write!(out, "{}", self.over) } else { write!(out, "{}/{}", self.over, self.under) }
+        if self.under == 1 {
+            write!(out, "{}", self.over)
+        } else {
+            write!(out, "{}/{}", self.over, self.under)
+        }
     }
 }
 

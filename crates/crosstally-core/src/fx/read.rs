@@ -159,7 +159,9 @@ fn ecb_xml(text: &str, sheet: &mut Sheet) -> Result<(), Unreadable> {
             Event::Empty(element) => cube(line, &element, &mut day, sheet)?,
             Event::End(_) => depth = depth.saturating_sub(1),
             // Entities that a document makes up itself are how a small file becomes a large one.
-            Event::DocType(_) => return Err(Unreadable::at(line, "a DOCTYPE, which the ECB's files have not")),
+            Event::DocType(_) => {
+                return Err(Unreadable::at(line, "a DOCTYPE, which the ECB's files have not"));
+            }
             Event::Eof if depth > 0 => return Err(Unreadable::at(line, "the file ends in the middle")),
             Event::Eof => return Ok(()),
             _ => {}
@@ -204,7 +206,8 @@ fn cube(
 
 /// A head of `Date, USD, JPY, …` and a line of rates per day; `N/A` where there is none.
 fn ecb_csv(text: &str, sheet: &mut Sheet) -> Result<(), Unreadable> {
-    let mut lines = text.lines().enumerate().map(|(at, line)| (at + 1, line)).filter(|(_, line)| !line.trim().is_empty());
+    let mut lines =
+        text.lines().enumerate().map(|(at, line)| (at + 1, line)).filter(|(_, line)| !line.trim().is_empty());
     let cells = |line: &str| line.split(',').map(|cell| cell.trim().to_owned()).collect::<Vec<String>>();
     let head = lines.next().map(|(_, line)| cells(line)).unwrap_or_default();
     if !head.first().is_some_and(|cell| cell.eq_ignore_ascii_case("date")) {
@@ -230,12 +233,24 @@ fn ecb_csv(text: &str, sheet: &mut Sheet) -> Result<(), Unreadable> {
 /// A day as the ECB's daily CSV has it: `20 November 2026`.
 fn worded_day(text: &str) -> Option<Day> {
     const MONTHS: [&str; 12] = [
-        "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
         "December",
     ];
     let mut words = text.split_whitespace();
     let (day, word, year) = (words.next()?, words.next()?, words.next()?);
-    let month = (1_i8..).zip(MONTHS).find_map(|(number, month)| month.eq_ignore_ascii_case(word).then_some(number))?;
+    let month = (1_i8..)
+        .zip(MONTHS)
+        .find_map(|(number, month)| month.eq_ignore_ascii_case(word).then_some(number))?;
     Day::from_date(year.parse().ok()?, month, day.parse().ok()?)
 }
 

@@ -9,8 +9,7 @@ use crate::money::Currency;
 /// How many days older than asked for a rate may be: a weekend with holidays on both sides.
 pub const OLDER_DAYS_MAX: i64 = 7;
 
-static EUR: LazyLock<Currency> =
-    LazyLock::new(|| "EUR".parse().expect("EUR is a currency of ISO 4217"));
+static EUR: LazyLock<Currency> = LazyLock::new(|| "EUR".parse().expect("EUR is a currency of ISO 4217"));
 
 /// A rate as it was published: on this day, one unit of `base` was `rate` units of `quote`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,8 +63,11 @@ fn between(quotes: &[Quote], from: Currency, to: Currency) -> Option<(Factor, Or
         return None;
     }
     let ((one, one_source), (other, other_source)) = (leg(quotes, from, *EUR)?, leg(quotes, *EUR, to)?);
-    let origin =
-        if one_source == other_source { Origin::One(one_source) } else { Origin::Two(one_source, other_source) };
+    let origin = if one_source == other_source {
+        Origin::One(one_source)
+    } else {
+        Origin::Two(one_source, other_source)
+    };
     Some((one.times(other)?, origin))
 }
 
@@ -74,7 +76,11 @@ fn between(quotes: &[Quote], from: Currency, to: Currency) -> Option<(Factor, Or
 fn leg(quotes: &[Quote], from: Currency, to: Currency) -> Option<(Factor, Source)> {
     let of_pair = quotes.iter().filter_map(|quote| {
         let is_direct = (quote.base, quote.quote) == (from, to);
-        (is_direct || (quote.base, quote.quote) == (to, from)).then_some((quote.source, is_direct, quote.rate))
+        (is_direct || (quote.base, quote.quote) == (to, from)).then_some((
+            quote.source,
+            is_direct,
+            quote.rate,
+        ))
     });
     let (source, is_direct, rate) = of_pair.max_by_key(|(source, is_direct, _)| (*source, *is_direct))?;
     Some((if is_direct { rate.factor() } else { rate.factor().inverse() }, source))

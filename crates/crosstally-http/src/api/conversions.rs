@@ -11,6 +11,7 @@ use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::fx::FxOut;
 use super::page::{PageIn, PageOut};
 use super::{Reply, not_found};
 use crate::auth;
@@ -66,6 +67,16 @@ pub struct ConversionOut {
     pub confirmed: String,
     /// Open value.
     pub pending: String,
+    /// The rate that it was priced with.
+    pub fx: Option<FxOut>,
+    /// Whether it waits for a rate.
+    pub fx_pending: bool,
+    /// The value in the base currency.
+    pub base_value: Option<String>,
+    /// Confirmed value in the base currency.
+    pub base_confirmed: Option<String>,
+    /// Open value in the base currency.
+    pub base_pending: Option<String>,
     /// How many movements it has.
     pub movements: u32,
     /// When it happened.
@@ -97,6 +108,14 @@ impl From<&Conversion> for ConversionOut {
             amounts: AmountsOut::new(conversion.amounts, currency),
             confirmed: currency.format_minor(conversion.balance.confirmed),
             pending: currency.format_minor(conversion.balance.pending),
+            fx: conversion.fx.map(FxOut::from),
+            fx_pending: conversion.is_fx_pending(),
+            base_value: conversion.fx.and_then(|fx| {
+                let minor = fx.rate.convert(conversion.amounts.value?, currency, fx.base)?;
+                Some(fx.base.format_minor(minor))
+            }),
+            base_confirmed: conversion.fx.map(|fx| fx.base.format_minor(conversion.base.confirmed)),
+            base_pending: conversion.fx.map(|fx| fx.base.format_minor(conversion.base.pending)),
             movements: conversion.movements,
             event_time: conversion.event_time.to_string(),
             created_at: conversion.created_at.to_string(),
@@ -125,6 +144,16 @@ pub struct EntryOut {
     pub confirmed_delta: String,
     /// By how much the open value changed.
     pub pending_delta: String,
+    /// Why it was written: `call`, `replay`, `rate`.
+    pub kind: String,
+    /// The rate after it.
+    pub fx: Option<FxOut>,
+    /// Whether it waited for a rate when it was booked.
+    pub fx_pending: bool,
+    /// By how much the confirmed value in the base currency changed.
+    pub base_confirmed_delta: Option<String>,
+    /// By how much the open value in the base currency changed.
+    pub base_pending_delta: Option<String>,
     /// When it happened.
     pub event_time: String,
     /// When it was booked.
@@ -141,6 +170,13 @@ impl From<&LedgerEntry> for EntryOut {
             amounts: AmountsOut::new(entry.amounts, entry.currency),
             confirmed_delta: entry.currency.format_minor(entry.confirmed_delta),
             pending_delta: entry.currency.format_minor(entry.pending_delta),
+            kind: entry.kind.as_str().into(),
+            fx: entry.fx.map(FxOut::from),
+            fx_pending: entry.base_delta().is_none(),
+            base_confirmed_delta: entry
+                .fx
+                .and_then(|fx| Some(fx.base.format_minor(entry.base_confirmed_delta?))),
+            base_pending_delta: entry.fx.and_then(|fx| Some(fx.base.format_minor(entry.base_pending_delta?))),
             event_time: entry.event_time.to_string(),
             recorded_at: entry.recorded_at.to_string(),
         }

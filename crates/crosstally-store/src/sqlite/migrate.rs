@@ -13,6 +13,7 @@ mod tests;
 const STEPS: &[&str] = &[
     include_str!("../../migrations/sqlite/0001_spine.sql"),
     include_str!("../../migrations/sqlite/0002_inbound.sql"),
+    include_str!("../../migrations/sqlite/0003_fx.sql"),
 ];
 
 const REGISTER: &str =

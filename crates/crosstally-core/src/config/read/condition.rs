@@ -97,6 +97,8 @@ pub(in crate::config) fn sample(status: Status) -> Conversion {
         currency: Config::empty().workspace.base_currency,
         amounts: Amounts { payout: Some(100), revenue: Some(100), value: Some(100) },
         balance: Balance::default(),
+        fx: None,
+        base: Balance::default(),
         movements: 1,
         event_time: Timestamp::default(),
         created_at: Timestamp::default(),
