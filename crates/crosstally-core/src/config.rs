@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::contract::{Contract, Terms};
+use crate::drop_in::DropIn;
 use crate::money::{Currency, Money};
 use crate::postback::signature::Scheme;
 use crate::secret::Secret;
@@ -104,6 +105,8 @@ pub struct Partner {
     pub auth: Auth,
     /// How many calls it may send, if that is limited.
     pub rate: Option<Rate>,
+    /// The other tracker's endpoint that it keeps calling.
+    pub drop_in: Option<DropIn>,
 }
 
 /// How many calls a sender may send.

@@ -1,10 +1,13 @@
 //! A postback, step by step: parse, authenticate, normalise, name, book. Each step is a pure function that either
 //! hands on or stops with a verdict and a reason.
 
+use std::fmt;
+
 use serde_json::{Map, Value};
 
 use crate::click::Click;
 use crate::conversion::{Conversion, DedupeKey};
+use crate::event::OutboundEvent;
 use crate::goal::GoalDecision;
 use crate::identity::Contact;
 use crate::ids::{ClickId, ConversionId, ReceiptId};
@@ -24,7 +27,10 @@ pub mod json;
 pub mod movement;
 pub mod normalise;
 pub mod parse;
+pub mod propose;
 pub mod redact;
+pub mod replay;
+pub mod server_event;
 pub mod signature;
 #[cfg(test)]
 mod tests;
@@ -141,6 +147,8 @@ pub struct Postback {
     pub fields: Vec<(String, String)>,
     /// The digest of all that it says.
     pub content: ContentHash,
+    /// The server event that it came as: what it says about the visitor and the order goes into what is sent.
+    pub given: Option<Box<OutboundEvent>>,
 }
 
 /// What is kept of every inbound call.
@@ -190,6 +198,51 @@ pub struct Receipt {
     pub sealed: Option<Vec<u8>>,
     /// What is noteworthy about it, by code: fraud marks, late approvals.
     pub labels: Vec<String>,
+    /// What it waits for; written when it is stored, never read back with it.
+    pub awaits: Option<Awaited>,
+}
+
+/// What a quarantined receipt waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Awaited {
+    /// The click of this id.
+    Click(ClickId),
+    /// A click that stands for this foreign click id.
+    Alias(String),
+}
+
+impl Awaited {
+    /// What a receipt that is quarantined for this reason waits for, if something can appear by itself.
+    #[must_use]
+    pub fn by(reason: Reason, receipt: &Receipt) -> Option<Self> {
+        match reason {
+            Reason::ClickUnknown => receipt.click.map(Self::Click),
+            Reason::ClickIdMalformed | Reason::ClickIdForged => {
+                receipt.read.get("click_id").and_then(Value::as_str).map(|value| Self::Alias(value.to_owned()))
+            }
+            _ => None,
+        }
+    }
+
+    /// Reads what [`fmt::Display`] writes.
+    #[must_use]
+    pub fn from_text(text: &str) -> Option<Self> {
+        let (kind, value) = text.split_once(':')?;
+        match kind {
+            "click" => ClickId::parse_unchecked(value).ok().map(Self::Click),
+            "alias" => Some(Self::Alias(value.to_owned())),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Awaited {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Click(click) => write!(out, "click:{click}"),
+            Self::Alias(alias) => write!(out, "alias:{alias}"),
+        }
+    }
 }
 
 /// What must be known to book a postback, as one consistent view.

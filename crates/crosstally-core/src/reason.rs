@@ -124,6 +124,9 @@ reasons! {
     BodyUnreadable "body_unreadable" Notice false
         "The body could not be read as what it says it is."; "Broken JSON, a template that puts quotes into a value, or a body that was cut.";
         "Send one valid JSON object, an array of them, or one per line; the receipt keeps the body for a repair.".
+    EventInvalid "event_invalid" Notice false
+        "A server event has mistakes."; "A key that is not known, an amount that is a float, a time without a zone.";
+        "Mend what the detail names; each mistake stands with its place in the JSON.".
     FieldMissing "field_missing" Notice false
         "A field that the contract requires did not come."; "A template without it, or a name that the parameter map does not know.";
         "Add the field to the sender's template, map its name in `params`, or take it out of `required`.".
@@ -193,9 +196,28 @@ reasons! {
     ChangeIgnored "change_ignored" Notice false
         "The conversion is known and the partner's duplicate mode is `ignore`."; "A change of status or amount that the contract does not want.";
         "Set `duplicates = \"update\"` if changes should be booked.".
+    ReadAgain "read_again" Fine false
+        "The receipt was read again and says the same as before."; "A replay without a change.";
+        "Nothing.".
+    TakenOut "taken_out" Notice false
+        "The receipt was read again and no longer belongs to this conversion."; "A repair or a new contract.";
+        "Nothing; the ledger holds the movement that took it out.".
     TestCall "test_call" Fine false
         "A marked test: checked, not booked."; "A test click or a test campaign.";
         "Nothing.".
+    // --- labels of booked calls
+    LateApproval "late_approval" Notice false
+        "The conversion was rejected before it was approved."; "A dispute won, a fraud check passed, an order paid late.";
+        "Nothing; set `late_approvals = false` if the partner must not do this.".
+    TooFast "too_fast" Notice false
+        "It happened within seconds of its click."; "A bot, a test, or a sender that states the click's time.";
+        "Look at the source; a goal can leave such conversions out.".
+    ClickChanged "click_changed" Notice false
+        "A later call named another click than the one the conversion is attributed to."; "A click id that changed on the way, or a partner that sends the last click.";
+        "Compare the click ids in the trace.".
+    FxPending "fx_pending" Problem true
+        "Booked, but its amount cannot be told in the base currency: there is no rate for its day."; "Rates that were not imported, or a currency that the central bank does not publish.";
+        "Import rates with `crosstally fx import`, or set one with `crosstally fx set`; it is then priced by itself.".
     // --- attribution and goals
     NoClickId "no_click_id" Notice false
         "Booked without a click: the call had no click id."; "The partner identifies sales by transaction id only.";

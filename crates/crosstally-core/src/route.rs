@@ -64,6 +64,8 @@ pub struct Source<'a> {
     pub campaign: Option<&'a Campaign>,
     /// The page that the postback named, if any.
     pub page: Option<&'a str>,
+    /// The server event that met it, if it was one.
+    pub given: Option<&'a OutboundEvent>,
 }
 
 /// Makes the event that a met goal sends.
@@ -82,7 +84,8 @@ pub fn event(source: Source<'_>) -> OutboundEvent {
         _ => derived_event_id(&conversion.key, own_goal),
     };
     let default_action = if click.is_some() { "website" } else { "system_generated" };
-    let mut custom = Map::new();
+    let action_source = goal.action_source.clone().or_else(|| source.given.map(|given| given.action_source.clone()));
+    let mut custom = source.given.map(|given| given.custom.clone()).unwrap_or_default();
     if let Some(order) = &conversion.transaction_id {
         custom.insert("order_id".into(), Value::String(order.clone()));
     }
@@ -90,15 +93,18 @@ pub fn event(source: Source<'_>) -> OutboundEvent {
         event_name: goal.event_name.clone(),
         event_time: source.event_time,
         event_id,
-        action_source: goal.action_source.clone().unwrap_or_else(|| default_action.into()),
+        action_source: action_source.unwrap_or_else(|| default_action.into()),
         event_source_url: page(source),
         value: minor.map(|minor| conversion.currency.format_minor(minor)),
         currency: minor.map(|_| conversion.currency.code().to_owned()),
         contact: conversion.contact.clone(),
-        visitor: click.map(visitor).unwrap_or_default(),
+        visitor: seen(click.map(visitor).unwrap_or_default(), source.given),
         custom,
         origin: origin(source),
-        ..OutboundEvent::default()
+        referrer_url: source.given.and_then(|given| given.referrer_url.clone()),
+        opt_out: source.given.and_then(|given| given.opt_out),
+        data_processing: source.given.and_then(|given| given.data_processing.clone()),
+        extra: source.given.map(|given| given.extra.clone()).unwrap_or_default(),
     }
 }
 
@@ -128,6 +134,21 @@ fn visitor(click: &Click) -> Visitor {
             .map(|(name, value)| (name.to_owned(), value.into()))
             .collect(),
         other: Map::new(),
+    }
+}
+
+/// What is known of the visitor: what the server event says itself, then what the click knows.
+fn seen(click: Visitor, given: Option<&OutboundEvent>) -> Visitor {
+    let Some(own) = given.map(|given| given.visitor.clone()) else { return click };
+    let mut ad_click_ids = click.ad_click_ids;
+    ad_click_ids.extend(own.ad_click_ids);
+    Visitor {
+        client_ip_address: own.client_ip_address.or(click.client_ip_address),
+        client_user_agent: own.client_user_agent.or(click.client_user_agent),
+        fbc: own.fbc.or(click.fbc),
+        fbp: own.fbp.or(click.fbp),
+        ad_click_ids,
+        other: own.other,
     }
 }
 

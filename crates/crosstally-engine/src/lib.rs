@@ -5,10 +5,13 @@
 //! It owns the clock, randomness and the single door for outbound HTTP; everybody else gets them handed in.
 
 pub mod access;
+pub mod aliases;
 pub mod capi;
 pub mod click;
 pub mod clock;
 pub mod delivery;
+pub mod events;
+pub mod fx;
 pub mod http_out;
 pub mod keys;
 pub mod metrics;
@@ -16,6 +19,7 @@ pub mod open;
 pub mod outbox;
 pub mod postback;
 pub mod random;
+pub mod replay;
 pub mod secrets;
 pub mod settings;
 pub mod snapshot;
@@ -60,6 +64,8 @@ pub struct Engine {
     pub click_id_key: ClickIdKey,
     /// The configuration in force.
     pub snapshot: Arc<ArcSwap<Snapshot>>,
+    /// The rates at hand.
+    pub fx: Arc<fx::Desk>,
     /// Where clicks go while the store is sick.
     pub spool: Spool,
     /// Wakes the delivery lanes; a hint, never the truth.

@@ -33,6 +33,8 @@ pub enum Name {
     PostbacksShown,
     /// Postbacks over a budget, by partner and outcome: `queued`, `turned_away`. Those turned away have no receipt.
     PostbacksLimited,
+    /// Receipts that were read again, by cause.
+    Replays,
     /// Delivery attempts, by destination and outcome.
     DeliveryAttempts,
     /// Deliveries that stand somewhere, by destination and state.
@@ -56,6 +58,7 @@ impl Name {
             Self::Postbacks => "crosstally_postbacks_total",
             Self::PostbacksShown => "crosstally_postbacks_shown_total",
             Self::PostbacksLimited => "crosstally_postbacks_limited_total",
+            Self::Replays => "crosstally_replays_total",
             Self::DeliveryAttempts => "crosstally_delivery_attempts_total",
             Self::Deliveries => "crosstally_deliveries",
             Self::DeliveryOldestAge => "crosstally_delivery_oldest_age_seconds",

@@ -88,12 +88,14 @@ impl Engine {
             snapshot: Arc::new(ArcSwap::from_pointee(empty)),
             spool: Spool::open(spool).map_err(BuildError::Spool)?,
             wakeups: Wakeups::default(),
+            fx: Arc::default(),
             throttle: Arc::default(),
             metrics: Metrics::default(),
             node: hex_of(random.bytes::<8>()).into(),
             random,
         };
         engine.refresh_config().await?;
+        engine.refresh_rates().await?;
         Ok(engine)
     }
 }

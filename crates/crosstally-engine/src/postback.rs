@@ -24,7 +24,7 @@ use crate::metrics::Name;
 use crate::snapshot::Snapshot;
 
 mod guard;
-mod read;
+pub(crate) mod read;
 
 /// Bytes of a raw call that are kept of a sender who did not show who it is.
 const STRANGER_BYTES_MAX: usize = 4 * 1024;
@@ -161,7 +161,7 @@ impl Engine {
     ) -> Result<PostbackOut, StoreError> {
         let read = match rows.pop() {
             Some(row) => row.params.and_then(|params| {
-                read::postback(params, inbound, snapshot, &self.click_id_key, now)
+                read::postback(params, inbound, snapshot, &self.click_id_key, now, None)
             }),
             None => Err(Stop::refused(Reason::BodyUnreadable, "the call is empty")),
         };
@@ -171,7 +171,7 @@ impl Engine {
         }
     }
 
-    async fn book_postback(
+    pub(crate) async fn book_postback(
         &self,
         inbound: &Inbound,
         snapshot: &Arc<Snapshot>,
@@ -197,7 +197,7 @@ impl Engine {
         };
         receipt.click = click;
         let wanted = FactsWanted { click, key: key.clone(), nonce: nonce.clone() };
-        let (decider, random) = (Arc::clone(snapshot), self.random.clone());
+        let (decider, random, rates) = (Arc::clone(snapshot), self.random.clone(), self.rates());
         let decide = move |facts: &Facts| {
             if let Some(seen) = guard::seen_before(facts, &receipt) {
                 return seen;
@@ -206,9 +206,12 @@ impl Engine {
             let context = Context {
                 config: &decider.config,
                 partner,
+                rates: &rates,
                 key: &key,
+                received_at: now,
                 now,
                 max_age_ms: &|destination, action_source| decider.max_age_ms(destination, action_source),
+                mode: partner.contract.duplicates(postback.event.as_deref()),
                 random: &mut || random.bytes(),
             };
             let booking = book::book(&postback, facts, receipt.clone(), context);
@@ -221,7 +224,7 @@ impl Engine {
     }
 
     /// A click id of another tracker may stand for a click of ours.
-    async fn resolve_alias(&self, postback: &mut Postback) -> Result<(), StoreError> {
+    pub(crate) async fn resolve_alias(&self, postback: &mut Postback) -> Result<(), StoreError> {
         if let ClickRef::Foreign { value, .. } = &postback.click
             && let Some(click) = self.store.click_of_alias(value.clone()).await?
         {
@@ -230,13 +233,13 @@ impl Engine {
         Ok(())
     }
 
-    fn wake_for(&self, booking: &Booking) {
+    pub(crate) fn wake_for(&self, booking: &Booking) {
         for delivery in &booking.deliveries {
             self.wakeups.wake(&delivery.destination);
         }
     }
 
-    async fn record_stop(
+    pub(crate) async fn record_stop(
         &self,
         inbound: &Inbound,
         snapshot: &Snapshot,
@@ -289,12 +292,13 @@ impl Engine {
             contact: Contact::default(),
             sealed,
             labels: Vec::new(),
+            awaits: None,
         }
     }
 }
 
 /// Why a call that names no conversion is not booked.
-fn nameless(postback: &Postback) -> Stop {
+pub(crate) fn nameless(postback: &Postback) -> Stop {
     match &postback.click {
         ClickRef::Foreign { reason, value } => {
             Stop::quarantined(*reason, format!("click_id is {}", parse::printable(value)))
@@ -321,7 +325,7 @@ fn told(receipt: &Receipt) -> PostbackOut {
     }
 }
 
-fn unavailable(error: &StoreError) -> PostbackOut {
+pub(crate) fn unavailable(error: &StoreError) -> PostbackOut {
     tracing::error!(error = %error, "a postback could not be stored; the sender was told to try again");
     let reason = match error {
         StoreError::Busy => Reason::TooManyRequests,

@@ -9,6 +9,7 @@ use crosstally_destinations::dialect;
 use crosstally_store::{Applied, StoreError};
 
 use crate::Engine;
+use crate::replay::impact::Impact;
 use crate::snapshot::Snapshot;
 
 /// Why a configuration was not applied.
@@ -40,6 +41,8 @@ pub struct Plan {
     pub changes: Vec<Change>,
     /// What is allowed but unwise.
     pub warnings: Vec<Warning>,
+    /// What the changed contracts would make of the calls of the last days.
+    pub impacts: Vec<Impact>,
 }
 
 /// What applying changed.
@@ -125,7 +128,30 @@ impl Engine {
     pub async fn plan_config(&self, document: &str, file: &str) -> Result<Plan, ApplyError> {
         let (new, warnings) = check_config_apart(document, file).await?;
         let (base, old) = self.stored_config().await?;
-        Ok(Plan { base, changes: config::plan(&old, &self.comparable(&old, new)), warnings })
+        let new = self.comparable(&old, new);
+        let changes = config::plan(&old, &new);
+        let impacts = self.impacts(base, old, new).await?;
+        Ok(Plan { base, changes, warnings, impacts })
+    }
+
+    /// What the contracts that change would make of the calls of the last days.
+    async fn impacts(&self, base: i64, old: Config, new: Config) -> Result<Vec<Impact>, ApplyError> {
+        let changed: Vec<String> = old
+            .partners
+            .iter()
+            .filter(|before| new.partner(&before.slug).is_some_and(|after| after.contract != before.contract))
+            .map(|partner| partner.slug.clone())
+            .collect();
+        if changed.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ready = |version, config| Snapshot::new(version, config, self.secret_source.as_ref(), &self.keys);
+        let (old, new) = (ready(base, old), ready(base, new));
+        let mut impacts = Vec::new();
+        for partner in changed {
+            impacts.push(self.impact(&partner, &old, &new).await?);
+        }
+        Ok(impacts)
     }
 
     /// Applies a document in one transaction. With a base, only if that is still the version in force.
@@ -143,7 +169,7 @@ impl Engine {
         let (current, old) = self.stored_config().await?;
         let base = base.unwrap_or(current);
         let mut new = self.comparable(&old, new);
-        let plan = Plan { base, changes: config::plan(&old, &new), warnings };
+        let plan = Plan { base, changes: config::plan(&old, &new), warnings, impacts: Vec::new() };
         if base == current && plan.changes.is_empty() && current > 0 {
             return Ok(AppliedConfig { version: current, plan });
         }

@@ -4,7 +4,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crosstally_core::config::{Campaign, Config, Destination, Partner};
+use crosstally_core::contract::{Contract, Terms, ValueOf};
+use crosstally_core::preset;
+use crosstally_core::config::{Auth, Campaign, Config, Destination, Partner};
+use crosstally_core::drop_in::{self, DropIn};
 use crosstally_core::postback::authenticate::Guards;
 use crosstally_core::postback::signature::Signing;
 use crosstally_destinations::catalog;
@@ -24,6 +27,25 @@ pub struct Snapshot {
     campaigns: HashMap<String, usize>,
     partners: HashMap<String, (usize, Option<Guards>)>,
     destinations: HashMap<String, Arc<ReadyDestination>>,
+    drop_ins: HashMap<DropIn, usize>,
+    stands_in: bool,
+}
+
+/// The partner that server events belong to when they name none.
+pub const SERVER_EVENTS: &str = "events";
+
+/// It needs no section of its own; one with this slug gives it a contract.
+fn server_events() -> Partner {
+    let own = Terms { value: Some(ValueOf::Revenue), ..Terms::default() };
+    Partner {
+        slug: SERVER_EVENTS.to_owned(),
+        contract: Contract::new(&own, &preset::generic().terms),
+        own,
+        preset: "generic".to_owned(),
+        auth: Auth::default(),
+        rate: None,
+        drop_in: None,
+    }
 }
 
 /// A destination that can be sent to.
@@ -49,7 +71,11 @@ impl std::fmt::Debug for ReadyDestination {
 impl Snapshot {
     /// Makes a configuration ready.
     #[must_use]
-    pub fn new(version: i64, config: Config, source: &dyn SecretSource, keys: &Keys) -> Self {
+    pub fn new(version: i64, mut config: Config, source: &dyn SecretSource, keys: &Keys) -> Self {
+        let stands_in = config.partner(SERVER_EVENTS).is_none();
+        if stands_in {
+            config.partners.push(server_events());
+        }
         let campaigns =
             config.campaigns.iter().enumerate().map(|(at, item)| (item.slug.clone(), at)).collect();
         let partners = config
@@ -64,7 +90,19 @@ impl Snapshot {
             .filter_map(|destination| ready(destination, source, keys))
             .map(|ready| (ready.config.slug.clone(), Arc::new(ready)))
             .collect();
-        Self { version, config, campaigns, partners, destinations }
+        let drop_ins = config
+            .partners
+            .iter()
+            .enumerate()
+            .filter_map(|(at, partner)| Some((partner.drop_in.clone()?, at)))
+            .collect();
+        Self { version, config, campaigns, partners, destinations, drop_ins, stands_in }
+    }
+
+    /// Whether a partner only stands for server events: nobody posts to it without a token of the API.
+    #[must_use]
+    pub fn is_for_events_only(&self, slug: &str) -> bool {
+        self.stands_in && slug == SERVER_EVENTS
     }
 
     /// The campaign of this name.
@@ -78,6 +116,20 @@ impl Snapshot {
     pub fn partner(&self, slug: &str) -> Option<(&Partner, Option<&Guards>)> {
         let (at, guards) = self.partners.get(slug)?;
         Some((self.config.partners.get(*at)?, guards.as_ref()))
+    }
+
+    /// The partner behind another tracker's endpoint: the first of the dialects that has one under this key, then the one
+    /// that has none.
+    #[must_use]
+    pub fn drop_in(&self, dialects: &[drop_in::Dialect], key: Option<&str>) -> Option<(drop_in::Dialect, &Partner)> {
+        let find = |key: &str| {
+            dialects.iter().find_map(|&dialect| {
+                let at = self.drop_ins.get(&DropIn { dialect, key: key.to_owned() })?;
+                Some((dialect, self.config.partners.get(*at)?))
+            })
+        };
+        // A key that nobody has is a parameter like any other.
+        key.and_then(find).or_else(|| find(""))
     }
 
     /// The destination of this name.

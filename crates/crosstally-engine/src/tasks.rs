@@ -11,7 +11,9 @@ use crate::metrics::Name;
 use crate::spool::Spool;
 
 const CONFIG_EVERY_MS: u64 = 500;
+const FX_EVERY_MS: u64 = 2_000;
 const SPOOL_EVERY_MS: u64 = 1_000;
+const WAITS_EVERY_MS: u64 = 1_000;
 const EXPIRE_EVERY_MS: u64 = 10_000;
 const COUNT_EVERY_MS: u64 = 5_000;
 const EXPIRE_AT_ONCE: u32 = 1_000;
@@ -24,8 +26,15 @@ pub async fn run(engine: Engine, stop: watch::Receiver<bool>) {
         every(&engine, &stop, CONFIG_EVERY_MS, "pick up the configuration", async |engine| {
             engine.refresh_config().await.map(drop).map_err(|error| error.to_string())
         }),
+        every(&engine, &stop, FX_EVERY_MS, "price what waits for a rate", async |engine| {
+            engine.refresh_rates().await.map_err(|error| error.to_string())?;
+            engine.settle_fx().await.map(drop).map_err(|error| error.to_string())
+        }),
         every(&engine, &stop, SPOOL_EVERY_MS, "bring spooled clicks back", async |engine| {
             engine.drain_spool().await.map(drop)
+        }),
+        every(&engine, &stop, WAITS_EVERY_MS, "match what waits for its click", async |engine| {
+            engine.match_waiting().await.map(drop).map_err(|error| error.to_string())
         }),
         every(&engine, &stop, EXPIRE_EVERY_MS, "expire late deliveries", async |engine| {
             engine.expire_overdue().await.map_err(|error| error.to_string())
@@ -33,18 +42,25 @@ pub async fn run(engine: Engine, stop: watch::Receiver<bool>) {
         every(&engine, &stop, NONCES_EVERY_MS, "forget used numbers", async |engine| {
             engine.forget_nonces().await.map(drop).map_err(|error| error.to_string())
         }),
+        every(&engine, &stop, NONCES_EVERY_MS, "forget old idempotency keys", async |engine| {
+            engine.forget_keys().await.map(drop).map_err(|error| error.to_string())
+        }),
         every(&engine, &stop, COUNT_EVERY_MS, "count what waits", async |engine| {
             engine.measure_outbox().await.map_err(|error| error.to_string())
         }),
     );
 }
 
-/// Only picks up new configurations: for nodes that leave the other tasks to others.
+/// Only picks up new configurations and rates: for nodes that leave the other tasks to others.
 pub async fn follow_config(engine: Engine, stop: watch::Receiver<bool>) {
-    every(&engine, &stop, CONFIG_EVERY_MS, "pick up the configuration", async |engine| {
-        engine.refresh_config().await.map(drop).map_err(|error| error.to_string())
-    })
-    .await;
+    tokio::join!(
+        every(&engine, &stop, CONFIG_EVERY_MS, "pick up the configuration", async |engine| {
+            engine.refresh_config().await.map(drop).map_err(|error| error.to_string())
+        }),
+        every(&engine, &stop, FX_EVERY_MS, "pick up the rates", async |engine| {
+            engine.refresh_rates().await.map_err(|error| error.to_string())
+        }),
+    );
 }
 
 async fn every(

@@ -1,13 +1,16 @@
 //! The admin API: `*Out` types are what goes out; they are this floor's own and never core's.
 
+pub mod aliases;
 pub mod clicks;
 pub mod config;
 pub mod console;
 pub mod conversions;
 pub mod deliveries;
 pub mod destinations;
+pub mod fx;
 mod page;
 pub mod receipts;
+pub mod replays;
 pub mod tokens;
 pub mod trace;
 

@@ -1,4 +1,6 @@
 //! Public ingest: fast, forgiving, always with an answer that tells the truth.
 
 pub(crate) mod click;
+pub(crate) mod drop_in;
+pub(crate) mod events;
 pub(crate) mod postback;

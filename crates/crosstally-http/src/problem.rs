@@ -52,6 +52,10 @@ pub enum Fault {
     InvalidConfig,
     /// Somebody else changed it meanwhile.
     Conflict,
+    /// The first request under an idempotency key is still being worked on.
+    KeyInUse,
+    /// An idempotency key was used for another request.
+    KeyMismatch,
     /// The body did not arrive in time.
     BodyTimeout,
     /// Something failed inside; the details are in the log.
@@ -60,7 +64,7 @@ pub enum Fault {
 
 impl Fault {
     /// All faults.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::NoRoute,
         Self::NotFound,
         Self::NotSignedIn,
@@ -68,6 +72,8 @@ impl Fault {
         Self::BadRequest,
         Self::InvalidConfig,
         Self::Conflict,
+        Self::KeyInUse,
+        Self::KeyMismatch,
         Self::BodyTimeout,
         Self::Internal,
     ];
@@ -87,6 +93,16 @@ impl Fault {
                 "The configuration has mistakes; nothing was changed.",
             ),
             Self::Conflict => (StatusCode::CONFLICT, "conflict", "Somebody else changed it meanwhile."),
+            Self::KeyInUse => (
+                StatusCode::CONFLICT,
+                "idempotency_key_in_use",
+                "The first request under this Idempotency-Key is still being worked on; try again soon.",
+            ),
+            Self::KeyMismatch => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "idempotency_key_mismatch",
+                "This Idempotency-Key was used for another request; use a new key per request.",
+            ),
             Self::BodyTimeout => {
                 (StatusCode::REQUEST_TIMEOUT, "body_timeout", "The body did not arrive in time.")
             }

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use axum::Router;
 use axum::body::Body as AxumBody;
+use axum::extract::DefaultBodyLimit;
 use axum::routing::{delete, get, post};
 use bytes::Bytes;
 use crosstally_core::reason::Reason;
@@ -23,6 +24,8 @@ use crate::{api, collect, ops};
 /// |---|---|
 /// | `GET /c/{campaign}` | click redirect |
 /// | `GET,POST /postback/{partner}` | inbound postback |
+/// | other trackers' paths | the same, in their dialect, for partners with `drop_in` |
+/// | `POST /v1/events` | server events |
 /// | `GET /healthz`, `GET /readyz` | liveness, readiness |
 pub(crate) async fn tracking(state: &State, request: Request<Incoming>, peer: IpAddr) -> Answer {
     if ambiguous_length(&request) {
@@ -40,6 +43,12 @@ pub(crate) async fn tracking(state: &State, request: Request<Incoming>, peer: Ip
     if let Some(partner) = path.strip_prefix("/postback/").and_then(segment) {
         let partner = partner.to_owned();
         return collect::postback::handle(state, &partner, request, peer).await;
+    }
+    if path == "/v1/events" {
+        return collect::events::handle(state, request, peer).await;
+    }
+    if let Some(endpoint) = collect::drop_in::find(state, request.uri()) {
+        return collect::drop_in::handle(state, endpoint, request, peer).await;
     }
     match (request.method(), path) {
         (&Method::GET, "/healthz") => ops::healthz(),
@@ -69,7 +78,9 @@ pub(crate) fn admin(state: State) -> Router {
         .route("/trace/{id}", get(api::trace::show))
         .route("/receipts", get(api::receipts::list))
         .route("/receipts/balance", get(api::receipts::balance))
+        .route("/receipts/replay", post(api::replays::replay))
         .route("/receipts/{id}", get(api::receipts::show))
+        .route("/receipts/{id}/revisions", get(api::replays::revisions))
         .route("/conversions", get(api::conversions::list))
         .route("/conversions/{id}", get(api::conversions::show))
         .route("/conversions/{id}/ledger", get(api::conversions::ledger))
@@ -80,6 +91,10 @@ pub(crate) fn admin(state: State) -> Router {
         .route("/deliveries/{id}/attempts", get(api::deliveries::attempts))
         .route("/destinations", get(api::destinations::list))
         .route("/destinations/{slug}/resume", post(api::destinations::resume))
+        .route("/aliases", post(api::aliases::add))
+        // The whole body is capped for all routes alike; a file of rates may take all of that.
+        .route("/fx", get(api::fx::list).post(api::fx::add).layer(DefaultBodyLimit::disable()))
+        .route("/fx/rerate", get(api::fx::jobs).post(api::fx::rerate))
         .route("/tokens", get(api::tokens::list).post(api::tokens::create))
         .route("/tokens/{id}", delete(api::tokens::revoke))
         .layer(axum::middleware::from_fn_with_state(state.clone(), crate::auth::signed_in));

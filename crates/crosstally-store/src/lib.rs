@@ -13,12 +13,15 @@ mod configs;
 mod conversions;
 mod destinations;
 mod error;
+mod fx;
+mod idempotency;
 mod nonces;
 mod outbox;
 mod outbox_reads;
 mod postbacks;
 mod postgres;
 mod receipts;
+mod replays;
 mod records;
 mod sqlite;
 mod tokens;
@@ -26,8 +29,11 @@ mod tokens;
 use std::path::PathBuf;
 
 pub use error::{OpenError, StoreError};
+pub use fx::{FxChange, FxImport, FxJob, FxRate, FxSpan, Priced};
+pub use idempotency::Claim;
 pub use postbacks::Decide;
 pub use records::*;
+pub use replays::{ReceiptFilter, Replay, ReplayAnswer, Revision, Wait};
 
 /// The one workspace that exists until an agency needs more. Every row carries it.
 pub(crate) const WORKSPACE: i64 = 1;

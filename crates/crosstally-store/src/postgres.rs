@@ -13,12 +13,15 @@ mod conversions;
 mod destinations;
 mod engine;
 mod fault;
+mod fx;
+mod idempotency;
 mod migrate;
 mod nonces;
 mod outbox;
 mod outbox_reads;
 mod postbacks;
 mod receipts;
+mod replays;
 mod rows;
 #[cfg(test)]
 mod tests;

@@ -9,15 +9,17 @@ mod connect;
 mod conversions;
 mod destinations;
 mod engine;
+mod fx;
+mod idempotency;
 mod migrate;
 mod nonces;
 mod outbox;
 mod outbox_reads;
 mod postbacks;
 mod receipts;
+mod replays;
 mod rows;
 mod tokens;
-mod waits;
 mod writer;
 
 use std::sync::Arc;

@@ -66,6 +66,21 @@ pub async fn get_as(address: SocketAddr, path: &str, token: &str) -> Result<Repl
     send(address, request.body(Full::default())?).await
 }
 
+/// A POST of JSON, or of a configuration, with an API token.
+///
+/// # Errors
+/// Nobody answers.
+pub async fn post_as(address: SocketAddr, path: &str, token: &str, body: &str) -> Result<Reply> {
+    let kind = if body.starts_with('{') || body.starts_with('[') { "application/json" } else { "application/toml" };
+    let request = Request::builder()
+        .method("POST")
+        .uri(path)
+        .header("authorization", format!("Bearer {token}"))
+        .header("content-type", kind)
+        .body(Full::new(Bytes::from(body.to_owned())))?;
+    send(address, request).await
+}
+
 /// Sends a POST.
 ///
 /// # Errors

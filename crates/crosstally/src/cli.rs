@@ -38,6 +38,15 @@ pub(crate) enum Command {
     /// Build conversion API requests without sending them.
     #[command(subcommand)]
     Capi(Capi),
+    /// Import, set or list rates, or rate conversions again.
+    #[command(subcommand)]
+    Fx(Fx),
+    /// Send a postback as a partner would, or find out how a sender's postbacks are to be read.
+    #[command(subcommand)]
+    Postback(Postback),
+    /// Bring in what another tracker knows.
+    #[command(subcommand)]
+    Import(Import),
     /// Look at deliveries, or try them again.
     #[command(subcommand)]
     Deliveries(Deliveries),
@@ -271,6 +280,181 @@ pub(crate) enum Receipts {
         /// How many.
         #[arg(long, default_value_t = 50)]
         limit: u32,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Read receipts again under the contract in force. Shows what would change; `--apply` does it. Safe to do twice.
+    Replay {
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Read receipts again with other values in their fields. Shows what would change; `--apply` does it.
+    Repair {
+        #[command(flatten)]
+        which: Which,
+        /// Our field and the value it is to have, such as status=approved; an empty value takes the field away.
+        #[arg(long = "set", value_name = "FIELD=VALUE")]
+        set: Vec<String>,
+        /// The swallowed call was real: it becomes a conversion of its own.
+        #[arg(long)]
+        real: bool,
+    },
+}
+
+/// Which receipts are read again.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Which {
+    /// These receipts; none means all that the filters find.
+    pub(crate) receipts: Vec<String>,
+    /// Of this partner.
+    #[arg(long)]
+    pub(crate) partner: Option<String>,
+    /// With this result: quarantined, refused, duplicate, ...
+    #[arg(long)]
+    pub(crate) result: Option<String>,
+    /// With this reason code.
+    #[arg(long)]
+    pub(crate) code: Option<String>,
+    /// Received at or after this time (RFC 3339, or YYYY-MM-DD HH:MM:SS in UTC).
+    #[arg(long)]
+    pub(crate) from: Option<String>,
+    /// Received before this time.
+    #[arg(long)]
+    pub(crate) to: Option<String>,
+    /// Do it; without this it is only shown.
+    #[arg(long)]
+    pub(crate) apply: bool,
+    #[command(flatten)]
+    pub(crate) at: At,
+}
+
+/// How a file of rates is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FxFormat {
+    /// The European Central Bank's XML: eurofxref-daily.xml, eurofxref-hist-90d.xml, eurofxref-hist.xml.
+    EcbXml,
+    /// The European Central Bank's CSV: eurofxref.csv, eurofxref-hist.csv.
+    EcbCsv,
+    /// Lines of date,base,quote,rate.
+    Csv,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Fx {
+    /// Import a file of rates; conversions that wait for one are priced.
+    Import {
+        /// The file.
+        file: PathBuf,
+        /// How it is written [default: as it begins].
+        #[arg(long, value_enum)]
+        format: Option<FxFormat>,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Set one rate: on DATE, one unit of BASE was RATE units of QUOTE.
+    Set {
+        /// The day, as 2026-11-20.
+        date: String,
+        /// What one unit is asked of, such as EUR.
+        base: String,
+        /// What the rate counts, such as USD.
+        quote: String,
+        /// How many of it, such as 1.0856.
+        rate: String,
+        #[command(flatten)]
+        at: At,
+    },
+    /// List rates, latest day first.
+    List {
+        /// Of this currency.
+        #[arg(long)]
+        currency: Option<String>,
+        /// How many.
+        #[arg(long, default_value_t = 50)]
+        limit: u32,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Give conversions the rates that they would have now, as movements of the difference.
+    Rerate {
+        /// The first day of the rates, as 2026-11-01.
+        #[arg(long, value_name = "DAY")]
+        from: String,
+        /// The last day.
+        #[arg(long, value_name = "DAY")]
+        to: String,
+        /// Only of this currency.
+        #[arg(long)]
+        currency: Option<String>,
+        /// Only tell what would change.
+        #[arg(long)]
+        dry_run: bool,
+        #[command(flatten)]
+        at: At,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Postback {
+    /// Send a real call and print the answer. Exits with 0 if it was taken, 5 if it waits for somebody, 6 if it was refused.
+    Send(PostbackSend),
+    /// Say whose call a sample looks like, what each parameter would become, and which partner section and URL follow.
+    /// Works offline.
+    Parse {
+        /// A postback URL with values or macros, its query, a line of a log, or a JSON body; `-` reads it from stdin.
+        sample: String,
+        /// The partner's slug [default: the preset's name].
+        #[arg(long)]
+        slug: Option<String>,
+        /// The address of the tracking listener, as senders see it.
+        #[arg(long, value_name = "URL", default_value = "https://YOUR-TRACKING-HOST")]
+        base: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PostbackSend {
+    /// The tracking address, e.g. http://127.0.0.1:8080.
+    #[arg(long, env = "CROSSTALLY_TRACKING_URL", value_name = "URL")]
+    pub(crate) url: String,
+    /// The partner's slug.
+    #[arg(long)]
+    pub(crate) partner: String,
+    /// Parameters, in their order.
+    #[arg(value_name = "KEY=VALUE")]
+    pub(crate) params: Vec<String>,
+    /// A click id, sent as click_id.
+    #[arg(long)]
+    pub(crate) click: Option<String>,
+    /// GET or POST [default: POST with a body, else GET]; POST without --json-body sends the parameters as a form.
+    #[arg(long)]
+    pub(crate) method: Option<String>,
+    /// A file with a JSON body; parameters then go into the query.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json_body: Option<PathBuf>,
+    /// Sign the call, by this scheme if it is not `crosstally`; needs the secret.
+    #[arg(long, value_name = "SCHEME", num_args = 0..=1, default_missing_value = "crosstally")]
+    pub(crate) sign: Option<String>,
+    /// The secret that the call is signed with.
+    #[arg(long, env = "CROSSTALLY_PARTNER_SECRET", hide_env_values = true, hide = true)]
+    pub(crate) secret: Option<String>,
+    /// A file with the secret; or set CROSSTALLY_PARTNER_SECRET.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) secret_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Import {
+    /// Click ids of another tracker that stand for clicks of ours: lines of alias,click_id. Safe to do twice.
+    Aliases {
+        /// The CSV file.
+        file: PathBuf,
+        /// Only tell what would be added.
+        #[arg(long)]
+        dry_run: bool,
+        /// Where rows go that are not taken, with the reason [default: FILE.rejected.csv].
+        #[arg(long, value_name = "FILE")]
+        rejected: Option<PathBuf>,
         #[command(flatten)]
         at: At,
     },

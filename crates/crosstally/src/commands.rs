@@ -3,6 +3,9 @@
 mod capi;
 mod config;
 mod deliveries;
+mod fx;
+mod import;
+mod postback;
 mod receipts;
 mod sandbox;
 mod seed;
@@ -34,6 +37,9 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
             Command::Token(command) => token::run(command, json).await,
             Command::Trace { id, at } => trace::run(&id, &at, json).await,
             Command::Capi(command) => capi::run(command).await,
+            Command::Fx(command) => fx::run(command, json).await,
+            Command::Postback(command) => postback::run(command, json).await,
+            Command::Import(command) => import::run(command, json).await,
             Command::Deliveries(command) => deliveries::run(command, json).await,
             Command::Receipts(command) => receipts::run(command, json).await,
             Command::Seed { clicks, campaign, place } => seed::run(clicks, &campaign, &place, json).await,

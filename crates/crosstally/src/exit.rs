@@ -8,6 +8,7 @@ pub(crate) enum Code {
     Usage = 2,
     NotFound = 3,
     Auth = 4,
+    Partial = 5,
     CheckFailed = 6,
 }
 

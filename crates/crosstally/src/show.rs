@@ -66,6 +66,11 @@ pub(crate) fn clean(text: &str) -> String {
         .collect()
 }
 
+/// The same for a text of several lines.
+pub(crate) fn clean_lines(text: &str) -> String {
+    text.lines().map(|line| format!("{}\n", clean(line))).collect()
+}
+
 /// Colours, where there is somebody to see them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Paint {

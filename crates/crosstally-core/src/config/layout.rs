@@ -4,6 +4,7 @@ use super::{
     Auth, Campaign, Config, CostModel, Destination, Goal, Partner, Rate, SecretRef, Setting, Source, Word,
     Workspace,
 };
+use crate::drop_in::DropIn;
 use crate::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS};
 
 mod terms;
@@ -89,6 +90,7 @@ fn partner(partner: &Partner) -> Entry<'_> {
     keys.extend(terms::keys(&partner.own));
     keys.extend(auth(&partner.auth).map(|auth| ("auth", auth)));
     keys.extend(partner.rate.map(|rate| ("rate", rate_value(rate))));
+    keys.extend(partner.drop_in.as_ref().map(|drop_in| ("drop_in", drop_in_value(drop_in))));
     Entry { section: "partner", slug: Some(&partner.slug), keys }
 }
 
@@ -105,6 +107,14 @@ fn auth(auth: &Auth) -> Option<Value<'_>> {
         keys.push(("allow", Value::List(auth.allow.iter().map(ToString::to_string).collect())));
     }
     (!keys.is_empty()).then_some(Value::Table(keys))
+}
+
+fn drop_in_value(drop_in: &DropIn) -> Value<'_> {
+    let mut keys = vec![("dialect", Value::text(drop_in.dialect.word()))];
+    if !drop_in.key.is_empty() {
+        keys.push(("key", Value::text(&drop_in.key)));
+    }
+    Value::Table(keys)
 }
 
 fn rate_value(rate: Rate) -> Value<'static> {

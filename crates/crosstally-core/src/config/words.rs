@@ -1,6 +1,7 @@
 //! The words of choices, as a document writes them.
 
 use super::{EventIdMode, Role, SendValue, TokenPlace};
+use crate::drop_in::Dialect;
 use crate::ledger::Status;
 
 /// A choice between a few words.
@@ -62,6 +63,36 @@ impl Word for TokenPlace {
         match self {
             Self::Header => "header",
             Self::Query => "query",
+        }
+    }
+}
+
+impl Word for Dialect {
+    const ALL: &'static [Self] = &[
+        Self::Keitaro,
+        Self::Voluum,
+        Self::BeMob,
+        Self::RedTrack,
+        Self::Binom,
+        Self::FunnelFlux,
+        Self::Tune,
+        Self::Affise,
+        Self::Scaleo,
+        Self::Prosper202,
+    ];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Keitaro => "keitaro",
+            Self::Voluum => "voluum",
+            Self::BeMob => "bemob",
+            Self::RedTrack => "redtrack",
+            Self::Binom => "binom",
+            Self::FunnelFlux => "funnelflux",
+            Self::Tune => "tune",
+            Self::Affise => "affise",
+            Self::Scaleo => "scaleo",
+            Self::Prosper202 => "prosper202",
         }
     }
 }

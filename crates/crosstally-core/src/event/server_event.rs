@@ -119,6 +119,8 @@ pub struct ServerDefaults<'a> {
 pub struct ServerEvent {
     /// The event.
     pub event: OutboundEvent,
+    /// The id that the sender gave it; the event's own is derived without one.
+    pub stated_event_id: Option<String>,
     /// Values that were left out because they can be of no use to anybody: an e-mail address that is none, a cookie that
     /// somebody mangled.
     pub notes: Vec<Invalid>,
@@ -161,7 +163,8 @@ fn event(object: &Map<String, Value>, defaults: ServerDefaults<'_>, problems: &m
     let event_time = event_time(&mut fields, defaults.now);
     let money = Money::read(&mut fields);
     let transaction_id = fields.short_text("transaction_id");
-    let event_id = fields.short_text("event_id").or_else(|| derived(transaction_id.as_deref(), &event_name));
+    let stated_event_id = fields.short_text("event_id");
+    let event_id = stated_event_id.clone().or_else(|| derived(transaction_id.as_deref(), &event_name));
     let external_ids = fields.texts("external_id");
     let origin = Origin {
         click_id: fields.short_text("click_id").unwrap_or_default(),
@@ -200,7 +203,7 @@ fn event(object: &Map<String, Value>, defaults: ServerDefaults<'_>, problems: &m
         extra,
         origin,
     };
-    ServerEvent { event, notes }
+    ServerEvent { event, stated_event_id, notes }
 }
 
 /// A sender that names no id for the event names its transaction: the same call sent again then carries the same id.

@@ -8,16 +8,20 @@ use crate::condition::Subject;
 use crate::config::{Campaign, Config, Destination, Partner};
 use crate::conversion::{Conversion, DedupeKey, GoalMet};
 use crate::delivery::DeliveryState;
+use crate::fx::{self, Market, Rates};
 use crate::goal::{self, GoalDecision};
 use crate::ids::{ConversionId, DeliveryId, GoalEventId};
-use crate::ledger::{Balance, EntryKind, LedgerEntry};
+use crate::contract::DuplicateMode;
+use crate::ledger::{Balance, ContentHash, EntryKind, LedgerEntry};
 use crate::params::Params;
 use crate::postback::movement::{self, Past, Said, Standing, Step};
 use crate::postback::{Booking, ClickRef, ConversionChange, Facts, Postback, Receipt};
 use crate::reason::Reason;
 use crate::route::{self, GoalEvent, NewDelivery};
-use crate::time::Timestamp;
+use crate::time::{HOUR_MS, Timestamp};
 use crate::verdict::Verdict;
+
+mod labels;
 
 /// What booking needs besides the postback and the facts.
 pub struct Context<'a> {
@@ -25,14 +29,27 @@ pub struct Context<'a> {
     pub config: &'a Config,
     /// The partner.
     pub partner: &'a Partner,
+    /// The rates at hand.
+    pub rates: &'a Rates,
     /// The conversion's name.
     pub key: &'a DedupeKey,
     /// When the call was received.
+    pub received_at: Timestamp,
+    /// The present time: another one when a call of before is read again.
     pub now: Timestamp,
     /// How old an event may be for a destination, in milliseconds.
     pub max_age_ms: &'a dyn Fn(&Destination, &str) -> i64,
+    /// What a changed repeat does.
+    pub mode: DuplicateMode,
     /// Fresh random bytes for new ids.
     pub random: &'a mut dyn FnMut() -> [u8; 10],
+}
+
+impl Context<'_> {
+    pub(super) fn market(&self) -> Market<'_> {
+        let (base, rate_day) = (self.config.workspace.base_currency, self.partner.contract.rate_day());
+        Market { rates: self.rates, base, rate_day }
+    }
 }
 
 /// Decides what a postback changes.
@@ -41,18 +58,8 @@ pub fn book(postback: &Postback, facts: &Facts, mut receipt: Receipt, mut contex
     if let Some(stop) = unmatched_click(postback, facts) {
         return stopped(receipt, Verdict::Quarantined, stop.0, stop.1);
     }
-    // What an event tells about the visitor is of the click that gets the credit, not of the call's.
-    let click = facts.attributed.as_ref().or(facts.click.as_ref());
-    let campaign = click.and_then(|click| context.config.campaign(&click.campaign));
-    // A conversion that was booked for real stays real, whatever its campaign is made later.
-    let test = click.is_some_and(|click| click.test) || campaign.is_some_and(|campaign| campaign.test);
-    if test && facts.conversion.is_none() {
-        return stopped(
-            receipt,
-            Verdict::Test,
-            Reason::TestCall,
-            "the click belongs to a test campaign".into(),
-        );
+    if let Some(stopped) = kept_out(postback, facts, &receipt, &context) {
+        return stopped;
     }
     let before = facts.conversion.as_ref();
     if let Some(known) = before {
@@ -68,14 +75,79 @@ pub fn book(postback: &Postback, facts: &Facts, mut receipt: Receipt, mut contex
             return stopped(receipt, Verdict::Quarantined, reason, standing_text(before));
         }
     };
-    let mut conversion = moved(postback, facts, standing, &mut context);
-    let entry = entry(postback, before, &conversion, &receipt, context.now);
-    let followed = follow_goals(postback, click, campaign, &mut conversion, &mut context);
+    write(postback, facts, standing, receipt, EntryKind::Call, &mut context)
+}
+
+/// Calls that are checked and not booked, though they name a click that is there: too late for the contract, or tests.
+pub(super) fn kept_out(
+    postback: &Postback,
+    facts: &Facts,
+    receipt: &Receipt,
+    context: &Context<'_>,
+) -> Option<Booking> {
+    if let Some(detail) = too_late(postback, facts.click.as_ref(), context) {
+        return Some(stopped(receipt.clone(), Verdict::Quarantined, Reason::EventTooLate, detail));
+    }
+    let click = facts.attributed.as_ref().or(facts.click.as_ref());
+    let campaign = click.and_then(|click| context.config.campaign(&click.campaign));
+    let test = click.is_some_and(|click| click.test) || campaign.is_some_and(|campaign| campaign.test);
+    // A conversion that was booked for real stays real, whatever its campaign is made later.
+    (test && facts.conversion.is_none()).then(|| {
+        stopped(receipt.clone(), Verdict::Test, Reason::TestCall, "the click belongs to a test campaign".into())
+    })
+}
+
+/// The movement that takes a conversion from one standing to another without a call of its own.
+pub(super) fn correction(before: &Conversion, after: &Conversion, receipt: &Receipt, now: Timestamp) -> LedgerEntry {
+    let base_delta = fx::delta(Some(before), after);
+    LedgerEntry {
+        conversion: after.id,
+        sequence: after.movements,
+        receipt: receipt.id,
+        status: after.status,
+        status_word: String::new(),
+        currency: after.currency,
+        amounts: after.amounts,
+        confirmed_delta: after.balance.confirmed - before.balance.confirmed,
+        pending_delta: after.balance.pending - before.balance.pending,
+        event_time: now,
+        recorded_at: now,
+        click: after.click,
+        campaign: after.campaign.clone(),
+        source: after.source.clone(),
+        partner: after.key.partner.clone(),
+        fx: after.fx,
+        base_confirmed_delta: base_delta.map(|delta| delta.confirmed),
+        base_pending_delta: base_delta.map(|delta| delta.pending),
+        kind: EntryKind::Replay,
+        content: ContentHash::default(),
+    }
+}
+
+/// Everything that follows once it is decided where the conversion stands.
+pub(super) fn write(
+    postback: &Postback,
+    facts: &Facts,
+    standing: Standing,
+    mut receipt: Receipt,
+    kind: EntryKind,
+    context: &mut Context<'_>,
+) -> Booking {
+    let before = facts.conversion.as_ref();
+    // What an event tells about the visitor is of the click that gets the credit, not of the call's.
+    let click = facts.attributed.as_ref().or(facts.click.as_ref());
+    let campaign = click.and_then(|click| context.config.campaign(&click.campaign));
+    receipt.labels.extend(labels::of(postback, facts, standing, context.received_at));
+    let mut conversion = moved(postback, facts, standing, context);
+    let mut entry = entry(postback, before, &conversion, &receipt, context);
+    entry.kind = kind;
+    let followed = follow_goals(postback, click, campaign, &mut conversion, context);
     receipt.verdict = if before.is_some() { Verdict::Updated } else { Verdict::Recorded };
     receipt.reason = match (&conversion.click, before) {
         (None, None) => Some(Reason::NoClickId),
         _ => None,
     };
+    receipt.labels.extend(conversion.is_fx_pending().then(|| Reason::FxPending.code().to_owned()));
     receipt.conversion = Some(conversion.id);
     receipt.sequence = Some(entry.sequence);
     // The click that the call named stays with its receipt, also where the conversion keeps the one it had.
@@ -100,14 +172,15 @@ pub fn book(postback: &Postback, facts: &Facts, mut receipt: Receipt, mut contex
     }
 }
 
-fn stopped(mut receipt: Receipt, verdict: Verdict, reason: Reason, detail: String) -> Booking {
+pub(super) fn stopped(mut receipt: Receipt, verdict: Verdict, reason: Reason, detail: String) -> Booking {
+    receipt.awaits = super::Awaited::by(reason, &receipt);
     receipt.verdict = verdict;
     receipt.reason = Some(reason);
     receipt.detail = detail;
     Booking::receipt_only(receipt)
 }
 
-fn unmatched_click(postback: &Postback, facts: &Facts) -> Option<(Reason, String)> {
+pub(super) fn unmatched_click(postback: &Postback, facts: &Facts) -> Option<(Reason, String)> {
     match (&postback.click, &facts.click) {
         (ClickRef::Ours(id), None) => Some((Reason::ClickUnknown, format!("no click {id} is stored here"))),
         (ClickRef::Foreign { reason, value }, _) => {
@@ -117,22 +190,32 @@ fn unmatched_click(postback: &Postback, facts: &Facts) -> Option<(Reason, String
     }
 }
 
-fn decide(postback: &Postback, facts: &Facts, context: &Context<'_>) -> Step {
-    let contract = &context.partner.contract;
-    let said = Said {
+/// What a contract says about the time between a click and what came of it.
+fn too_late(postback: &Postback, click: Option<&Click>, context: &Context<'_>) -> Option<String> {
+    let (click, most) = (click?, context.partner.contract.max_delay_ms()?);
+    let delay = postback.event_time.unwrap_or(context.received_at).millis_since(click.at);
+    (delay > most).then(|| {
+        format!("it happened {} h after its click; the contract allows {} h", delay / HOUR_MS, most / HOUR_MS)
+    })
+}
+
+/// What a postback says about its conversion.
+#[must_use]
+pub fn said(postback: &Postback, at: Timestamp) -> Said {
+    Said {
         status: postback.status,
         currency: postback.currency,
         currency_stated: postback.currency_stated,
         amounts: postback.amounts,
-        at: context.now,
+        at,
         content: postback.content,
-    };
-    let known = facts.conversion.as_ref().map(|known| Standing {
-        status: known.status,
-        currency: known.currency,
-        amounts: known.amounts,
-        movements: known.movements,
-    });
+    }
+}
+
+fn decide(postback: &Postback, facts: &Facts, context: &Context<'_>) -> Step {
+    let contract = &context.partner.contract;
+    let said = said(postback, context.received_at);
+    let known = facts.conversion.as_ref().map(standing_of);
     let past: Vec<Past> = facts
         .entries
         .iter()
@@ -143,7 +226,17 @@ fn decide(postback: &Postback, facts: &Facts, context: &Context<'_>) -> Step {
             content: entry.content,
         })
         .collect();
-    movement::step(&said, known.as_ref(), &past, contract.duplicates(postback.event.as_deref()), contract)
+    movement::step(&said, known.as_ref(), &past, context.mode, contract)
+}
+
+/// Where a conversion stands.
+pub(super) fn standing_of(known: &Conversion) -> Standing {
+    Standing {
+        status: known.status,
+        currency: known.currency,
+        amounts: known.amounts,
+        movements: known.movements,
+    }
 }
 
 fn standing_text(conversion: Option<&Conversion>) -> String {
@@ -164,6 +257,7 @@ fn moved(postback: &Postback, facts: &Facts, standing: Standing, context: &mut C
     conversion.currency = standing.currency;
     conversion.amounts = standing.amounts;
     conversion.balance = Balance::under(conversion.status, conversion.amounts.value);
+    fx::price(facts.conversion.as_ref(), &mut conversion, &context.market());
     conversion.movements += 1;
     conversion.updated_at = context.now;
     // What was unknown may become known; what is known never changes under an event that may have left already.
@@ -189,8 +283,10 @@ fn fresh(postback: &Postback, click: Option<&Click>, context: &mut Context<'_>) 
         currency: postback.currency,
         amounts: postback.amounts,
         balance: Balance::default(),
+        fx: None,
+        base: Balance::default(),
         movements: 0,
-        event_time: postback.event_time.unwrap_or(context.now),
+        event_time: postback.event_time.unwrap_or(context.received_at),
         created_at: context.now,
         updated_at: context.now,
         event_id: None,
@@ -215,9 +311,10 @@ fn entry(
     before: Option<&Conversion>,
     after: &Conversion,
     receipt: &Receipt,
-    now: Timestamp,
+    context: &Context<'_>,
 ) -> LedgerEntry {
     let balance = before.map(|before| before.balance).unwrap_or_default();
+    let base_delta = fx::delta(before, after);
     LedgerEntry {
         conversion: after.id,
         sequence: after.movements,
@@ -228,14 +325,17 @@ fn entry(
         amounts: after.amounts,
         confirmed_delta: after.balance.confirmed - balance.confirmed,
         pending_delta: after.balance.pending - balance.pending,
-        event_time: postback.event_time.unwrap_or(now),
-        recorded_at: now,
+        event_time: postback.event_time.unwrap_or(context.received_at),
+        recorded_at: context.now,
         click: after.click,
         campaign: after.campaign.clone(),
         source: after.source.clone(),
         partner: after.key.partner.clone(),
         kind: EntryKind::Call,
         content: postback.content,
+        fx: after.fx,
+        base_confirmed_delta: base_delta.map(|delta| delta.confirmed),
+        base_pending_delta: base_delta.map(|delta| delta.pending),
     }
 }
 
@@ -270,11 +370,12 @@ fn follow_goals(
             let event = route::event(route::Source {
                 goal,
                 conversion,
-                event_time: postback.event_time.unwrap_or(context.now),
+                event_time: postback.event_time.unwrap_or(context.received_at),
                 click,
                 click_params: &click_params,
                 campaign,
                 page: postback.page.as_deref(),
+                given: postback.given.as_deref(),
             });
             // A partner's clock may be a little ahead; platforms refuse events from the future, so it is waited for.
             let due_at = context.now.max(event.event_time).plus_millis(goal.delay_ms);

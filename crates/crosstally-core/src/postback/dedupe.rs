@@ -23,7 +23,7 @@ pub fn key(postback: &Postback, contract: &Contract) -> Option<DedupeKey> {
         }
         (Some(transaction), _) => format!("t:{transaction}"),
         (None, Some(click)) => format!("c:{click}"),
-        (None, None) => return None,
+        (None, None) => unnamed(postback)?,
     };
     let event = postback.event.as_deref().unwrap_or("").to_lowercase();
     if !event.is_empty() {
@@ -39,6 +39,16 @@ pub fn key(postback: &Postback, contract: &Contract) -> Option<DedupeKey> {
         DuplicateMode::Record => key.push_str(&apart(postback)),
     }
     (key.len() <= limits::KEY_BYTES_MAX).then(|| DedupeKey { partner: postback.partner.clone(), key })
+}
+
+/// A server event needs neither click nor transaction: its id names it, else all that it says.
+fn unnamed(postback: &Postback) -> Option<String> {
+    postback.given.as_ref()?;
+    if matches!(postback.click, ClickRef::Foreign { .. }) {
+        return None;
+    }
+    let content = || postback.content.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    Some(postback.event_id.as_ref().map_or_else(|| format!("h:{}", content()), |id| format!("e:{id}")))
 }
 
 /// The amounts, the time and the event id: another one of these is another conversion, another status is not.

@@ -4,6 +4,7 @@
 
 use sha2::{Digest, Sha256};
 
+use crate::config::Partner;
 use crate::contract::{Contract, DuplicateMode, ReversalAmount, ValueOf};
 use crate::ledger::{Amounts, ContentHash, Status};
 use crate::limits;
@@ -201,12 +202,13 @@ fn summed(before: Amounts, now: Amounts, value_of: ValueOf) -> Amounts {
     Amounts { payout, revenue, value: value_of.of(payout, revenue) }
 }
 
-/// The digest of all that a call says: its parameters in any order, without those that carry secrets.
+/// The digest of all that a call says: its parameters in any order, without secrets and personal data, so that a kept
+/// call that is read again has the same.
 #[must_use]
-pub fn content(params: &Params) -> ContentHash {
+pub fn content(params: &Params, partner: Option<&Partner>) -> ContentHash {
     let mut pairs: Vec<(&str, &str)> = params
         .iter()
-        .filter(|param| !redact::is_secret(&param.name))
+        .filter(|param| !redact::is_masked(&param.name, partner))
         .map(|param| (param.name.as_str(), param.value.as_str()))
         .collect();
     pairs.sort_unstable();

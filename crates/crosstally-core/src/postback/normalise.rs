@@ -85,7 +85,8 @@ pub fn postback(fields: &Fields, setting: Setting<'_>) -> Result<Postback, Stop>
         contact: contact(fields, external_id.as_deref(), setting),
         external_id,
         page: fields.get("event_source_url").map(str::to_owned),
-        content: movement::content(&fields.params),
+        given: None,
+        content: movement::content(&fields.params, Some(setting.partner)),
         fields: fields
             .params
             .iter()
@@ -143,7 +144,11 @@ fn event_time(fields: &Fields, received_at: Timestamp) -> Result<Option<Timestam
 }
 
 fn click(fields: &Fields, key: &ClickIdKey) -> ClickRef {
-    let Some(text) = fields.get("click_id") else { return ClickRef::None };
+    fields.get("click_id").map_or(ClickRef::None, |text| click_ref(text, key))
+}
+
+/// What a click id is.
+pub(super) fn click_ref(text: &str, key: &ClickIdKey) -> ClickRef {
     match ClickId::parse(key, text) {
         Ok(id) => ClickRef::Ours(id),
         Err(error) => ClickRef::Foreign {

@@ -6,6 +6,7 @@ use crate::contract::Contract;
 use crate::fields::{FIELDS, Field, FieldKind};
 use crate::params::{Param, Params};
 use crate::postback::Headers;
+use crate::postback::replay::Repair;
 use crate::reason::Reason;
 use crate::verdict::Stop;
 
@@ -51,6 +52,23 @@ pub fn fields(params: Params, headers: &Headers, contract: &Contract) -> Result<
         }
     }
     Ok(Fields { by_name, params })
+}
+
+/// The fields with a repair's values in their places.
+#[must_use]
+pub fn repaired(mut fields: Fields, repair: &Repair) -> Fields {
+    for field in FIELDS {
+        match repair.set.get(field.name).and_then(|value| value.as_str()) {
+            Some("") => {
+                fields.by_name.remove(field.name);
+            }
+            Some(value) => {
+                fields.by_name.insert(field.name, value.to_owned());
+            }
+            None => {}
+        }
+    }
+    fields
 }
 
 fn header_name(theirs: &str) -> Option<&str> {

@@ -179,13 +179,6 @@ fn is_of_person(path: &str, name: &str) -> bool {
     PERSON_PATHS.iter().any(|part| path.contains(part)) && PERSON_KEYS.iter().any(|key| key.eq_ignore_ascii_case(name))
 }
 
-/// Whether a parameter carries a secret: a token or a signature, which says nothing about what happened.
-#[must_use]
-pub fn is_secret(name: &str) -> bool {
-    let secret = |known: &&str| known.eq_ignore_ascii_case(name);
-    TOKEN_PARAMS.iter().any(|known| secret(&known)) || matches!(name, "sig" | "signature" | "password" | "pass" | "passwd")
-}
-
 /// Whether the contract reads something from a parameter that is neither secret nor personal, whatever its name.
 fn is_of_contract(name: &str, partner: Option<&Partner>) -> bool {
     let Some(partner) = partner else { return false };

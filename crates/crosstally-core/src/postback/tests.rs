@@ -42,6 +42,7 @@ fn partner_of(own: Terms) -> Partner {
         own,
         auth: Auth::default(),
         rate: None,
+        drop_in: None,
     }
 }
 
@@ -152,6 +153,7 @@ fn receipt(number: u8) -> Receipt {
         contact: Contact::default(),
         sealed: None,
         labels: Vec::new(),
+        awaits: None,
     }
 }
 
@@ -192,9 +194,12 @@ impl Story {
         let context = Context {
             config: &self.config,
             partner: &partner,
+            rates: &crate::fx::Rates::default(),
             key: &key,
+            received_at: NOW,
             now: NOW,
             max_age_ms: &|_, _| 7 * DAY_MS,
+            mode: partner.contract.duplicates(postback.event.as_deref()),
             random: &mut || {
                 counter = counter.wrapping_add(16);
                 [counter; 10]

@@ -9,6 +9,7 @@ use crosstally_core::params::Params;
 use crosstally_core::postback::authenticate::{self, Shown};
 use crosstally_core::postback::body::{self, Media, Row};
 use crosstally_core::postback::normalise::{self, Setting};
+use crosstally_core::postback::replay::Repair;
 use crosstally_core::postback::{Inbound, Postback, parse};
 use crosstally_core::reason::Reason;
 use crosstally_core::time::Timestamp;
@@ -39,17 +40,23 @@ pub(super) fn call(inbound: &mut Inbound, snapshot: &Snapshot, now: Timestamp) -
 }
 
 /// Reads one row by the partner's contract.
-pub(super) fn postback(
+pub(crate) fn postback(
     params: Params,
     inbound: &Inbound,
     snapshot: &Snapshot,
     click_id_key: &ClickIdKey,
     received_at: Timestamp,
+    repair: Option<&Repair>,
 ) -> Result<Postback, Stop> {
     let (partner, _) = snapshot
         .partner(&inbound.partner)
         .ok_or_else(|| Stop::refused(Reason::UnknownPartner, "the partner is not configured any more"))?;
-    let fields = parse::fields(params, &inbound.headers, &partner.contract)?;
+    let mut fields = parse::fields(params, &inbound.headers, &partner.contract);
+    if let Some(repair) = repair.filter(|repair| !repair.set.is_empty()) {
+        // What is repaired may be what could not be read.
+        fields = Ok(parse::repaired(fields.unwrap_or_default(), repair));
+    }
+    let fields = fields?;
     let setting = Setting { partner, workspace: &snapshot.config.workspace, click_id_key, received_at };
     normalise::postback(&fields, setting)
 }
@@ -58,7 +65,8 @@ fn find_partner<'a>(
     inbound: &Inbound,
     snapshot: &'a Snapshot,
 ) -> Result<(&'a Partner, &'a authenticate::Guards), Stop> {
-    let Some((partner, guards)) = snapshot.partner(&inbound.partner) else {
+    let known = snapshot.partner(&inbound.partner).filter(|_| !snapshot.is_for_events_only(&inbound.partner));
+    let Some((partner, guards)) = known else {
         return Err(Stop::refused(
             Reason::UnknownPartner,
             format!("no partner is called {}", parse::printable(&inbound.partner)),
@@ -78,7 +86,7 @@ fn find_partner<'a>(
 }
 
 /// Takes a multipart body apart. It is all here already, so nothing is waited for.
-fn parts(inbound: &mut Inbound) -> Result<(), Stop> {
+pub(crate) fn parts(inbound: &mut Inbound) -> Result<(), Stop> {
     if body::media(&inbound.content_type, &inbound.body) != Ok(Media::Multipart) {
         return Ok(());
     }

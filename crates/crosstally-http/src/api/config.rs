@@ -9,6 +9,7 @@ use crosstally_engine::settings::{ApplyError, Plan, check_config_apart};
 use http::{HeaderMap, StatusCode, header};
 use serde::{Deserialize, Serialize};
 
+use super::replays::{MoneyRow, money_rows};
 use super::{Refused, Reply, bad};
 use crate::auth;
 use crate::problem::{Fault, FieldProblem, fault, faults};
@@ -32,6 +33,28 @@ pub struct PlanOut {
     pub changes: Vec<String>,
     /// What is allowed but unwise.
     pub warnings: Vec<String>,
+    /// What the changed contracts would make of the calls of the last 30 days.
+    #[serde(default)]
+    pub impacts: Vec<ImpactOut>,
+}
+
+/// What a changed contract would make of a partner's calls.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ImpactOut {
+    /// The partner.
+    pub partner: String,
+    /// Receipts of the last 30 days that were looked at.
+    pub receipts: usize,
+    /// Whether there are more of them.
+    pub capped: bool,
+    /// How many would read otherwise.
+    pub rows: usize,
+    /// How many would newly be booked.
+    pub gained: usize,
+    /// How many would be booked no more.
+    pub lost: usize,
+    /// By how much money would change.
+    pub money: Vec<MoneyRow>,
 }
 
 impl PlanOut {
@@ -43,6 +66,19 @@ impl PlanOut {
             version,
             changes: plan.changes.iter().map(ToString::to_string).collect(),
             warnings: plan.warnings.iter().map(ToString::to_string).collect(),
+            impacts: plan
+                .impacts
+                .iter()
+                .map(|impact| ImpactOut {
+                    partner: impact.partner.clone(),
+                    receipts: impact.receipts,
+                    capped: impact.capped,
+                    rows: impact.rows,
+                    gained: impact.gained,
+                    lost: impact.lost,
+                    money: money_rows(&impact.money),
+                })
+                .collect(),
         }
     }
 }

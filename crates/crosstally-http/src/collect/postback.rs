@@ -6,6 +6,7 @@ use std::time::Duration;
 use crosstally_core::limits::{HEADER_BYTES_MAX, POSTBACK_BODY_BYTES_MAX};
 use crosstally_core::postback::{Headers, Inbound};
 use crosstally_core::reason::Reason;
+use crosstally_engine::postback::Received;
 use http::{HeaderMap, Request, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Body;
@@ -15,7 +16,7 @@ use crate::answer::Answer;
 use crate::state::State;
 use crate::{client, problem};
 
-mod answer;
+pub(super) mod answer;
 
 /// Headers that say nothing about a conversion.
 const COMMON_HEADERS: &[&str] = &[
@@ -26,9 +27,26 @@ const COMMON_HEADERS: &[&str] = &[
 /// How long a body may take to arrive.
 const BODY_WAIT: Duration = Duration::from_secs(10);
 
-/// Reads the body under its cap, hands the call to the engine and tells the sender what became of it.
-#[expect(clippy::disallowed_methods, reason = "the body is collected under its cap and its deadline")]
+/// Hands the call to the engine and tells the sender what became of it.
 pub(crate) async fn handle<B>(state: &State, partner: &str, request: Request<B>, peer: IpAddr) -> Answer
+where
+    B: Body<Data: Send> + Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    match receive(state, partner, request, peer).await {
+        Ok(received) => tell(&received),
+        Err(answer) => *answer,
+    }
+}
+
+/// Reads the body under its cap and hands the call to the engine; a call that cannot even be read has its answer already.
+#[expect(clippy::disallowed_methods, reason = "the body is collected under its cap and its deadline")]
+pub(super) async fn receive<B>(
+    state: &State,
+    partner: &str,
+    request: Request<B>,
+    peer: IpAddr,
+) -> Result<Received, Box<Answer>>
 where
     B: Body<Data: Send> + Send,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -39,19 +57,23 @@ where
     let encoding = text(&parts.headers, header::CONTENT_ENCODING.as_str());
     if !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity") {
         let detail = "compressed bodies are not read here; send the body as it is";
-        return tell_one(&state.engine.refuse_postback(inbound, Reason::UnsupportedMediaType, detail).await);
+        let refused = state.engine.refuse_postback(inbound, Reason::UnsupportedMediaType, detail).await;
+        return Err(Box::new(tell_one(&refused)));
     }
     match tokio::time::timeout(BODY_WAIT, Limited::new(body, POSTBACK_BODY_BYTES_MAX).collect()).await {
         Ok(Ok(collected)) => inbound.body = collected.to_bytes().into(),
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
             let detail = format!("the limit is {POSTBACK_BODY_BYTES_MAX} bytes");
-            return close(tell_one(&state.engine.refuse_postback(inbound, Reason::BodyTooLarge, &detail).await));
+            let refused = state.engine.refuse_postback(inbound, Reason::BodyTooLarge, &detail).await;
+            return Err(Box::new(close(tell_one(&refused))));
         }
         // The sender has gone in mid-body: nobody reads the answer, nothing was accepted.
-        Ok(Err(_)) => return close(problem::fault(problem::Fault::BadRequest, "the body broke off")),
-        Err(_) => return close(problem::fault(problem::Fault::BodyTimeout, "")),
+        Ok(Err(_)) => {
+            return Err(Box::new(close(problem::fault(problem::Fault::BadRequest, "the body broke off"))));
+        }
+        Err(_) => return Err(Box::new(close(problem::fault(problem::Fault::BodyTimeout, "")))),
     }
-    tell(&state.engine.receive_postback(inbound).await)
+    Ok(state.engine.receive_postback(inbound).await)
 }
 
 fn inbound(partner: &str, parts: &http::request::Parts, peer: IpAddr) -> Inbound {

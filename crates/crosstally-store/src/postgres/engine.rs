@@ -1,5 +1,6 @@
 //! All that is open on one database: the pool, the batches that gather, and how much may wait.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -12,9 +13,13 @@ use super::connect::connect;
 use super::migrate::migrate;
 use super::postbacks::NewPostback;
 use super::receipts::NewReceipt;
-use super::transact::{Database, Tries, Values};
+use super::fault::Fault;
+use super::transact::{Database, Fate, Transaction, Tries, Values};
 use super::writer::{Queue, Work};
 use crate::{OpenError, StoreError};
+
+/// Work inside a transaction; `None` rolls it back.
+pub(super) type InTransaction<'t, T> = Pin<Box<dyn Future<Output = Result<Option<T>, Fault>> + Send + 't>>;
 
 /// All that is open on one database.
 pub(super) struct Engine {
@@ -66,6 +71,38 @@ impl Engine {
                 Ok(rows) => return Ok(rows),
                 Err(fault) => tries.again_after(fault).await?,
             }
+        }
+    }
+
+    /// Does work of several statements over some data in one transaction; answers when it is on disk. Work that answers
+    /// `None` is rolled back.
+    pub(super) async fn transact<D: Sync, T>(
+        &self,
+        data: &D,
+        work: impl for<'t> Fn(&'t Transaction, &'t D) -> InTransaction<'t, T> + Sync,
+    ) -> Result<Option<T>, StoreError> {
+        let _place = self.take(&self.writes)?;
+        let mut tries = Tries::default();
+        loop {
+            match self.attempt(data, &work).await {
+                Ok(answer) => return Ok(answer),
+                Err(fault) => tries.again_after(fault).await?,
+            }
+        }
+    }
+
+    async fn attempt<D: Sync, T>(
+        &self,
+        data: &D,
+        work: &(impl for<'t> Fn(&'t Transaction, &'t D) -> InTransaction<'t, T> + Sync),
+    ) -> Result<Option<T>, Fault> {
+        let transaction = self.database.transaction().await?;
+        let ticket = transaction.begin().await?;
+        let Some(answer) = work(&transaction, data).await? else { return Ok(None) };
+        match self.database.commit(transaction, ticket).await? {
+            Fate::Committed => Ok(Some(answer)),
+            Fate::RolledBack => Err(Fault::Lost("the connection broke before the commit".into())),
+            Fate::SeeRows => Err(Fault::Unknown("the server went away at the commit".into())),
         }
     }
 

@@ -52,7 +52,7 @@ macro_rules! conversion_columns {
     () => {
         "id, partner, dedupe_key, transaction_id, event, click, campaign, source, status, currency, payout, revenue,
         value, confirmed, pending, movements, event_time, created_at, updated_at, event_id, external_id, contact,
-        goals_met"
+        goals_met, fx_base, fx_rate, fx_date, fx_source, base_confirmed, base_pending"
     };
 }
 macro_rules! conversion_rows {
@@ -61,7 +61,8 @@ macro_rules! conversion_rows {
             "unnest($2::bigint[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::uuid[], $9::text[],
             $10::text[], $11::text[], $12::text[], $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[],
             $17::bigint[], $18::bigint[], $19::bigint[], $20::bigint[], $21::bigint[], $22::text[], $23::text[],
-            $24::text[], $25::text[]) AS n (before, ",
+            $24::text[], $25::text[], $26::text[], $27::text[], $28::text[], $29::text[], $30::bigint[], $31::bigint[])
+            AS n (before, ",
             conversion_columns!(),
             ")"
         )
@@ -84,7 +85,8 @@ const UPDATE_CONVERSIONS: &str = concat!(
         status = n.status, currency = n.currency, payout = n.payout, revenue = n.revenue, value = n.value,
         confirmed = n.confirmed, pending = n.pending, movements = n.movements, event_time = n.event_time,
         created_at = n.created_at, updated_at = n.updated_at, event_id = n.event_id, external_id = n.external_id,
-        contact = n.contact, goals_met = n.goals_met
+        contact = n.contact, goals_met = n.goals_met, fx_base = n.fx_base, fx_rate = n.fx_rate, fx_date = n.fx_date,
+        fx_source = n.fx_source, base_confirmed = n.base_confirmed, base_pending = n.base_pending
     FROM ",
     conversion_rows!(),
     " WHERE c.id = n.id AND c.movements = n.before AND (c.workspace = $1) IS TRUE"
@@ -92,10 +94,11 @@ const UPDATE_CONVERSIONS: &str = concat!(
 
 const INSERT_ENTRIES: &str = "INSERT INTO ledger_entries (workspace, conversion, sequence, receipt, status, status_word,
         currency, payout, revenue, value, confirmed_delta, pending_delta, event_time, recorded_at, click, campaign,
-        source, partner, kind, content)
+        source, partner, kind, content, fx_base, fx_rate, fx_date, fx_source, base_confirmed_delta, base_pending_delta)
     SELECT $1::bigint, * FROM unnest($2::uuid[], $3::bigint[], $4::uuid[], $5::text[], $6::text[], $7::text[],
         $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[],
-        $15::uuid[], $16::text[], $17::text[], $18::text[], $19::text[], $20::uuid[])";
+        $15::uuid[], $16::text[], $17::text[], $18::text[], $19::text[], $20::uuid[], $21::text[], $22::text[],
+        $23::text[], $24::text[], $25::bigint[], $26::bigint[])";
 
 const INSERT_GOAL_EVENTS: &str =
     "INSERT INTO goal_events (workspace, id, conversion, goal, sequence, event_name, event_id,
@@ -328,7 +331,7 @@ impl<'bookings> Changes<'bookings> {
 }
 
 /// Writes everything. The counts come last: others may wait for them.
-async fn book(transaction: &Transaction, bookings: &[(usize, Booking)]) -> Result<(), Fault> {
+pub(super) async fn book(transaction: &Transaction, bookings: &[(usize, Booking)]) -> Result<(), Fault> {
     let Changes { new, moved } = Changes::of(bookings);
     let bookings: Vec<&Booking> = bookings.iter().map(|(_, booking)| booking).collect();
     let entries: Vec<&LedgerEntry> = bookings.iter().filter_map(|booking| booking.entry.as_ref()).collect();
@@ -337,7 +340,10 @@ async fn book(transaction: &Transaction, bookings: &[(usize, Booking)]) -> Resul
         .iter()
         .flat_map(|booking| booking.deliveries.iter().map(|one| (one, booking.receipt.received_at)))
         .collect();
-    let receipts: Vec<&Receipt> = bookings.iter().map(|booking| &booking.receipt).collect();
+    // A receipt that was read again stands already.
+    let receipts: Vec<&Receipt> =
+        bookings.iter().map(|booking| &booking.receipt).filter(|receipt| receipt.revision == 0).collect();
+    super::replays::wait(transaction, &receipts).await?;
     let (new_rows, moved_rows) = (conversion_columns(&new)?, conversion_columns(&moved)?);
     let (entries, events) = (entry_columns(&entries), event_columns(&events)?);
     let (deliveries, receipts) = (delivery_columns(&deliveries), receipts::columns(&receipts)?);
@@ -375,7 +381,7 @@ async fn write<T>(transaction: &Transaction, statement: &str, rows: &Columns<'_,
 fn conversion_columns<'rows>(
     conversions: &'rows [(&'rows Conversion, u32)],
 ) -> Result<Columns<'rows, (&'rows Conversion, u32)>, StoreError> {
-    Columns::of(conversions)
+    let columns = Columns::of(conversions)
         .with(|(_, before)| i64::from(*before))
         .with(|(conversion, _)| Id::from(conversion.id))
         .with(|(conversion, _)| Text(&conversion.key.partner))
@@ -399,10 +405,17 @@ fn conversion_columns<'rows>(
         .with(|(conversion, _)| conversion.event_id.as_deref().map(Text))
         .with(|(conversion, _)| conversion.external_id.as_deref().map(Text))
         .with_json(|(conversion, _)| &conversion.contact)?
-        .with_json(|(conversion, _)| &conversion.goals_met)
+        .with_json(|(conversion, _)| &conversion.goals_met)?
+        .with(|(conversion, _)| conversion.fx.map(|fx| fx.base.code()))
+        .with(|(conversion, _)| conversion.fx.map(|fx| fx.rate.to_string()))
+        .with(|(conversion, _)| conversion.fx.map(|fx| fx.date.to_string()))
+        .with(|(conversion, _)| conversion.fx.map(|fx| fx.source.to_string()))
+        .with(|(conversion, _)| conversion.base.confirmed)
+        .with(|(conversion, _)| conversion.base.pending);
+    Ok(columns)
 }
 
-fn entry_columns<'rows>(entries: &'rows [&'rows LedgerEntry]) -> Columns<'rows, &'rows LedgerEntry> {
+pub(super) fn entry_columns<'rows>(entries: &'rows [&'rows LedgerEntry]) -> Columns<'rows, &'rows LedgerEntry> {
     Columns::of(entries)
         .with(|entry| Id::from(entry.conversion))
         .with(|entry| i64::from(entry.sequence))
@@ -423,6 +436,12 @@ fn entry_columns<'rows>(entries: &'rows [&'rows LedgerEntry]) -> Columns<'rows, 
         .with(|entry| Text(&entry.partner))
         .with(|entry| entry.kind.as_str())
         .with(|entry| Id(*entry.content.as_bytes()))
+        .with(|entry| entry.fx.map(|fx| fx.base.code()))
+        .with(|entry| entry.fx.map(|fx| fx.rate.to_string()))
+        .with(|entry| entry.fx.map(|fx| fx.date.to_string()))
+        .with(|entry| entry.fx.map(|fx| fx.source.to_string()))
+        .with(|entry| entry.base_confirmed_delta)
+        .with(|entry| entry.base_pending_delta)
 }
 
 fn event_columns<'rows>(

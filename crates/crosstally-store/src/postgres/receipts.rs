@@ -60,6 +60,7 @@ async fn write(database: &Database, receipts: &[&Receipt]) -> Result<(), Fault> 
     let values = columns.values();
     let (ticket, written) = tokio::join!(biased; transaction.begin(), transaction.execute(&insert, &values));
     let (ticket, _) = (ticket?, written?);
+    super::replays::wait(&transaction, receipts).await?;
     let fate = database.commit(transaction, ticket).await?;
     happened(database, fate, receipts.first().map(|receipt| receipt.id)).await
 }
@@ -181,7 +182,7 @@ impl Postgres {
         counts.iter().map(read).collect()
     }
 
-    async fn receipts(&self, condition: &str, values: &Values<'_>) -> Result<Vec<Receipt>, StoreError> {
+    pub(super) async fn receipts(&self, condition: &str, values: &Values<'_>) -> Result<Vec<Receipt>, StoreError> {
         let ask = format!("SELECT {} FROM receipts WHERE workspace = $1 AND {condition}", rows::RECEIPT);
         self.engine.read(&ask, values).await?.iter().map(rows::receipt).collect()
     }

@@ -9,6 +9,7 @@ use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, accepts, to_sql_checke
 use crosstally_core::click::{AdClickIds, Click};
 use crosstally_core::conversion::{Conversion, DedupeKey};
 use crosstally_core::delivery::DeliveryState;
+use crosstally_core::fx::{Fx, Quote, Rate, Source};
 use crosstally_core::ids::{CallId, ClickId, ConversionId, DeliveryId, GoalEventId, ReceiptId, TokenId};
 use crosstally_core::ledger::{Amounts, Balance, ContentHash, EntryKind, LedgerEntry, Status};
 use crosstally_core::money::{Currency, Money};
@@ -20,7 +21,7 @@ use crosstally_core::verdict::Verdict;
 
 use super::transact::Value;
 use crate::{
-    AttemptRecord, ConfigRecord, DeliveryRecord, DestinationState, StoreError, TokenRecord, WORKSPACE,
+    AttemptRecord, ConfigRecord, DeliveryRecord, DestinationState, FxJob, FxRate, Priced, StoreError, TokenRecord, WORKSPACE,
 };
 
 #[cfg(test)]
@@ -83,13 +84,15 @@ pub(super) fn receipt(row: &Row) -> Result<Receipt> {
         contact: json(row, 19)?,
         sealed: get(row, 20)?,
         labels: json(row, 21)?,
+        awaits: None,
     })
 }
 
 /// Of `conversions AS c`.
 pub(super) const CONVERSION: &str = "c.id, c.partner, c.dedupe_key, c.transaction_id, c.event, c.click, c.campaign, \
     c.source, c.status, c.currency, c.payout, c.revenue, c.value, c.confirmed, c.pending, c.movements, c.event_time, \
-    c.created_at, c.updated_at, c.event_id, c.external_id, c.contact, c.goals_met";
+    c.created_at, c.updated_at, c.event_id, c.external_id, c.contact, c.goals_met, c.fx_base, c.fx_rate, c.fx_date, \
+    c.fx_source, c.base_confirmed, c.base_pending";
 
 pub(super) fn conversion(row: &Row) -> Result<Conversion> {
     Ok(Conversion {
@@ -112,13 +115,16 @@ pub(super) fn conversion(row: &Row) -> Result<Conversion> {
         external_id: get(row, 20)?,
         contact: json(row, 21)?,
         goals_met: json(row, 22)?,
+        fx: fx(row, 23)?,
+        base: Balance { confirmed: get(row, 27)?, pending: get(row, 28)? },
     })
 }
 
 /// Of `ledger_entries AS e`.
 pub(super) const ENTRY: &str = "e.conversion, e.sequence, e.receipt, e.status, e.status_word, e.currency, e.payout, \
     e.revenue, e.value, e.confirmed_delta, e.pending_delta, e.event_time, e.recorded_at, e.click, e.campaign, e.source, \
-    e.partner, e.kind, e.content";
+    e.partner, e.kind, e.content, e.fx_base, e.fx_rate, e.fx_date, e.fx_source, e.base_confirmed_delta, \
+    e.base_pending_delta";
 
 pub(super) fn entry(row: &Row) -> Result<LedgerEntry> {
     Ok(LedgerEntry {
@@ -139,6 +145,56 @@ pub(super) fn entry(row: &Row) -> Result<LedgerEntry> {
         partner: get(row, 16)?,
         kind: word(row, 17, EntryKind::from_word)?,
         content: ContentHash::from_bytes(id(row, 18)?),
+        fx: fx(row, 19)?,
+        base_confirmed_delta: get(row, 23)?,
+        base_pending_delta: get(row, 24)?,
+    })
+}
+
+/// The rate of an amount: four columns, all of them or none.
+fn fx(row: &Row, first: usize) -> Result<Option<Fx>> {
+    let Some(base) = optional(row, first, currency)? else { return Ok(None) };
+    Ok(Some(Fx {
+        base,
+        rate: word(row, first + 1, |text| text.parse().ok())?,
+        date: word(row, first + 2, |text| text.parse().ok())?,
+        source: word(row, first + 3, |text| text.parse().ok())?,
+    }))
+}
+
+/// Of a conversion, and the receipt of its last movement behind all its columns.
+pub(super) fn priced(row: &Row) -> Result<Priced> {
+    Ok(Priced { conversion: conversion(row)?, receipt: ReceiptId::from_bytes(id(row, 29)?) })
+}
+
+pub(super) const FX_RATE: &str = "date, base, quote, source, rate, imported_at";
+
+pub(super) fn fx_rate(row: &Row) -> Result<FxRate> {
+    let quote = Quote {
+        day: word(row, 0, |text| text.parse().ok())?,
+        base: word(row, 1, currency)?,
+        quote: word(row, 2, currency)?,
+        source: word(row, 3, Source::from_word)?,
+        rate: word(row, 4, |text| text.parse().ok())?,
+    };
+    Ok(FxRate { quote, imported_at: time(row, 5)? })
+}
+
+pub(super) fn fx_number(row: &Row, column: usize) -> Result<Option<Rate>> {
+    optional(row, column, |text| text.parse().ok())
+}
+
+pub(super) const FX_JOB: &str = "at, author, first_day, last_day, currency, changed, sums";
+
+pub(super) fn fx_job(row: &Row) -> Result<FxJob> {
+    Ok(FxJob {
+        at: time(row, 0)?,
+        author: get(row, 1)?,
+        from: word(row, 2, |text| text.parse().ok())?,
+        to: word(row, 3, |text| text.parse().ok())?,
+        currency: optional(row, 4, currency)?,
+        changed: count(row, 5)?,
+        sums: json(row, 6)?,
     })
 }
 
@@ -254,7 +310,7 @@ pub(super) fn id(row: &Row, column: usize) -> Result<[u8; 16]> {
     get::<Id>(row, column).map(|Id(bytes)| bytes)
 }
 
-fn optional_id(row: &Row, column: usize) -> Result<Option<[u8; 16]>> {
+pub(super) fn optional_id(row: &Row, column: usize) -> Result<Option<[u8; 16]>> {
     Ok(get::<Option<Id>>(row, column)?.map(|Id(bytes)| bytes))
 }
 
@@ -288,7 +344,7 @@ pub(super) fn word<T>(row: &Row, column: usize, read: impl Fn(&str) -> Option<T>
     read(get(row, column)?).ok_or_else(|| unreadable(row, column))
 }
 
-fn optional<T>(row: &Row, column: usize, read: impl Fn(&str) -> Option<T>) -> Result<Option<T>> {
+pub(super) fn optional<T>(row: &Row, column: usize, read: impl Fn(&str) -> Option<T>) -> Result<Option<T>> {
     get::<Option<&str>>(row, column)?
         .map(|word| read(word).ok_or_else(|| unreadable(row, column)))
         .transpose()

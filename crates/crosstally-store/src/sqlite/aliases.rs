@@ -36,7 +36,7 @@ impl Sqlite {
             for (alias, click) in &aliases {
                 let added = insert.execute(params![WORKSPACE, alias, click.as_bytes(), now.as_millis()])?;
                 if added > 0 {
-                    wake.execute(params![WORKSPACE, super::waits::of_alias(alias), now.as_millis()])?;
+                    wake.execute(params![WORKSPACE, format!("alias:{alias}"), now.as_millis()])?;
                     new += 1;
                 }
             }

@@ -29,20 +29,23 @@ static FIND_ENTRIES: LazyLock<String> = LazyLock::new(|| {
 
 const INSERT_CONVERSION: &str = "INSERT INTO conversions (id, workspace, partner, dedupe_key, transaction_id, event, click,
         campaign, source, status, currency, payout, revenue, value, confirmed, pending, movements, event_time,
-        created_at, updated_at, event_id, external_id, contact, goals_met)
+        created_at, updated_at, event_id, external_id, contact, goals_met, fx_base, fx_rate, fx_date, fx_source,
+        base_confirmed, base_pending)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23,
-        ?24)";
+        ?24, ?25, ?26, ?27, ?28, ?29, ?30)";
 
 const UPDATE_CONVERSION: &str = "UPDATE conversions
     SET transaction_id = ?5, event = ?6, click = ?7, campaign = ?8, source = ?9, status = ?10, currency = ?11,
         payout = ?12, revenue = ?13, value = ?14, confirmed = ?15, pending = ?16, movements = ?17, event_time = ?18,
-        created_at = ?19, updated_at = ?20, event_id = ?21, external_id = ?22, contact = ?23, goals_met = ?24
+        created_at = ?19, updated_at = ?20, event_id = ?21, external_id = ?22, contact = ?23, goals_met = ?24,
+        fx_base = ?25, fx_rate = ?26, fx_date = ?27, fx_source = ?28, base_confirmed = ?29, base_pending = ?30
     WHERE id = ?1 AND workspace = ?2 AND partner = ?3 AND dedupe_key = ?4 AND movements = ?17 - 1";
 
 const INSERT_ENTRY: &str = "INSERT INTO ledger_entries (conversion, sequence, workspace, receipt, status, status_word,
         currency, payout, revenue, value, confirmed_delta, pending_delta, event_time, recorded_at, click, campaign,
-        source, partner, kind, content)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)";
+        source, partner, kind, content, fx_base, fx_rate, fx_date, fx_source, base_confirmed_delta, base_pending_delta)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23,
+        ?24, ?25, ?26)";
 
 const INSERT_GOAL_EVENT: &str =
     "INSERT INTO goal_events (id, workspace, conversion, goal, sequence, event_name, event_id,
@@ -110,6 +113,11 @@ fn book(connection: &Connection, booking: &Booking) -> Result<(), StoreError> {
     if let Some(nonce) = &booking.nonce {
         super::nonces::claim(connection, &booking.receipt, nonce)?;
     }
+    book_changes(connection, booking)
+}
+
+/// Everything but the receipt.
+pub(super) fn book_changes(connection: &Connection, booking: &Booking) -> Result<(), StoreError> {
     let written = match &booking.conversion {
         Some(ConversionChange::Insert(conversion)) => {
             write_conversion(connection, INSERT_CONVERSION, conversion)?
@@ -169,11 +177,17 @@ fn write_conversion(
         conversion.external_id,
         rows::to_json(&conversion.contact)?,
         rows::to_json(&conversion.goals_met)?,
+        conversion.fx.map(|fx| fx.base.code()),
+        conversion.fx.map(|fx| fx.rate.to_string()),
+        conversion.fx.map(|fx| fx.date.to_string()),
+        conversion.fx.map(|fx| fx.source.to_string()),
+        conversion.base.confirmed,
+        conversion.base.pending,
     ])?;
     Ok(written)
 }
 
-fn insert_entry(connection: &Connection, entry: &LedgerEntry) -> Result<(), StoreError> {
+pub(super) fn insert_entry(connection: &Connection, entry: &LedgerEntry) -> Result<(), StoreError> {
     connection.prepare_cached(INSERT_ENTRY)?.execute(params![
         entry.conversion.as_bytes(),
         entry.sequence,
@@ -195,6 +209,12 @@ fn insert_entry(connection: &Connection, entry: &LedgerEntry) -> Result<(), Stor
         entry.partner,
         entry.kind.as_str(),
         entry.content.as_bytes(),
+        entry.fx.map(|fx| fx.base.code()),
+        entry.fx.map(|fx| fx.rate.to_string()),
+        entry.fx.map(|fx| fx.date.to_string()),
+        entry.fx.map(|fx| fx.source.to_string()),
+        entry.base_confirmed_delta,
+        entry.base_pending_delta,
     ])?;
     Ok(())
 }

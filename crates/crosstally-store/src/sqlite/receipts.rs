@@ -130,13 +130,14 @@ pub(super) fn insert(connection: &Connection, receipt: &Receipt) -> Result<(), S
     if let Some(click) = &receipt.click {
         connection.prepare_cached(LINK)?.execute(params![click.as_bytes(), receipt.id.as_bytes()])?;
     }
+    super::replays::wait(connection, receipt)?;
     let hour = receipt.received_at.hour().as_millis();
     let counted = params![WORKSPACE, receipt.partner, hour, receipt.verdict.as_str(), 1];
     connection.prepare_cached(COUNT)?.execute(counted)?;
     Ok(())
 }
 
-fn list(connection: &Connection, condition: &str, values: impl Params) -> Result<Vec<Receipt>, StoreError> {
+pub(super) fn list(connection: &Connection, condition: &str, values: impl Params) -> Result<Vec<Receipt>, StoreError> {
     let ask = format!("SELECT {} FROM receipts WHERE {condition}", rows::RECEIPT);
     let mut ask = connection.prepare_cached(&ask)?;
     let receipts = ask.query_map(values, rows::receipt)?;

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use crosstally_core::click::{AdClickIds, Click};
 use crosstally_core::conversion::{Conversion, DedupeKey};
 use crosstally_core::delivery::DeliveryState;
+use crosstally_core::fx::{Fx, Quote, Rate, Source};
 use crosstally_core::ids::{CallId, ClickId, ConversionId, DeliveryId, GoalEventId, ReceiptId, TokenId};
 use crosstally_core::ledger::{Amounts, Balance, ContentHash, EntryKind, LedgerEntry, Status};
 use crosstally_core::money::{Currency, Money};
@@ -16,7 +17,7 @@ use crosstally_core::route::GoalEvent;
 use crosstally_core::time::Timestamp;
 use crosstally_core::verdict::Verdict;
 
-use crate::{AttemptRecord, ConfigRecord, DeliveryRecord, DestinationState, TokenRecord};
+use crate::{AttemptRecord, ConfigRecord, DeliveryRecord, DestinationState, FxJob, FxRate, Priced, TokenRecord};
 
 pub(super) const CLICK: &str = "id, at, campaign, source, query, target, ip, user_agent, referrer, language, \
     fbc_cookie, fbp_cookie, ad_click_ids, cost_minor, cost_currency, gpc, test";
@@ -73,12 +74,13 @@ pub(super) fn receipt(row: &Row<'_>) -> Result<Receipt> {
         contact: json(row, 19)?,
         sealed: row.get(20)?,
         labels: json(row, 21)?,
+        awaits: None,
     })
 }
 
 pub(super) const CONVERSION: &str = "id, partner, dedupe_key, transaction_id, event, click, campaign, source, status, \
     currency, payout, revenue, value, confirmed, pending, movements, event_time, created_at, updated_at, event_id, \
-    external_id, contact, goals_met";
+    external_id, contact, goals_met, fx_base, fx_rate, fx_date, fx_source, base_confirmed, base_pending";
 
 pub(super) fn conversion(row: &Row<'_>) -> Result<Conversion> {
     Ok(Conversion {
@@ -101,11 +103,14 @@ pub(super) fn conversion(row: &Row<'_>) -> Result<Conversion> {
         external_id: row.get(20)?,
         contact: json(row, 21)?,
         goals_met: json(row, 22)?,
+        fx: fx(row, 23)?,
+        base: Balance { confirmed: row.get(27)?, pending: row.get(28)? },
     })
 }
 
 pub(super) const ENTRY: &str = "conversion, sequence, receipt, status, status_word, currency, payout, revenue, value, \
-    confirmed_delta, pending_delta, event_time, recorded_at, click, campaign, source, partner, kind, content";
+    confirmed_delta, pending_delta, event_time, recorded_at, click, campaign, source, partner, kind, content, \
+    fx_base, fx_rate, fx_date, fx_source, base_confirmed_delta, base_pending_delta";
 
 pub(super) fn entry(row: &Row<'_>) -> Result<LedgerEntry> {
     Ok(LedgerEntry {
@@ -126,6 +131,56 @@ pub(super) fn entry(row: &Row<'_>) -> Result<LedgerEntry> {
         partner: row.get(16)?,
         kind: word(row, 17, EntryKind::from_word)?,
         content: ContentHash::from_bytes(row.get(18)?),
+        fx: fx(row, 19)?,
+        base_confirmed_delta: row.get(23)?,
+        base_pending_delta: row.get(24)?,
+    })
+}
+
+/// The rate of an amount: four columns, all of them or none.
+fn fx(row: &Row<'_>, first: usize) -> Result<Option<Fx>> {
+    let Some(base) = optional(row, first, currency)? else { return Ok(None) };
+    Ok(Some(Fx {
+        base,
+        rate: word(row, first + 1, |text| text.parse().ok())?,
+        date: word(row, first + 2, |text| text.parse().ok())?,
+        source: word(row, first + 3, |text| text.parse().ok())?,
+    }))
+}
+
+/// Of a conversion, and the receipt of its last movement behind all its columns.
+pub(super) fn priced(row: &Row<'_>) -> Result<Priced> {
+    Ok(Priced { conversion: conversion(row)?, receipt: ReceiptId::from_bytes(row.get(29)?) })
+}
+
+pub(super) const FX_RATE: &str = "date, base, quote, source, rate, imported_at";
+
+pub(super) fn fx_rate(row: &Row<'_>) -> Result<FxRate> {
+    let quote = Quote {
+        day: word(row, 0, |text| text.parse().ok())?,
+        base: word(row, 1, currency)?,
+        quote: word(row, 2, currency)?,
+        source: word(row, 3, Source::from_word)?,
+        rate: fx_number(row, 4)?,
+    };
+    Ok(FxRate { quote, imported_at: time(row, 5)? })
+}
+
+pub(super) fn fx_number(row: &Row<'_>, column: usize) -> Result<Rate> {
+    word(row, column, |text| text.parse().ok())
+}
+
+pub(super) const FX_JOB: &str = "at, author, first_day, last_day, currency, changed, sums";
+
+pub(super) fn fx_job(row: &Row<'_>) -> Result<FxJob> {
+    Ok(FxJob {
+        at: time(row, 0)?,
+        author: row.get(1)?,
+        from: word(row, 2, |text| text.parse().ok())?,
+        to: word(row, 3, |text| text.parse().ok())?,
+        currency: optional(row, 4, currency)?,
+        changed: number(row, 5)?,
+        sums: json(row, 6)?,
     })
 }
 
@@ -231,7 +286,7 @@ pub(super) fn token(row: &Row<'_>) -> Result<TokenRecord> {
     })
 }
 
-fn time(row: &Row<'_>, column: usize) -> Result<Timestamp> {
+pub(super) fn time(row: &Row<'_>, column: usize) -> Result<Timestamp> {
     row.get(column).map(Timestamp::from_millis)
 }
 
@@ -267,12 +322,12 @@ fn text<'row>(row: &'row Row<'_>, column: usize) -> Result<&'row str> {
 }
 
 /// A word of a closed list.
-fn word<T>(row: &Row<'_>, column: usize, read: impl Fn(&str) -> Option<T>) -> Result<T> {
+pub(super) fn word<T>(row: &Row<'_>, column: usize, read: impl Fn(&str) -> Option<T>) -> Result<T> {
     // The word itself stays out of the error: it could be anything.
     read(text(row, column)?).ok_or_else(|| unreadable(column, FromSqlError::InvalidType))
 }
 
-fn optional<T>(row: &Row<'_>, column: usize, read: impl Fn(&str) -> Option<T>) -> Result<Option<T>> {
+pub(super) fn optional<T>(row: &Row<'_>, column: usize, read: impl Fn(&str) -> Option<T>) -> Result<Option<T>> {
     match row.get_ref(column)?.as_str_or_null().map_err(|error| unreadable(column, error))? {
         Some(_) => word(row, column, read).map(Some),
         None => Ok(None),

@@ -131,6 +131,7 @@ pub(crate) fn receipt(ms: i64) -> Receipt {
         contact: crosstally_core::identity::Contact::default(),
         sealed: None,
         labels: Vec::new(),
+        awaits: None,
     }
 }
 
@@ -156,6 +157,8 @@ pub(crate) fn conversion(ms: i64, key: DedupeKey) -> Conversion {
         currency: usd(),
         amounts: Amounts { payout: Some(1_234), revenue: None, value: Some(1_234) },
         balance: Balance { confirmed: 1_234, pending: 0 },
+        fx: None,
+        base: Balance::default(),
         movements: 1,
         event_time: at(ms),
         created_at: at(ms),
@@ -187,6 +190,9 @@ pub(crate) fn entry(conversion: &Conversion, receipt: ReceiptId, before: Balance
         partner: conversion.key.partner.clone(),
         kind: EntryKind::Call,
         content: ContentHash::from_bytes([7; 16]),
+        fx: conversion.fx,
+        base_confirmed_delta: conversion.fx.map(|_| conversion.base.confirmed),
+        base_pending_delta: conversion.fx.map(|_| conversion.base.pending),
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use crosstally_core::config::Problem;
 use crosstally_engine::settings::{ApplyError, check_config};
-use crosstally_http::api::config::PlanOut;
+use crosstally_http::api::config::{ImpactOut, PlanOut};
 
 use crate::cli::Config;
 use crate::exit::{self, Code};
@@ -134,6 +134,9 @@ fn show_plan(plan: &PlanOut, json: bool) -> Result<()> {
         text.push_str(change.trim_end());
         text.push('\n');
     }
+    for impact in &plan.impacts {
+        text.push_str(&impact_text(impact));
+    }
     match (plan.version, plan.changes.is_empty()) {
         (None, true) => text.push_str("no changes\n"),
         (None, false) => text.push_str(&format!("would be applied on top of version {}\n", plan.base)),
@@ -141,4 +144,35 @@ fn show_plan(plan: &PlanOut, json: bool) -> Result<()> {
         (Some(version), false) => text.push_str(&format!("applied as version {version}\n")),
     }
     show::text(&text)
+}
+
+/// "partner acme: of 5120 calls of the last 30 days 312 would read otherwise: USD +1204.00 confirmed, -20.00 open"
+fn impact_text(impact: &ImpactOut) -> String {
+    let signed = |decimal: &str| if decimal.starts_with('-') { decimal.to_owned() } else { format!("+{decimal}") };
+    let money: Vec<String> = impact
+        .money
+        .iter()
+        .map(|money| {
+            format!("{} {} confirmed, {} open", money.currency, signed(&money.confirmed), signed(&money.pending))
+        })
+        .collect();
+    let money = if money.is_empty() { "no money moves".to_owned() } else { money.join("; ") };
+    let more = if impact.capped { "the first " } else { "" };
+    let mut text = format!(
+        "partner {}: of {more}{} calls of the last 30 days {} would read otherwise: {money}\n",
+        impact.partner, impact.receipts, impact.rows
+    );
+    if impact.gained + impact.lost > 0 {
+        text.push_str(&format!(
+            "    {} that wait or were refused would be booked, {} booked ones would not\n",
+            impact.gained, impact.lost
+        ));
+    }
+    if impact.rows > 0 {
+        text.push_str(&format!(
+            "    after applying: crosstally receipts replay --partner {} --apply\n",
+            impact.partner
+        ));
+    }
+    text
 }

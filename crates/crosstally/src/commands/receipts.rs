@@ -1,12 +1,21 @@
-//! `crosstally receipts list`.
+//! `crosstally receipts list|replay|repair`.
 
-use anyhow::Result;
+use std::collections::BTreeMap;
+use std::io::IsTerminal as _;
+
+use anyhow::{Result, bail};
 use crosstally_http::api::receipts::ReceiptOut;
+use crosstally_http::api::replays::{self, ReplayIn, ReplayPage, ReplayRow};
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
-use crate::cli::Receipts;
+use crate::cli::{At, Receipts, Which};
+use crate::exit::{self, Code};
 use crate::remote::{self, Where, escaped};
 use crate::show;
+
+/// Rows that are printed one by one; of more, the sums are what counts.
+const ROWS_SHOWN_MAX: usize = 50;
 
 #[derive(Deserialize)]
 struct Page {
@@ -15,8 +24,23 @@ struct Page {
 
 /// Runs one of the receipts commands.
 pub(crate) async fn run(command: Receipts, json: bool) -> Result<()> {
-    let Receipts::List { partner, limit, at } = command;
-    let rows: Vec<ReceiptOut> = match remote::find(&at)? {
+    match command {
+        Receipts::List { partner, limit, at } => list(partner, limit, &at, json).await,
+        Receipts::Replay { which } => again(&which, &[], false, json).await,
+        Receipts::Repair { which, set, real } => {
+            if set.is_empty() && !real {
+                return Err(exit::with(
+                    Code::Usage,
+                    "say what to repair: --set status=approved, or --real".to_owned(),
+                ));
+            }
+            again(&which, &set, real, json).await
+        }
+    }
+}
+
+async fn list(partner: Option<String>, limit: u32, at: &At, json: bool) -> Result<()> {
+    let rows: Vec<ReceiptOut> = match remote::find(at)? {
         Where::Here(ground) => {
             remote::here(&ground, async |engine| {
                 Ok(engine
@@ -48,4 +72,121 @@ pub(crate) async fn run(command: Receipts, json: bool) -> Result<()> {
         ]
     });
     show::table(&["id", "received", "partner", "result", "code", "detail"], cells)
+}
+
+async fn again(which: &Which, set: &[String], real: bool, json: bool) -> Result<()> {
+    if which.receipts.is_empty() && which.partner.is_none() && which.code.is_none() && which.result.is_none() {
+        return Err(exit::with(
+            Code::Usage,
+            "name receipts, or say which: --partner, --result or --code".to_owned(),
+        ));
+    }
+    let mut wanted = ReplayIn {
+        receipts: which.receipts.clone(),
+        partner: which.partner.clone(),
+        result: which.result.clone(),
+        code: which.code.clone(),
+        from: which.from.clone(),
+        to: which.to.clone(),
+        set: fields(set)?,
+        real,
+        apply: which.apply,
+        ..ReplayIn::default()
+    };
+    let rows = match remote::find(&which.at)? {
+        Where::Here(ground) => {
+            remote::here(&ground, async |engine| {
+                let mut rows = Vec::new();
+                loop {
+                    let page = replays::page(engine, &wanted, "command line").await?;
+                    if !turn(&mut rows, page, &mut wanted) {
+                        return Ok(rows);
+                    }
+                }
+            })
+            .await?
+        }
+        Where::There(server) => {
+            let mut rows = Vec::new();
+            loop {
+                let body = serde_json::to_vec(&wanted)?;
+                let page: ReplayPage =
+                    server.post("/api/v1/receipts/replay", "application/json", body).await?;
+                if !turn(&mut rows, page, &mut wanted) {
+                    break rows;
+                }
+            }
+        }
+    };
+    if json { show::json(&rows) } else { told(&rows, which.apply) }
+}
+
+/// Takes a page; says whether there is another one.
+fn turn(rows: &mut Vec<ReplayRow>, page: ReplayPage, wanted: &mut ReplayIn) -> bool {
+    rows.extend(page.data);
+    if std::io::stderr().is_terminal() && page.next_cursor.is_some() {
+        eprint!("\r{} receipts read", rows.len());
+    }
+    wanted.cursor = page.next_cursor;
+    wanted.cursor.is_some()
+}
+
+fn fields(set: &[String]) -> Result<Map<String, Value>> {
+    let mut fields = Map::new();
+    for pair in set {
+        let Some((field, value)) = pair.split_once('=') else {
+            bail!("`{pair}` is not FIELD=VALUE");
+        };
+        fields.insert(field.trim().to_owned(), Value::String(value.to_owned()));
+    }
+    Ok(fields)
+}
+
+fn told(rows: &[ReplayRow], applied: bool) -> Result<()> {
+    let said = |(result, code): &(String, Option<String>)| match code {
+        Some(code) => format!("{result} ({code})"),
+        None => result.clone(),
+    };
+    let money = |row: &ReplayRow| {
+        let parts: Vec<String> = row
+            .money
+            .iter()
+            .map(|money| format!("{} confirmed, {} open, {}", money.confirmed, money.pending, money.currency))
+            .collect();
+        parts.join("; ")
+    };
+    let cells = rows.iter().filter(|row| row.changed || row.problem.is_some()).take(ROWS_SHOWN_MAX).map(|row| {
+        let about = row.problem.clone().unwrap_or_else(|| row.detail.clone());
+        vec![row.receipt.clone(), said(&row.was), said(&row.is), money(row), about]
+    });
+    show::table(&["receipt", "was", "is", "money", "about"], cells)?;
+    let changed = rows.iter().filter(|row| row.changed).count();
+    let mut text = format!("{} receipts read, {changed} change", rows.len());
+    let mut sums: BTreeMap<&str, (i128, i128)> = BTreeMap::new();
+    for money in rows.iter().flat_map(|row| &row.money) {
+        let sum = sums.entry(money.currency.as_str()).or_default();
+        sum.0 += digits(&money.confirmed);
+        sum.1 += digits(&money.pending);
+    }
+    for (currency, (confirmed, pending)) in sums {
+        let decimal = |minor: i128| match (currency.parse::<crosstally_core::money::Currency>(), i64::try_from(minor)) {
+            (Ok(currency), Ok(minor)) => currency.format_minor(minor),
+            _ => minor.to_string(),
+        };
+        text.push_str(&format!("; {currency}: {} confirmed, {} open", signed(&decimal(confirmed)), signed(&decimal(pending))));
+    }
+    text.push('\n');
+    if !applied && changed > 0 {
+        text.push_str("nothing was changed; add --apply to do it\n");
+    }
+    show::text(&text)
+}
+
+/// The minor units of a decimal that the API wrote.
+fn digits(decimal: &str) -> i128 {
+    decimal.replace('.', "").parse().unwrap_or(0)
+}
+
+fn signed(decimal: &str) -> String {
+    if decimal.starts_with('-') { decimal.to_owned() } else { format!("+{decimal}") }
 }

@@ -140,8 +140,8 @@ fn receipt(page: &mut Page<'_>, receipt: &ReceiptOut, hops: Option<&ConversionTr
         }
     }
     page.gap();
-    let entry = hops.and_then(|hops| hops.ledger.iter().find(|entry| entry.receipt == receipt.id));
-    if let Some(entry) = entry {
+    let entries = hops.into_iter().flat_map(|hops| &hops.ledger);
+    for entry in entries.filter(|entry| entry.receipt == receipt.id) {
         movement(page, entry);
     }
     goals(page, receipt);
@@ -165,8 +165,26 @@ fn movement(page: &mut Page<'_>, entry: &EntryOut) {
         "balance",
         &format!("confirmed {} · pending {}", signed(&entry.confirmed_delta), signed(&entry.pending_delta)),
     );
+    page.fact("base", &in_base(entry));
     page.fact("happened", &entry.event_time);
     page.gap();
+}
+
+/// What a movement is in the base currency.
+fn in_base(entry: &EntryOut) -> String {
+    match (&entry.fx, &entry.base_confirmed_delta, &entry.base_pending_delta) {
+        (Some(fx), Some(confirmed), Some(pending)) => format!(
+            "confirmed {} · pending {} {} at {} of {} ({})",
+            signed(confirmed),
+            signed(pending),
+            fx.base,
+            fx.rate,
+            fx.date,
+            fx.source
+        ),
+        _ if entry.fx_pending => "waits for a rate (fx_pending)".into(),
+        _ => String::new(),
+    }
 }
 
 fn signed(delta: &str) -> String {

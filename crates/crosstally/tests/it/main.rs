@@ -10,6 +10,8 @@ mod journey;
 mod nodes;
 mod oracle;
 mod partner;
+mod presets;
+mod quarantine;
 mod settings;
 mod sick;
 mod stop;

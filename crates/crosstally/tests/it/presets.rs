@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use crosstally_core::postback::signature::Scheme;
 use crosstally_testkit::database::Kind;
 use crosstally_testkit::on_both;
 use crosstally_testkit::server::{CONFIG, TestServer};
@@ -31,6 +32,9 @@ struct Case {
     /// The keys of its section besides the slug, as a configuration writes them.
     #[serde(default)]
     partner: String,
+    /// How its calls are signed.
+    #[serde(skip)]
+    scheme: Option<Scheme>,
     /// The calls.
     call: Vec<Sample>,
 }
@@ -43,8 +47,14 @@ struct CallsFile {
 #[derive(Debug, Deserialize)]
 struct PresetFile {
     name: String,
+    contract: Signed,
     #[serde(default)]
     sample: Vec<Sample>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Signed {
+    signature: Option<String>,
 }
 
 /// Fewer calls than this mean that a file was lost.
@@ -61,8 +71,12 @@ fn preset_cases() -> Result<Vec<Case>> {
         let preset: PresetFile =
             toml::from_str(&text).with_context(|| file.path().display().to_string())?;
         assert!(preset.sample.len() >= 4, "{}: good, duplicate, rejected, broken", preset.name);
-        let partner = format!("preset = \"{}\"\n", preset.name);
-        cases.push(Case { name: preset.name, partner, call: preset.sample });
+        let mut partner = format!("preset = \"{}\"\n", preset.name);
+        let scheme = preset.contract.signature.as_deref().and_then(Scheme::named);
+        if scheme.is_some() {
+            partner.push_str("auth = { secret = { env = \"ACME_TOKEN\" } }\n");
+        }
+        cases.push(Case { name: preset.name, partner, scheme, call: preset.sample });
     }
     Ok(cases)
 }
@@ -87,7 +101,7 @@ async fn run(kind: Kind, cases: Vec<Case>, least: usize) -> Result<()> {
     server.apply(&format!("{base}{sections}")).await?;
     let mut bench = Bench::new(server);
     for case in &cases {
-        bench.run(&case.name, &case.call).await.with_context(|| case.name.clone())?;
+        bench.run(&case.name, case.scheme, &case.call).await.with_context(|| case.name.clone())?;
     }
     let (calls, deviations) = bench.close().await?;
     assert!(deviations.is_empty(), "{} deviations:\n{}", deviations.len(), deviations.join("\n"));

@@ -4,19 +4,21 @@ use ipnet::IpNet;
 
 use super::document::{Item, Section, Text, shown};
 use super::findings::Findings;
-use super::{secret, terms};
+use super::{drop_in, secret, terms};
 use crate::config::{Auth, Partner, Rate, TokenPlace};
 use crate::contract::Contract;
+use crate::drop_in::DropIn;
 use crate::preset::{self, Preset};
 
-const KEYS: &[&str] = &["slug", "preset", "auth", "rate"];
+const KEYS: &[&str] = &["slug", "preset", "auth", "rate", "drop_in"];
 const AUTH_KEYS: [&str; 7] = ["token", "token_in", "hmac", "secret", "old_secret", "scheme", "allow"];
 /// More calls per second than one node serves.
 const RATE_MAX: i64 = 1_000_000;
 
 pub(super) fn partner(section: &Section<'_>, slug: String, found: &mut Findings<'_>) -> Partner {
     section.refuse_unknown(KEYS.iter().chain(terms::KEYS).copied(), found);
-    let preset = preset(section, found);
+    let drop_in = drop_in::read(section, found);
+    let preset = preset(section, drop_in.as_ref(), found);
     let own = terms::read(section, found);
     let partner = Partner {
         contract: Contract::new(&own, &preset.terms),
@@ -24,6 +26,7 @@ pub(super) fn partner(section: &Section<'_>, slug: String, found: &mut Findings<
         own,
         auth: auth(section, &slug, found),
         rate: section.item("rate").and_then(|item| rate(item, found)),
+        drop_in,
         slug,
     };
     warn_unsigned(section, &partner, found);
@@ -63,7 +66,7 @@ fn rate(item: Item<'_>, found: &mut Findings<'_>) -> Option<Rate> {
     Some(Rate { per_second, burst: burst.unwrap_or_else(|| per_second.saturating_mul(2)) })
 }
 
-fn preset(section: &Section<'_>, found: &mut Findings<'_>) -> &'static Preset {
+fn preset(section: &Section<'_>, drop_in: Option<&DropIn>, found: &mut Findings<'_>) -> &'static Preset {
     let named = section.text("preset", found).map(|text| {
         preset::named(text.text).unwrap_or_else(|| {
             // A preset that changed nothing would lie.
@@ -73,7 +76,8 @@ fn preset(section: &Section<'_>, found: &mut Findings<'_>) -> &'static Preset {
             preset::generic()
         })
     });
-    named.unwrap_or_else(preset::generic)
+    let of_endpoint = drop_in.and_then(|drop_in| preset::named(drop_in.dialect.preset()));
+    named.or(of_endpoint).unwrap_or_else(preset::generic)
 }
 
 fn auth(section: &Section<'_>, slug: &str, found: &mut Findings<'_>) -> Auth {

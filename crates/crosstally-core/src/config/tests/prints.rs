@@ -259,6 +259,7 @@ fn partners() -> impl Strategy<Value = Vec<Partner>> {
                     own,
                     auth,
                     rate,
+                    drop_in: None,
                 }
             })
             .collect()

@@ -28,7 +28,7 @@ struct RowsAnswer<'a> {
 }
 
 /// The answer to a call.
-pub(super) fn tell(received: &Received) -> Answer {
+pub(in crate::collect) fn tell(received: &Received) -> Answer {
     // Whoever is not stored is never told that all is well, whatever the contract says: only a retry can help.
     if let Some(lost) = received.rows.iter().find(|row| row.receipt.is_none()) {
         return tell_one(lost);
@@ -45,11 +45,17 @@ pub(super) fn tell(received: &Received) -> Answer {
 }
 
 /// The answer to a call of one row.
-pub(super) fn tell_one(row: &PostbackOut) -> Answer {
+pub(in crate::collect) fn tell_one(row: &PostbackOut) -> Answer {
     if row.verdict == Verdict::Refused {
         return problem::refusal(row.reason.unwrap_or(Reason::StoreUnavailable), &row.detail, row.receipt);
     }
     json(StatusCode::OK, &row_answer(row, false))
+}
+
+/// The answer to many rows.
+pub(in crate::collect) fn tell_rows(status: StatusCode, rows: &[PostbackOut]) -> Answer {
+    let results = rows.iter().map(|row| row_answer(row, true)).collect();
+    json(status, &RowsAnswer { results })
 }
 
 fn row_answer(row: &PostbackOut, with_refusals: bool) -> RowAnswer<'_> {

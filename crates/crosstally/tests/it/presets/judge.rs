@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
+use crosstally_core::postback::signature::Scheme;
+use crosstally_engine::clock::Clock as _;
 use crosstally_testkit::client::{self, Reply};
 use crosstally_testkit::server::TestServer;
 use serde_json::Value;
@@ -46,18 +48,17 @@ impl Bench {
     }
 
     /// Sends a partner's calls in order, about three clicks of its own.
-    pub(crate) async fn run(&mut self, partner: &str, calls: &[Sample]) -> Result<()> {
+    pub(crate) async fn run(&mut self, partner: &str, scheme: Option<Scheme>, calls: &[Sample]) -> Result<()> {
         let mut clicks = [String::new(), String::new(), String::new()];
         for (at, click) in clicks.iter_mut().enumerate() {
             *click = self.server.click(&format!("fbclid={partner}-{at}")).await?;
         }
         for call in calls {
-            if !call.signed {
-                continue;
-            }
             // Receipts are ordered by time: one that is asked for as the newest must be it.
             self.server.advance(1 + call.after_hours * HOUR_MS);
-            let reply = client::send(self.server.tracking, call.request(partner, &clicks)?).await?;
+            let now = self.server.clock.now().as_millis() / 1000;
+            let request = call.request(partner, &clicks, scheme.filter(|_| call.signed), now)?;
+            let reply = client::send(self.server.tracking, request).await?;
             self.calls += 1;
             let found = self.judge(partner, call, &reply).await?;
             let shown = format!("{partner}: {}", call.title);

@@ -2,11 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use bytes::Bytes;
+use crosstally_core::postback::Inbound;
+use crosstally_core::postback::signature::{Key, Scheme};
+use crosstally_core::secret::Secret;
 use http::Request;
 use http_body_util::Full;
 use serde::Deserialize;
+
+/// What the test's servers hold under `ACME_TOKEN`.
+const SECRET: &str = "acme-secret";
 
 /// A call and its outcome.
 #[derive(Debug, Deserialize)]
@@ -69,8 +75,14 @@ impl Sample {
         if self.rows.is_empty() { vec![&self.outcome] } else { self.rows.iter().collect() }
     }
 
-    /// The request, with these clicks.
-    pub(crate) fn request(&self, partner: &str, clicks: &[String; 3]) -> Result<Request<Full<Bytes>>> {
+    /// The request, with these clicks, signed by this scheme.
+    pub(crate) fn request(
+        &self,
+        partner: &str,
+        clicks: &[String; 3],
+        scheme: Option<Scheme>,
+        now_s: i64,
+    ) -> Result<Request<Full<Bytes>>> {
         let fill = |text: &str| {
             let click = &clicks[0];
             let (cut, last) = click.split_at(click.len() - 1);
@@ -103,6 +115,18 @@ impl Sample {
         }
         // TOML has no way to write the line ends of a multipart form but escapes, which its literal texts lack.
         let body = fill(&self.body).replace("\\r\\n", "\r\n");
+        if let Some(scheme) = scheme {
+            let inbound = Inbound {
+                method: method.to_owned(),
+                query: query.clone().into_bytes(),
+                body: body.clone().into_bytes(),
+                ..Inbound::default()
+            };
+            let key = Key::new(scheme, &Secret::new(SECRET)).context("a secret of this scheme")?;
+            for (name, value) in key.headers(&inbound, &now_s.to_string(), "") {
+                request = request.header(name, value);
+            }
+        }
         Ok(request.body(Full::new(Bytes::from(body)))?)
     }
 }

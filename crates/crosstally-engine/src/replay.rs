@@ -1,0 +1,342 @@
+//! Receipts that are read again: one, many, or those whose click has appeared.
+
+use crosstally_core::conversion::DedupeKey;
+use crosstally_core::ids::{ConversionId, ReceiptId};
+use crosstally_core::money::Currency;
+use crosstally_core::postback::book::Context;
+use crosstally_core::postback::replay::{Around, Case, Repair, Replayed, replay};
+use crosstally_core::postback::{Awaited, ClickRef, Inbound, Postback, Receipt, body, dedupe};
+use crosstally_core::reason::Reason;
+use crosstally_core::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp};
+use crosstally_core::verdict::{Stop, Verdict};
+use crosstally_store::{Replay, ReplayAnswer, StoreError};
+
+use crate::Engine;
+use crate::metrics::Name;
+use crate::postback::read;
+use crate::snapshot::Snapshot;
+
+pub mod impact;
+
+/// How often a replay is decided again when something moves under it.
+const TRIES_MAX: usize = 8;
+/// Receipts of one conversion that are looked at.
+const RECEIPTS_MAX: u32 = 2_000;
+/// How long a receipt waits for its click.
+const WAIT_MS_MAX: i64 = 30 * DAY_MS;
+/// Receipts that are looked at in one go.
+const WAITS_MAX: u32 = 200;
+
+/// Why a receipt is not read again.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// There is no such receipt.
+    #[error("no receipt {0} is stored here")]
+    NotFound(ReceiptId),
+    /// Its sender never showed who it is.
+    #[error("receipt {0} came from somebody who did not show to be the partner; it is never booked")]
+    Stranger(ReceiptId),
+    /// Others move the same conversion all the time.
+    #[error("the conversion of receipt {0} moved while it was read again; try again")]
+    Busy(ReceiptId),
+    /// The store did not take it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Who reads a receipt again, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct How {
+    /// `matched`, `replay`, `repair`.
+    pub cause: &'static str,
+    /// Who.
+    pub author: String,
+    /// Whether it is only looked at.
+    pub dry_run: bool,
+}
+
+/// What reading a receipt again comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplayOut {
+    /// The receipt.
+    pub receipt: ReceiptId,
+    /// Its verdict before.
+    pub was: (Verdict, Option<Reason>),
+    /// Its verdict after.
+    pub is: (Verdict, Option<Reason>),
+    /// About it.
+    pub detail: String,
+    /// Its conversion after.
+    pub conversion: Option<ConversionId>,
+    /// By how much the confirmed and the open value change, in minor units.
+    pub money: Vec<(Currency, i64, i64)>,
+    /// Whether anything changes.
+    pub changed: bool,
+}
+
+impl Engine {
+    /// Reads a receipt again under the contract in force, with a repair if one is given.
+    ///
+    /// # Errors
+    /// See [`ReplayError`]; nothing is changed then.
+    pub async fn replay_receipt(
+        &self,
+        id: ReceiptId,
+        repair: &Repair,
+        how: &How,
+    ) -> Result<ReplayOut, ReplayError> {
+        for _ in 0..TRIES_MAX {
+            let receipt = self.store.receipt(id).await?.ok_or(ReplayError::NotFound(id))?;
+            if is_of_stranger(receipt.reason) {
+                return Err(ReplayError::Stranger(id));
+            }
+            let replayed = self.decide_replay(&receipt, repair).await?;
+            let out = told(&receipt, &replayed);
+            if how.dry_run || !replayed.changed && repair.is_empty() {
+                return Ok(out);
+            }
+            let deliveries = replayed.booking.clone();
+            if self.record(receipt, replayed, repair, how).await? == ReplayAnswer::Done {
+                self.wake_for(&deliveries);
+                self.metrics.count(Name::Replays, &[("cause", how.cause)], 1);
+                return Ok(out);
+            }
+        }
+        Err(ReplayError::Busy(id))
+    }
+
+    async fn record(
+        &self,
+        before: Receipt,
+        mut replayed: Replayed,
+        repair: &Repair,
+        how: &How,
+    ) -> Result<ReplayAnswer, StoreError> {
+        replayed.booking.receipt.revision = before.revision + 1;
+        let repair = if repair.is_empty() {
+            String::new()
+        } else {
+            serde_json::to_string(repair).map_err(|error| StoreError::Corrupt(error.to_string()))?
+        };
+        let replay = Replay {
+            before,
+            booking: replayed.booking,
+            taken_out: replayed.taken_out,
+            at: self.clock.now(),
+            cause: how.cause.to_owned(),
+            author: how.author.clone(),
+            repair,
+        };
+        self.store.record_replay(replay).await
+    }
+
+    async fn decide_replay(&self, receipt: &Receipt, repair: &Repair) -> Result<Replayed, StoreError> {
+        let snapshot = self.snapshot.load_full();
+        let repair = self.with_earlier_repairs(receipt, repair).await?;
+        let mut reading = self.reread(receipt, &repair, &snapshot);
+        let mut key = None;
+        if let Ok(postback) = &mut reading {
+            self.resolve_alias(postback).await?;
+            key = name(postback, receipt, &repair, &snapshot);
+        }
+        if key.is_none()
+            && let Ok(postback) = &reading
+        {
+            reading = Err(crate::postback::nameless(postback));
+        }
+        let booked = matches!(receipt.verdict, Verdict::Recorded | Verdict::Updated);
+        let old = match receipt.conversion.filter(|_| booked) {
+            Some(id) => self.around(id).await?,
+            None => None,
+        };
+        let new = match &key {
+            Some(key) if old.as_ref().is_some_and(|old| old.conversion.key == *key) => old.clone(),
+            Some(key) => match self.store.conversion_of_key(key.clone()).await? {
+                Some(conversion) => self.around(conversion.id).await?,
+                None => None,
+            },
+            None => None,
+        };
+        let click = match reading.as_ref().map(|postback| &postback.click) {
+            Ok(ClickRef::Ours(id)) => self.store.click(*id).await?,
+            _ => None,
+        };
+        let Some((partner, _)) = snapshot.partner(&receipt.partner) else {
+            return Ok(unknown_partner(receipt));
+        };
+        let case = Case {
+            receipt,
+            reading: reading.as_ref(),
+            old: old.as_ref(),
+            new: new.as_ref(),
+            click: click.as_ref(),
+        };
+        let event = reading.as_ref().ok().and_then(|postback| postback.event.clone());
+        let nameless = DedupeKey { partner: receipt.partner.clone(), key: String::new() };
+        let random = self.random.clone();
+        let rates = self.rates();
+        let mut context = Context {
+            config: &snapshot.config,
+            partner,
+            key: key.as_ref().unwrap_or(&nameless),
+            received_at: receipt.received_at,
+            now: self.clock.now(),
+            max_age_ms: &|destination, action_source| snapshot.max_age_ms(destination, action_source),
+            mode: partner.contract.duplicates(event.as_deref()),
+            rates: &rates,
+            random: &mut || random.bytes(),
+        };
+        Ok(replay(&case, &mut context))
+    }
+
+    async fn with_earlier_repairs(&self, receipt: &Receipt, repair: &Repair) -> Result<Repair, StoreError> {
+        if receipt.revision == 0 {
+            return Ok(repair.clone());
+        }
+        let mut all = Repair::default();
+        for revision in self.store.revisions(receipt.id).await? {
+            let one: Repair = serde_json::from_str(&revision.repair).unwrap_or_default();
+            all = one.after(&all);
+        }
+        Ok(repair.clone().after(&all))
+    }
+
+    async fn around(&self, id: ConversionId) -> Result<Option<Around>, StoreError> {
+        let Some(conversion) = self.store.conversion(id).await? else { return Ok(None) };
+        let mut receipts = self.store.receipts_of_conversion(id, RECEIPTS_MAX).await?;
+        receipts.retain(|receipt| receipt.conversion == Some(id));
+        let attributed = match conversion.click {
+            Some(click) => self.store.click(click).await?,
+            None => None,
+        };
+        Ok(Some(Around { entries: self.store.entries(id).await?, receipts, attributed, conversion }))
+    }
+
+    /// What a receipt's call says under a configuration.
+    fn reread(&self, receipt: &Receipt, repair: &Repair, snapshot: &Snapshot) -> Result<Postback, Stop> {
+        let original =
+            receipt.sealed.as_ref().and_then(|sealed| self.keys.unseal_bytes(&receipt.id.to_string(), sealed));
+        let is_original = original.is_some();
+        let mut inbound = Inbound {
+            method: receipt.method.clone(),
+            partner: receipt.partner.clone(),
+            query: receipt.query.clone(),
+            body: original.unwrap_or_else(|| receipt.body.clone()),
+            content_type: receipt.content_type.clone(),
+            headers: receipt.headers.clone(),
+            user_agent: receipt.user_agent.clone(),
+            ..Inbound::default()
+        };
+        let (partner, _) = snapshot
+            .partner(&receipt.partner)
+            .ok_or_else(|| Stop::refused(Reason::UnknownPartner, "the partner is not configured any more"))?;
+        let params = read::parts(&mut inbound)
+            .and_then(|()| body::rows(&inbound, partner.contract.encoding()))
+            .and_then(|rows| rows.into_iter().next().map_or_else(|| Ok(Default::default()), |row| row.params));
+        let params = match params {
+            Err(_) if !repair.set.is_empty() => Default::default(),
+            params => params?,
+        };
+        let mut postback =
+            read::postback(params, &inbound, snapshot, &self.click_id_key, receipt.received_at, Some(repair))?;
+        if !is_original {
+            // The kept call has masks where contact values stood.
+            postback.contact = receipt.contact.clone();
+        }
+        Ok(postback)
+    }
+
+    /// Looks after receipts that wait: what has appeared is booked, what waits too long waits no more. Returns how many
+    /// were booked.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn match_waiting(&self) -> Result<usize, StoreError> {
+        let now = self.clock.now();
+        let how = How { cause: "matched", author: "crosstally".into(), dry_run: false };
+        let (mut put_off, mut matched) = (Vec::new(), 0);
+        for wait in self.store.due_waits(now, WAITS_MAX).await? {
+            let is_there = match Awaited::from_text(&wait.awaited) {
+                Some(Awaited::Click(click)) => self.store.click(click).await?.is_some(),
+                Some(Awaited::Alias(alias)) => self.store.click_of_alias(alias).await?.is_some(),
+                None => false,
+            };
+            if is_there {
+                match self.replay_receipt(wait.receipt, &Repair::default(), &how).await {
+                    Ok(out) if out.changed => matched += 1,
+                    Ok(_) | Err(ReplayError::NotFound(_) | ReplayError::Stranger(_)) => {
+                        put_off.push((wait.receipt, None));
+                    }
+                    Err(ReplayError::Busy(_)) => put_off.push((wait.receipt, Some(now.plus_millis(SECOND_MS)))),
+                    Err(ReplayError::Store(error)) => return Err(error),
+                }
+                continue;
+            }
+            let too_long = now.millis_since(wait.since) > WAIT_MS_MAX;
+            put_off.push((wait.receipt, (!too_long).then(|| next_look(now, wait.looks))));
+        }
+        if !put_off.is_empty() {
+            self.store.put_off_waits(put_off).await?;
+        }
+        Ok(matched)
+    }
+}
+
+/// A postback that overtakes its click is seconds ahead; one whose click never comes is looked at ever less.
+fn next_look(now: Timestamp, looks: u32) -> Timestamp {
+    let pause = match looks {
+        0..10 => SECOND_MS,
+        10..30 => 10 * SECOND_MS,
+        30..60 => 5 * MINUTE_MS,
+        _ => 2 * HOUR_MS,
+    };
+    now.plus_millis(pause)
+}
+
+fn name(postback: &Postback, receipt: &Receipt, repair: &Repair, snapshot: &Snapshot) -> Option<DedupeKey> {
+    let (partner, _) = snapshot.partner(&receipt.partner)?;
+    let key = dedupe::key(postback, &partner.contract)?;
+    Some(if repair.real {
+        DedupeKey { key: format!("{}\n#real:{}", key.key, receipt.id), ..key }
+    } else {
+        key
+    })
+}
+
+/// Whether the sender never showed to be the partner: such a call is evidence, and never money.
+#[must_use]
+pub const fn is_of_stranger(reason: Option<Reason>) -> bool {
+    matches!(
+        reason,
+        Some(
+            Reason::TokenMissing
+                | Reason::TokenWrong
+                | Reason::SignatureMissing
+                | Reason::SignatureWrong
+                | Reason::AddressNotAllowed
+                | Reason::MethodNotAllowed
+                | Reason::UnknownPartner
+                | Reason::BodyTooLarge
+                | Reason::TooManyRequests
+                | Reason::StoreUnavailable
+        )
+    )
+}
+
+fn unknown_partner(receipt: &Receipt) -> Replayed {
+    let booking = crosstally_core::postback::Booking::receipt_only(receipt.clone());
+    Replayed { booking, taken_out: None, changed: false }
+}
+
+fn told(before: &Receipt, replayed: &Replayed) -> ReplayOut {
+    let after = &replayed.booking.receipt;
+    ReplayOut {
+        receipt: before.id,
+        was: (before.verdict, before.reason),
+        is: (after.verdict, after.reason),
+        detail: after.detail.clone(),
+        conversion: after.conversion,
+        money: replayed.money(),
+        changed: replayed.changed,
+    }
+}

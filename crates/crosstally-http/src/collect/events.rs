@@ -1,0 +1,147 @@
+//! `POST /v1/events`.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crosstally_core::limits::{EVENTS_BODY_BYTES_MAX, IDEMPOTENCY_KEY_BYTES_MAX};
+use crosstally_core::params::Params;
+use crosstally_core::postback::{Headers, Inbound};
+use crosstally_core::reason::Reason;
+use crosstally_core::verdict::Verdict;
+use crosstally_engine::snapshot::SERVER_EVENTS;
+use crosstally_store::Claim;
+use http::{HeaderMap, Method, Request, StatusCode, header};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Body;
+
+use super::postback::answer::{tell_one, tell_rows};
+use crate::answer::{Answer, body};
+use crate::problem::{Fault, fault, refusal};
+use crate::state::State;
+use crate::{auth, client};
+
+/// How long a body may take to arrive.
+const BODY_WAIT: Duration = Duration::from_secs(30);
+
+/// Books the events and answers for each.
+pub(crate) async fn handle<B>(state: &State, request: Request<B>, peer: IpAddr) -> Answer
+where
+    B: Body<Data: Send> + Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    if request.method() != Method::POST {
+        return refusal(Reason::MethodNotAllowed, "send events by POST", None);
+    }
+    let (parts, stream) = request.into_parts();
+    // Whoever may not send is not read.
+    if let Err(answer) = auth::require(state, &parts.headers, "events:write").await {
+        return close(answer);
+    }
+    let raw = match collect(stream).await {
+        Ok(raw) => raw,
+        Err(answer) => return close(answer),
+    };
+    let inbound = Inbound {
+        method: "POST".to_owned(),
+        partner: partner(&parts),
+        query: Vec::new(),
+        body: raw,
+        content_type: text(&parts.headers, &header::CONTENT_TYPE),
+        headers: Headers::default(),
+        parts: Vec::new(),
+        peer: Some(client::address(peer, &parts.headers, &state.options)),
+        user_agent: text(&parts.headers, &header::USER_AGENT),
+    };
+    match parts.headers.get("idempotency-key").map(|key| key.to_str().unwrap_or("")) {
+        None => booked(state, inbound).await.0,
+        Some(key) => once(state, key, inbound).await,
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the body is collected under its cap and its deadline")]
+async fn collect<B>(stream: B) -> Result<Vec<u8>, Answer>
+where
+    B: Body<Data: Send> + Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    match tokio::time::timeout(BODY_WAIT, Limited::new(stream, EVENTS_BODY_BYTES_MAX).collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes().into()),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
+            Err(refusal(Reason::BodyTooLarge, &format!("the limit is {EVENTS_BODY_BYTES_MAX} bytes"), None))
+        }
+        Ok(Err(_)) => Err(fault(Fault::BadRequest, "the body broke off")),
+        Err(_) => Err(fault(Fault::BodyTimeout, "")),
+    }
+}
+
+fn partner(parts: &http::request::Parts) -> String {
+    let named = parts
+        .uri
+        .query()
+        .and_then(|query| Params::parse(query.as_bytes()).ok())
+        .and_then(|params| params.get("partner").map(str::to_owned));
+    named.unwrap_or_else(|| SERVER_EVENTS.to_owned())
+}
+
+/// Books the events, and says whether all of them are stored.
+async fn booked(state: &State, inbound: Inbound) -> (Answer, bool) {
+    let out = state.engine.receive_events(inbound).await;
+    let stored = out.rows.iter().all(|row| row.receipt.is_some());
+    match out.rows.as_slice() {
+        [row] if !out.is_list => (tell_one(row), stored),
+        rows => match rows.iter().find(|row| row.receipt.is_none()) {
+            Some(lost) => (tell_one(lost), false),
+            None => {
+                let refused = rows.iter().all(|row| row.verdict == Verdict::Refused);
+                let status = if refused { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+                (tell_rows(status, rows), true)
+            }
+        },
+    }
+}
+
+/// The same request under the same key is done once; its answer is given again.
+async fn once(state: &State, key: &str, inbound: Inbound) -> Answer {
+    if key.is_empty() || key.len() > IDEMPOTENCY_KEY_BYTES_MAX {
+        let detail = format!("Idempotency-Key has 1 to {IDEMPOTENCY_KEY_BYTES_MAX} printable characters");
+        return fault(Fault::BadRequest, detail);
+    }
+    match state.engine.claim_key(key, &[inbound.partner.as_bytes(), &inbound.body]).await {
+        Ok(Claim::Mine) => {}
+        Ok(Claim::Running) => return fault(Fault::KeyInUse, ""),
+        Ok(Claim::Other) => return fault(Fault::KeyMismatch, ""),
+        Ok(Claim::Answered { status, answer }) => {
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
+            let kind = if status.is_success() { "application/json" } else { "application/problem+json" };
+            let mut answer = body(status, kind, answer);
+            answer.headers_mut().insert("idempotency-replayed", http::HeaderValue::from_static("true"));
+            return answer;
+        }
+        Err(error) => {
+            tracing::error!(error = %error, "an idempotency key could not be taken");
+            return refusal(Reason::StoreUnavailable, "", None);
+        }
+    }
+    let (answer, stored) = booked(state, inbound).await;
+    let status = answer.status().as_u16();
+    let (parts, whole) = answer.into_parts();
+    let text = whole_text(whole).await;
+    state.engine.answer_key(key, stored.then(|| (status, text.clone()))).await;
+    Answer::from_parts(parts, http_body_util::Full::new(text.into()))
+}
+
+#[expect(clippy::disallowed_methods, reason = "our own answer, whole and in memory")]
+async fn whole_text(whole: http_body_util::Full<bytes::Bytes>) -> String {
+    let bytes = whole.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn text(headers: &HeaderMap, name: &header::HeaderName) -> String {
+    headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).unwrap_or_default()
+}
+
+/// The rest of an unread body must not be taken for the next request.
+fn close(mut answer: Answer) -> Answer {
+    answer.headers_mut().insert(header::CONNECTION, http::HeaderValue::from_static("close"));
+    answer
+}

@@ -1,0 +1,252 @@
+//! What is not booked is kept, repaired and read again; a conversion is always what its calls say, in their order.
+
+use anyhow::Result;
+use crosstally_testkit::client::{Reply, post_as};
+use crosstally_testkit::database::Kind;
+use crosstally_testkit::on_both;
+use crosstally_testkit::server::{CONFIG, TestServer};
+use serde_json::{Value, json};
+
+on_both! {
+    /// A new status word waits; the plan says what a map would book; the replay books it once.
+    a_new_status_word_is_mapped_and_applied_to_past_rows => mapped;
+    /// An approval that is repaired after its refund came does not undo the refund.
+    a_repaired_call_takes_its_place_in_the_order => in_order;
+    /// A call with another tracker's click id waits, and is booked when the alias appears.
+    a_foreign_click_id_waits_for_its_alias => alias;
+    /// A broken amount is repaired; the receipt remembers what it said before.
+    a_broken_amount_is_repaired => repaired;
+    /// A swallowed call that was real becomes a conversion of its own.
+    a_duplicate_that_was_real_is_booked => real;
+    /// Another contract read over booked calls moves the ledger by one movement each, and back again.
+    a_contract_is_read_over_booked_calls => reread;
+    /// Nobody's call without the token is ever money.
+    a_strangers_call_is_never_booked => stranger;
+}
+
+fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or("")
+}
+
+async fn send(server: &TestServer, query: &str) -> Result<Value> {
+    server.postback(query).await?.json()
+}
+
+async fn again(server: &TestServer, body: Value) -> Result<Value> {
+    let reply: Reply =
+        post_as(server.admin, "/api/v1/receipts/replay", &server.token, &body.to_string()).await?;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    reply.json()
+}
+
+/// `received = recorded + updated + ...`, and the ledger says what the conversions say.
+async fn balanced(server: &TestServer) -> Result<()> {
+    let balance = server.api("/api/v1/receipts/balance").await?;
+    let line = &balance["data"][0];
+    let count = |name: &str| line[name].as_u64().unwrap_or(0);
+    let parts = ["recorded", "updated", "duplicate", "quarantined", "refused", "test"].map(count);
+    assert_eq!(count("received"), parts.iter().sum::<u64>(), "{balance}");
+    let receipts = server.api("/api/v1/receipts?limit=500").await?;
+    let rows = receipts["data"].as_array().unwrap();
+    assert_eq!(rows.len() as u64, count("received"), "{balance}");
+    for (name, counted) in ["recorded", "updated", "duplicate", "quarantined", "refused", "test"].iter().zip(parts) {
+        let listed = rows.iter().filter(|row| row["result"] == *name).count() as u64;
+        assert_eq!(listed, counted, "{name}: {balance}");
+    }
+    for conversion in server.engine.store.list_conversions(None, 100).await? {
+        let entries = server.engine.store.entries(conversion.id).await?;
+        let sums = crosstally_core::ledger::Balance::of(&entries);
+        assert_eq!(sums, conversion.balance);
+        assert_eq!(entries.len(), usize::try_from(conversion.movements)?);
+    }
+    Ok(())
+}
+
+async fn one_conversion(server: &TestServer) -> Result<(String, String, i64)> {
+    let found = server.engine.store.list_conversions(None, 100).await?;
+    let [conversion] = found.as_slice() else { anyhow::bail!("{} conversions", found.len()) };
+    let value = conversion.amounts.value.unwrap_or(0);
+    Ok((conversion.status.as_str().to_owned(), conversion.id.to_string(), value))
+}
+
+fn with_statuses(map: &str) -> String {
+    CONFIG.replace("currency = \"USD\"\n\n[[destination]]", &format!("currency = \"USD\"\n{map}\n\n[[destination]]"))
+}
+
+async fn mapped(kind: Kind) -> Result<()> {
+    let server = TestServer::ready(kind).await?;
+    let click = server.click("fbclid=A").await?;
+    for number in 0..3 {
+        let answer =
+            send(&server, &format!("click_id={click}&tid=T{number}&status=Confirmed&payout=10.00")).await?;
+        assert_eq!((text(&answer, "/result"), text(&answer, "/code")), ("quarantined", "status_unmapped"));
+    }
+    let config = with_statuses("statuses = { confirmed = \"approved\" }").replace("SANDBOX", &server.sandbox.to_string());
+    let plan = post_as(server.admin, "/api/v1/config/plan", &server.token, &config).await?.json()?;
+    let impact = &plan["impacts"][0];
+    assert_eq!((impact["rows"].as_u64(), impact["gained"].as_u64()), (Some(3), Some(3)), "{plan}");
+    assert_eq!((text(impact, "/money/0/confirmed"), text(impact, "/money/0/currency")), ("30.00", "USD"), "{plan}");
+    server.apply(&with_statuses("statuses = { confirmed = \"approved\" }")).await?;
+
+    let wanted = json!({ "partner": "acme", "code": "status_unmapped" });
+    let shown = again(&server, wanted.clone()).await?;
+    assert_eq!(shown["data"].as_array().map(Vec::len), Some(3), "{shown}");
+    assert_eq!(text(&shown, "/data/0/is/0"), "recorded");
+    assert_eq!(text(&shown, "/data/0/money/0/confirmed"), "10.00");
+    assert!(server.engine.store.list_conversions(None, 10).await?.is_empty(), "a look books nothing");
+
+    let mut apply = wanted.clone();
+    apply["apply"] = json!(true);
+    let done = again(&server, apply.clone()).await?;
+    assert!(done["data"].as_array().unwrap().iter().all(|row| row["changed"] == true), "{done}");
+    assert_eq!(server.engine.store.list_conversions(None, 10).await?.len(), 3);
+    // Everything once more changes nothing.
+    let all = again(&server, json!({ "partner": "acme", "apply": true })).await?;
+    assert!(all["data"].as_array().unwrap().iter().all(|row| row["changed"] == false), "{all}");
+    server.deliver().await?;
+    assert_eq!(server.accepted().await?.len(), 3);
+    balanced(&server).await?;
+    server.stop().await;
+    Ok(())
+}
+
+async fn in_order(kind: Kind) -> Result<()> {
+    let server = TestServer::ready(kind).await?;
+    let click = server.click("fbclid=A").await?;
+    send(&server, &format!("click_id={click}&tid=T1&status=hold&payout=10.00")).await?;
+    server.advance(1_000);
+    let odd = send(&server, &format!("click_id={click}&tid=T1&status=paid%20out&payout=12.00")).await?;
+    assert_eq!(text(&odd, "/code"), "status_unmapped");
+    server.advance(1_000);
+    let back = send(&server, &format!("click_id={click}&tid=T1&status=reversed")).await?;
+    assert_eq!(text(&back, "/result"), "updated", "{back}");
+    server.advance(1_000);
+    let id = text(&odd, "/receipt").to_owned();
+    let done = again(&server, json!({ "receipts": [id], "set": { "status": "approved" }, "apply": true })).await?;
+    assert_eq!(text(&done, "/data/0/is/0"), "updated", "{done}");
+    let (status, _, value) = one_conversion(&server).await?;
+    assert_eq!((status.as_str(), value), ("reversed", 1200), "the refund came after the approval");
+    balanced(&server).await?;
+    server.stop().await;
+    Ok(())
+}
+
+async fn alias(kind: Kind) -> Result<()> {
+    let server = TestServer::ready(kind).await?;
+    let click = server.click("fbclid=A").await?;
+    let answer = send(&server, "click_id=w8f3k2old&tid=T1&status=approved&payout=7.00").await?;
+    assert_eq!((text(&answer, "/result"), text(&answer, "/code")), ("quarantined", "click_id_malformed"));
+    server.advance(1_000);
+    assert_eq!(server.engine.match_waiting().await?, 0);
+    server.advance(5_000);
+    let added = server
+        .engine
+        .store
+        .add_aliases(vec![("w8f3k2old".into(), click.parse_click()?)], server.engine.clock.now())
+        .await?;
+    assert_eq!(added, 1);
+    assert_eq!(server.engine.match_waiting().await?, 1);
+    assert_eq!(server.engine.match_waiting().await?, 0);
+    let receipt = server.api(&format!("/api/v1/receipts/{}", text(&answer, "/receipt"))).await?;
+    assert_eq!((text(&receipt, "/result"), text(&receipt, "/click")), ("recorded", click.as_str()), "{receipt}");
+    // From now on the alias is known at once.
+    let more = send(&server, "click_id=w8f3k2old&tid=T2&status=approved&payout=7.00").await?;
+    assert_eq!(text(&more, "/result"), "recorded");
+    server.deliver().await?;
+    assert_eq!(server.accepted().await?.len(), 2);
+    balanced(&server).await?;
+    server.stop().await;
+    Ok(())
+}
+
+trait ParseClick {
+    fn parse_click(&self) -> Result<crosstally_core::ids::ClickId>;
+}
+
+impl ParseClick for String {
+    fn parse_click(&self) -> Result<crosstally_core::ids::ClickId> {
+        crosstally_core::ids::ClickId::parse_unchecked(self).map_err(|_| anyhow::anyhow!("{self}"))
+    }
+}
+
+async fn repaired(kind: Kind) -> Result<()> {
+    let server = TestServer::ready(kind).await?;
+    let click = server.click("fbclid=A").await?;
+    let reply = server.postback(&format!("click_id={click}&tid=T1&status=approved&payout=12,50")).await?;
+    assert_eq!(reply.status, 400);
+    let problem = reply.json()?;
+    assert_eq!(text(&problem, "/code"), "amount_not_a_number");
+    let id = text(&problem, "/receipt").to_owned();
+    let repair = json!({ "receipts": [id], "set": { "payout": "12.50" }, "apply": true });
+    let done = again(&server, repair.clone()).await?;
+    assert_eq!(text(&done, "/data/0/is/0"), "recorded", "{done}");
+    assert_eq!(one_conversion(&server).await?.2, 1250);
+    // The repair stays when the receipt is read again without one.
+    let later = again(&server, json!({ "receipts": [id], "apply": true })).await?;
+    assert_eq!(later["data"][0]["changed"], false, "{later}");
+    let revisions = server.api(&format!("/api/v1/receipts/{id}/revisions")).await?;
+    assert_eq!(text(&revisions, "/data/0/was/code"), "amount_not_a_number", "{revisions}");
+    assert_eq!(text(&revisions, "/data/0/repair/set/payout"), "12.50");
+    assert_eq!(text(&revisions, "/data/0/cause"), "repair");
+    balanced(&server).await?;
+    server.stop().await;
+    Ok(())
+}
+
+async fn real(kind: Kind) -> Result<()> {
+    let server = TestServer::ready(kind).await?;
+    let click = server.click("fbclid=A").await?;
+    let query = format!("click_id={click}&status=approved&payout=5.00");
+    send(&server, &query).await?;
+    let swallowed = send(&server, &query).await?;
+    assert_eq!(text(&swallowed, "/result"), "duplicate");
+    let id = text(&swallowed, "/receipt").to_owned();
+    let repair = json!({ "receipts": [id], "real": true, "apply": true });
+    let done = again(&server, repair.clone()).await?;
+    assert_eq!(text(&done, "/data/0/is/0"), "recorded", "{done}");
+    let twice = again(&server, repair).await?;
+    assert_eq!(text(&twice, "/data/0/is/0"), "recorded");
+    let conversions = server.engine.store.list_conversions(None, 10).await?;
+    assert_eq!(conversions.len(), 2, "{twice}");
+    assert_eq!(conversions.iter().map(|conversion| conversion.balance.confirmed).sum::<i64>(), 1000);
+    balanced(&server).await?;
+    server.stop().await;
+    Ok(())
+}
+
+async fn reread(kind: Kind) -> Result<()> {
+    let server = TestServer::ready(kind).await?;
+    let click = server.click("fbclid=A").await?;
+    for number in 0..4 {
+        send(&server, &format!("click_id={click}&tid=T{number}&status=approved&payout=1.00&revenue=9.00")).await?;
+        server.advance(10);
+    }
+    server.apply(&with_statuses("value = \"revenue\"")).await?;
+    let done = again(&server, json!({ "partner": "acme", "apply": true })).await?;
+    assert_eq!(text(&done, "/data/0/money/0/confirmed"), "8.00", "{done}");
+    let sum = |found: Vec<crosstally_core::conversion::Conversion>| {
+        found.iter().map(|conversion| conversion.balance.confirmed).sum::<i64>()
+    };
+    assert_eq!(sum(server.engine.store.list_conversions(None, 10).await?), 3600);
+    server.apply(CONFIG).await?;
+    again(&server, json!({ "partner": "acme", "apply": true })).await?;
+    assert_eq!(sum(server.engine.store.list_conversions(None, 10).await?), 400);
+    balanced(&server).await?;
+    server.stop().await;
+    Ok(())
+}
+
+async fn stranger(kind: Kind) -> Result<()> {
+    let server = TestServer::ready(kind).await?;
+    server.apply(&with_statuses("auth = { token = { env = \"ACME_TOKEN\" } }")).await?;
+    let click = server.click("fbclid=A").await?;
+    let reply = server.postback(&format!("click_id={click}&tid=T1&status=approved&payout=5.00&token=wrong")).await?;
+    assert_eq!(reply.status, 401);
+    let id = text(&reply.json()?, "/receipt").to_owned();
+    server.apply(CONFIG).await?;
+    let done = again(&server, json!({ "receipts": [id], "apply": true })).await?;
+    assert!(text(&done, "/data/0/problem").contains("never booked"), "{done}");
+    assert!(server.engine.store.list_conversions(None, 10).await?.is_empty());
+    server.stop().await;
+    Ok(())
+}
