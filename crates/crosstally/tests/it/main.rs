@@ -5,6 +5,7 @@ mod bad_input;
 mod commands;
 mod connections;
 mod crash;
+mod drop_in;
 mod faults;
 mod journey;
 mod nodes;

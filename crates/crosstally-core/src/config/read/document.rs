@@ -131,12 +131,6 @@ impl<'t> Section<'t> {
 
     /// One of a few words.
     pub(super) fn word<W: Word>(&self, key: &str, found: &mut Findings<'_>) -> Option<W> {
-        // A word may be a space: a mark between thousands.
-        if let Some(DeValue::String(text)) = self.table.get(key).map(|value| value.get_ref())
-            && let Some(word) = W::ALL.iter().copied().find(|word| word.word() == text.as_ref())
-        {
-            return Some(word);
-        }
         self.text(key, found)?.word(key, found)
     }
 
