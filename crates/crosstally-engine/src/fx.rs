@@ -220,11 +220,8 @@ impl Engine {
     pub async fn rerate(&self, wanted: Wanted, author: &str) -> Result<Rerated, StoreError> {
         let quotes = self.store.rates(wanted.from.plus(-fx::OLDER_DAYS_MAX), wanted.to).await?;
         let rates = Rates::new(quotes);
-        let span = FxSpan {
-            from: wanted.from.start(),
-            until: wanted.to.plus(1).start(),
-            currency: wanted.currency,
-        };
+        let span =
+            FxSpan { from: wanted.from.start(), until: wanted.to.plus(1).start(), currency: wanted.currency };
         let (mut done, mut sums) = (Rerated::default(), BTreeMap::new());
         let mut after = None;
         loop {

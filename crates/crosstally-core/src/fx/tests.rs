@@ -77,7 +77,9 @@ fn rates() -> impl Strategy<Value = (u64, u32)> {
 fn rate_text(mantissa: u64, scale: u32) -> String {
     let scale = usize::try_from(scale).unwrap();
     let digits = format!("{mantissa:0>width$}", width = scale + 1);
-    format!("{}.{}", &digits[..digits.len() - scale], &digits[digits.len() - scale..]).trim_end_matches('.').to_owned()
+    format!("{}.{}", &digits[..digits.len() - scale], &digits[digits.len() - scale..])
+        .trim_end_matches('.')
+        .to_owned()
 }
 
 fn codes() -> impl Strategy<Value = Currency> {
@@ -120,8 +122,7 @@ fn story(rates: &Rates, code: &str, said: &[(Status, i64)]) -> (Conversion, Vec<
     let mut deltas = Vec::new();
     let mut known: Option<Conversion> = None;
     for (status, value) in said {
-        let mut next =
-            known.clone().unwrap_or_else(|| conversion(code, day("2026-11-20").start()));
+        let mut next = known.clone().unwrap_or_else(|| conversion(code, day("2026-11-20").start()));
         next.status = *status;
         next.amounts.value = Some(*value);
         next.balance = Balance::under(*status, next.amounts.value);
@@ -340,9 +341,22 @@ fn only_plain_decimals_above_zero_are_rates() {
     for text in ["1.0856", "0.0000613", "17234.56", "1", "000001.10", "999999999999", "0.000000000001"] {
         assert!(text.parse::<Rate>().is_ok(), "{text}");
     }
-    for text in
-        ["", "0", "0.000", "-1", "+1", "1e3", "1,1", ".5", "1.", "1.2.3", "NaN", "1234567890123", "0.0000000000001", "١"]
-    {
+    for text in [
+        "",
+        "0",
+        "0.000",
+        "-1",
+        "+1",
+        "1e3",
+        "1,1",
+        ".5",
+        "1.",
+        "1.2.3",
+        "NaN",
+        "1234567890123",
+        "0.0000000000001",
+        "١",
+    ] {
         assert_eq!(text.parse::<Rate>(), Err(FxError::NotARate), "{text}");
     }
     assert_eq!("1.0850".parse::<Rate>().unwrap().to_string(), "1.085");
@@ -353,9 +367,11 @@ fn only_plain_decimals_above_zero_are_rates() {
 
 #[test]
 fn ratios_are_shown_with_about_eight_digits() {
-    for (pair, rate, shown) in
-        [("EUR/USD", "1.0856", "0.92114959"), ("EUR/IDR", "17234.56", "0.000058022949"), ("EUR/KWD", "0.3333", "3.0003")]
-    {
+    for (pair, rate, shown) in [
+        ("EUR/USD", "1.0856", "0.92114959"),
+        ("EUR/IDR", "17234.56", "0.000058022949"),
+        ("EUR/KWD", "0.3333", "3.0003"),
+    ] {
         let code = pair.split_once('/').unwrap().1;
         let rates = Rates::new([quote("2026-11-20", pair, rate, Source::Ecb)]);
         let fx = rates.find(currency(code), currency("EUR"), day("2026-11-20")).unwrap();
@@ -369,7 +385,9 @@ fn days_are_dates() {
     assert_eq!(Day::of(Timestamp::from_millis(0)).to_string(), "1970-01-01");
     assert_eq!(Day::of(Timestamp::from_millis(-1)).to_string(), "1969-12-31");
     assert_eq!(day("2024-02-29").plus(1).to_string(), "2024-03-01");
-    for text in ["", "2026-02-29", "2026-13-01", "26-01-01", "2026-1-1", "2026-11-20T00", "1776-07-04", "-026-01-01"] {
+    for text in
+        ["", "2026-02-29", "2026-13-01", "26-01-01", "2026-1-1", "2026-11-20T00", "1776-07-04", "-026-01-01"]
+    {
         assert_eq!(text.parse::<Day>(), Err(FxError::NotADay), "{text}");
     }
 }

@@ -237,8 +237,7 @@ impl SetIn {
     /// # Errors
     /// What is wrong with it.
     pub fn quote(&self) -> Result<Quote, String> {
-        let currency =
-            |code: &str| code.parse::<Currency>().map_err(|error| format!("`{code}` {error}"));
+        let currency = |code: &str| code.parse::<Currency>().map_err(|error| format!("`{code}` {error}"));
         let (base, quote) = (currency(&self.base)?, currency(&self.quote)?);
         if base == quote {
             return Err(format!("{base} against itself"));

@@ -76,7 +76,11 @@ impl Postgres {
         found.first().map_or(Ok(0), |row| rows::get(row, 0))
     }
 
-    pub(crate) async fn import_rates(&self, quotes: Vec<Quote>, now: Timestamp) -> Result<FxImport, StoreError> {
+    pub(crate) async fn import_rates(
+        &self,
+        quotes: Vec<Quote>,
+        now: Timestamp,
+    ) -> Result<FxImport, StoreError> {
         let columns = Columns::of(&quotes)
             .with(|quote| quote.day.to_string())
             .with(|quote| quote.base.code())
@@ -112,7 +116,8 @@ impl Postgres {
             AND ($3::text IS NULL OR (date, base, quote, source) < ($3, $4::text, $5::text, $6::text))
             ORDER BY date DESC, base DESC, quote DESC, source DESC LIMIT $7";
         let (base, quote) = (before.map(|quote| quote.base.code()), before.map(|quote| quote.quote.code()));
-        let (day, source) = (before.map(|quote| quote.day.to_string()), before.map(|quote| quote.source.as_str()));
+        let (day, source) =
+            (before.map(|quote| quote.day.to_string()), before.map(|quote| quote.source.as_str()));
         let (currency, limit) = (currency.map(Currency::code), i64::from(limit));
         self.quoted(condition, &[&WORKSPACE, &currency, &day, &base, &quote, &source, &limit]).await
     }
@@ -164,7 +169,8 @@ impl Postgres {
     pub(crate) async fn add_fx_job(&self, job: FxJob) -> Result<(), StoreError> {
         let changed = i64::try_from(job.changed).unwrap_or(i64::MAX);
         let (from, to, sums) = (job.from.to_string(), job.to.to_string(), rows::to_json(&job.sums)?);
-        let (at, author, currency) = (job.at.as_millis(), Text(&job.author), job.currency.map(Currency::code));
+        let (at, author, currency) =
+            (job.at.as_millis(), Text(&job.author), job.currency.map(Currency::code));
         self.engine
             .write(ADD_JOB, &[&WORKSPACE, &at, &author, &from, &to, &currency, &changed, &sums])
             .await
@@ -172,8 +178,10 @@ impl Postgres {
     }
 
     pub(crate) async fn fx_jobs(&self, limit: u32) -> Result<Vec<FxJob>, StoreError> {
-        let ask =
-            format!("SELECT {} FROM fx_jobs WHERE workspace = $1 ORDER BY number DESC LIMIT $2", rows::FX_JOB);
+        let ask = format!(
+            "SELECT {} FROM fx_jobs WHERE workspace = $1 ORDER BY number DESC LIMIT $2",
+            rows::FX_JOB
+        );
         self.engine.read(&ask, &[&WORKSPACE, &i64::from(limit)]).await?.iter().map(rows::fx_job).collect()
     }
 

@@ -19,7 +19,8 @@ const PUT: &str = "INSERT INTO fx_rates (workspace, date, base, quote, source, r
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
     ON CONFLICT DO UPDATE SET rate = excluded.rate, imported_at = excluded.imported_at";
 
-const SET: &str = "UPDATE conversions SET fx_base = ?4, fx_rate = ?5, fx_date = ?6, fx_source = ?7, base_confirmed = ?8,
+const SET: &str =
+    "UPDATE conversions SET fx_base = ?4, fx_rate = ?5, fx_date = ?6, fx_source = ?7, base_confirmed = ?8,
         base_pending = ?9, movements = ?10, updated_at = ?11
     WHERE id = ?1 AND workspace = ?2 AND movements = ?3";
 
@@ -38,7 +39,11 @@ impl Sqlite {
         self.engine.read(work).await
     }
 
-    pub(crate) async fn import_rates(&self, quotes: Vec<Quote>, now: Timestamp) -> Result<FxImport, StoreError> {
+    pub(crate) async fn import_rates(
+        &self,
+        quotes: Vec<Quote>,
+        now: Timestamp,
+    ) -> Result<FxImport, StoreError> {
         let weight = quotes.len();
         self.engine.write(weight, move |connection| import(connection, &quotes, now)).await
     }
@@ -79,7 +84,8 @@ impl Sqlite {
         after: Option<ConversionId>,
         limit: u32,
     ) -> Result<Vec<Priced>, StoreError> {
-        let condition = "workspace = ?1 AND fx_source IS NULL AND value <> 0 AND id > ?2 ORDER BY id LIMIT ?3";
+        let condition =
+            "workspace = ?1 AND fx_source IS NULL AND value <> 0 AND id > ?2 ORDER BY id LIMIT ?3";
         let work = move |connection: &Connection| {
             let after = after.as_ref().map_or(BEFORE_THE_FIRST, |id| id.as_bytes());
             priced(connection, condition, params![WORKSPACE, after, limit])
@@ -161,7 +167,15 @@ fn import(connection: &Connection, quotes: &[Quote], now: Timestamp) -> Result<F
             done.same += 1;
             continue;
         }
-        put.execute(params![WORKSPACE, name.0, name.1, name.2, name.3, quote.rate.to_string(), now.as_millis()])?;
+        put.execute(params![
+            WORKSPACE,
+            name.0,
+            name.1,
+            name.2,
+            name.3,
+            quote.rate.to_string(),
+            now.as_millis()
+        ])?;
         match known {
             Some(rate) => done.replaced.push((*quote, rate)),
             None => done.added += 1,

@@ -26,7 +26,9 @@ pub(crate) async fn run(command: Fx, json: bool) -> Result<()> {
                 .with_context(|| format!("{} cannot be read", file.display()))?;
             told(&import(text, format, &file, &at).await?, json)
         }
-        Fx::Set { date, base, quote, rate, at } => told(&set(SetIn { date, base, quote, rate }, &at).await?, json),
+        Fx::Set { date, base, quote, rate, at } => {
+            told(&set(SetIn { date, base, quote, rate }, &at).await?, json)
+        }
         Fx::List { currency, limit, at } => list(currency, limit, &at, json).await,
         Fx::Rerate { from, to, currency, dry_run, at } => {
             rerate(RerateIn { from, to, currency, dry_run: true }, dry_run, &at, json).await
@@ -166,6 +168,7 @@ fn sentence(done: &ReratedOut) -> String {
 }
 
 fn change(change: &ChangeOut) -> String {
-    let signed = |amount: &str| if amount.starts_with('-') { amount.to_owned() } else { format!("+{amount}") };
+    let signed =
+        |amount: &str| if amount.starts_with('-') { amount.to_owned() } else { format!("+{amount}") };
     format!("confirmed {}, pending {} {}", signed(&change.confirmed), signed(&change.pending), change.base)
 }

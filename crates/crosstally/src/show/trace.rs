@@ -153,7 +153,9 @@ fn movement(page: &mut Page<'_>, entry: &EntryOut) {
         .value
         .as_deref()
         .map_or_else(String::new, |value| format!("  {value} {}", entry.amounts.currency));
-    page.hop("ledger", &format!("movement {}  {}{amount}", entry.sequence, page.paint.bold(&entry.status)));
+    let kind = if entry.kind == "call" { String::new() } else { format!("  ({})", entry.kind) };
+    let status = page.paint.bold(&entry.status);
+    page.hop("ledger", &format!("movement {}  {status}{amount}{kind}", entry.sequence));
     let mut parts = Vec::new();
     for (name, value) in [("payout", &entry.amounts.payout), ("revenue", &entry.amounts.revenue)] {
         if let Some(value) = value {
