@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 
+use crate::docs;
 use crate::project::Project;
 use crate::steps::{self, Steps, cargo};
 use crate::tidy;
@@ -21,7 +22,10 @@ pub(crate) fn run(project: &Project) -> Result<()> {
 pub(crate) fn fast(project: &Project, run: &mut Steps) -> Result<()> {
     let root = &project.root;
     run.run("format", || steps::run(&mut cargo(root, &["fmt", "--all", "--check"])))?;
-    run.run("tidy", || tidy::run(root))?;
+    run.run("tidy", || {
+        tidy::run(root)?;
+        docs::check(root)
+    })?;
     run.run("lints", || {
         let arguments = ["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"];
         steps::run(&mut cargo(root, &arguments))

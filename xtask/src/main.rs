@@ -1,10 +1,11 @@
-//! The project's own commands: `cargo xtask tidy|check|test|postgres|bench`.
+//! The project's own commands: `cargo xtask tidy|check|docs|test|postgres|bench`.
 //!
 //! **Invariant**: knows the repository and the machine, never the inside of a crate: it sees the program only as its
 //! users do, through its commands and its doors.
 
 mod bench;
 mod check;
+mod docs;
 mod machine;
 mod oracle;
 mod postgres;
@@ -36,6 +37,8 @@ enum Command {
     Test(test::Options),
     /// Run the quick checks: format, tidy, lints
     Check,
+    /// Write the pages that are generated from data files
+    Docs,
     /// Check the rules of the tree that the compiler does not check
     Tidy,
     /// Measure speed and memory against what was promised; prints a table, writes `bench.json`
@@ -66,6 +69,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
     match arguments.command {
         Command::Test(options) => test::run(&project, &options)?,
         Command::Check => check::run(&project)?,
+        Command::Docs => docs::run(&project.root)?,
         Command::Tidy => tidy::run(&project.root)?,
         Command::Bench(options) => bench::run(&project, &options)?,
         Command::Postgres { durable, command } => {
