@@ -8,6 +8,7 @@ use super::*;
 
 mod broken;
 mod documents;
+mod guards;
 mod plans;
 mod prints;
 mod reads;

@@ -230,7 +230,7 @@ impl Desk {
             ..Inbound::default()
         };
         let out = self.engine.receive_postback(inbound).await;
-        assert!(out.conversion.is_some(), "{out:?}");
+        assert!(out.rows.iter().all(|row| row.conversion.is_some()), "{out:?}");
     }
 
     pub(super) async fn deliver(&self) -> Delivered {
