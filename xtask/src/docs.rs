@@ -105,7 +105,8 @@ fn one(page: &mut String, preset: &Preset) -> Result<()> {
         writeln!(page, "- template: `{template}`")?;
     }
     if let Some(params) = contract.get("params").and_then(toml::Value::as_table) {
-        let pairs: Vec<String> = params.iter().map(|(field, names)| format!("{field} ← {}", list(names))).collect();
+        let pairs: Vec<String> =
+            params.iter().map(|(field, names)| format!("{field} ← {}", list(names))).collect();
         writeln!(page, "- parameters: {}", pairs.join("; "))?;
     }
     if let Some(statuses) = contract.get("statuses").and_then(toml::Value::as_table) {

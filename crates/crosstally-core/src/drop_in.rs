@@ -189,7 +189,9 @@ fn affise(outcome: &Outcome<'_>) -> Reply {
 fn prosper202(outcome: &Outcome<'_>) -> Reply {
     let is_unknown = matches!(
         outcome.reason,
-        Some(Reason::ClickUnknown | Reason::ClickIdMalformed | Reason::ClickIdForged | Reason::IdentityMissing)
+        Some(
+            Reason::ClickUnknown | Reason::ClickIdMalformed | Reason::ClickIdForged | Reason::IdentityMissing
+        )
     );
     match outcome.verdict {
         _ if is_unknown => problem(404, outcome),
@@ -271,13 +273,33 @@ mod tests {
             (Dialect::Keitaro, unknown, 200, "OK"),
             (Dialect::Keitaro, Outcome { wanted: Some("th\nx"), ..broken }, 200, "thx"),
             (Dialect::Tune, good, 200, "success=true;"),
-            (Dialect::Tune, again, 200, "success=false; err_msg=The same call was booked before, nothing changed (same_content);"),
-            (Dialect::Tune, unknown, 200, "success=false; err_msg=No click with this id is stored (click_unknown);"),
+            (
+                Dialect::Tune,
+                again,
+                200,
+                "success=false; err_msg=The same call was booked before, nothing changed (same_content);",
+            ),
+            (
+                Dialect::Tune,
+                unknown,
+                200,
+                "success=false; err_msg=No click with this id is stored (click_unknown);",
+            ),
             (Dialect::Affise, good, 200, r#"{"status":1}"#),
             (Dialect::Affise, unknown, 200, r#"{"status":1}"#),
-            (Dialect::Affise, broken, 200, r#"{"status":2,"error":"An amount is not a plain decimal number (amount_not_a_number)"}"#),
+            (
+                Dialect::Affise,
+                broken,
+                200,
+                r#"{"status":2,"error":"An amount is not a plain decimal number (amount_not_a_number)"}"#,
+            ),
             (Dialect::Prosper202, good, 200, ""),
-            (Dialect::Prosper202, unknown, 404, r#"{"error":true,"code":404,"msg":"No click with this id is stored (click_unknown)"}"#),
+            (
+                Dialect::Prosper202,
+                unknown,
+                404,
+                r#"{"error":true,"code":404,"msg":"No click with this id is stored (click_unknown)"}"#,
+            ),
         ] {
             let reply = reply(dialect, &outcome).unwrap();
             assert_eq!((reply.status, reply.text.as_str()), (status, text), "{dialect:?}");

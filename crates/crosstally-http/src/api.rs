@@ -9,6 +9,7 @@ pub mod deliveries;
 pub mod destinations;
 pub mod fx;
 mod page;
+pub mod postback_conversions;
 pub mod receipts;
 pub mod replays;
 pub mod tokens;

@@ -26,6 +26,7 @@ use crate::{api, collect, ops};
 /// | `GET,POST /postback/{partner}` | inbound postback |
 /// | other trackers' paths | the same, in their dialect, for partners with `drop_in` |
 /// | `POST /v1/events` | server events |
+/// | `GET /meta/postback/conversion` | the sheet receiver: `sheet_id` names the partner |
 /// | `GET /healthz`, `GET /readyz` | liveness, readiness |
 pub(crate) async fn tracking(state: &State, request: Request<Incoming>, peer: IpAddr) -> Answer {
     if ambiguous_length(&request) {
@@ -43,6 +44,10 @@ pub(crate) async fn tracking(state: &State, request: Request<Incoming>, peer: Ip
     if let Some(partner) = path.strip_prefix("/postback/").and_then(segment) {
         let partner = partner.to_owned();
         return collect::postback::handle(state, &partner, request, peer).await;
+    }
+    if path == "/meta/postback/conversion" {
+        let sheet = collect::postback::sheet(request.uri());
+        return collect::postback::handle(state, &sheet, request, peer).await;
     }
     if path == "/v1/events" {
         return collect::events::handle(state, request, peer).await;
@@ -81,6 +86,7 @@ pub(crate) fn admin(state: State) -> Router {
         .route("/receipts/replay", post(api::replays::replay))
         .route("/receipts/{id}", get(api::receipts::show))
         .route("/receipts/{id}/revisions", get(api::replays::revisions))
+        .route("/postback/conversions", get(api::postback_conversions::list))
         .route("/conversions", get(api::conversions::list))
         .route("/conversions/{id}", get(api::conversions::show))
         .route("/conversions/{id}/ledger", get(api::conversions::ledger))

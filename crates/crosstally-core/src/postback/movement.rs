@@ -208,7 +208,7 @@ fn summed(before: Amounts, now: Amounts, value_of: ValueOf) -> Amounts {
 pub fn content(params: &Params, partner: Option<&Partner>) -> ContentHash {
     let mut pairs: Vec<(&str, &str)> = params
         .iter()
-        .filter(|param| !redact::is_masked(&param.name, partner))
+        .filter(|param| !redact::is_kept_out(&param.name, partner))
         .map(|param| (param.name.as_str(), param.value.as_str()))
         .collect();
     pairs.sort_unstable();

@@ -139,7 +139,15 @@ impl Draft {
     fn new(sample: read::Sample, preset: &'static Preset) -> Self {
         let contract = Contract::new(&Terms::default(), &preset.terms);
         let notes = sample.notes.clone();
-        Self { sample, preset, contract, own: Terms::default(), params: Vec::new(), statuses: Vec::new(), notes }
+        Self {
+            sample,
+            preset,
+            contract,
+            own: Terms::default(),
+            params: Vec::new(),
+            statuses: Vec::new(),
+            notes,
+        }
     }
 
     fn read(&mut self) {
@@ -166,7 +174,9 @@ impl Draft {
 
     fn note(&mut self) {
         if !self.has("click_id") {
-            self.notes.push("no parameter looks like a click id; conversions would be booked without a click".into());
+            self.notes.push(
+                "no parameter looks like a click id; conversions would be booked without a click".into(),
+            );
         }
         if !self.has("transaction_id") {
             let note = "no transaction id: one click has one conversion per event; a rebill needs an id or an event of its own";
@@ -182,10 +192,16 @@ impl Draft {
             .map(|reading| reading.name.as_str())
             .collect();
         if !left.is_empty() {
-            self.notes.push(format!("put the sender's macros in place of REPLACE and OPTIONAL: {}", left.join(", ")));
+            self.notes.push(format!(
+                "put the sender's macros in place of REPLACE and OPTIONAL: {}",
+                left.join(", ")
+            ));
         }
         if self.params.iter().any(|reading| reading.by == By::Guess) {
-            self.notes.push("what is guessed was told by names and values alone: compare it with the sender's own page".into());
+            self.notes.push(
+                "what is guessed was told by names and values alone: compare it with the sender's own page"
+                    .into(),
+            );
         }
         if self.preset.name != "generic" {
             self.notes.push(format!("{}: {}", self.preset.title, self.preset.note));

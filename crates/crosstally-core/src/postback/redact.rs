@@ -174,6 +174,18 @@ fn mask_keys(value: &mut Value, path: &str, partner: Option<&Partner>) {
     }
 }
 
+/// Whether a value of this name, or of a path that ends so, is masked in what is kept.
+#[must_use]
+pub fn is_kept_out(name: &str, partner: Option<&Partner>) -> bool {
+    if is_of_contract(name, partner) {
+        return false;
+    }
+    match name.rsplit_once('.') {
+        None => is_masked(name, partner),
+        Some((path, last)) => is_masked(name, partner) || is_masked(last, partner) || is_of_person(path, last),
+    }
+}
+
 fn is_of_person(path: &str, name: &str) -> bool {
     let path = path.to_ascii_lowercase();
     PERSON_PATHS.iter().any(|part| path.contains(part)) && PERSON_KEYS.iter().any(|key| key.eq_ignore_ascii_case(name))

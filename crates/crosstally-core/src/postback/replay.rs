@@ -8,8 +8,9 @@ use serde_json::{Map, Value};
 
 use super::book::{self, Context};
 use super::movement::{self, Past, Said, Standing, Step};
-use super::{Booking, ConversionChange, Facts, Postback, Receipt};
+use super::{Booking, ConversionChange, Facts, Inbound, Postback, Receipt, body};
 use crate::click::Click;
+use crate::config::Partner;
 use crate::conversion::Conversion;
 use crate::ids::ReceiptId;
 use crate::ledger::{Amounts, Balance, ContentHash, EntryKind, LedgerEntry, Status};
@@ -112,7 +113,7 @@ fn booked(case: &Case<'_>, postback: &Postback, context: &mut Context<'_>) -> Bo
     if let Some(stopped) = book::kept_out(postback, &facts, &receipt, context) {
         return stopped;
     }
-    let members = case.new.map_or_else(Vec::new, |new| members(new, Some(case.receipt.id)));
+    let members = case.new.map_or_else(Vec::new, |new| members(new, Some(case.receipt.id), context.partner));
     let own = (case.receipt.id, book::said(postback, case.receipt.received_at));
     let (standing, step) = fold(&members, Some(own), context);
     let Some(new) = case.new else {
@@ -168,10 +169,14 @@ fn settle(
         }
         _ => {
             receipt.verdict = if matches!(was, Verdict::Recorded | Verdict::Duplicate) { was } else { Verdict::Updated };
-            receipt.reason = if was == receipt.verdict { case.receipt.reason } else { Some(Reason::ReadAgain) };
-            receipt.detail.clone_from(&case.receipt.detail);
-            receipt.goals.clone_from(&case.receipt.goals);
-            receipt.labels.clone_from(&case.receipt.labels);
+            if was == receipt.verdict {
+                receipt.reason = case.receipt.reason;
+                receipt.detail.clone_from(&case.receipt.detail);
+                receipt.goals.clone_from(&case.receipt.goals);
+                receipt.labels.clone_from(&case.receipt.labels);
+            } else {
+                receipt.reason = Some(Reason::ReadAgain);
+            }
             receipt.sequence = case.receipt.sequence.or(receipt.sequence);
             Booking::receipt_only(receipt)
         }
@@ -180,7 +185,7 @@ fn settle(
 
 /// The movement that takes a receipt out of a conversion.
 fn without(old: &Around, receipt: &Receipt, context: &Context<'_>) -> Option<(Conversion, LedgerEntry)> {
-    let members = members(old, Some(receipt.id));
+    let members = members(old, Some(receipt.id), context.partner);
     let (standing, _) = fold(&members, None, context);
     let known = &old.conversion;
     // A conversion that no call speaks of any more has earned nothing.
@@ -201,13 +206,13 @@ fn without(old: &Around, receipt: &Receipt, context: &Context<'_>) -> Option<(Co
 }
 
 /// The receipts of a conversion and what they say, in the order in which they came, without one of them.
-fn members(around: &Around, but: Option<ReceiptId>) -> Vec<(ReceiptId, Said)> {
+fn members(around: &Around, but: Option<ReceiptId>, partner: &Partner) -> Vec<(ReceiptId, Said)> {
     around
         .receipts
         .iter()
         .filter(|receipt| Some(receipt.id) != but)
         .filter(|receipt| matches!(receipt.verdict, Verdict::Recorded | Verdict::Updated))
-        .filter_map(|receipt| Some((receipt.id, said_of(receipt, &around.entries)?)))
+        .filter_map(|receipt| Some((receipt.id, said_of(receipt, partner)?)))
         .collect()
 }
 
@@ -239,19 +244,31 @@ fn fold(
 
 /// What a booked receipt said, from what was read out of it.
 #[must_use]
-pub fn said_of(receipt: &Receipt, entries: &[LedgerEntry]) -> Option<Said> {
+pub fn said_of(receipt: &Receipt, partner: &Partner) -> Option<Said> {
     let text = |name: &str| receipt.read.get(name).and_then(Value::as_str);
     let currency: Currency = text("currency")?.parse().ok()?;
     let minor = |name: &str| text(name).and_then(|text| currency.parse_minor(text).ok());
-    let content = entries.iter().find(|entry| entry.receipt == receipt.id).map_or(ContentHash::default(), |entry| entry.content);
     Some(Said {
         status: Status::from_word(text("status")?)?,
         currency,
         currency_stated: true,
         amounts: Amounts { payout: minor("payout"), revenue: minor("revenue"), value: minor("value") },
         at: receipt.received_at,
-        content,
+        content: content_of(receipt, partner),
     })
+}
+
+/// The digest of a kept call, as reading it again would have it.
+fn content_of(receipt: &Receipt, partner: &Partner) -> ContentHash {
+    let inbound = Inbound {
+        query: receipt.query.clone(),
+        body: receipt.body.clone(),
+        content_type: receipt.content_type.clone(),
+        ..Inbound::default()
+    };
+    let rows = body::rows(&inbound, partner.contract.encoding()).ok();
+    let params = rows.and_then(|rows| rows.into_iter().next()?.params.ok());
+    params.map_or(ContentHash::default(), |params| movement::content(&params, Some(partner)))
 }
 
 /// A repair: what a receipt is to say in place of what it says.

@@ -27,7 +27,9 @@ pub(crate) struct Endpoint {
 pub(crate) fn find(state: &State, uri: &Uri) -> Option<Endpoint> {
     let query = uri.query().unwrap_or("");
     let has = |name: &str| {
-        query.split('&').any(|pair| pair.split('=').next().is_some_and(|theirs| theirs.eq_ignore_ascii_case(name)))
+        query
+            .split('&')
+            .any(|pair| pair.split('=').next().is_some_and(|theirs| theirs.eq_ignore_ascii_case(name)))
     };
     let route = drop_in::route(uri.path(), has)?;
     let params = Params::parse(query.as_bytes()).unwrap_or_default();

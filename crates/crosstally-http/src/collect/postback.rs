@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crosstally_core::limits::{HEADER_BYTES_MAX, POSTBACK_BODY_BYTES_MAX};
+use crosstally_core::params::Params;
 use crosstally_core::postback::{Headers, Inbound};
 use crosstally_core::reason::Reason;
 use crosstally_engine::postback::Received;
@@ -111,4 +112,10 @@ fn kept_headers(headers: &HeaderMap) -> Headers {
 fn close(mut answer: Answer) -> Answer {
     answer.headers_mut().insert(header::CONNECTION, http::HeaderValue::from_static("close"));
     answer
+}
+
+/// The partner that a call to the sheet receiver names; empty if it names none, which no partner is called.
+pub(crate) fn sheet(uri: &http::Uri) -> String {
+    let params = Params::parse(uri.query().unwrap_or("").as_bytes()).unwrap_or_default();
+    params.get("sheet_id").unwrap_or_default().to_owned()
 }

@@ -58,9 +58,6 @@ CREATE TABLE receipts (
 );
 
 CREATE INDEX receipts_by_partner ON receipts (partner, workspace, id);
--- Only of receipts that booked nothing: those that did stand in the ledger.
-CREATE INDEX receipts_by_conversion ON receipts (conversion, id)
-    WHERE conversion IS NOT NULL AND verdict NOT IN ('recorded', 'updated');
 CREATE INDEX receipts_by_click ON receipts (click, id) WHERE click IS NOT NULL;
 
 -- The balance, kept with every receipt: counting millions of receipts for each look would be too slow. A count is the

@@ -13,6 +13,10 @@ ALTER TABLE receipts ADD COLUMN contact TEXT NOT NULL DEFAULT '{}';
 ALTER TABLE receipts ADD COLUMN sealed BYTEA;
 ALTER TABLE receipts ADD COLUMN labels TEXT NOT NULL DEFAULT '[]';
 
+-- Receipts that moved a conversion when they came are found by the ledger.
+CREATE INDEX receipts_by_conversion ON receipts (conversion, id)
+    WHERE conversion IS NOT NULL AND (revision > 0 OR verdict NOT IN ('recorded', 'updated'));
+
 -- What a receipt said before it was read again, and why it was.
 CREATE TABLE receipt_revisions (
     receipt UUID NOT NULL,

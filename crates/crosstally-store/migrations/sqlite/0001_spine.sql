@@ -49,9 +49,6 @@ CREATE TABLE receipts (
 ) STRICT;
 
 CREATE INDEX receipts_by_partner ON receipts (workspace, partner, id);
--- Only of receipts that booked nothing: those that did stand in the ledger.
-CREATE INDEX receipts_by_conversion ON receipts (conversion, id)
-    WHERE conversion IS NOT NULL AND verdict NOT IN ('recorded', 'updated');
 
 -- The balance, kept with every receipt: counting millions of receipts for each look would be too slow.
 CREATE TABLE receipt_counts (

@@ -134,7 +134,8 @@ impl Postgres {
         let condition = "id IN (SELECT receipt FROM ledger_entries WHERE workspace = $1 AND conversion = $2
                 UNION ALL
                 SELECT id FROM receipts
-                WHERE workspace = $1 AND conversion = $2 AND verdict NOT IN ('recorded', 'updated'))
+                WHERE workspace = $1 AND conversion = $2
+                    AND (revision > 0 OR verdict NOT IN ('recorded', 'updated')))
             ORDER BY id LIMIT $3";
         self.receipts(condition, &[&WORKSPACE, &Id::from(id), &i64::from(limit)]).await
     }

@@ -43,7 +43,8 @@ impl Sqlite {
     ) -> Result<Vec<Receipt>, StoreError> {
         let condition = "id IN (SELECT receipt FROM ledger_entries WHERE conversion = ?1
                 UNION ALL
-                SELECT id FROM receipts WHERE conversion = ?1 AND verdict NOT IN ('recorded', 'updated'))
+                SELECT id FROM receipts WHERE conversion = ?1
+                    AND (revision > 0 OR verdict NOT IN ('recorded', 'updated')))
             ORDER BY id LIMIT ?2";
         self.engine.read(move |connection| list(connection, condition, params![id.as_bytes(), limit])).await
     }

@@ -138,6 +138,7 @@ pub(crate) async fn conversions_are_found_by_click(stage: &Stage) {
 /// A postback of this transaction and event, for nothing but its key.
 fn postback(transaction: &str, event: Option<&str>) -> Postback {
     Postback {
+        given: None,
         partner: ACME.into(),
         click: ClickRef::None,
         transaction_id: Some(transaction.into()),

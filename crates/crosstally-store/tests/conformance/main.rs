@@ -13,6 +13,7 @@ mod clicks;
 mod configs;
 mod conversions;
 mod destinations;
+mod fx;
 mod ledger;
 mod nonces;
 mod opening;
@@ -91,6 +92,14 @@ suite! {
     }
     ledger {
         sums_of_movements_are_the_balance
+    }
+    fx {
+        rates_are_imported_once_and_replaced_with_a_word
+        rates_are_listed_latest_first_page_by_page
+        what_waits_for_a_rate_is_found_and_settled_once
+        a_rate_moves_on_with_its_conversion
+        what_has_a_rate_is_found_by_its_day
+        jobs_are_kept
     }
     conversions {
         a_conversion_comes_back_as_it_was

@@ -29,7 +29,10 @@ pub(crate) async fn run(command: Import, json: bool) -> Result<()> {
         Where::Here(ground) => {
             remote::here(&ground, async |engine| {
                 while let Some(batch) = import.next()? {
-                    let rows = batch.rows.iter().map(|row| AliasIn { alias: row.alias.clone(), click_id: row.click_id.clone() });
+                    let rows = batch
+                        .rows
+                        .iter()
+                        .map(|row| AliasIn { alias: row.alias.clone(), click_id: row.click_id.clone() });
                     let added = engine.add_aliases(rows.collect(), dry_run).await?;
                     import.note(&batch, added.into())?;
                 }
@@ -48,8 +51,11 @@ pub(crate) async fn run(command: Import, json: bool) -> Result<()> {
 }
 
 async fn ask(server: &Remote, batch: &Batch, dry_run: bool) -> Result<AliasesOut> {
-    let aliases =
-        batch.rows.iter().map(|row| RowIn { alias: row.alias.clone(), click_id: row.click_id.clone() }).collect();
+    let aliases = batch
+        .rows
+        .iter()
+        .map(|row| RowIn { alias: row.alias.clone(), click_id: row.click_id.clone() })
+        .collect();
     let body = serde_json::to_vec(&AliasesIn { aliases, dry_run })?;
     server.post("/api/v1/aliases", "application/json", body).await
 }
@@ -89,8 +95,9 @@ struct Rows {
 
 impl Rows {
     fn open(file: &Path, rejected: &Path) -> Result<Self> {
-        let opened = std::fs::File::open(file)
-            .map_err(|error| exit::with(Code::NotFound, format!("{} cannot be read: {error}", file.display())))?;
+        let opened = std::fs::File::open(file).map_err(|error| {
+            exit::with(Code::NotFound, format!("{} cannot be read: {error}", file.display()))
+        })?;
         Ok(Self {
             lines: BufReader::new(opened),
             line: 0,
@@ -142,7 +149,8 @@ impl Rows {
         let rejects = match &mut self.rejects {
             Some(rejects) => rejects,
             none => {
-                let made = std::fs::File::create(path).with_context(|| format!("{} cannot be made", path.display()))?;
+                let made = std::fs::File::create(path)
+                    .with_context(|| format!("{} cannot be made", path.display()))?;
                 none.insert(BufWriter::new(made))
             }
         };
@@ -170,14 +178,16 @@ impl Rows {
         if sums.rejected == 0 {
             return Ok(());
         }
-        let problem = format!("{} rows were not taken; they are in {}", sums.rejected, self.rejected.display());
+        let problem =
+            format!("{} rows were not taken; they are in {}", sums.rejected, self.rejected.display());
         Err(exit::with(Code::Partial, problem))
     }
 }
 
 fn is_head(text: &str) -> bool {
     fields(text).is_some_and(|(alias, click)| {
-        alias.eq_ignore_ascii_case("alias") && matches!(click.to_ascii_lowercase().as_str(), "click_id" | "click" | "clickid")
+        alias.eq_ignore_ascii_case("alias")
+            && matches!(click.to_ascii_lowercase().as_str(), "click_id" | "click" | "clickid")
     })
 }
 

@@ -70,29 +70,113 @@ const NO_NUMBER: Option<&str> = Some("amount_not_a_number");
 const ROWS: &[Row] = &[
     row("keitaro", "/abc123/postback?subid=CLICK&status=sale&payout=10&tid=1", "recorded", None, 200, "OK"),
     row("keitaro", "/abc123/postback?subid=CLICK&status=sale&payout=10&tid=1", "duplicate", SAME, 200, "OK"),
-    row("keitaro", "/abc123/postback?subid=CLICK&status=rejected&tid=1&return=thanks", "updated", None, 200, "thanks"),
+    row(
+        "keitaro",
+        "/abc123/postback?subid=CLICK&status=rejected&tid=1&return=thanks",
+        "updated",
+        None,
+        200,
+        "thanks",
+    ),
     row("keitaro", "/abc123/postback?subid=51ts6sgr1cbk&payout=10", "quarantined", FOREIGN, 200, "OK"),
     row("keitaro", "/abc123/postback?subid=CLICK&payout=ten", "refused", NO_NUMBER, 200, "OK"),
     row("keitaro-2", "/k-2/postback?subid=CLICK&status=lead", "recorded", None, 200, "OK"),
-    row("voluum", "/postback?cid=CLICK&payout=3&txid=SIGNUP", "recorded", None, 200, "\"result\":\"recorded\""),
-    row("voluum", "/postback?cid=CLICK&payout=3&txid=SIGNUP", "duplicate", SAME, 200, "\"result\":\"duplicate\""),
+    row(
+        "voluum",
+        "/postback?cid=CLICK&payout=3&txid=SIGNUP",
+        "recorded",
+        None,
+        200,
+        "\"result\":\"recorded\"",
+    ),
+    row(
+        "voluum",
+        "/postback?cid=CLICK&payout=3&txid=SIGNUP",
+        "duplicate",
+        SAME,
+        200,
+        "\"result\":\"duplicate\"",
+    ),
     row("voluum", "/postback?cid=c384EFV6JH&payout=3", "quarantined", FOREIGN, 200, "quarantined"),
     row("voluum", "/postback?cid=CLICK&payout=x", "refused", NO_NUMBER, 400, "amount_not_a_number"),
     row("voluum-2", "/postback?cid=CLICK&payout=3&txid=A&key=two", "recorded", None, 200, "recorded"),
-    row("redtrack", "/postback?clickid=CLICK&sum=20&type=ftd&status=approved", "recorded", None, 200, "recorded"),
+    row(
+        "redtrack",
+        "/postback?clickid=CLICK&sum=20&type=ftd&status=approved",
+        "recorded",
+        None,
+        200,
+        "recorded",
+    ),
     row("binom", "/click.php?cnv_id=CLICK&payout=5", "recorded", None, 200, "recorded"),
     row("binom", "/click?cnv_id=CLICK&payout=5", "duplicate", SAME, 200, "duplicate"),
     row("funnelflux", "/pb/?hit=CLICK&tx=inv-1&rev=39.00", "recorded", None, 200, "recorded"),
     row("tune", "/aff_lsr?offer_id=26&transaction_id=CLICK&amount=7", "recorded", None, 200, "success=true;"),
-    row("tune", "/aff_lsr?offer_id=26&transaction_id=CLICK&amount=7", "duplicate", SAME, 200, "success=false; err_msg="),
-    row("tune", "/aff_lsr?offer_id=26&transaction_id=102dc1a2", "quarantined", FOREIGN, 200, "success=false; err_msg="),
-    row("affise", "/postback?clickid=CLICK&action_id=o1&goal=1&sum=9&status=1", "recorded", None, 200, "{\"status\":1}"),
-    row("affise", "/postback?clickid=CLICK&action_id=o1&goal=1&sum=x", "refused", NO_NUMBER, 200, "\"status\":2"),
-    row("scaleo", "/track/conv?click_id=CLICK&transaction_id=s1&amount=30", "recorded", None, 200, "recorded"),
-    row("scaleo", "/track/conv-change?click_id=CLICK&transaction_id=s1&status=rejected", "updated", None, 200, "updated"),
-    row("scaleo", "/track/conv-addchange?click_id=CLICK&transaction_id=s2&amount=3", "recorded", None, 200, "recorded"),
+    row(
+        "tune",
+        "/aff_lsr?offer_id=26&transaction_id=CLICK&amount=7",
+        "duplicate",
+        SAME,
+        200,
+        "success=false; err_msg=",
+    ),
+    row(
+        "tune",
+        "/aff_lsr?offer_id=26&transaction_id=102dc1a2",
+        "quarantined",
+        FOREIGN,
+        200,
+        "success=false; err_msg=",
+    ),
+    row(
+        "affise",
+        "/postback?clickid=CLICK&action_id=o1&goal=1&sum=9&status=1",
+        "recorded",
+        None,
+        200,
+        "{\"status\":1}",
+    ),
+    row(
+        "affise",
+        "/postback?clickid=CLICK&action_id=o1&goal=1&sum=x",
+        "refused",
+        NO_NUMBER,
+        200,
+        "\"status\":2",
+    ),
+    row(
+        "scaleo",
+        "/track/conv?click_id=CLICK&transaction_id=s1&amount=30",
+        "recorded",
+        None,
+        200,
+        "recorded",
+    ),
+    row(
+        "scaleo",
+        "/track/conv-change?click_id=CLICK&transaction_id=s1&status=rejected",
+        "updated",
+        None,
+        200,
+        "updated",
+    ),
+    row(
+        "scaleo",
+        "/track/conv-addchange?click_id=CLICK&transaction_id=s2&amount=3",
+        "recorded",
+        None,
+        200,
+        "recorded",
+    ),
     row("prosper202", "/tracking202/static/gpb.php?subid=CLICK&amount=25&txid=A1", "recorded", None, 200, ""),
-    row("prosper202", "/tracking202/static/gpb.php?subid=1048576&amount=25", "quarantined", FOREIGN, 404, "\"error\":true"),
+    row(
+        "prosper202",
+        "/tracking202/static/gpb.php?subid=1048576&amount=25",
+        "quarantined",
+        FOREIGN,
+        404,
+        "\"error\":true",
+    ),
 ];
 
 async fn newest(server: &TestServer, partner: &str) -> Result<Value> {
@@ -164,7 +248,10 @@ async fn aliases(kind: Kind) -> Result<()> {
     let reply = call(&server, "/abc123/postback?subid=51ts6sgr1cbk&payout=21&status=sale").await?;
     assert_eq!(reply.text(), "OK");
     let receipt = newest(&server, "keitaro").await?;
-    assert_eq!((receipt["result"].as_str(), receipt["click"].as_str()), (Some("recorded"), Some(click.as_str())));
+    assert_eq!(
+        (receipt["result"].as_str(), receipt["click"].as_str()),
+        (Some("recorded"), Some(click.as_str()))
+    );
     // The same conversion, by its new name.
     call(&server, &format!("/abc123/postback?subid={click}&status=rejected")).await?;
     let after = newest(&server, "keitaro").await?;
@@ -181,7 +268,8 @@ async fn strangers(kind: Kind) -> Result<()> {
         let reply = call(&server, path).await?;
         assert_eq!((reply.status, reply.json()?["code"].as_str()), (404, Some("no_route")), "{path}");
     }
-    let with_key = config("[[partner]]\nslug = \"k\"\ndrop_in = { dialect = \"keitaro\", key = \"right\" }\n")?;
+    let with_key =
+        config("[[partner]]\nslug = \"k\"\ndrop_in = { dialect = \"keitaro\", key = \"right\" }\n")?;
     server.apply(&with_key).await?;
     assert_eq!(call(&server, "/wrong/postback?subid=1").await?.status, 404);
     assert_eq!(call(&server, "/right/postback?tid=1").await?.text(), "OK");
@@ -191,7 +279,8 @@ async fn strangers(kind: Kind) -> Result<()> {
 
 async fn mistakes(kind: Kind) -> Result<()> {
     let server = TestServer::start(kind).await?;
-    let partner = |slug: &str, drop_in: &str| format!("[[partner]]\nslug = \"{slug}\"\ndrop_in = {drop_in}\n\n");
+    let partner =
+        |slug: &str, drop_in: &str| format!("[[partner]]\nslug = \"{slug}\"\ndrop_in = {drop_in}\n\n");
     for (sections, problem) in [
         (partner("a", "{ dialect = \"keitaro\" }"), "has a key in its path"),
         (partner("a", "{ dialect = \"keitaro\", key = \"a/b\" }"), "cannot stand in a URL"),
@@ -202,7 +291,8 @@ async fn mistakes(kind: Kind) -> Result<()> {
             "calls to this endpoint go to partner `a` already",
         ),
         (
-            partner("a", "{ dialect = \"tune\", key = \"x\" }") + &partner("b", "{ dialect = \"tune\", key = \"x\" }"),
+            partner("a", "{ dialect = \"tune\", key = \"x\" }")
+                + &partner("b", "{ dialect = \"tune\", key = \"x\" }"),
             "calls to this endpoint go to partner `a` already",
         ),
     ] {

@@ -68,8 +68,7 @@ fn preset_cases() -> Result<Vec<Case>> {
     let mut cases = Vec::new();
     for file in files {
         let text = std::fs::read_to_string(file.path())?;
-        let preset: PresetFile =
-            toml::from_str(&text).with_context(|| file.path().display().to_string())?;
+        let preset: PresetFile = toml::from_str(&text).with_context(|| file.path().display().to_string())?;
         assert!(preset.sample.len() >= 4, "{}: good, duplicate, rejected, broken", preset.name);
         let mut partner = format!("preset = \"{}\"\n", preset.name);
         let scheme = preset.contract.signature.as_deref().and_then(Scheme::named);

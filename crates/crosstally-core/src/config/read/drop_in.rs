@@ -27,7 +27,11 @@ pub(super) fn read(section: &Section<'_>, found: &mut Findings<'_>) -> Option<Dr
         && !is_key(text.text)
     {
         let problem = format!("{} cannot stand in a URL as it is", shown(text.text));
-        found.problem(&text.spot, problem, "write letters, digits, `-`, `_` and `.`, as in the old postback URL");
+        found.problem(
+            &text.spot,
+            problem,
+            "write letters, digits, `-`, `_` and `.`, as in the old postback URL",
+        );
     }
     Some(DropIn { dialect, key: key.map(|text| text.text.to_owned()).unwrap_or_default() })
 }
@@ -43,7 +47,13 @@ pub(super) struct DropIns(BTreeMap<DropIn, String>);
 
 impl DropIns {
     /// Notes a partner's endpoint, or that another partner has it.
-    pub(super) fn take(&mut self, section: &Section<'_>, drop_in: &DropIn, slug: &str, found: &mut Findings<'_>) {
+    pub(super) fn take(
+        &mut self,
+        section: &Section<'_>,
+        drop_in: &DropIn,
+        slug: &str,
+        found: &mut Findings<'_>,
+    ) {
         let mut door = drop_in.clone();
         // Their calls look alike.
         if door.dialect == Dialect::BeMob {

@@ -12,10 +12,29 @@ use crate::params::{Param, Params};
 
 /// Names under which click ids travel, where the sender lets its user choose; the commonest first.
 const CLICK_NAMES: &[&str] = &[
-    "sub1", "aff_click_id", "clickid", "click_id", "subid", "subid1", "sub_id1", "sub_id_1", "sub_id", "aff_sub", "cid",
-    "s2", "s1", "utm_term", "external_id", "externalid", "hit", "cnv_id", "clickref", "tracking_id",
+    "sub1",
+    "aff_click_id",
+    "clickid",
+    "click_id",
+    "subid",
+    "subid1",
+    "sub_id1",
+    "sub_id_1",
+    "sub_id",
+    "aff_sub",
+    "cid",
+    "s2",
+    "s1",
+    "utm_term",
+    "external_id",
+    "externalid",
+    "hit",
+    "cnv_id",
+    "clickref",
+    "tracking_id",
 ];
-const EVENT_NAMES: &[&str] = &["goal", "event_name", "event_type", "eventname", "goal_id", "et", "type", "action"];
+const EVENT_NAMES: &[&str] =
+    &["goal", "event_name", "event_type", "eventname", "goal_id", "et", "type", "action"];
 
 /// Reads every parameter; what is guessed goes into the section's own map.
 pub(super) fn readings(params: &Params, contract: &Contract, own: &mut Terms) -> Vec<Reading> {
@@ -32,10 +51,10 @@ pub(super) fn readings(params: &Params, contract: &Contract, own: &mut Terms) ->
         {
             continue;
         }
-        let found = readings
-            .iter_mut()
-            .filter(|reading| reading.field.is_none() && reading.by == By::Nobody)
-            .find(|reading| looks_like(field, &reading.name.to_lowercase(), &reading.value, reading.is_macro));
+        let found =
+            readings.iter_mut().filter(|reading| reading.field.is_none() && reading.by == By::Nobody).find(
+                |reading| looks_like(field, &reading.name.to_lowercase(), &reading.value, reading.is_macro),
+            );
         if let Some(reading) = found {
             (reading.field, reading.by) = (Some(field), By::Guess);
             own.params.insert(field.to_owned(), vec![reading.name.clone()]);
@@ -53,9 +72,9 @@ fn is_secret(name: &str) -> bool {
 fn plain(param: &Param, contract: &Contract) -> Reading {
     let mapped = FIELDS.iter().find(|field| position(contract, field.name, &param.name).is_some());
     let is_taken = contract.taken().any(|taken| taken.eq_ignore_ascii_case(&param.name));
-    let accepted = FIELDS.iter().find(|field| {
-        !is_taken && field.accepted.iter().any(|name| name.eq_ignore_ascii_case(&param.name))
-    });
+    let accepted = FIELDS
+        .iter()
+        .find(|field| !is_taken && field.accepted.iter().any(|name| name.eq_ignore_ascii_case(&param.name)));
     let (field, by) = match (mapped, accepted) {
         (Some(field), _) => (Some(field.name), By::Preset),
         (None, Some(field)) => (Some(field.name), By::Name),
@@ -89,15 +108,32 @@ fn looks_like(field: &str, name: &str, value: &str, is_macro: bool) -> bool {
             ClickId::parse_unchecked(value).is_ok() || CLICK_NAMES.contains(&name) || has(&["click"])
         }
         "status" => has(&["status", "state"]) && !has(&["2"]),
-        "currency" => has(&["curr"]) || !is_macro && value.len() == 3 && value.to_uppercase().parse::<Currency>().is_ok(),
+        "currency" => {
+            has(&["curr"])
+                || !is_macro && value.len() == 3 && value.to_uppercase().parse::<Currency>().is_ok()
+        }
         "payout" => {
-            let is_named = has(&["payout", "sum", "amount", "price", "commission", "profit", "cost", "revenue", "reward", "earn", "total"])
-                || matches!(name, "rev" | "amt" | "money" | "cash");
+            let is_named = has(&[
+                "payout",
+                "sum",
+                "amount",
+                "price",
+                "commission",
+                "profit",
+                "cost",
+                "revenue",
+                "reward",
+                "earn",
+                "total",
+            ]) || matches!(name, "rev" | "amt" | "money" | "cash");
             is_named && (is_macro || value.bytes().any(|byte| byte.is_ascii_digit()))
         }
         "transaction_id" => {
             has(&["trans", "order", "txn", "invoice"])
-                || matches!(name, "tx" | "oid" | "lead" | "leadid" | "action_id" | "conversion_id" | "convid" | "uniqueid")
+                || matches!(
+                    name,
+                    "tx" | "oid" | "lead" | "leadid" | "action_id" | "conversion_id" | "convid" | "uniqueid"
+                )
         }
         "event" => EVENT_NAMES.contains(&name),
         "event_time" => has(&["timestamp"]) || matches!(name, "time" | "ts" | "datetime" | "conv_time"),
@@ -108,21 +144,69 @@ fn looks_like(field: &str, name: &str, value: &str, is_macro: bool) -> bool {
 /// Words of the trade, by what they mean.
 const WORDS: &[(&[&str], Status)] = &[
     (
-        &["sale", "confirmed", "confirm", "accepted", "accept", "approve", "paid", "payed", "success", "successful",
-            "completed", "complete", "ok", "active", "rebill", "deposit", "purchase"],
+        &[
+            "sale",
+            "confirmed",
+            "confirm",
+            "accepted",
+            "accept",
+            "approve",
+            "paid",
+            "payed",
+            "success",
+            "successful",
+            "completed",
+            "complete",
+            "ok",
+            "active",
+            "rebill",
+            "deposit",
+            "purchase",
+        ],
         Status::Approved,
     ),
     (
-        &["pending", "new", "wait", "waiting", "processing", "process", "in_process", "open", "expect", "created", "unconfirmed"],
+        &[
+            "pending",
+            "new",
+            "wait",
+            "waiting",
+            "processing",
+            "process",
+            "in_process",
+            "open",
+            "expect",
+            "created",
+            "unconfirmed",
+        ],
         Status::Hold,
     ),
     (&["registration", "reg", "signup", "register", "install"], Status::Lead),
     (
-        &["reject", "declined", "decline", "cancel", "cancelled", "canceled", "trash", "fake", "fail", "failed", "invalid",
-            "spam", "duplicate", "error", "expired", "void"],
+        &[
+            "reject",
+            "declined",
+            "decline",
+            "cancel",
+            "cancelled",
+            "canceled",
+            "trash",
+            "fake",
+            "fail",
+            "failed",
+            "invalid",
+            "spam",
+            "duplicate",
+            "error",
+            "expired",
+            "void",
+        ],
         Status::Rejected,
     ),
-    (&["refund", "refunded", "chargeback", "charge_back", "reversal", "return", "returned", "disputed"], Status::Reversed),
+    (
+        &["refund", "refunded", "chargeback", "charge_back", "reversal", "return", "returned", "disputed"],
+        Status::Reversed,
+    ),
 ];
 
 /// The sample's status, and what it would mean.
@@ -163,7 +247,9 @@ pub(super) fn amounts(draft: &mut Draft) {
     }
     let has_amount = draft.has("payout") || draft.has("revenue");
     if has_amount && !draft.has("currency") && draft.contract.currency().is_none() {
-        draft.notes.push("no currency is sent: amounts are in the workspace's, unless `currency` says otherwise".into());
+        draft.notes.push(
+            "no currency is sent: amounts are in the workspace's, unless `currency` says otherwise".into(),
+        );
     }
 }
 

@@ -11,7 +11,9 @@ const SAMPLE_BYTES_MAX: usize = 64 * 1024;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
     /// There is nothing in it.
-    #[error("there are no parameters in it; paste a whole postback URL, the part behind its `?`, or a JSON object")]
+    #[error(
+        "there are no parameters in it; paste a whole postback URL, the part behind its `?`, or a JSON object"
+    )]
     Empty,
     /// It is too much.
     #[error("it is larger than one call can be")]
@@ -114,7 +116,7 @@ impl Sample {
 
 fn has_escape(text: &str) -> bool {
     // `%payout%` is a macro of some networks.
-    text.as_bytes().windows(3).any(|three| {
-        three[0] == b'%' && three[1].is_ascii_digit() && three[2].is_ascii_hexdigit()
-    })
+    text.as_bytes()
+        .windows(3)
+        .any(|three| three[0] == b'%' && three[1].is_ascii_digit() && three[2].is_ascii_hexdigit())
 }

@@ -84,7 +84,8 @@ pub(super) fn candidates(sample: &Sample) -> Vec<Candidate> {
     let has_macros = sample.params.iter().any(|param| is_macro(&param.value));
     let mut found: Vec<(Candidate, usize)> = Vec::new();
     for (preset, marks) in &all {
-        let mut candidate = Candidate { preset: &preset.name, title: &preset.title, score: 0, why: Vec::new() };
+        let mut candidate =
+            Candidate { preset: &preset.name, title: &preset.title, score: 0, why: Vec::new() };
         let mut add = |points: u32, why: String| {
             candidate.score += points;
             if candidate.why.len() < REASONS_MAX {
@@ -96,7 +97,10 @@ pub(super) fn candidates(sample: &Sample) -> Vec<Candidate> {
             let (name, value) = (param.name.to_lowercase(), param.value.trim().to_lowercase());
             if marks.names.contains(&name) && hits.insert(name.clone()) {
                 let points = names.points(&name);
-                add(if has_macros { points.min(NAME_POINTS_BESIDE_MACROS) } else { points }, format!("the parameter `{name}`"));
+                add(
+                    if has_macros { points.min(NAME_POINTS_BESIDE_MACROS) } else { points },
+                    format!("the parameter `{name}`"),
+                );
             }
             if marks.macros.contains(&value) && hits.insert(value.clone()) {
                 add(macros.points(&value) * MACRO_WEIGHT, format!("the macro `{value}`"));

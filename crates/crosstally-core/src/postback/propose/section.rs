@@ -49,9 +49,15 @@ pub(super) fn url(draft: &Draft, slug: &str, base: &str) -> String {
         .params
         .iter()
         .filter(|reading| reading.is_macro)
-        .filter_map(|reading| Some(format!("{}={}", param_name(reading.field?, reading, draft), reading.value)))
+        .filter_map(|reading| {
+            Some(format!("{}={}", param_name(reading.field?, reading, draft), reading.value))
+        })
         .collect();
-    if macros.is_empty() { format!("{address}?{}", draft.sample.query) } else { format!("{address}?{}", macros.join("&")) }
+    if macros.is_empty() {
+        format!("{address}?{}", draft.sample.query)
+    } else {
+        format!("{address}?{}", macros.join("&"))
+    }
 }
 
 /// Our own name, unless the section reads the field from another one.

@@ -31,16 +31,20 @@ impl Catalog for NoKinds {
 }
 
 fn reads(proposal: &Proposal) -> config::Partner {
-    let document = format!("[workspace]\nbase_currency = \"USD\"\ntimezone = \"UTC\"\n\n{}", proposal.section);
-    let (config, _) =
-        config::read(&document, "proposal", &NoKinds).unwrap_or_else(|problems| panic!("{document}\n{problems:?}"));
+    let document =
+        format!("[workspace]\nbase_currency = \"USD\"\ntimezone = \"UTC\"\n\n{}", proposal.section);
+    let (config, _) = config::read(&document, "proposal", &NoKinds)
+        .unwrap_or_else(|problems| panic!("{document}\n{problems:?}"));
     config.partners.into_iter().next().unwrap()
 }
 
 #[test]
 fn a_senders_url_is_recognised_by_its_names_macros_words_path_and_host() {
     for (sample, preset) in [
-        ("https://tracker.example/postback?cid={sub1}&payout={sum}&status={status}&txid={transactionid}", "affise"),
+        (
+            "https://tracker.example/postback?cid={sub1}&payout={sum}&status={status}&txid={transactionid}",
+            "affise",
+        ),
         ("https://a.example/abc/postback?subid=51ts6s&status=rebill&payout=10&tid=2&currency=EUR", "keitaro"),
         ("https://old.example/click.php?cnv_id=abc&payout=3&cnv_status=sale", "binom"),
         ("https://x.bemobtrcks.com/postback?cid=REPLACE&payout=OPTIONAL&txid=OPTIONAL", "bemob"),
@@ -48,7 +52,10 @@ fn a_senders_url_is_recognised_by_its_names_macros_words_path_and_host() {
         ("/pb/?hit=2nIemJx&tx=inv-1&rev=39.00", "funnelflux"),
         ("GET /tracking202/static/gpb.php?subid=77&amount=12&txid=A1 HTTP/1.1", "prosper202"),
         ("clickid=abc&sum=20&type=ftd&rdtk_event_id=o1", "redtrack"),
-        (r#"{"id":"evt_1","type":"checkout.session.completed","data":{"object":{"payment_intent":"pi_1","amount_total":2198,"currency":"usd","client_reference_id":"x"}}}"#, "stripe"),
+        (
+            r#"{"id":"evt_1","type":"checkout.session.completed","data":{"object":{"payment_intent":"pi_1","amount_total":2198,"currency":"usd","client_reference_id":"x"}}}"#,
+            "stripe",
+        ),
         ("hottok=x&foo=1", "generic"),
         ("a=1&b=2", "generic"),
     ] {
@@ -74,7 +81,9 @@ fn every_template_leads_to_its_preset() {
 
 #[test]
 fn names_nobody_knows_are_guessed_and_said_to_be() {
-    let proposal = of("https://mine.example/in.php?pixel=01m7yrrtfqzt1n9qf5nf5k7ndm&order_no=77&profit=12,50&cur=eur&order_state=paid&note=x&secret=hush");
+    let proposal = of(
+        "https://mine.example/in.php?pixel=01m7yrrtfqzt1n9qf5nf5k7ndm&order_no=77&profit=12,50&cur=eur&order_state=paid&note=x&secret=hush",
+    );
     assert_eq!(proposal.preset, "generic");
     for (name, ours) in [
         ("pixel", Some("click_id")),
@@ -105,7 +114,10 @@ fn what_is_proposed_reads_the_sample() {
         ("clickid=x&transaction_id=a%252Fb&payout=1", "encoding = \"twice\"\n"),
         ("clickid=x&transaction_id=a&payout=-3", "negative = \"reversal\"\n"),
         ("clickid=x&transaction_id=a&payout=0.12345", "rounding = \"half_even\"\n"),
-        ("clickid=x&transaction_id=a&payout=3&status=chargeback", "statuses = { \"chargeback\" = \"reversed\" }\n"),
+        (
+            "clickid=x&transaction_id=a&payout=3&status=chargeback",
+            "statuses = { \"chargeback\" = \"reversed\" }\n",
+        ),
     ] {
         let proposal = of(sample);
         assert!(proposal.section.contains(expected), "{sample}: {}", proposal.section);
@@ -118,7 +130,11 @@ fn the_url_has_the_senders_own_macros() {
     let proposal = of("https://x.example/?foo_click={my_click}&cash=[my_money]&w=1");
     assert_eq!(proposal.url, "https://t.example/postback/generic?foo_click={my_click}&cash=[my_money]");
     let affise = propose("?clickid={sub1}&payout={sum}&tid={transactionid}", Some("my-net"), BASE).unwrap();
-    assert!(affise.url.starts_with("https://t.example/postback/my-net?click_id={sub1}&payout={sum}"), "{}", affise.url);
+    assert!(
+        affise.url.starts_with("https://t.example/postback/my-net?click_id={sub1}&payout={sum}"),
+        "{}",
+        affise.url
+    );
     assert!(affise.section.contains("slug = \"my-net\"\npreset = \"affise\""), "{}", affise.section);
 }
 
@@ -136,7 +152,12 @@ fn what_is_no_call_is_said_to_be_none() {
     assert!(matches!(propose("{\"a\":", None, BASE), Err(Unreadable::BrokenJson(_))));
     assert_eq!(propose(&"a=1&".repeat(100_000), None, BASE), Err(Unreadable::TooLarge));
     let mended = of("https://t.example/?subid=x&amp;payout=1?tid=3");
-    assert_eq!(mended.notes.iter().filter(|note| note.contains("was read as")).count(), 2, "{:?}", mended.notes);
+    assert_eq!(
+        mended.notes.iter().filter(|note| note.contains("was read as")).count(),
+        2,
+        "{:?}",
+        mended.notes
+    );
 }
 
 proptest::proptest! {

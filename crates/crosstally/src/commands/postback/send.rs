@@ -25,7 +25,8 @@ const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 pub(super) async fn run(wanted: &PostbackSend, json: bool) -> Result<()> {
     let (request, inbound) = call(wanted)?;
     let request = Request { headers: [request.headers, signed(wanted, &inbound)?].concat(), ..request };
-    let options = SendOptions { deadline_ms: DEADLINE_MS, allow_private: true, read_bytes_max: ANSWER_BYTES_MAX };
+    let options =
+        SendOptions { deadline_ms: DEADLINE_MS, allow_private: true, read_bytes_max: ANSWER_BYTES_MAX };
     let client = HttpOut::new().context("the client cannot be made")?;
     let answer = match client.send(&request, options).await {
         Ok(answer) => answer,
@@ -93,13 +94,16 @@ fn call(wanted: &PostbackSend) -> Result<(Request, Inbound)> {
 fn signed(wanted: &PostbackSend, inbound: &Inbound) -> Result<Vec<(String, String)>> {
     let Some(name) = &wanted.sign else { return Ok(Vec::new()) };
     let Some(scheme) = Scheme::named(name) else {
-        let problem = format!("no scheme is called `{}`; known are {}", show::clean(name), SCHEMES.join(", "));
+        let problem =
+            format!("no scheme is called `{}`; known are {}", show::clean(name), SCHEMES.join(", "));
         return Err(exit::with(Code::Usage, problem));
     };
     let of_file = wanted
         .secret_file
         .as_ref()
-        .map(|file| std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display())))
+        .map(|file| {
+            std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))
+        })
         .transpose()?;
     let Some(secret) = of_file.map(|text| text.trim().to_owned()).or_else(|| wanted.secret.clone()) else {
         return Err(exit::with(Code::Usage, "--sign needs --secret-file, or CROSSTALLY_PARTNER_SECRET"));
@@ -131,8 +135,10 @@ fn print(status: u16, said: &Value, text: &str) -> Result<()> {
 
 /// Whether the call was taken, for scripts.
 fn outcome(status: u16, said: &Value, text: &str) -> Result<()> {
-    let rows: Vec<&Value> =
-        said.get("results").and_then(Value::as_array).map_or_else(|| vec![said], |rows| rows.iter().collect());
+    let rows: Vec<&Value> = said
+        .get("results")
+        .and_then(Value::as_array)
+        .map_or_else(|| vec![said], |rows| rows.iter().collect());
     let any = |result: &str| rows.iter().any(|row| row.get("result").and_then(Value::as_str) == Some(result));
     match status {
         401 | 403 => Err(exit::with(Code::Auth, "the call does not show that it is the partner's")),

@@ -48,7 +48,12 @@ impl Bench {
     }
 
     /// Sends a partner's calls in order, about three clicks of its own.
-    pub(crate) async fn run(&mut self, partner: &str, scheme: Option<Scheme>, calls: &[Sample]) -> Result<()> {
+    pub(crate) async fn run(
+        &mut self,
+        partner: &str,
+        scheme: Option<Scheme>,
+        calls: &[Sample],
+    ) -> Result<()> {
         let mut clicks = [String::new(), String::new(), String::new()];
         for (at, click) in clicks.iter_mut().enumerate() {
             *click = self.server.click(&format!("fbclid={partner}-{at}")).await?;
@@ -191,9 +196,9 @@ impl Bench {
                 }
             }
         }
-        self.deviations.extend(self.counted.keys().map(|(partner, result)| {
-            format!("{partner}: no receipts are {result}")
-        }));
+        self.deviations.extend(
+            self.counted.keys().map(|(partner, result)| format!("{partner}: no receipts are {result}")),
+        );
         self.server.stop().await;
         Ok((self.calls, self.deviations))
     }

@@ -98,7 +98,19 @@ impl Sample {
         let query: String = fill(&self.query)
             .bytes()
             .map(|byte| match byte {
-                b' ' | b'"' | b'<' | b'>' | b'^' | b'`' | b'\\' | b'|' | b'{' | b'}' | b'#' | 0x7f.. | ..0x20 => {
+                b' '
+                | b'"'
+                | b'<'
+                | b'>'
+                | b'^'
+                | b'`'
+                | b'\\'
+                | b'|'
+                | b'{'
+                | b'}'
+                | b'#'
+                | 0x7f..
+                | ..0x20 => {
                     format!("%{byte:02X}")
                 }
                 byte => char::from(byte).to_string(),

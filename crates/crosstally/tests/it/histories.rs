@@ -1,0 +1,224 @@
+//! Random histories of a partner's calls: retried, reordered, unreadable at first, repaired, read again. Whatever happened,
+//! the balance holds, the ledger sums equal those of a model that knows nothing of the program, and reading everything
+//! once more changes nothing.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use crosstally_testkit::client::post_as;
+use crosstally_testkit::database::Kind;
+use crosstally_testkit::on_both;
+use crosstally_testkit::server::{CONFIG, TestServer};
+use serde_json::{Value, json};
+
+on_both! {
+    /// Many short histories over a few conversions each.
+    random_histories_equal_the_model => histories;
+    /// The sheet receiver and its listing.
+    the_sheet_receiver_lists_what_it_got => sheet;
+}
+
+/// A small generator, so that a failing history can be told by its seed.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % sides
+    }
+}
+
+/// A call as the model knows it.
+#[derive(Clone, Debug)]
+struct Call {
+    transaction: u64,
+    /// The word as sent.
+    word: &'static str,
+    /// The status it means once everything is mapped and repaired.
+    means: &'static str,
+    cents: Option<i64>,
+}
+
+impl Call {
+    fn query(&self, click: &str) -> String {
+        let payout = self.cents.map(|cents| format!("&payout={}.{:02}", cents / 100, cents % 100)).unwrap_or_default();
+        format!("click_id={click}&tid=T{}&status={}{payout}", self.transaction, self.word)
+    }
+}
+
+/// What a list of calls in their order comes to: status and cents. Written from the rules of the product, not from its
+/// code.
+fn model(calls: &[&Call]) -> (&'static str, i64) {
+    let mut state: Option<(&'static str, Option<i64>)> = None;
+    let mut seen: Vec<String> = Vec::new();
+    for call in calls {
+        let (status, cents) = (call.means, call.cents);
+        let said = call.query("");
+        state = match state {
+            None => {
+                seen.push(said);
+                Some((status, cents))
+            }
+            Some((old, had)) => {
+                let now = cents.or(had);
+                let forbidden = matches!(
+                    (old, status),
+                    ("hold", "lead")
+                        | ("approved" | "rejected" | "reversed", "lead" | "hold")
+                        | ("reversed", "rejected")
+                        | ("rejected", "reversed")
+                );
+                let repeat = seen.contains(&said) || (status, now) == (old, had);
+                if repeat || forbidden {
+                    Some((old, had))
+                } else {
+                    seen.push(said);
+                    Some((status, now))
+                }
+            }
+        };
+    }
+    let (status, cents) = state.unwrap_or(("rejected", None));
+    (status, cents.unwrap_or(0))
+}
+
+const WORDS: [(&str, &str); 8] = [
+    ("lead", "lead"),
+    ("hold", "hold"),
+    ("approved", "approved"),
+    ("approved", "approved"),
+    ("rejected", "rejected"),
+    ("reversed", "reversed"),
+    // Not in the map until the end.
+    ("confirmed", "approved"),
+    ("refused", "rejected"),
+];
+
+async fn again(server: &TestServer, body: Value) -> Result<Value> {
+    let reply = post_as(server.admin, "/api/v1/receipts/replay", &server.token, &body.to_string()).await?;
+    anyhow::ensure!(reply.status == 200, "{}", reply.text());
+    reply.json()
+}
+
+async fn read_all(server: &TestServer) -> Result<u64> {
+    let mut changed = 0;
+    let mut cursor = Value::Null;
+    loop {
+        let page = again(server, json!({ "partner": "acme", "apply": true, "limit": 100, "cursor": cursor })).await?;
+        let rows = page["data"].as_array().cloned().unwrap_or_default();
+        for row in rows.iter().filter(|row| row["changed"] == true) {
+            // Told if the test fails.
+            println!("{row}");
+            changed += 1;
+        }
+        cursor = page["next_cursor"].clone();
+        if cursor.is_null() {
+            return Ok(changed);
+        }
+    }
+}
+
+async fn histories(kind: Kind) -> Result<()> {
+    let server = TestServer::ready(kind).await?;
+    let rounds = if kind == Kind::Sqlite { 40 } else { 12 };
+    let mut calls: Vec<Call> = Vec::new();
+    let click = server.click("fbclid=A").await?;
+    for seed in 0..rounds {
+        let mut dice = Dice(seed);
+        let mut own: Vec<Call> = Vec::new();
+        for _ in 0..dice.roll(14) + 4 {
+            // A retry of something sent before, or something new.
+            let call = match own.get(usize::try_from(dice.roll(4 * (own.len() as u64 + 1)))?) {
+                Some(before) => before.clone(),
+                None => {
+                    let (word, means) = WORDS[usize::try_from(dice.roll(8))?];
+                    let cents = (dice.roll(3) > 0).then(|| i64::try_from(dice.roll(5)).unwrap() * 250 + 100);
+                    Call { transaction: seed * 10 + dice.roll(3), word, means, cents }
+                }
+            };
+            let reply = server.postback(&call.query(&click)).await?;
+            assert_eq!(reply.status, 200, "{}", reply.text());
+            own.push(call);
+            server.advance(i64::try_from(dice.roll(5_000))? + 1);
+        }
+        calls.extend(own);
+    }
+    // Some are repaired one by one, before the map learns the words.
+    let waiting = server.api("/api/v1/receipts?limit=500&partner=acme").await?;
+    for row in waiting["data"].as_array().unwrap().iter().filter(|row| row["code"] == "status_unmapped").take(7) {
+        let means = if row["read"]["status_word"] == "confirmed" || row["detail"].to_string().contains("confirmed") {
+            "approved"
+        } else {
+            "rejected"
+        };
+        again(&server, json!({ "receipts": [row["id"]], "set": { "status": means }, "apply": true })).await?;
+    }
+    let map = "currency = \"USD\"\nstatuses = { confirmed = \"approved\", refused = \"rejected\" }\n\n[[destination]]";
+    server.apply(&CONFIG.replace("currency = \"USD\"\n\n[[destination]]", map)).await?;
+    assert!(read_all(&server).await? > 0);
+    println!("once more:");
+    assert_eq!(read_all(&server).await?, 0, "reading everything once more changes nothing");
+    compare(&server, &calls).await?;
+    server.stop().await;
+    Ok(())
+}
+
+async fn compare(server: &TestServer, calls: &[Call]) -> Result<()> {
+    let mut of_transaction: BTreeMap<u64, Vec<&Call>> = BTreeMap::new();
+    for call in calls {
+        of_transaction.entry(call.transaction).or_default().push(call);
+    }
+    let mut known = BTreeMap::new();
+    for conversion in server.engine.store.list_conversions(None, 500).await? {
+        let entries = server.engine.store.entries(conversion.id).await?;
+        assert_eq!(crosstally_core::ledger::Balance::of(&entries), conversion.balance);
+        known.insert(conversion.transaction_id.clone().unwrap_or_default(), conversion);
+    }
+    assert_eq!(known.len(), of_transaction.len());
+    for (transaction, calls) in of_transaction {
+        let conversion = &known[&format!("T{transaction}")];
+        let (status, cents) = model(&calls);
+        let is = (conversion.status.as_str(), conversion.amounts.value.unwrap_or(0));
+        assert_eq!(is, (status, cents), "T{transaction}: {calls:#?}");
+        assert_eq!(conversion.balance.confirmed, if status == "approved" { cents } else { 0 });
+    }
+    let balance = server.api("/api/v1/receipts/balance").await?;
+    let line = &balance["data"][0];
+    let count = |name: &str| line[name].as_u64().unwrap_or(0);
+    let parts = ["recorded", "updated", "duplicate", "quarantined", "refused", "test"].map(count);
+    assert_eq!((count("received"), parts.iter().sum::<u64>()), (calls.len() as u64, calls.len() as u64), "{balance}");
+    Ok(())
+}
+
+async fn sheet(kind: Kind) -> Result<()> {
+    let server = TestServer::ready(kind).await?;
+    let send = async |query: &str| {
+        crosstally_testkit::client::get(server.tracking, &format!("/meta/postback/conversion?{query}")).await
+    };
+    for (number, campaign) in [(1, "c1"), (2, "c1"), (3, "c2"), (1, "c1")] {
+        let query = format!("sheet_id=acme&transaction_id=S{number}&payout={number}.50&currency=USD&campaign_id={campaign}&adset_id=s&ad_id=a{number}");
+        let reply = send(&query).await?;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        server.advance(1_000);
+    }
+    assert_eq!(send("transaction_id=S9&payout=1").await?.status, 404);
+    assert_eq!(send("sheet_id=nobody&transaction_id=S9&payout=1").await?.status, 404);
+    server.postback("tid=other&payout=1").await?;
+    let all = server.api("/api/v1/postback/conversions?sheet_id=acme").await?;
+    let ids = |page: &Value| -> Vec<String> {
+        let rows = page["data"].as_array().unwrap();
+        rows.iter().map(|row| row["transaction_id"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(ids(&all), ["S1", "S2", "S3"], "{all}");
+    assert_eq!((&all["data"][0]["payout"], &all["data"][0]["ad_id"]), (&json!("1.50"), &json!("a1")));
+    assert_eq!(ids(&server.api("/api/v1/postback/conversions?campaign_id=c2").await?), ["S3"]);
+    assert_eq!(ids(&server.api("/api/v1/postback/conversions?ad_id=a2&adset_id=s").await?), ["S2"]);
+    let first = server.api("/api/v1/postback/conversions?limit=2").await?;
+    assert_eq!(ids(&first), ["S1", "S2"]);
+    let cursor = first["next_cursor"].as_str().unwrap();
+    assert_eq!(ids(&server.api(&format!("/api/v1/postback/conversions?limit=2&cursor={cursor}")).await?), ["S3"]);
+    let from = all["data"][1]["received_at"].as_str().unwrap();
+    assert_eq!(ids(&server.api(&format!("/api/v1/postback/conversions?from={from}")).await?), ["S2", "S3"]);
+    server.stop().await;
+    Ok(())
+}
