@@ -70,7 +70,10 @@ async fn register(connection: &Object) -> Result<(), Error> {
     match connection.batch_execute(REGISTER).await {
         // Another node made it in the same moment, which "if not exists" does not see.
         Err(error)
-            if matches!(error.code(), Some(&SqlState::UNIQUE_VIOLATION | &SqlState::DUPLICATE_TABLE)) =>
+            if matches!(
+                error.code(),
+                Some(&SqlState::UNIQUE_VIOLATION | &SqlState::DUPLICATE_TABLE | &SqlState::DUPLICATE_OBJECT)
+            ) =>
         {
             Ok(())
         }

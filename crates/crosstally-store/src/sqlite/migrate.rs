@@ -27,8 +27,10 @@ pub(super) fn migrate(connection: &mut Connection, directory: &Path) -> Result<(
 fn migrate_to(connection: &mut Connection, directory: &Path, steps: &[&str]) -> Result<(), OpenError> {
     let known = i64::try_from(steps.len()).unwrap_or(i64::MAX);
     let unreachable = |error: rusqlite::Error| OpenError::Unavailable(error.to_string());
+    let mut first = None;
     loop {
         let found = version(connection).map_err(unreachable)?;
+        let began_at = *first.get_or_insert(found);
         if found > known {
             return Err(OpenError::TooNew { found, known });
         }
@@ -37,7 +39,8 @@ fn migrate_to(connection: &mut Connection, directory: &Path, steps: &[&str]) -> 
         };
         let failed =
             |error: rusqlite::Error| OpenError::Migration { version: found + 1, problem: error.to_string() };
-        if found > 0 {
+        // A database that was made a moment ago holds nothing yet.
+        if began_at > 0 {
             snapshot(connection, directory, found).map_err(failed)?;
         }
         apply(connection, found, step).map_err(failed)?;
