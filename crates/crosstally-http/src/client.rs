@@ -84,7 +84,7 @@ mod tests {
 
     fn options(proxy_header: ProxyHeader) -> DoorOptions {
         let trusted_proxies = vec!["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()];
-        DoorOptions { trusted_proxies, proxy_header }
+        DoorOptions { trusted_proxies, proxy_header, ..DoorOptions::default() }
     }
 
     fn client(by: ProxyHeader, peer: &str, lines: &[(&'static str, &[u8])]) -> String {
