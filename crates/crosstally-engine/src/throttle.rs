@@ -49,6 +49,7 @@ impl Bucket {
         let depth = each.saturating_mul(i64::from(rate.burst.max(1)));
         // A clock that was set back leaves no bucket empty for longer than it ever is.
         let full_at = self.0.clamp(now, now.saturating_add(depth).saturating_add(patience_ms * MICROS));
+        self.0 = full_at;
         let next = full_at.saturating_add(each);
         let wait = next.saturating_sub(now).saturating_sub(depth);
         if wait > patience_ms * MICROS {
