@@ -1,7 +1,7 @@
 //! Every limit on what comes in, in one place. A limit that is met is an answer with a reason, never a silent cut.
 
-/// Bytes of a request's query string.
-pub const QUERY_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of a request's query string. A request line of 64 KiB and more is turned away before anybody reads it.
+pub const QUERY_BYTES_MAX: usize = 60 * 1024;
 /// Bytes of a postback's body.
 pub const POSTBACK_BODY_BYTES_MAX: usize = 256 * 1024;
 /// Bytes of an admin request's body; a config document is the largest.

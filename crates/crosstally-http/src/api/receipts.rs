@@ -46,6 +46,12 @@ pub struct ReceiptOut {
     pub read: Map<String, Value>,
     /// What was decided about each goal.
     pub goals: Vec<GoalOut>,
+    /// What is noteworthy about it, by code: fraud marks, late approvals.
+    #[serde(default)]
+    pub labels: Vec<String>,
+    /// How often it was read again.
+    #[serde(default)]
+    pub revision: u32,
 }
 
 /// The raw request, secrets and personal data masked.
@@ -118,6 +124,8 @@ impl From<&Receipt> for ReceiptOut {
                     event: decision.event.map(|id| id.to_string()),
                 })
                 .collect(),
+            labels: receipt.labels.clone(),
+            revision: receipt.revision,
         }
     }
 }

@@ -22,6 +22,7 @@ mod security_b;
 mod security_c;
 mod security_d;
 mod security_e;
+mod reasons;
 mod settings;
 mod sick;
 mod stop;

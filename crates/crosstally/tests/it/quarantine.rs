@@ -12,6 +12,8 @@ on_both! {
     a_new_status_word_is_mapped_and_applied_to_past_rows => mapped;
     /// An approval that is repaired after its refund came does not undo the refund.
     a_repaired_call_takes_its_place_in_the_order => in_order;
+    /// A repaired call that later ones have overtaken moves nothing and still belongs to its conversion.
+    a_repaired_call_that_was_overtaken => overtaken;
     /// A call with another tracker's click id waits, and is booked when the alias appears.
     a_foreign_click_id_waits_for_its_alias => alias;
     /// A broken amount is repaired; the receipt remembers what it said before.
@@ -124,8 +126,27 @@ async fn in_order(kind: Kind) -> Result<()> {
     let id = text(&odd, "/receipt").to_owned();
     let done = again(&server, json!({ "receipts": [id], "set": { "status": "approved" }, "apply": true })).await?;
     assert_eq!(text(&done, "/data/0/is/0"), "updated", "{done}");
+    assert_eq!(text(&done, "/data/0/is/1"), "", "the amount moved, if not the status: {done}");
     let (status, _, value) = one_conversion(&server).await?;
     assert_eq!((status.as_str(), value), ("reversed", 1200), "the refund came after the approval");
+    balanced(&server).await?;
+    server.stop().await;
+    Ok(())
+}
+
+/// A repaired call that others have overtaken in every respect is booked without a movement.
+async fn overtaken(kind: Kind) -> Result<()> {
+    let server = TestServer::ready(kind).await?;
+    let click = server.click("fbclid=A").await?;
+    send(&server, &format!("click_id={click}&tid=T1&status=hold&payout=10.00")).await?;
+    server.advance(1_000);
+    let odd = send(&server, &format!("click_id={click}&tid=T1&status=in%20review&payout=11.00")).await?;
+    server.advance(1_000);
+    send(&server, &format!("click_id={click}&tid=T1&status=approved&payout=12.00")).await?;
+    let wanted = json!({ "receipts": [text(&odd, "/receipt")], "set": { "status": "hold" }, "apply": true });
+    let done = again(&server, wanted).await?;
+    assert_eq!((text(&done, "/data/0/is/0"), text(&done, "/data/0/is/1")), ("updated", "read_again"), "{done}");
+    assert_eq!(one_conversion(&server).await?.2, 1200);
     balanced(&server).await?;
     server.stop().await;
     Ok(())

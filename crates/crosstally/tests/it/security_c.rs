@@ -179,7 +179,10 @@ async fn waits(kind: Kind) -> Result<()> {
     for reply in &answers {
         match reply.status {
             200 => assert_eq!(told(reply)?, fine("recorded", "no_click_id")),
-            429 => assert!(reply.header("retry-after").is_some(), "{}", reply.text()),
+            429 => {
+                assert!(reply.header("retry-after").is_some(), "{}", reply.text());
+                assert_eq!(reply.json()?["code"], "too_many_requests");
+            }
             other => anyhow::bail!("{other}: {}", reply.text()),
         }
     }

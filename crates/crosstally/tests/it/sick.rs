@@ -63,6 +63,7 @@ async fn postbacks(kind: Kind) -> Result<()> {
     if let Ok(reply) = early {
         let reply = reply?;
         assert_eq!(reply.status, 503, "{}", reply.text());
+        assert_eq!(reply.json()?["code"], "store_unavailable");
         assert!(reply.header("retry-after").is_some(), "it is told when to come again");
     }
     drop(lock);
