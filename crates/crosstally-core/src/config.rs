@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use crate::contract::{Contract, Terms};
 use crate::drop_in::DropIn;
 use crate::money::{Currency, Money};
-use crate::postback::signature::Scheme;
+use crate::scheme::Scheme;
 use crate::secret::Secret;
 
 pub mod address;
@@ -15,6 +15,7 @@ mod catalog;
 mod finding;
 mod layout;
 mod plan;
+pub mod preset;
 mod print;
 mod read;
 mod secrets;
@@ -23,13 +24,13 @@ mod tests;
 mod words;
 
 pub use crate::contract::{DuplicateMode, ValueOf};
+pub use crate::word::Word;
 pub use catalog::{Catalog, CatalogField, FieldType};
 pub use finding::{Problem, Warning};
 pub use plan::{Change, ChangeKind, plan};
 pub use print::{LiteralSecret, print};
 pub use read::{read, read_preset};
 pub use secrets::secrets;
-pub use words::Word;
 
 /// A whole configuration.
 #[derive(Debug, Clone, PartialEq)]

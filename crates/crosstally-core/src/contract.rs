@@ -16,7 +16,7 @@ macro_rules! choice {
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
         pub enum $name { $($(#[$doc])* $variant,)* }
 
-        impl crate::config::Word for $name {
+        impl crate::word::Word for $name {
             const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
             fn word(self) -> &'static str {
@@ -205,7 +205,7 @@ pub enum Meaning {
 /// The partner's word that stands for all that are not in the map.
 pub const ANY_OTHER: &str = "*";
 
-impl crate::config::Word for Meaning {
+impl crate::word::Word for Meaning {
     const ALL: &'static [Self] = &[
         Self::Status(Status::Lead),
         Self::Status(Status::Hold),

@@ -217,7 +217,7 @@ fn told(outcome: &Outcome<'_>) -> String {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
-    use crate::config::Word;
+    use crate::word::Word;
 
     fn first(path: &str, params: &[&str]) -> Option<(Dialect, Option<String>)> {
         let found = route(path, |name| params.contains(&name))?;
@@ -257,7 +257,7 @@ mod tests {
     #[test]
     fn every_dialect_has_a_preset() {
         for dialect in Dialect::ALL {
-            assert!(crate::preset::named(dialect.preset()).is_some(), "{dialect:?}");
+            assert!(crate::config::preset::named(dialect.preset()).is_some(), "{dialect:?}");
         }
     }
 

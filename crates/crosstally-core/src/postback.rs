@@ -217,9 +217,11 @@ impl Awaited {
     pub fn by(reason: Reason, receipt: &Receipt) -> Option<Self> {
         match reason {
             Reason::ClickUnknown => receipt.click.map(Self::Click),
-            Reason::ClickIdMalformed | Reason::ClickIdForged => {
-                receipt.read.get("click_id").and_then(Value::as_str).map(|value| Self::Alias(value.to_owned()))
-            }
+            Reason::ClickIdMalformed | Reason::ClickIdForged => receipt
+                .read
+                .get("click_id")
+                .and_then(Value::as_str)
+                .map(|value| Self::Alias(value.to_owned())),
             _ => None,
         }
     }

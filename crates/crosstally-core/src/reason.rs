@@ -346,13 +346,18 @@ mod tests {
                     folders.push(path);
                     continue;
                 }
-                if !(name.ends_with(".rs") || name.ends_with(".toml")) || name.ends_with("core/src/reason.rs") {
+                if !(name.ends_with(".rs") || name.ends_with(".toml")) || name.ends_with("core/src/reason.rs")
+                {
                     continue;
                 }
                 let text = std::fs::read_to_string(&path).expect("a source");
                 let is_test = name.contains("/tests") || name.ends_with(".toml");
                 let (own, test) = text.split_once("#[cfg(test)]\nmod tests {").unwrap_or((&text, ""));
-                if is_test { tests.push_str(&text) } else { ours.push_str(own) }
+                if is_test {
+                    tests.push_str(&text)
+                } else {
+                    ours.push_str(own)
+                }
                 tests.push_str(test);
             }
         }

@@ -84,7 +84,8 @@ pub fn event(source: Source<'_>) -> OutboundEvent {
         _ => derived_event_id(&conversion.key, own_goal),
     };
     let default_action = if click.is_some() { "website" } else { "system_generated" };
-    let action_source = goal.action_source.clone().or_else(|| source.given.map(|given| given.action_source.clone()));
+    let action_source =
+        goal.action_source.clone().or_else(|| source.given.map(|given| given.action_source.clone()));
     let mut custom = source.given.map(|given| given.custom.clone()).unwrap_or_default();
     if let Some(order) = &conversion.transaction_id {
         custom.insert("order_id".into(), Value::String(order.clone()));

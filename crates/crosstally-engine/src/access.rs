@@ -8,7 +8,8 @@ use crate::Engine;
 use crate::keys::hex_of;
 
 /// What a token may do. `admin` may do everything.
-pub const SCOPES: &[&str] = &["admin", "read", "config:write", "deliveries:write", "receipts:write", "events:write"];
+pub const SCOPES: &[&str] =
+    &["admin", "read", "config:write", "deliveries:write", "receipts:write", "events:write"];
 
 /// How every token begins, so that scanners can spot a leaked one.
 pub const TOKEN_PREFIX: &str = "ct_";

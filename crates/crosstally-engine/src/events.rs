@@ -42,7 +42,10 @@ impl Engine {
                 let stopped = Stopped { stop, stranger: false };
                 let now = self.clock.now();
                 let out = self.record_stop(&inbound, &snapshot, stopped, now).await;
-                return EventsOut { rows: vec![out.unwrap_or_else(|error| unavailable(&error))], is_list: false };
+                return EventsOut {
+                    rows: vec![out.unwrap_or_else(|error| unavailable(&error))],
+                    is_list: false,
+                };
             }
         };
         let mut outs = Vec::with_capacity(rows.len());
@@ -65,7 +68,8 @@ impl Engine {
         let read = match snapshot.partner(&inbound.partner) {
             Some((partner, _)) => {
                 let workspace = &snapshot.config.workspace;
-                let setting = Setting { partner, workspace, click_id_key: &self.click_id_key, received_at: now };
+                let setting =
+                    Setting { partner, workspace, click_id_key: &self.click_id_key, received_at: now };
                 server_event::postback(&inbound.body, setting)
             }
             None => Err(Stop::refused(Reason::UnknownPartner, "no partner has this name")),
@@ -119,14 +123,22 @@ fn split(inbound: &Inbound) -> Result<(Vec<Vec<u8>>, bool), Stop> {
             .collect()
     };
     let (rows, is_list) = match body::media(&inbound.content_type, raw)? {
-        Media::None => return Err(Stop::refused(Reason::BodyUnreadable, "send an event, an array of them, or one per line")),
+        Media::None => {
+            return Err(Stop::refused(
+                Reason::BodyUnreadable,
+                "send an event, an array of them, or one per line",
+            ));
+        }
         Media::JsonLines => (lines(raw), true),
         Media::Json if raw.trim_ascii_start().starts_with(b"[") => {
             (json::items(raw)?.into_iter().map(String::into_bytes).collect(), true)
         }
         Media::Json => (vec![raw.to_vec()], false),
         Media::Form | Media::Multipart => {
-            return Err(Stop::refused(Reason::UnsupportedMediaType, "send application/json or application/x-ndjson"));
+            return Err(Stop::refused(
+                Reason::UnsupportedMediaType,
+                "send application/json or application/x-ndjson",
+            ));
         }
     };
     match rows.len() {

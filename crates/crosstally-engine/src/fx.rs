@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use crosstally_core::contract::Contract;
-use crosstally_core::fx::{self, Day, Format, Market, Parsed, Quote, Rate, Rated, Rates, Unreadable};
+use crosstally_core::fx::{self, Day, Format, Parsed, Quote, Rate, Rates, Unreadable};
 use crosstally_core::ids::ConversionId;
 use crosstally_core::money::Currency;
+use crosstally_core::pricing::{self, Market, Rated};
 use crosstally_core::time::{MINUTE_MS, Timestamp};
 use crosstally_store::{FxChange, FxJob, FxSpan, Priced, StoreError};
 use tokio::sync::Mutex;
@@ -206,7 +207,7 @@ impl Engine {
         let rated = page.iter().zip(&days).filter_map(|(priced, day)| {
             let rates = if is_live(day) { &*live.rates } else { &older };
             let fx = Terms::of(&snapshot, priced).market(rates).find(&priced.conversion)?;
-            fx::rate(&priced.conversion, fx, priced.receipt, now)
+            pricing::rate(&priced.conversion, fx, priced.receipt, now)
         });
         let booked = self.store.book_rates(rated.collect()).await?;
         Ok(u64::try_from(booked.len()).unwrap_or_default())
@@ -256,7 +257,7 @@ impl Engine {
             }
             done.looked_at += 1;
             match terms.market(rates).find(&priced.conversion) {
-                Some(fx) => rated.extend(fx::rate(&priced.conversion, fx, priced.receipt, now)),
+                Some(fx) => rated.extend(pricing::rate(&priced.conversion, fx, priced.receipt, now)),
                 None => done.without_rate += 1,
             }
         }
@@ -312,6 +313,6 @@ impl Terms {
     }
 
     const fn day(&self, priced: &Priced) -> Day {
-        fx::day_of(self.rate_day, priced.conversion.event_time, priced.conversion.created_at)
+        pricing::day_of(self.rate_day, priced.conversion.event_time, priced.conversion.created_at)
     }
 }

@@ -160,9 +160,9 @@ impl Engine {
         nonce: Option<String>,
     ) -> Result<PostbackOut, StoreError> {
         let read = match rows.pop() {
-            Some(row) => row.params.and_then(|params| {
-                read::postback(params, inbound, snapshot, &self.click_id_key, now, None)
-            }),
+            Some(row) => row
+                .params
+                .and_then(|params| read::postback(params, inbound, snapshot, &self.click_id_key, now, None)),
             None => Err(Stop::refused(Reason::BodyUnreadable, "the call is empty")),
         };
         match read {
@@ -250,7 +250,11 @@ impl Engine {
         self.record_stopped(receipt, stopped).await
     }
 
-    async fn record_stopped(&self, mut receipt: Receipt, stopped: Stopped) -> Result<PostbackOut, StoreError> {
+    async fn record_stopped(
+        &self,
+        mut receipt: Receipt,
+        stopped: Stopped,
+    ) -> Result<PostbackOut, StoreError> {
         if stopped.stranger {
             receipt.query.truncate(STRANGER_BYTES_MAX);
             receipt.body.truncate(STRANGER_BYTES_MAX);

@@ -214,8 +214,10 @@ impl Engine {
 
     /// What a receipt's call says under a configuration.
     fn reread(&self, receipt: &Receipt, repair: &Repair, snapshot: &Snapshot) -> Result<Postback, Stop> {
-        let original =
-            receipt.sealed.as_ref().and_then(|sealed| self.keys.unseal_bytes(&receipt.id.to_string(), sealed));
+        let original = receipt
+            .sealed
+            .as_ref()
+            .and_then(|sealed| self.keys.unseal_bytes(&receipt.id.to_string(), sealed));
         let is_original = original.is_some();
         let mut inbound = Inbound {
             method: receipt.method.clone(),
@@ -232,13 +234,21 @@ impl Engine {
             .ok_or_else(|| Stop::refused(Reason::UnknownPartner, "the partner is not configured any more"))?;
         let params = read::parts(&mut inbound)
             .and_then(|()| body::rows(&inbound, partner.contract.encoding()))
-            .and_then(|rows| rows.into_iter().next().map_or_else(|| Ok(Default::default()), |row| row.params));
+            .and_then(|rows| {
+                rows.into_iter().next().map_or_else(|| Ok(Default::default()), |row| row.params)
+            });
         let params = match params {
             Err(_) if !repair.set.is_empty() => Default::default(),
             params => params?,
         };
-        let mut postback =
-            read::postback(params, &inbound, snapshot, &self.click_id_key, receipt.received_at, Some(repair))?;
+        let mut postback = read::postback(
+            params,
+            &inbound,
+            snapshot,
+            &self.click_id_key,
+            receipt.received_at,
+            Some(repair),
+        )?;
         if !is_original {
             // The kept call has masks where contact values stood.
             postback.contact = receipt.contact.clone();
@@ -267,7 +277,9 @@ impl Engine {
                     Ok(_) | Err(ReplayError::NotFound(_) | ReplayError::Stranger(_)) => {
                         put_off.push((wait.receipt, None));
                     }
-                    Err(ReplayError::Busy(_)) => put_off.push((wait.receipt, Some(now.plus_millis(SECOND_MS)))),
+                    Err(ReplayError::Busy(_)) => {
+                        put_off.push((wait.receipt, Some(now.plus_millis(SECOND_MS))))
+                    }
                     Err(ReplayError::Store(error)) => return Err(error),
                 }
                 continue;

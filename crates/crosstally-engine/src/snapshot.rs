@@ -4,9 +4,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crosstally_core::contract::{Contract, Terms, ValueOf};
-use crosstally_core::preset;
+use crosstally_core::config::preset;
 use crosstally_core::config::{Auth, Campaign, Config, Destination, Partner};
+use crosstally_core::contract::{Contract, Terms, ValueOf};
 use crosstally_core::drop_in::{self, DropIn};
 use crosstally_core::postback::authenticate::Guards;
 use crosstally_core::postback::signature::Signing;
@@ -121,7 +121,11 @@ impl Snapshot {
     /// The partner behind another tracker's endpoint: the first of the dialects that has one under this key, then the one
     /// that has none.
     #[must_use]
-    pub fn drop_in(&self, dialects: &[drop_in::Dialect], key: Option<&str>) -> Option<(drop_in::Dialect, &Partner)> {
+    pub fn drop_in(
+        &self,
+        dialects: &[drop_in::Dialect],
+        key: Option<&str>,
+    ) -> Option<(drop_in::Dialect, &Partner)> {
         let find = |key: &str| {
             dialects.iter().find_map(|&dialect| {
                 let at = self.drop_ins.get(&DropIn { dialect, key: key.to_owned() })?;

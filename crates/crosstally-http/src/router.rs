@@ -132,7 +132,8 @@ pub(crate) async fn admin_call(router: Router, request: Request<Incoming>) -> An
     };
     let (mut parts, body) = answer.into_parts();
     // Whatever is shown here was written by strangers: no script of theirs runs, should a browser take it for a page.
-    let policy = http::HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; base-uri 'none'");
+    let policy =
+        http::HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; base-uri 'none'");
     parts.headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(policy);
     parts.headers.entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(http::HeaderValue::from_static("nosniff"));
     // Our own answers are whole and bounded by the page limits.

@@ -19,7 +19,11 @@ impl Store {
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub async fn add_aliases(&self, aliases: Vec<(String, ClickId)>, now: Timestamp) -> Result<u64, StoreError> {
+    pub async fn add_aliases(
+        &self,
+        aliases: Vec<(String, ClickId)>,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
         on!(self, add_aliases(aliases, now))
     }
 }

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use crosstally_core::conversion::Conversion;
-use crosstally_core::fx::{Day, Quote, Rate, Rated};
+use crosstally_core::fx::{Day, Quote, Rate};
 use crosstally_core::ids::{ConversionId, ReceiptId};
 use crosstally_core::money::Currency;
+use crosstally_core::pricing::Rated;
 use crosstally_core::time::Timestamp;
 
 use crate::{Store, StoreError, on};

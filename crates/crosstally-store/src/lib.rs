@@ -21,8 +21,8 @@ mod outbox_reads;
 mod postbacks;
 mod postgres;
 mod receipts;
-mod replays;
 mod records;
+mod replays;
 mod sqlite;
 mod tokens;
 

@@ -96,7 +96,11 @@ impl Store {
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub async fn receipts_matching(&self, filter: ReceiptFilter, limit: u32) -> Result<Vec<Receipt>, StoreError> {
+    pub async fn receipts_matching(
+        &self,
+        filter: ReceiptFilter,
+        limit: u32,
+    ) -> Result<Vec<Receipt>, StoreError> {
         on!(self, receipts_matching(filter, limit))
     }
 

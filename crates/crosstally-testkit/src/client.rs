@@ -71,7 +71,8 @@ pub async fn get_as(address: SocketAddr, path: &str, token: &str) -> Result<Repl
 /// # Errors
 /// Nobody answers.
 pub async fn post_as(address: SocketAddr, path: &str, token: &str, body: &str) -> Result<Reply> {
-    let kind = if body.starts_with('{') || body.starts_with('[') { "application/json" } else { "application/toml" };
+    let kind =
+        if body.starts_with('{') || body.starts_with('[') { "application/json" } else { "application/toml" };
     let request = Request::builder()
         .method("POST")
         .uri(path)

@@ -115,7 +115,12 @@ impl TestServer {
         let clock = FakeClock::at(START);
         let random = Random::seeded(7);
         let store = Store::open(OpenOptions::at(database.location())).await?;
-        let secrets = [("META_TOKEN", "tok-good"), ("ACME_TOKEN", "acme-secret"), ("ACME_OLD", "whsec_b2xkLXNlY3JldC1vZi1hY21lLTAwMDE="), ("ACME_NEW", "whsec_bmV3LXNlY3JldC1vZi1hY21lLTAwMDI=")];
+        let secrets = [
+            ("META_TOKEN", "tok-good"),
+            ("ACME_TOKEN", "acme-secret"),
+            ("ACME_OLD", "whsec_b2xkLXNlY3JldC1vZi1hY21lLTAwMDE="),
+            ("ACME_NEW", "whsec_bmV3LXNlY3JldC1vZi1hY21lLTAwMDI="),
+        ];
         let secrets: BTreeMap<String, String> =
             secrets.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let engine = Engine::build(Parts {

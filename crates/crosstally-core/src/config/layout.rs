@@ -97,7 +97,8 @@ fn partner(partner: &Partner) -> Entry<'_> {
 fn auth(auth: &Auth) -> Option<Value<'_>> {
     let mut keys = Vec::new();
     keys.extend(auth.token.as_ref().map(|token| ("token", Value::Secret(token))));
-    let places = auth.token_in.as_ref().map(|places| places.iter().map(|place| place.word().to_owned()).collect());
+    let places =
+        auth.token_in.as_ref().map(|places| places.iter().map(|place| place.word().to_owned()).collect());
     keys.extend(places.map(|places| ("token_in", Value::List(places))));
     keys.extend(auth.hmac.as_ref().map(|hmac| ("hmac", Value::Secret(hmac))));
     keys.extend(auth.secret.as_ref().map(|secret| ("secret", Value::Secret(secret))));

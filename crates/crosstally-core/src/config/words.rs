@@ -3,15 +3,7 @@
 use super::{EventIdMode, Role, SendValue, TokenPlace};
 use crate::drop_in::Dialect;
 use crate::ledger::Status;
-
-/// A choice between a few words.
-pub trait Word: Copy + 'static {
-    /// All choices, in the order in which messages list them.
-    const ALL: &'static [Self];
-
-    /// The word for it.
-    fn word(self) -> &'static str;
-}
+use crate::word::Word;
 
 impl Word for Status {
     const ALL: &'static [Self] = &Self::ALL;

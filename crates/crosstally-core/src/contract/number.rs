@@ -66,7 +66,11 @@ impl Format {
             let grouped = ungrouped(text, &[mark])?;
             return Ok((grouped, String::new()));
         }
-        if fraction.len() == 3 && !whole.contains(other) && whole.trim_start_matches('0').len() <= 3 && whole != "0" {
+        if fraction.len() == 3
+            && !whole.contains(other)
+            && whole.trim_start_matches('0').len() <= 3
+            && whole != "0"
+        {
             return Err(MoneyError::Ambiguous);
         }
         Ok((ungrouped(whole, &[other, ' ', '\''])?, digits(fraction)?))
@@ -89,7 +93,8 @@ fn ungrouped(text: &str, marks: &[char]) -> Result<String, MoneyError> {
     let mut groups = text.split(|c| marks.contains(&c));
     let first = groups.next().unwrap_or("");
     let rest: Vec<&str> = groups.collect();
-    let regular = rest.is_empty() || (1..=3).contains(&first.len()) && rest.iter().all(|group| group.len() == 3);
+    let regular =
+        rest.is_empty() || (1..=3).contains(&first.len()) && rest.iter().all(|group| group.len() == 3);
     if !regular {
         return Err(MoneyError::NotANumber);
     }
@@ -97,7 +102,11 @@ fn ungrouped(text: &str, marks: &[char]) -> Result<String, MoneyError> {
 }
 
 fn digits(text: &str) -> Result<String, MoneyError> {
-    if text.bytes().all(|byte| byte.is_ascii_digit()) { Ok(text.to_owned()) } else { Err(MoneyError::NotANumber) }
+    if text.bytes().all(|byte| byte.is_ascii_digit()) {
+        Ok(text.to_owned())
+    } else {
+        Err(MoneyError::NotANumber)
+    }
 }
 
 fn scaled(whole: &str, fraction: &str, exponent: u32, rounding: Rounding) -> Result<i64, MoneyError> {
@@ -193,9 +202,14 @@ mod tests {
     #[test]
     fn rounding_is_to_the_nearest_and_halves_go_to_even() {
         let rounds = Format { rounding: Rounding::HalfEven, ..Format::default() };
-        for (text, minor) in
-            [("1.005", 100), ("1.015", 102), ("1.0051", 101), ("1.0049", 100), ("-1.015", -102), ("1.999", 200)]
-        {
+        for (text, minor) in [
+            ("1.005", 100),
+            ("1.015", 102),
+            ("1.0051", 101),
+            ("1.0049", 100),
+            ("-1.015", -102),
+            ("1.999", 200),
+        ] {
             assert_eq!(read(rounds, text, "USD"), Ok(minor), "{text}");
         }
     }

@@ -60,7 +60,12 @@ pub fn check(inbound: &Inbound, params: &Params, guards: &Guards, now: Timestamp
     Ok(Shown { token, signed })
 }
 
-fn check_token(inbound: &Inbound, params: &Params, guards: &Guards, token: &Secret) -> Result<TokenPlace, Stop> {
+fn check_token(
+    inbound: &Inbound,
+    params: &Params,
+    guards: &Guards,
+    token: &Secret,
+) -> Result<TokenPlace, Stop> {
     let takes = |place| guards.token_in.as_ref().is_none_or(|places| places.contains(&place));
     let bearer = inbound
         .header("authorization")
@@ -68,7 +73,8 @@ fn check_token(inbound: &Inbound, params: &Params, guards: &Guards, token: &Secr
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
         .map(|(_, shown)| shown.trim());
     let header = inbound.headers.get("x-crosstally-token").filter(|token| !token.is_empty());
-    let in_header = bearer.or(header).filter(|_| takes(TokenPlace::Header)).map(|shown| (shown, TokenPlace::Header));
+    let in_header =
+        bearer.or(header).filter(|_| takes(TokenPlace::Header)).map(|shown| (shown, TokenPlace::Header));
     let in_params = TOKEN_PARAMS.iter().find_map(|name| params.get_ignoring_case(name));
     let in_query = in_params.filter(|_| takes(TokenPlace::Query)).map(|shown| (shown, TokenPlace::Query));
     match in_header.or(in_query).filter(|(shown, _)| !shown.is_empty()) {
@@ -91,7 +97,9 @@ fn check_token(inbound: &Inbound, params: &Params, guards: &Guards, token: &Secr
 /// # Errors
 /// The query names a field.
 pub fn check_unsigned(inbound: &Inbound, guards: &Guards, contract: &Contract) -> Result<(), Stop> {
-    if inbound.query.is_empty() || guards.signing.as_ref().is_none_or(|signing| signing.scheme().signs_query()) {
+    if inbound.query.is_empty()
+        || guards.signing.as_ref().is_none_or(|signing| signing.scheme().signs_query())
+    {
         return Ok(());
     }
     let is = |one: &str, other: &str| one.eq_ignore_ascii_case(other);

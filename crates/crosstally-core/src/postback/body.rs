@@ -49,7 +49,9 @@ pub fn media(content_type: &str, body: &[u8]) -> Result<Media, Stop> {
             Ok(Media::JsonLines)
         }
         "multipart/form-data" => Ok(Media::Multipart),
-        json if json == "application/json" || json == "text/json" || json.ends_with("+json") => Ok(Media::Json),
+        json if json == "application/json" || json == "text/json" || json.ends_with("+json") => {
+            Ok(Media::Json)
+        }
         // A form without a type, or JSON under a form's, is what old senders post.
         "" | "application/x-www-form-urlencoded" | "text/plain" => {
             Ok(if looks_json { Media::Json } else { Media::Form })

@@ -6,16 +6,17 @@ use serde_json::{Map, Value};
 use crate::click::Click;
 use crate::condition::Subject;
 use crate::config::{Campaign, Config, Destination, Partner};
+use crate::contract::DuplicateMode;
 use crate::conversion::{Conversion, DedupeKey, GoalMet};
 use crate::delivery::DeliveryState;
-use crate::fx::{self, Market, Rates};
+use crate::fx::Rates;
 use crate::goal::{self, GoalDecision};
 use crate::ids::{ConversionId, DeliveryId, GoalEventId};
-use crate::contract::DuplicateMode;
 use crate::ledger::{Balance, ContentHash, EntryKind, LedgerEntry};
 use crate::params::Params;
 use crate::postback::movement::{self, Past, Said, Standing, Step};
 use crate::postback::{Booking, ClickRef, ConversionChange, Facts, Postback, Receipt};
+use crate::pricing::{self, Market};
 use crate::reason::Reason;
 use crate::route::{self, GoalEvent, NewDelivery};
 use crate::time::{HOUR_MS, Timestamp};
@@ -93,13 +94,23 @@ pub(super) fn kept_out(
     let test = click.is_some_and(|click| click.test) || campaign.is_some_and(|campaign| campaign.test);
     // A conversion that was booked for real stays real, whatever its campaign is made later.
     (test && facts.conversion.is_none()).then(|| {
-        stopped(receipt.clone(), Verdict::Test, Reason::TestCall, "the click belongs to a test campaign".into())
+        stopped(
+            receipt.clone(),
+            Verdict::Test,
+            Reason::TestCall,
+            "the click belongs to a test campaign".into(),
+        )
     })
 }
 
 /// The movement that takes a conversion from one standing to another without a call of its own.
-pub(super) fn correction(before: &Conversion, after: &Conversion, receipt: &Receipt, now: Timestamp) -> LedgerEntry {
-    let base_delta = fx::delta(Some(before), after);
+pub(super) fn correction(
+    before: &Conversion,
+    after: &Conversion,
+    receipt: &Receipt,
+    now: Timestamp,
+) -> LedgerEntry {
+    let base_delta = pricing::delta(Some(before), after);
     LedgerEntry {
         conversion: after.id,
         sequence: after.movements,
@@ -257,7 +268,7 @@ fn moved(postback: &Postback, facts: &Facts, standing: Standing, context: &mut C
     conversion.currency = standing.currency;
     conversion.amounts = standing.amounts;
     conversion.balance = Balance::under(conversion.status, conversion.amounts.value);
-    fx::price(facts.conversion.as_ref(), &mut conversion, &context.market());
+    pricing::price(facts.conversion.as_ref(), &mut conversion, &context.market());
     conversion.movements += 1;
     conversion.updated_at = context.now;
     // What was unknown may become known; what is known never changes under an event that may have left already.
@@ -314,7 +325,7 @@ fn entry(
     context: &Context<'_>,
 ) -> LedgerEntry {
     let balance = before.map(|before| before.balance).unwrap_or_default();
-    let base_delta = fx::delta(before, after);
+    let base_delta = pricing::delta(before, after);
     LedgerEntry {
         conversion: after.id,
         sequence: after.movements,

@@ -226,10 +226,10 @@ mod tests {
             let shown = raw.get(..40.min(raw.len())).unwrap();
             assert_eq!(refusal(raw), reason, "{}", String::from_utf8_lossy(shown));
         }
-        assert_eq!(pairs("{\"a\":1e999,\"b\":\"\\u0000\"}"), [
-            ("a".to_owned(), "1e+999".to_owned()),
-            ("b".to_owned(), "\0".to_owned())
-        ]);
+        assert_eq!(
+            pairs("{\"a\":1e999,\"b\":\"\\u0000\"}"),
+            [("a".to_owned(), "1e+999".to_owned()), ("b".to_owned(), "\0".to_owned())]
+        );
     }
 
     proptest! {

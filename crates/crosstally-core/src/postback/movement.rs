@@ -84,7 +84,13 @@ pub enum Step {
 /// Precedence: amounts in another currency than the booked ones block; the very same call within a day is a retry; then
 /// the duplicate mode speaks; a status that cannot follow is a late repeat if it was booked before, else it is blocked.
 #[must_use]
-pub fn step(said: &Said, known: Option<&Standing>, past: &[Past], mode: DuplicateMode, contract: &Contract) -> Step {
+pub fn step(
+    said: &Said,
+    known: Option<&Standing>,
+    past: &[Past],
+    mode: DuplicateMode,
+    contract: &Contract,
+) -> Step {
     let Some(known) = known else {
         return Step::Moves(Standing {
             status: said.status,
@@ -109,7 +115,8 @@ pub fn step(said: &Said, known: Option<&Standing>, past: &[Past], mode: Duplicat
     if matches!(mode, DuplicateMode::Ignore | DuplicateMode::EventId) {
         return Step::Same(Reason::ChangeIgnored);
     }
-    let late = known.status == Status::Rejected && next.status == Status::Approved && !contract.late_approvals();
+    let late =
+        known.status == Status::Rejected && next.status == Status::Approved && !contract.late_approvals();
     if late || !known.status.may_become(next.status) {
         let value_of = contract.value();
         let seen = past.iter().any(|past| {

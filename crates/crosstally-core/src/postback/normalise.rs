@@ -8,8 +8,8 @@ use crate::ids::{ClickId, ClickIdKey, IdError};
 use crate::ledger::Status;
 use crate::limits;
 use crate::money::Currency;
-use crate::postback::parse::{Fields, printable};
 use crate::postback::movement;
+use crate::postback::parse::{Fields, printable};
 use crate::postback::redact::is_masked;
 use crate::postback::{ClickRef, Postback};
 use crate::reason::Reason;
@@ -47,7 +47,11 @@ pub fn postback(fields: &Fields, setting: Setting<'_>) -> Result<Postback, Stop>
     }
     if ignored(fields, contract) {
         let word = printable(fields.get("status").unwrap_or(""));
-        return Err(Stop::new(Verdict::Test, Reason::StatusIgnored, format!("status {word} is to be ignored")));
+        return Err(Stop::new(
+            Verdict::Test,
+            Reason::StatusIgnored,
+            format!("status {word} is to be ignored"),
+        ));
     }
     if let Some(missing) = contract.required().iter().find(|name| fields.get(name).is_none()) {
         return Err(Stop::refused(Reason::FieldMissing, format!("the contract asks for {missing}")));

@@ -4,9 +4,9 @@
 use serde::Serialize;
 
 use crate::click::looks_like_macro;
+use crate::config::preset::{self, Preset};
 use crate::contract::{Contract, Encoding, Terms};
 use crate::params::Params;
-use crate::preset::{self, Preset};
 
 mod guess;
 mod read;

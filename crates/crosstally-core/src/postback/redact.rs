@@ -121,7 +121,9 @@ fn lines(raw: &[u8], partner: Option<&Partner>) -> Option<Vec<u8>> {
 }
 
 fn form_of(parts: &[(String, Vec<u8>)]) -> String {
-    let escape = |bytes: &[u8]| percent_encoding::percent_encode(bytes, percent_encoding::NON_ALPHANUMERIC).to_string();
+    let escape = |bytes: &[u8]| {
+        percent_encoding::percent_encode(bytes, percent_encoding::NON_ALPHANUMERIC).to_string()
+    };
     let pairs: Vec<String> =
         parts.iter().map(|(name, value)| format!("{}={}", escape(name.as_bytes()), escape(value))).collect();
     pairs.join("&")
@@ -133,7 +135,8 @@ pub fn headers(headers: &Headers, partner: Option<&Partner>) -> Headers {
     let mut kept = Headers::default();
     let Some(partner) = partner else { return kept };
     for name in partner.contract.taken() {
-        if let Some((_, name)) = name.split_once(':').filter(|(prefix, _)| prefix.eq_ignore_ascii_case("header"))
+        if let Some((_, name)) =
+            name.split_once(':').filter(|(prefix, _)| prefix.eq_ignore_ascii_case("header"))
             && let Some(value) = headers.get(name)
         {
             kept.push(name, value);
@@ -143,11 +146,23 @@ pub fn headers(headers: &Headers, partner: Option<&Partner>) -> Headers {
 }
 
 /// Parts of paths under which a person is described.
-const PERSON_PATHS: &[&str] = &["customer", "address", "buyer", "payer", "billing", "shipping", "contact", "recipient"];
+const PERSON_PATHS: &[&str] =
+    &["customer", "address", "buyer", "payer", "billing", "shipping", "contact", "recipient"];
 /// Keys of such a description.
 const PERSON_KEYS: &[&str] = &[
-    "name", "address", "address1", "address2", "street", "postcode", "postal_code", "zipcode", "company", "latitude",
-    "longitude", "last4", "ip",
+    "name",
+    "address",
+    "address1",
+    "address2",
+    "street",
+    "postcode",
+    "postal_code",
+    "zipcode",
+    "company",
+    "latitude",
+    "longitude",
+    "last4",
+    "ip",
 ];
 
 fn mask_keys(value: &mut Value, path: &str, partner: Option<&Partner>) {
@@ -182,13 +197,16 @@ pub fn is_kept_out(name: &str, partner: Option<&Partner>) -> bool {
     }
     match name.rsplit_once('.') {
         None => is_masked(name, partner),
-        Some((path, last)) => is_masked(name, partner) || is_masked(last, partner) || is_of_person(path, last),
+        Some((path, last)) => {
+            is_masked(name, partner) || is_masked(last, partner) || is_of_person(path, last)
+        }
     }
 }
 
 fn is_of_person(path: &str, name: &str) -> bool {
     let path = path.to_ascii_lowercase();
-    PERSON_PATHS.iter().any(|part| path.contains(part)) && PERSON_KEYS.iter().any(|key| key.eq_ignore_ascii_case(name))
+    PERSON_PATHS.iter().any(|part| path.contains(part))
+        && PERSON_KEYS.iter().any(|key| key.eq_ignore_ascii_case(name))
 }
 
 /// Whether the contract reads something from a parameter that is neither secret nor personal, whatever its name.

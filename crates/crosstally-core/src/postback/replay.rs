@@ -74,7 +74,8 @@ pub fn replay(case: &Case<'_>, context: &mut Context<'_>) -> Replayed {
     let books = matches!(booking.receipt.verdict, Verdict::Recorded | Verdict::Updated | Verdict::Duplicate);
     let leaves = case.old.filter(|_| moved_away || !books);
     let taken_out = leaves.and_then(|old| without(old, case.receipt, context));
-    let changed = booking.conversion.is_some() || taken_out.is_some() || differs(case.receipt, &booking.receipt);
+    let changed =
+        booking.conversion.is_some() || taken_out.is_some() || differs(case.receipt, &booking.receipt);
     Replayed { booking, taken_out, changed }
 }
 
@@ -137,7 +138,11 @@ fn booked(case: &Case<'_>, postback: &Postback, context: &mut Context<'_>) -> Bo
 
 /// Whatever a call that waited or was repaired does for the first time is an ordinary movement.
 const fn kind_of(receipt: &Receipt) -> EntryKind {
-    if matches!(receipt.verdict, Verdict::Recorded | Verdict::Updated) { EntryKind::Replay } else { EntryKind::Call }
+    if matches!(receipt.verdict, Verdict::Recorded | Verdict::Updated) {
+        EntryKind::Replay
+    } else {
+        EntryKind::Call
+    }
 }
 
 /// Takes a conversion that is there to where its calls now lead.
@@ -157,7 +162,8 @@ fn settle(
     });
     let was = case.receipt.verdict;
     let same = |target: &Standing, present: &Standing| {
-        (target.status, target.currency, target.amounts) == (present.status, present.currency, present.amounts)
+        (target.status, target.currency, target.amounts)
+            == (present.status, present.currency, present.amounts)
     };
     match (target, present) {
         (Some(target), Some(present)) if !same(&target, &present) => {
@@ -168,7 +174,8 @@ fn settle(
             booking
         }
         _ => {
-            receipt.verdict = if matches!(was, Verdict::Recorded | Verdict::Duplicate) { was } else { Verdict::Updated };
+            receipt.verdict =
+                if matches!(was, Verdict::Recorded | Verdict::Duplicate) { was } else { Verdict::Updated };
             if was == receipt.verdict {
                 receipt.reason = case.receipt.reason;
                 receipt.detail.clone_from(&case.receipt.detail);
@@ -189,16 +196,17 @@ fn without(old: &Around, receipt: &Receipt, context: &Context<'_>) -> Option<(Co
     let (standing, _) = fold(&members, None, context);
     let known = &old.conversion;
     // A conversion that no call speaks of any more has earned nothing.
-    let (status, currency, amounts) = standing.map_or((Status::Rejected, known.currency, known.amounts), |standing| {
-        (standing.status, standing.currency, standing.amounts)
-    });
+    let (status, currency, amounts) = standing
+        .map_or((Status::Rejected, known.currency, known.amounts), |standing| {
+            (standing.status, standing.currency, standing.amounts)
+        });
     if (status, currency, amounts) == (known.status, known.currency, known.amounts) {
         return None;
     }
     let mut conversion = known.clone();
     (conversion.status, conversion.currency, conversion.amounts) = (status, currency, amounts);
     conversion.balance = Balance::under(status, amounts.value);
-    crate::fx::price(Some(known), &mut conversion, &context.market());
+    crate::pricing::price(Some(known), &mut conversion, &context.market());
     conversion.movements += 1;
     conversion.updated_at = context.now;
     let entry = book::correction(known, &conversion, receipt, context.now);
@@ -229,13 +237,24 @@ fn fold(
     let mut past: Vec<Past> = Vec::new();
     let mode = context.mode;
     for (id, said) in calls {
-        let said = Said { amounts: Amounts { value: contract.value().of(said.amounts.payout, said.amounts.revenue), ..said.amounts }, ..said };
+        let said = Said {
+            amounts: Amounts {
+                value: contract.value().of(said.amounts.payout, said.amounts.revenue),
+                ..said.amounts
+            },
+            ..said
+        };
         let step = movement::step(&said, standing.as_ref(), &past, mode, contract);
         if own.is_some_and(|(own, _)| own == id) {
             own_step = Some(step);
         }
         if let Step::Moves(next) = step {
-            past.push(Past { status: next.status, amounts: next.amounts, at: said.at, content: said.content });
+            past.push(Past {
+                status: next.status,
+                amounts: next.amounts,
+                at: said.at,
+                content: said.content,
+            });
             standing = Some(next);
         }
     }

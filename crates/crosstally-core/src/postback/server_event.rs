@@ -44,7 +44,13 @@ fn invalid(mistakes: &[Invalid]) -> Stop {
     let told: Vec<String> = mistakes
         .iter()
         .take(TOLD_MAX)
-        .map(|mistake| format!("{} {}", if mistake.pointer.is_empty() { "the event" } else { &mistake.pointer }, mistake.problem))
+        .map(|mistake| {
+            format!(
+                "{} {}",
+                if mistake.pointer.is_empty() { "the event" } else { &mistake.pointer },
+                mistake.problem
+            )
+        })
         .collect();
     let more = mistakes.len().saturating_sub(TOLD_MAX);
     let more = if more == 0 { String::new() } else { format!("; and {more} more") };

@@ -15,6 +15,8 @@ use crate::secret::Secret;
 use crate::time::{MINUTE_MS, Timestamp};
 use crate::verdict::Stop;
 
+pub use crate::scheme::{SCHEMES, Scheme};
+
 pub mod canonical;
 mod shown;
 #[cfg(test)]
@@ -29,71 +31,7 @@ const SKEW_MS: i64 = MINUTE_MS;
 /// How long a number that may be used once is remembered: until every call that carries it is refused by its timestamp.
 pub const NONCE_LIFE_MS: i64 = 2 * TOLERANCE_MS + SKEW_MS;
 
-/// The names of the schemes, as a configuration writes them.
-pub const SCHEMES: &[&str] = &[
-    "crosstally",
-    "standard_webhooks",
-    "stripe",
-    "shopify",
-    "github",
-    "woocommerce",
-    "paddle",
-    "lemonsqueezy",
-];
-
-/// A way of signing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Scheme {
-    /// Our own: over timestamp, nonce, method, canonical query and body, in hex.
-    #[default]
-    Crosstally,
-    /// Standard Webhooks: over id, timestamp and body, in base64.
-    StandardWebhooks,
-    /// Stripe: over timestamp and body, in hex.
-    Stripe,
-    /// Shopify: over the body, in base64.
-    Shopify,
-    /// GitHub: over the body, in hex.
-    Github,
-    /// WooCommerce: over the body, in base64.
-    Woocommerce,
-    /// Paddle: over timestamp and body, in hex.
-    Paddle,
-    /// Lemon Squeezy: over the body, in hex.
-    Lemonsqueezy,
-}
-
-impl crate::config::Word for Scheme {
-    const ALL: &'static [Self] = &[
-        Self::Crosstally,
-        Self::StandardWebhooks,
-        Self::Stripe,
-        Self::Shopify,
-        Self::Github,
-        Self::Woocommerce,
-        Self::Paddle,
-        Self::Lemonsqueezy,
-    ];
-
-    fn word(self) -> &'static str {
-        SCHEMES[self as usize]
-    }
-}
-
 impl Scheme {
-    /// The scheme of this name.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        use crate::config::Word as _;
-        Self::ALL.iter().copied().find(|scheme| scheme.word() == name)
-    }
-
-    /// Whether the query is signed. Where it is not, nothing may be read from it.
-    #[must_use]
-    pub const fn signs_query(self) -> bool {
-        matches!(self, Self::Crosstally)
-    }
-
     const fn is_hex(self) -> bool {
         !matches!(self, Self::StandardWebhooks | Self::Shopify | Self::Woocommerce)
     }
@@ -150,7 +88,8 @@ impl Key {
         let signature = self.sign(inbound, stamp, nonce);
         match self.scheme {
             Scheme::Crosstally => {
-                let mut headers = vec![("x-crosstally-timestamp", stamp.to_owned()), ("x-crosstally-signature", signature)];
+                let mut headers =
+                    vec![("x-crosstally-timestamp", stamp.to_owned()), ("x-crosstally-signature", signature)];
                 if !nonce.is_empty() {
                     headers.push(("x-crosstally-nonce", nonce.to_owned()));
                 }
@@ -176,7 +115,12 @@ impl Key {
         let (stamp, nonce) = (shown.stamp.as_bytes(), shown.nonce.as_bytes());
         match self.scheme {
             Scheme::Crosstally => {
-                for line in [stamp, nonce, inbound.method.as_bytes(), &canonical::query(&inbound.query, shown.left_out)] {
+                for line in [
+                    stamp,
+                    nonce,
+                    inbound.method.as_bytes(),
+                    &canonical::query(&inbound.query, shown.left_out),
+                ] {
                     mac.update(line);
                     mac.update(b"\n");
                 }
@@ -248,9 +192,14 @@ impl Signing {
     /// # Errors
     /// It is not signed, not by one of the secrets, too early or too late, or a signed parameter is repeated.
     pub fn check(&self, inbound: &Inbound, now: Timestamp) -> Result<Signed, Stop> {
-        if self.scheme.signs_query() && let Some(name) = canonical::repeated(&inbound.query) {
+        if self.scheme.signs_query()
+            && let Some(name) = canonical::repeated(&inbound.query)
+        {
             let name = crate::postback::parse::printable(&name);
-            return Err(Stop::refused(Reason::RepeatedField, format!("{name} is signed and came more than once")));
+            return Err(Stop::refused(
+                Reason::RepeatedField,
+                format!("{name} is signed and came more than once"),
+            ));
         }
         let Some(shown) = shown::read(self.scheme, inbound) else {
             return Err(Stop::refused(Reason::SignatureMissing, self.scheme.wanted()));
@@ -261,7 +210,8 @@ impl Signing {
             let expected = key.signature(inbound, &shown);
             // All of them are compared, so that time does not tell which one was near.
             shown.offered.iter().fold(subtle::Choice::from(0), |found, offered| {
-                let offered = if self.scheme.is_hex() { offered.to_ascii_lowercase() } else { (*offered).to_owned() };
+                let offered =
+                    if self.scheme.is_hex() { offered.to_ascii_lowercase() } else { (*offered).to_owned() };
                 found | expected.as_bytes().ct_eq(offered.as_bytes())
             })
         };
@@ -297,6 +247,7 @@ fn check_nonce(scheme: Scheme, nonce: &str) -> Result<(), Stop> {
     if is_clean && !(scheme == Scheme::StandardWebhooks && nonce.contains('.')) {
         return Ok(());
     }
-    let detail = "the call's id must be of printable ASCII, at most 512 bytes, and without points in `webhook-id`";
+    let detail =
+        "the call's id must be of printable ASCII, at most 512 bytes, and without points in `webhook-id`";
     Err(Stop::refused(Reason::SignatureWrong, detail))
 }

@@ -18,6 +18,8 @@ use crate::target::Target;
 use crate::time::DAY_MS;
 use crate::verdict::Stop;
 
+mod shown;
+
 const NOW: Timestamp = Timestamp::from_millis(1_764_201_600_000);
 
 fn key() -> ClickIdKey {
@@ -238,8 +240,10 @@ fn a_call_is_read_by_accepted_names_in_any_order_and_case() {
 fn the_partners_own_names_come_first_and_belong_to_their_field_alone() {
     let mut partner = partner();
     set(&mut partner, |own| {
-        own.params =
-            BTreeMap::from([("click_id".into(), vec!["aff_sub".into()]), ("payout".into(), vec!["sum".into()])]);
+        own.params = BTreeMap::from([
+            ("click_id".into(), vec!["aff_sub".into()]),
+            ("payout".into(), vec!["sum".into()]),
+        ]);
     });
     let postback = read(&format!("aff_sub={}&sum=3&cid=campaign9", click().id), &partner).unwrap();
     assert_eq!(postback.click, ClickRef::Ours(click().id));
@@ -482,44 +486,4 @@ fn the_browsers_event_id_is_shared_and_an_own_one_is_derived() {
     assert_eq!(booking.goal_events[0].event.event_id, "browser-7");
     let own = &booking.goal_events[1].event.event_id;
     assert!(own.len() == 32 && own != "browser-7");
-}
-
-#[test]
-fn tokens_and_addresses_must_all_fit() {
-    use authenticate::{Guards, check};
-    let call = |authorization: &str, query: &str| {
-        let mut headers = Headers::default();
-        headers.push("Authorization", authorization);
-        let inbound = Inbound {
-            method: "GET".into(),
-            query: query.into(),
-            headers,
-            peer: Some("::ffff:203.0.113.9".parse().unwrap()),
-            ..Inbound::default()
-        };
-        let params = Params::parse(&inbound.query).unwrap();
-        (inbound, params)
-    };
-    let guards = Guards { token: Some(crate::secret::Secret::new("s3cret")), ..Guards::default() };
-    for (authorization, query, expected) in [
-        ("Bearer s3cret", "", None),
-        ("bearer  s3cret", "", None),
-        ("", "token=s3cret", None),
-        ("", "security_token=s3cret", None),
-        ("", "", Some(Reason::TokenMissing)),
-        ("", "token=", Some(Reason::TokenMissing)),
-        ("", "token=wrong", Some(Reason::TokenWrong)),
-        ("Bearer wrong", "token=s3cret", Some(Reason::TokenWrong)),
-    ] {
-        let (inbound, params) = call(authorization, query);
-        let stopped = check(&inbound, &params, &guards, NOW).err().map(|stop| stop.reason);
-        assert_eq!(stopped, expected, "{authorization} {query}");
-    }
-    let allow = |range: &str| Guards { allow: vec![range.parse().unwrap()], ..Guards::default() };
-    let (inbound, params) = call("", "");
-    assert!(check(&inbound, &params, &allow("203.0.113.0/24"), NOW).is_ok());
-    assert_eq!(
-        check(&inbound, &params, &allow("10.0.0.0/8"), NOW).unwrap_err().reason,
-        Reason::AddressNotAllowed
-    );
 }

@@ -102,7 +102,10 @@ pub(crate) fn parts(inbound: &mut Inbound) -> Result<(), Stop> {
             let is_file = field.file_name().is_some();
             let value = field.bytes().await.map_err(|_| broken())?;
             if parts.len() == limits::PARAMS_MAX {
-                return Err(Stop::refused(Reason::TooManyParams, format!("the limit is {} parts", limits::PARAMS_MAX)));
+                return Err(Stop::refused(
+                    Reason::TooManyParams,
+                    format!("the limit is {} parts", limits::PARAMS_MAX),
+                ));
             }
             if !is_file {
                 parts.push((name, value.to_vec()));

@@ -157,9 +157,7 @@ impl Side {
             }
             let Some(standing) = standing else { continue };
             let balance = Balance::under(standing.status, standing.amounts.value);
-            let sum = sums
-                .entry(standing.currency.code())
-                .or_insert((standing.currency, Balance::default()));
+            let sum = sums.entry(standing.currency.code()).or_insert((standing.currency, Balance::default()));
             sum.1.confirmed += balance.confirmed;
             sum.1.pending += balance.pending;
         }

@@ -118,5 +118,7 @@ fn row(receipt: &Receipt) -> Option<RowOut> {
 
 fn fits(row: &RowOut, wanted: &ListIn) -> bool {
     let is = |wanted: &Option<String>, value: &str| wanted.as_deref().is_none_or(|wanted| wanted == value);
-    is(&wanted.campaign_id, &row.campaign_id) && is(&wanted.adset_id, &row.adset_id) && is(&wanted.ad_id, &row.ad_id)
+    is(&wanted.campaign_id, &row.campaign_id)
+        && is(&wanted.adset_id, &row.adset_id)
+        && is(&wanted.ad_id, &row.ad_id)
 }

@@ -201,9 +201,10 @@ fn filter(wanted: &ReplayIn) -> Result<ReceiptFilter, PageError> {
     let reason = wanted.code.as_deref().map(|code| {
         Reason::from_code(code).ok_or_else(|| PageError::Bad(format!("`{code}` is not a reason code")))
     });
-    let after = wanted.cursor.as_deref().map(|cursor| {
-        cursor.parse().map_err(|_| PageError::Bad("the cursor is not one of ours".into()))
-    });
+    let after = wanted
+        .cursor
+        .as_deref()
+        .map(|cursor| cursor.parse().map_err(|_| PageError::Bad("the cursor is not one of ours".into())));
     Ok(ReceiptFilter {
         partner: wanted.partner.clone(),
         verdict: verdict.transpose()?,

@@ -21,9 +21,24 @@ pub(super) mod answer;
 
 /// Headers that say nothing about a conversion.
 const COMMON_HEADERS: &[&str] = &[
-    "host", "accept", "accept-encoding", "accept-language", "connection", "content-length", "content-type", "cookie",
-    "user-agent", "cache-control", "pragma", "referer", "via", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host",
-    "x-real-ip", "forwarded",
+    "host",
+    "accept",
+    "accept-encoding",
+    "accept-language",
+    "connection",
+    "content-length",
+    "content-type",
+    "cookie",
+    "user-agent",
+    "cache-control",
+    "pragma",
+    "referer",
+    "via",
+    "x-forwarded-for",
+    "x-forwarded-proto",
+    "x-forwarded-host",
+    "x-real-ip",
+    "forwarded",
 ];
 /// How long a body may take to arrive.
 const BODY_WAIT: Duration = Duration::from_secs(10);
@@ -53,8 +68,7 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let (parts, body) = request.into_parts();
-    let mut inbound =
-        inbound(partner, &parts, client::address(peer, &parts.headers, &state.options));
+    let mut inbound = inbound(partner, &parts, client::address(peer, &parts.headers, &state.options));
     let encoding = text(&parts.headers, header::CONTENT_ENCODING.as_str());
     if !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity") {
         let detail = "compressed bodies are not read here; send the body as it is";

@@ -69,7 +69,11 @@ impl Postgres {
         self.goal_events("conversion = $2 ORDER BY id", &[&WORKSPACE, &Id::from(id)]).await
     }
 
-    pub(super) async fn conversions(&self, condition: &str, values: &Values<'_>) -> Result<Vec<Conversion>, StoreError> {
+    pub(super) async fn conversions(
+        &self,
+        condition: &str,
+        values: &Values<'_>,
+    ) -> Result<Vec<Conversion>, StoreError> {
         let ask = format!(
             "SELECT {} FROM conversions AS c WHERE c.workspace = $1 AND {condition}",
             rows::CONVERSION

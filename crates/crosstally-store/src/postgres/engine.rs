@@ -10,10 +10,10 @@ use tokio_postgres::Row;
 
 use super::clicks::NewClick;
 use super::connect::connect;
+use super::fault::Fault;
 use super::migrate::migrate;
 use super::postbacks::NewPostback;
 use super::receipts::NewReceipt;
-use super::fault::Fault;
 use super::transact::{Database, Fate, Transaction, Tries, Values};
 use super::writer::{Queue, Work};
 use crate::{OpenError, StoreError};

@@ -1,9 +1,10 @@
 //! Rates, the conversions that wait for one, and the jobs that rated some again.
 
-use crosstally_core::fx::{Day, Quote, Rated};
+use crosstally_core::fx::{Day, Quote};
 use crosstally_core::ids::ConversionId;
 use crosstally_core::ledger::LedgerEntry;
 use crosstally_core::money::Currency;
+use crosstally_core::pricing::Rated;
 use crosstally_core::time::Timestamp;
 
 use super::rows::{Columns, Id, Text};

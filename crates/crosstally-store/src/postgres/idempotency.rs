@@ -6,15 +6,15 @@ use super::rows::Text;
 use super::{Postgres, rows};
 use crate::{Claim, StoreError, WORKSPACE};
 
-const FIND: &str = "SELECT digest, status, answer, created_at FROM idempotency_keys WHERE workspace = $1 AND key = $2";
+const FIND: &str =
+    "SELECT digest, status, answer, created_at FROM idempotency_keys WHERE workspace = $1 AND key = $2";
 // Of two that come at once one is told that it has the key; a key that was left behind changes hands by its old time.
 const TAKE: &str = "INSERT INTO idempotency_keys AS k (workspace, key, digest, status, answer, created_at)
     VALUES ($1, $2, $3, NULL, '', $4)
     ON CONFLICT (key, workspace) DO UPDATE SET created_at = excluded.created_at
     WHERE k.status IS NULL AND k.digest = excluded.digest AND k.created_at < $5
     RETURNING 1";
-const ANSWER: &str =
-    "UPDATE idempotency_keys SET status = $3, answer = $4 WHERE workspace = $1 AND key = $2";
+const ANSWER: &str = "UPDATE idempotency_keys SET status = $3, answer = $4 WHERE workspace = $1 AND key = $2";
 const FREE: &str = "DELETE FROM idempotency_keys WHERE workspace = $1 AND key = $2 AND status IS NULL";
 const PURGE: &str = "WITH gone AS (
         DELETE FROM idempotency_keys WHERE workspace = $1 AND key IN
@@ -51,7 +51,11 @@ impl Postgres {
         })
     }
 
-    pub(crate) async fn answer_key(&self, key: String, answer: Option<(u16, String)>) -> Result<(), StoreError> {
+    pub(crate) async fn answer_key(
+        &self,
+        key: String,
+        answer: Option<(u16, String)>,
+    ) -> Result<(), StoreError> {
         match answer {
             Some((status, text)) => {
                 let values: [&(dyn tokio_postgres::types::ToSql + Sync); 4] =

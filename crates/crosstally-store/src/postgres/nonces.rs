@@ -6,10 +6,10 @@ use crosstally_core::ids::ReceiptId;
 use crosstally_core::postback::{Booking, FactsWanted};
 use crosstally_core::time::Timestamp;
 
+use super::Postgres;
 use super::fault::Fault;
 use super::rows::{self, Columns, Id, Text};
 use super::transact::{Transaction, Value};
-use super::Postgres;
 use crate::{StoreError, WORKSPACE};
 
 const FIND: &str = "SELECT n.partner, n.nonce, n.receipt

@@ -415,7 +415,9 @@ fn conversion_columns<'rows>(
     Ok(columns)
 }
 
-pub(super) fn entry_columns<'rows>(entries: &'rows [&'rows LedgerEntry]) -> Columns<'rows, &'rows LedgerEntry> {
+pub(super) fn entry_columns<'rows>(
+    entries: &'rows [&'rows LedgerEntry],
+) -> Columns<'rows, &'rows LedgerEntry> {
     Columns::of(entries)
         .with(|entry| Id::from(entry.conversion))
         .with(|entry| i64::from(entry.sequence))

@@ -183,7 +183,11 @@ impl Postgres {
         counts.iter().map(read).collect()
     }
 
-    pub(super) async fn receipts(&self, condition: &str, values: &Values<'_>) -> Result<Vec<Receipt>, StoreError> {
+    pub(super) async fn receipts(
+        &self,
+        condition: &str,
+        values: &Values<'_>,
+    ) -> Result<Vec<Receipt>, StoreError> {
         let ask = format!("SELECT {} FROM receipts WHERE workspace = $1 AND {condition}", rows::RECEIPT);
         self.engine.read(&ask, values).await?.iter().map(rows::receipt).collect()
     }

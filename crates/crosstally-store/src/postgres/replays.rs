@@ -15,10 +15,12 @@ use super::transact::{Transaction, Value};
 use super::{Postgres, postbacks, rows};
 use crate::{ReceiptFilter, Replay, ReplayAnswer, Revision, StoreError, WORKSPACE, Wait};
 
-const REVISE: &str = "UPDATE receipts SET verdict = $4, reason = $5, detail = $6, conversion = $7, sequence = $8, click = $9,
+const REVISE: &str =
+    "UPDATE receipts SET verdict = $4, reason = $5, detail = $6, conversion = $7, sequence = $8, click = $9,
         read = $10, goals = $11, labels = $12, revision = revision + 1
     WHERE workspace = $1 AND id = $2 AND revision = $3";
-const KEEP: &str = "INSERT INTO receipt_revisions (workspace, receipt, number, at, cause, author, repair, verdict, reason,
+const KEEP: &str =
+    "INSERT INTO receipt_revisions (workspace, receipt, number, at, cause, author, repair, verdict, reason,
         detail, conversion, sequence, read)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
 const REVISIONS: &str = "SELECT number, at, cause, author, repair, verdict, reason, detail, conversion
@@ -32,7 +34,8 @@ const FORGET: &str = "DELETE FROM receipt_waits WHERE workspace = $1 AND receipt
 pub(super) const WAIT: &str = "INSERT INTO receipt_waits (workspace, receipt, awaited, since, next_at, looks)
     SELECT $1::bigint, receipt, awaited, since, since, 0
     FROM unnest($2::uuid[], $3::text[], $4::bigint[]) AS n (receipt, awaited, since) ON CONFLICT DO NOTHING";
-const DUE: &str = "SELECT receipt, awaited, since, looks FROM receipt_waits WHERE workspace = $1 AND next_at <= $2
+const DUE: &str =
+    "SELECT receipt, awaited, since, looks FROM receipt_waits WHERE workspace = $1 AND next_at <= $2
     ORDER BY next_at LIMIT $3";
 const PUT_OFF: &str = "WITH n AS (SELECT * FROM unnest($2::uuid[], $3::bigint[]) AS n (receipt, next_at)), gone AS (
         DELETE FROM receipt_waits AS w USING n WHERE w.workspace = $1 AND w.receipt = n.receipt AND n.next_at IS NULL
@@ -171,40 +174,46 @@ async fn revise(transaction: &Transaction, replay: &Replay) -> Result<bool, Faul
     let (read, goals) = (json(rows::to_json(&after.read))?, json(rows::to_json(&after.goals))?);
     let (labels, read_before) = (json(rows::to_json(&after.labels))?, json(rows::to_json(&before.read))?);
     let revised = transaction
-        .execute(REVISE, &[
-            &WORKSPACE,
-            &id,
-            &revision,
-            &after.verdict.as_str(),
-            &after.reason.map(|reason| reason.code()),
-            &Text(&after.detail),
-            &after.conversion.map(Id::from),
-            &after.sequence.map(i64::from),
-            &after.click.map(Id::from),
-            &read,
-            &goals,
-            &labels,
-        ])
+        .execute(
+            REVISE,
+            &[
+                &WORKSPACE,
+                &id,
+                &revision,
+                &after.verdict.as_str(),
+                &after.reason.map(|reason| reason.code()),
+                &Text(&after.detail),
+                &after.conversion.map(Id::from),
+                &after.sequence.map(i64::from),
+                &after.click.map(Id::from),
+                &read,
+                &goals,
+                &labels,
+            ],
+        )
         .await?;
     if revised == 0 {
         return Ok(false);
     }
     transaction
-        .execute(KEEP, &[
-            &WORKSPACE,
-            &id,
-            &(revision + 1),
-            &replay.at.as_millis(),
-            &Text(&replay.cause),
-            &Text(&replay.author),
-            &Text(&replay.repair),
-            &before.verdict.as_str(),
-            &before.reason.map(|reason| reason.code()),
-            &Text(&before.detail),
-            &before.conversion.map(Id::from),
-            &before.sequence.map(i64::from),
-            &read_before,
-        ])
+        .execute(
+            KEEP,
+            &[
+                &WORKSPACE,
+                &id,
+                &(revision + 1),
+                &replay.at.as_millis(),
+                &Text(&replay.cause),
+                &Text(&replay.author),
+                &Text(&replay.repair),
+                &before.verdict.as_str(),
+                &before.reason.map(|reason| reason.code()),
+                &Text(&before.detail),
+                &before.conversion.map(Id::from),
+                &before.sequence.map(i64::from),
+                &read_before,
+            ],
+        )
         .await?;
     if before.verdict != after.verdict {
         let hour = before.received_at.hour().as_millis();
@@ -218,8 +227,10 @@ async fn revise(transaction: &Transaction, replay: &Replay) -> Result<bool, Faul
 
 /// Notes what receipts wait for.
 pub(super) async fn wait(transaction: &Transaction, receipts: &[&Receipt]) -> Result<(), Fault> {
-    let waiting: Vec<(&Receipt, String)> =
-        receipts.iter().filter_map(|receipt| Some((*receipt, receipt.awaits.as_ref()?.to_string()))).collect();
+    let waiting: Vec<(&Receipt, String)> = receipts
+        .iter()
+        .filter_map(|receipt| Some((*receipt, receipt.awaits.as_ref()?.to_string())))
+        .collect();
     if waiting.is_empty() {
         return Ok(());
     }

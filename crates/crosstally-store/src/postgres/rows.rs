@@ -21,7 +21,8 @@ use crosstally_core::verdict::Verdict;
 
 use super::transact::Value;
 use crate::{
-    AttemptRecord, ConfigRecord, DeliveryRecord, DestinationState, FxJob, FxRate, Priced, StoreError, TokenRecord, WORKSPACE,
+    AttemptRecord, ConfigRecord, DeliveryRecord, DestinationState, FxJob, FxRate, Priced, StoreError,
+    TokenRecord, WORKSPACE,
 };
 
 #[cfg(test)]

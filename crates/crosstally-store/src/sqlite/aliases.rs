@@ -31,7 +31,8 @@ impl Sqlite {
     ) -> Result<u64, StoreError> {
         let weight = aliases.len();
         let work = move |connection: &Connection| {
-            let (mut insert, mut wake) = (connection.prepare_cached(INSERT)?, connection.prepare_cached(WAKE)?);
+            let (mut insert, mut wake) =
+                (connection.prepare_cached(INSERT)?, connection.prepare_cached(WAKE)?);
             let mut new = 0;
             for (alias, click) in &aliases {
                 let added = insert.execute(params![WORKSPACE, alias, click.as_bytes(), now.as_millis()])?;

@@ -1,8 +1,9 @@
 //! Rates, the conversions that wait for one, and the jobs that rated some again.
 
-use crosstally_core::fx::{Day, Quote, Rate, Rated};
+use crosstally_core::fx::{Day, Quote, Rate};
 use crosstally_core::ids::ConversionId;
 use crosstally_core::money::Currency;
+use crosstally_core::pricing::Rated;
 use crosstally_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Params, params};
 

@@ -6,12 +6,12 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::Sqlite;
 use crate::{Claim, StoreError, WORKSPACE};
 
-const FIND: &str = "SELECT digest, status, answer, created_at FROM idempotency_keys WHERE workspace = ?1 AND key = ?2";
+const FIND: &str =
+    "SELECT digest, status, answer, created_at FROM idempotency_keys WHERE workspace = ?1 AND key = ?2";
 const TAKE: &str = "INSERT INTO idempotency_keys (workspace, key, digest, status, answer, created_at)
     VALUES (?1, ?2, ?3, NULL, '', ?4)
     ON CONFLICT (workspace, key) DO UPDATE SET created_at = excluded.created_at";
-const ANSWER: &str =
-    "UPDATE idempotency_keys SET status = ?3, answer = ?4 WHERE workspace = ?1 AND key = ?2";
+const ANSWER: &str = "UPDATE idempotency_keys SET status = ?3, answer = ?4 WHERE workspace = ?1 AND key = ?2";
 const FREE: &str = "DELETE FROM idempotency_keys WHERE workspace = ?1 AND key = ?2 AND status IS NULL";
 const PURGE: &str = "DELETE FROM idempotency_keys WHERE (workspace, key) IN
     (SELECT workspace, key FROM idempotency_keys WHERE workspace = ?1 AND created_at < ?2 ORDER BY created_at LIMIT ?3)";
@@ -29,7 +29,12 @@ impl Sqlite {
                 .prepare_cached(FIND)?
                 .query_row(params![WORKSPACE, key], |row| {
                     let digest: Vec<u8> = row.get(0)?;
-                    Ok((digest, row.get::<_, Option<u16>>(1)?, row.get::<_, String>(2)?, row.get::<_, i64>(3)?))
+                    Ok((
+                        digest,
+                        row.get::<_, Option<u16>>(1)?,
+                        row.get::<_, String>(2)?,
+                        row.get::<_, i64>(3)?,
+                    ))
                 })
                 .optional()?;
             match found {
@@ -45,7 +50,11 @@ impl Sqlite {
         self.engine.write(1, work).await
     }
 
-    pub(crate) async fn answer_key(&self, key: String, answer: Option<(u16, String)>) -> Result<(), StoreError> {
+    pub(crate) async fn answer_key(
+        &self,
+        key: String,
+        answer: Option<(u16, String)>,
+    ) -> Result<(), StoreError> {
         let work = move |connection: &Connection| {
             match &answer {
                 Some((status, text)) => {
@@ -60,9 +69,8 @@ impl Sqlite {
 
     pub(crate) async fn purge_keys(&self, before: Timestamp, at_once: u32) -> Result<u64, StoreError> {
         let work = move |connection: &Connection| {
-            let gone = connection
-                .prepare_cached(PURGE)?
-                .execute(params![WORKSPACE, before.as_millis(), at_once])?;
+            let gone =
+                connection.prepare_cached(PURGE)?.execute(params![WORKSPACE, before.as_millis(), at_once])?;
             Ok(u64::try_from(gone).unwrap_or(u64::MAX))
         };
         self.engine.write(1, work).await

@@ -23,7 +23,9 @@ pub(super) fn used_by(
     nonce: &str,
 ) -> Result<Option<ReceiptId>, StoreError> {
     let mut find = connection.prepare_cached(FIND)?;
-    let found = find.query_row(params![WORKSPACE, partner, nonce], |row| row.get(0).map(ReceiptId::from_bytes)).optional()?;
+    let found = find
+        .query_row(params![WORKSPACE, partner, nonce], |row| row.get(0).map(ReceiptId::from_bytes))
+        .optional()?;
     Ok(found)
 }
 
@@ -42,9 +44,8 @@ pub(super) fn claim(connection: &Connection, receipt: &Receipt, nonce: &str) -> 
 impl Sqlite {
     pub(crate) async fn purge_nonces(&self, before: Timestamp, at_once: u32) -> Result<u64, StoreError> {
         let work = move |connection: &Connection| {
-            let gone = connection
-                .prepare_cached(PURGE)?
-                .execute(params![WORKSPACE, before.as_millis(), at_once])?;
+            let gone =
+                connection.prepare_cached(PURGE)?.execute(params![WORKSPACE, before.as_millis(), at_once])?;
             Ok(u64::try_from(gone).unwrap_or(u64::MAX))
         };
         self.engine.write(1, work).await

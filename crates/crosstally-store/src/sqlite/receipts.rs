@@ -138,7 +138,11 @@ pub(super) fn insert(connection: &Connection, receipt: &Receipt) -> Result<(), S
     Ok(())
 }
 
-pub(super) fn list(connection: &Connection, condition: &str, values: impl Params) -> Result<Vec<Receipt>, StoreError> {
+pub(super) fn list(
+    connection: &Connection,
+    condition: &str,
+    values: impl Params,
+) -> Result<Vec<Receipt>, StoreError> {
     let ask = format!("SELECT {} FROM receipts WHERE {condition}", rows::RECEIPT);
     let mut ask = connection.prepare_cached(&ask)?;
     let receipts = ask.query_map(values, rows::receipt)?;

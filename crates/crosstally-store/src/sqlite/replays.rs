@@ -12,10 +12,12 @@ use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 use super::{Sqlite, postbacks, receipts, rows};
 use crate::{ReceiptFilter, Replay, ReplayAnswer, Revision, StoreError, WORKSPACE, Wait};
 
-const REVISE: &str = "UPDATE receipts SET verdict = ?3, reason = ?4, detail = ?5, conversion = ?6, sequence = ?7, click = ?8,
+const REVISE: &str =
+    "UPDATE receipts SET verdict = ?3, reason = ?4, detail = ?5, conversion = ?6, sequence = ?7, click = ?8,
         read = ?9, goals = ?10, labels = ?11, revision = revision + 1
     WHERE id = ?1 AND revision = ?2";
-const KEEP: &str = "INSERT INTO receipt_revisions (receipt, number, workspace, at, cause, author, repair, verdict, reason,
+const KEEP: &str =
+    "INSERT INTO receipt_revisions (receipt, number, workspace, at, cause, author, repair, verdict, reason,
         detail, conversion, sequence, read)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
 const REVISIONS: &str = "SELECT number, at, cause, author, repair, verdict, reason, detail, conversion
@@ -25,7 +27,8 @@ const OF_KEY: &str = "SELECT id FROM conversions WHERE workspace = ?1 AND partne
 const FORGET: &str = "DELETE FROM receipt_waits WHERE receipt = ?1";
 const WAIT: &str = "INSERT INTO receipt_waits (receipt, workspace, awaited, since, next_at, looks)
     VALUES (?1, ?2, ?3, ?4, ?4, 0) ON CONFLICT DO NOTHING";
-const DUE: &str = "SELECT receipt, awaited, since, looks FROM receipt_waits WHERE workspace = ?1 AND next_at <= ?2
+const DUE: &str =
+    "SELECT receipt, awaited, since, looks FROM receipt_waits WHERE workspace = ?1 AND next_at <= ?2
     ORDER BY next_at LIMIT ?3";
 const PUT_OFF: &str = "UPDATE receipt_waits SET next_at = ?2, looks = looks + 1 WHERE receipt = ?1";
 const LINK: &str = "INSERT INTO click_links (click, kind, id) VALUES (?1, 0, ?2) ON CONFLICT DO NOTHING";

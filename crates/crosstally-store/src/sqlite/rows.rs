@@ -17,7 +17,9 @@ use crosstally_core::route::GoalEvent;
 use crosstally_core::time::Timestamp;
 use crosstally_core::verdict::Verdict;
 
-use crate::{AttemptRecord, ConfigRecord, DeliveryRecord, DestinationState, FxJob, FxRate, Priced, TokenRecord};
+use crate::{
+    AttemptRecord, ConfigRecord, DeliveryRecord, DestinationState, FxJob, FxRate, Priced, TokenRecord,
+};
 
 pub(super) const CLICK: &str = "id, at, campaign, source, query, target, ip, user_agent, referrer, language, \
     fbc_cookie, fbp_cookie, ad_click_ids, cost_minor, cost_currency, gpc, test";
@@ -327,7 +329,11 @@ pub(super) fn word<T>(row: &Row<'_>, column: usize, read: impl Fn(&str) -> Optio
     read(text(row, column)?).ok_or_else(|| unreadable(column, FromSqlError::InvalidType))
 }
 
-pub(super) fn optional<T>(row: &Row<'_>, column: usize, read: impl Fn(&str) -> Option<T>) -> Result<Option<T>> {
+pub(super) fn optional<T>(
+    row: &Row<'_>,
+    column: usize,
+    read: impl Fn(&str) -> Option<T>,
+) -> Result<Option<T>> {
     match row.get_ref(column)?.as_str_or_null().map_err(|error| unreadable(column, error))? {
         Some(_) => word(row, column, read).map(Some),
         None => Ok(None),

@@ -12,7 +12,7 @@ use crosstally_core::ids::{CallId, ClickId, ConversionId, DeliveryId, GoalEventI
 use crosstally_core::ledger::{Amounts, Balance, ContentHash, EntryKind, LedgerEntry, Status};
 use crosstally_core::money::{Currency, Money};
 use crosstally_core::params::Params;
-use crosstally_core::postback::{Headers, Booking, ConversionChange, FactsWanted, Receipt};
+use crosstally_core::postback::{Booking, ConversionChange, FactsWanted, Headers, Receipt};
 use crosstally_core::reason::Reason;
 use crosstally_core::route::{GoalEvent, NewDelivery};
 use crosstally_core::time::Timestamp;

@@ -1,10 +1,11 @@
 //! Rates, the conversions that wait for one, and the jobs that rated some again.
 
 use crosstally_core::conversion::Conversion;
-use crosstally_core::fx::{self, Factor, Fx, Origin, Quote, Rated, Source};
+use crosstally_core::fx::{Factor, Fx, Origin, Quote, Source};
 use crosstally_core::ids::ConversionId;
 use crosstally_core::ledger::{Balance, EntryKind};
 use crosstally_core::postback::{Booking, ConversionChange};
+use crosstally_core::pricing::{self, Rated};
 use crosstally_core::time::DAY_MS;
 use crosstally_store::{FxChange, FxImport, FxJob, FxSpan, Priced, Store};
 
@@ -49,7 +50,7 @@ fn ids(found: &[Priced]) -> Vec<ConversionId> {
 }
 
 fn rated(found: &Priced, fx: Fx) -> Rated {
-    fx::rate(&found.conversion, fx, found.receipt, build::at(9_000)).unwrap()
+    pricing::rate(&found.conversion, fx, found.receipt, build::at(9_000)).unwrap()
 }
 
 pub(crate) async fn rates_are_imported_once_and_replaced_with_a_word(stage: &Stage) {

@@ -99,7 +99,11 @@ async fn postbacks(field: Arc<Field>, worker: usize) -> Told {
                 Booking::receipt_only(receipt)
             }
         };
-        match field.store.record_postback(FactsWanted { click: None, key, nonce: None }, Box::new(decide)).await {
+        match field
+            .store
+            .record_postback(FactsWanted { click: None, key, nonce: None }, Box::new(decide))
+            .await
+        {
             Ok(booking) => told.booked.push(booking),
             Err(StoreError::Unavailable(_)) => told.refused.push(id),
             Err(StoreError::Unknown(_)) => {}

@@ -148,12 +148,18 @@ fn show_plan(plan: &PlanOut, json: bool) -> Result<()> {
 
 /// "partner acme: of 5120 calls of the last 30 days 312 would read otherwise: USD +1204.00 confirmed, -20.00 open"
 fn impact_text(impact: &ImpactOut) -> String {
-    let signed = |decimal: &str| if decimal.starts_with('-') { decimal.to_owned() } else { format!("+{decimal}") };
+    let signed =
+        |decimal: &str| if decimal.starts_with('-') { decimal.to_owned() } else { format!("+{decimal}") };
     let money: Vec<String> = impact
         .money
         .iter()
         .map(|money| {
-            format!("{} {} confirmed, {} open", money.currency, signed(&money.confirmed), signed(&money.pending))
+            format!(
+                "{} {} confirmed, {} open",
+                money.currency,
+                signed(&money.confirmed),
+                signed(&money.pending)
+            )
         })
         .collect();
     let money = if money.is_empty() { "no money moves".to_owned() } else { money.join("; ") };

@@ -75,7 +75,8 @@ async fn list(partner: Option<String>, limit: u32, at: &At, json: bool) -> Resul
 }
 
 async fn again(which: &Which, set: &[String], real: bool, json: bool) -> Result<()> {
-    if which.receipts.is_empty() && which.partner.is_none() && which.code.is_none() && which.result.is_none() {
+    if which.receipts.is_empty() && which.partner.is_none() && which.code.is_none() && which.result.is_none()
+    {
         return Err(exit::with(
             Code::Usage,
             "name receipts, or say which: --partner, --result or --code".to_owned(),
@@ -155,10 +156,11 @@ fn told(rows: &[ReplayRow], applied: bool) -> Result<()> {
             .collect();
         parts.join("; ")
     };
-    let cells = rows.iter().filter(|row| row.changed || row.problem.is_some()).take(ROWS_SHOWN_MAX).map(|row| {
-        let about = row.problem.clone().unwrap_or_else(|| row.detail.clone());
-        vec![row.receipt.clone(), said(&row.was), said(&row.is), money(row), about]
-    });
+    let cells =
+        rows.iter().filter(|row| row.changed || row.problem.is_some()).take(ROWS_SHOWN_MAX).map(|row| {
+            let about = row.problem.clone().unwrap_or_else(|| row.detail.clone());
+            vec![row.receipt.clone(), said(&row.was), said(&row.is), money(row), about]
+        });
     show::table(&["receipt", "was", "is", "money", "about"], cells)?;
     let changed = rows.iter().filter(|row| row.changed).count();
     let mut text = format!("{} receipts read, {changed} change", rows.len());
@@ -169,11 +171,18 @@ fn told(rows: &[ReplayRow], applied: bool) -> Result<()> {
         sum.1 += digits(&money.pending);
     }
     for (currency, (confirmed, pending)) in sums {
-        let decimal = |minor: i128| match (currency.parse::<crosstally_core::money::Currency>(), i64::try_from(minor)) {
+        let decimal = |minor: i128| match (
+            currency.parse::<crosstally_core::money::Currency>(),
+            i64::try_from(minor),
+        ) {
             (Ok(currency), Ok(minor)) => currency.format_minor(minor),
             _ => minor.to_string(),
         };
-        text.push_str(&format!("; {currency}: {} confirmed, {} open", signed(&decimal(confirmed)), signed(&decimal(pending))));
+        text.push_str(&format!(
+            "; {currency}: {} confirmed, {} open",
+            signed(&decimal(confirmed)),
+            signed(&decimal(pending))
+        ));
     }
     text.push('\n');
     if !applied && changed > 0 {

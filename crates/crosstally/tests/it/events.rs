@@ -94,7 +94,11 @@ async fn many(kind: Kind) -> Result<()> {
     let answer = client::send(server.tracking, request).await?.json()?;
     assert_eq!(answer["results"].as_array().map(Vec::len), Some(2), "{answer}");
     let balance = server.api("/api/v1/receipts/balance").await?;
-    assert_eq!((text(&balance, "/data/0/partner"), text(&balance, "/data/1/partner")), ("acme", "events"), "{balance}");
+    assert_eq!(
+        (text(&balance, "/data/0/partner"), text(&balance, "/data/1/partner")),
+        ("acme", "events"),
+        "{balance}"
+    );
     assert_eq!(balance["data"][1]["received"], 5);
     server.stop().await;
     Ok(())
@@ -122,14 +126,19 @@ async fn duplicates(kind: Kind) -> Result<()> {
 
 async fn idempotency(kind: Kind) -> Result<()> {
     let server = TestServer::ready(kind).await?;
-    let event = |id: &str| json!({ "event": "Purchase", "transaction_id": id, "value": "5.00", "currency": "USD" }).to_string();
+    let event = |id: &str| {
+        json!({ "event": "Purchase", "transaction_id": id, "value": "5.00", "currency": "USD" }).to_string()
+    };
     let first = keyed(&server, "key-1", &event("T1")).await?;
     assert_eq!(first.status, 200, "{}", first.text());
     let again = keyed(&server, "key-1", &event("T1")).await?;
     assert_eq!((again.status, again.text()), (200, first.text()));
     assert_eq!(again.header("idempotency-replayed"), Some("true"));
     let other = keyed(&server, "key-1", &event("T2")).await?;
-    assert_eq!((other.status, text(&other.json()?, "/code").to_owned()), (422, "idempotency_key_mismatch".into()));
+    assert_eq!(
+        (other.status, text(&other.json()?, "/code").to_owned()),
+        (422, "idempotency_key_mismatch".into())
+    );
     // Refusals are answers too, and are given again.
     let bad = keyed(&server, "key-2", "{\"evnt\":\"x\"}").await?;
     assert_eq!(bad.status, 400, "{}", bad.text());
@@ -138,7 +147,10 @@ async fn idempotency(kind: Kind) -> Result<()> {
     let digest_of_another = server.engine.claim_key("key-3", &[b"events", event("T3").as_bytes()]).await?;
     assert_eq!(digest_of_another, crosstally_store::Claim::Mine);
     let busy = keyed(&server, "key-3", &event("T3")).await?;
-    assert_eq!((busy.status, text(&busy.json()?, "/code").to_owned()), (409, "idempotency_key_in_use".into()));
+    assert_eq!(
+        (busy.status, text(&busy.json()?, "/code").to_owned()),
+        (409, "idempotency_key_in_use".into())
+    );
     server.advance(61_000);
     assert_eq!(keyed(&server, "key-3", &event("T3")).await?.status, 200);
     // Twenty at once are one.

@@ -51,7 +51,9 @@ async fn balanced(server: &TestServer) -> Result<()> {
     let receipts = server.api("/api/v1/receipts?limit=500").await?;
     let rows = receipts["data"].as_array().unwrap();
     assert_eq!(rows.len() as u64, count("received"), "{balance}");
-    for (name, counted) in ["recorded", "updated", "duplicate", "quarantined", "refused", "test"].iter().zip(parts) {
+    for (name, counted) in
+        ["recorded", "updated", "duplicate", "quarantined", "refused", "test"].iter().zip(parts)
+    {
         let listed = rows.iter().filter(|row| row["result"] == *name).count() as u64;
         assert_eq!(listed, counted, "{name}: {balance}");
     }
@@ -72,7 +74,10 @@ async fn one_conversion(server: &TestServer) -> Result<(String, String, i64)> {
 }
 
 fn with_statuses(map: &str) -> String {
-    CONFIG.replace("currency = \"USD\"\n\n[[destination]]", &format!("currency = \"USD\"\n{map}\n\n[[destination]]"))
+    CONFIG.replace(
+        "currency = \"USD\"\n\n[[destination]]",
+        &format!("currency = \"USD\"\n{map}\n\n[[destination]]"),
+    )
 }
 
 async fn mapped(kind: Kind) -> Result<()> {
@@ -83,11 +88,16 @@ async fn mapped(kind: Kind) -> Result<()> {
             send(&server, &format!("click_id={click}&tid=T{number}&status=Confirmed&payout=10.00")).await?;
         assert_eq!((text(&answer, "/result"), text(&answer, "/code")), ("quarantined", "status_unmapped"));
     }
-    let config = with_statuses("statuses = { confirmed = \"approved\" }").replace("SANDBOX", &server.sandbox.to_string());
+    let config = with_statuses("statuses = { confirmed = \"approved\" }")
+        .replace("SANDBOX", &server.sandbox.to_string());
     let plan = post_as(server.admin, "/api/v1/config/plan", &server.token, &config).await?.json()?;
     let impact = &plan["impacts"][0];
     assert_eq!((impact["rows"].as_u64(), impact["gained"].as_u64()), (Some(3), Some(3)), "{plan}");
-    assert_eq!((text(impact, "/money/0/confirmed"), text(impact, "/money/0/currency")), ("30.00", "USD"), "{plan}");
+    assert_eq!(
+        (text(impact, "/money/0/confirmed"), text(impact, "/money/0/currency")),
+        ("30.00", "USD"),
+        "{plan}"
+    );
     server.apply(&with_statuses("statuses = { confirmed = \"approved\" }")).await?;
 
     let wanted = json!({ "partner": "acme", "code": "status_unmapped" });
@@ -124,7 +134,8 @@ async fn in_order(kind: Kind) -> Result<()> {
     assert_eq!(text(&back, "/result"), "updated", "{back}");
     server.advance(1_000);
     let id = text(&odd, "/receipt").to_owned();
-    let done = again(&server, json!({ "receipts": [id], "set": { "status": "approved" }, "apply": true })).await?;
+    let done =
+        again(&server, json!({ "receipts": [id], "set": { "status": "approved" }, "apply": true })).await?;
     assert_eq!(text(&done, "/data/0/is/0"), "updated", "{done}");
     assert_eq!(text(&done, "/data/0/is/1"), "", "the amount moved, if not the status: {done}");
     let (status, _, value) = one_conversion(&server).await?;
@@ -145,7 +156,11 @@ async fn overtaken(kind: Kind) -> Result<()> {
     send(&server, &format!("click_id={click}&tid=T1&status=approved&payout=12.00")).await?;
     let wanted = json!({ "receipts": [text(&odd, "/receipt")], "set": { "status": "hold" }, "apply": true });
     let done = again(&server, wanted).await?;
-    assert_eq!((text(&done, "/data/0/is/0"), text(&done, "/data/0/is/1")), ("updated", "read_again"), "{done}");
+    assert_eq!(
+        (text(&done, "/data/0/is/0"), text(&done, "/data/0/is/1")),
+        ("updated", "read_again"),
+        "{done}"
+    );
     assert_eq!(one_conversion(&server).await?.2, 1200);
     balanced(&server).await?;
     server.stop().await;
@@ -169,7 +184,11 @@ async fn alias(kind: Kind) -> Result<()> {
     assert_eq!(server.engine.match_waiting().await?, 1);
     assert_eq!(server.engine.match_waiting().await?, 0);
     let receipt = server.api(&format!("/api/v1/receipts/{}", text(&answer, "/receipt"))).await?;
-    assert_eq!((text(&receipt, "/result"), text(&receipt, "/click")), ("recorded", click.as_str()), "{receipt}");
+    assert_eq!(
+        (text(&receipt, "/result"), text(&receipt, "/click")),
+        ("recorded", click.as_str()),
+        "{receipt}"
+    );
     // From now on the alias is known at once.
     let more = send(&server, "click_id=w8f3k2old&tid=T2&status=approved&payout=7.00").await?;
     assert_eq!(text(&more, "/result"), "recorded");
@@ -239,7 +258,8 @@ async fn reread(kind: Kind) -> Result<()> {
     let server = TestServer::ready(kind).await?;
     let click = server.click("fbclid=A").await?;
     for number in 0..4 {
-        send(&server, &format!("click_id={click}&tid=T{number}&status=approved&payout=1.00&revenue=9.00")).await?;
+        send(&server, &format!("click_id={click}&tid=T{number}&status=approved&payout=1.00&revenue=9.00"))
+            .await?;
         server.advance(10);
     }
     server.apply(&with_statuses("value = \"revenue\"")).await?;
@@ -261,7 +281,8 @@ async fn stranger(kind: Kind) -> Result<()> {
     let server = TestServer::ready(kind).await?;
     server.apply(&with_statuses("auth = { token = { env = \"ACME_TOKEN\" } }")).await?;
     let click = server.click("fbclid=A").await?;
-    let reply = server.postback(&format!("click_id={click}&tid=T1&status=approved&payout=5.00&token=wrong")).await?;
+    let reply =
+        server.postback(&format!("click_id={click}&tid=T1&status=approved&payout=5.00&token=wrong")).await?;
     assert_eq!(reply.status, 401);
     let id = text(&reply.json()?, "/receipt").to_owned();
     server.apply(CONFIG).await?;

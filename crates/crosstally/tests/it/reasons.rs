@@ -21,7 +21,10 @@ fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
 }
 
 fn with(terms: &str) -> String {
-    CONFIG.replace("currency = \"USD\"\n\n[[destination]]", &format!("currency = \"USD\"\n{terms}\n\n[[destination]]"))
+    CONFIG.replace(
+        "currency = \"USD\"\n\n[[destination]]",
+        &format!("currency = \"USD\"\n{terms}\n\n[[destination]]"),
+    )
 }
 
 async fn door(kind: Kind) -> Result<()> {
@@ -49,7 +52,8 @@ async fn labels(kind: Kind) -> Result<()> {
         Ok(labels.iter().filter_map(|label| label.as_str().map(str::to_owned)).collect())
     };
     server.advance(500);
-    let first = server.postback(&format!("click_id={click}&tid=T1&status=rejected&payout=1")).await?.json()?;
+    let first =
+        server.postback(&format!("click_id={click}&tid=T1&status=rejected&payout=1")).await?.json()?;
     assert_eq!(of(&first).await?, ["too_fast"]);
     server.advance(60_000);
     let other = server.click("fbclid=B").await?;
@@ -82,7 +86,11 @@ async fn limits(kind: Kind) -> Result<()> {
     for number in 3..=1_002 {
         last = server.postback(&format!("click_id={click}&tid=T2&payout={number}")).await?.json()?;
     }
-    assert_eq!((text(&last, "/result"), text(&last, "/code")), ("quarantined", "too_many_movements"), "{last}");
+    assert_eq!(
+        (text(&last, "/result"), text(&last, "/code")),
+        ("quarantined", "too_many_movements"),
+        "{last}"
+    );
     server.stop().await;
     Ok(())
 }

@@ -120,7 +120,11 @@ async fn once(kind: Kind) -> Result<()> {
     assert_eq!(first.told(&server).await?, fine("recorded", "no_click_id"));
     let again = first.send(&server).await?;
     assert_eq!(told(&again)?, fine("duplicate", "nonce_seen"));
-    assert!(word(&again.json()?, "conversion").starts_with("cnv_"), "it names what it repeats: {}", again.text());
+    assert!(
+        word(&again.json()?, "conversion").starts_with("cnv_"),
+        "it names what it repeats: {}",
+        again.text()
+    );
     // Another number is another message; a hundred of it at once are one.
     let second = call("n2", "tid=B3&payout=3");
     let mut sending = JoinSet::new();
@@ -144,7 +148,8 @@ async fn tolerance(kind: Kind) -> Result<()> {
     let server = server(kind, OURS).await?;
     for (off_s, fits) in [(299, true), (-299, true), (301, false), (-301, false)] {
         let at = now_s(&server) - off_s;
-        let call = Call::get(&format!("tid=B4{off_s}&payout=1")).signed(Scheme::Crosstally, "acme-secret", at, "");
+        let call =
+            Call::get(&format!("tid=B4{off_s}&payout=1")).signed(Scheme::Crosstally, "acme-secret", at, "");
         assert_eq!(call.send(&server).await?.status, if fits { 200 } else { 401 }, "{off_s}");
     }
     server.stop().await;
@@ -211,7 +216,9 @@ async fn rotation(kind: Kind) -> Result<()> {
         let call = webhook(&server, secret, &format!("msg_{number}"), &format!("tid=B7{number}&payout=1"));
         assert_eq!(call.told(&server).await?.1, "recorded");
     }
-    let shown = |by: &str| metric(&server, &format!("crosstally_postbacks_shown_total{{partner=\"acme\",by=\"{by}\"}}"));
+    let shown = |by: &str| {
+        metric(&server, &format!("crosstally_postbacks_shown_total{{partner=\"acme\",by=\"{by}\"}}"))
+    };
     assert_eq!((shown("secret")?, shown("old_secret")?), (1, 2));
     server.apply(&with_keys(WEBHOOKS)).await?;
     let call = webhook(&server, OLD, "msg_4", "tid=B74&payout=1");
@@ -223,7 +230,8 @@ async fn rotation(kind: Kind) -> Result<()> {
 
 async fn canonical(kind: Kind) -> Result<()> {
     let server = server(kind, OURS).await?;
-    let signed = Call::get("payout=1&tid=B8&x=a%20b").signed(Scheme::Crosstally, "acme-secret", now_s(&server), "");
+    let signed =
+        Call::get("payout=1&tid=B8&x=a%20b").signed(Scheme::Crosstally, "acme-secret", now_s(&server), "");
     for (query, expected) in [
         ("payout=1&payout=9&tid=B8&x=a%20b", refused(400, "repeated_field")),
         ("payout=1&tid=B8&x=a%2520b", refused(401, "signature_wrong")),
@@ -259,12 +267,13 @@ async fn canonical(kind: Kind) -> Result<()> {
 async fn tokens(kind: Kind) -> Result<()> {
     let server = server(kind, r#"auth = { token = { env = "ACME_TOKEN" } }"#).await?;
     let in_query = |tid: &str| Call::get(&format!("tid={tid}&payout=1&token=acme-secret"));
-    let in_header = |tid: &str| {
-        Call::get(&format!("tid={tid}&payout=1")).header("authorization", "Bearer acme-secret")
-    };
+    let in_header =
+        |tid: &str| Call::get(&format!("tid={tid}&payout=1")).header("authorization", "Bearer acme-secret");
     assert_eq!(in_query("B10a").told(&server).await?.1, "recorded");
     assert_eq!(in_header("B10b").told(&server).await?.1, "recorded");
-    let shown = |by: &str| metric(&server, &format!("crosstally_postbacks_shown_total{{partner=\"acme\",by=\"{by}\"}}"));
+    let shown = |by: &str| {
+        metric(&server, &format!("crosstally_postbacks_shown_total{{partner=\"acme\",by=\"{by}\"}}"))
+    };
     assert_eq!((shown("token_query")?, shown("token_header")?), (1, 1), "the weak form is told apart");
     server.apply(&with_keys(r#"auth = { token = { env = "ACME_TOKEN" }, token_in = ["header"] }"#)).await?;
     let reply = in_query("B10c").send(&server).await?;
@@ -290,7 +299,11 @@ async fn flood(kind: Kind) -> Result<()> {
             401 => answers[0] += 1,
             429 => {
                 answers[1] += 1;
-                assert!(reply.header("retry-after").is_some() && !reply.text().contains("rcp_"), "{}", reply.text());
+                assert!(
+                    reply.header("retry-after").is_some() && !reply.text().contains("rcp_"),
+                    "{}",
+                    reply.text()
+                );
             }
             other => anyhow::bail!("{other}: {}", reply.text()),
         }
@@ -298,7 +311,8 @@ async fn flood(kind: Kind) -> Result<()> {
     assert_eq!(answers, [500, 20], "a stranger's own budget is all it uses");
     // From the very same address: the clock has not moved, so that every call comes out of the burst.
     for number in 0..5 {
-        let good = Call::get(&format!("tid=B11{number}&payout=1")).header("x-crosstally-token", "acme-secret");
+        let good =
+            Call::get(&format!("tid=B11{number}&payout=1")).header("x-crosstally-token", "acme-secret");
         assert_eq!(good.told(&server).await?.1, "recorded");
     }
     server.stop().await;

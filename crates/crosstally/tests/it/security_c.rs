@@ -79,7 +79,12 @@ async fn rightmost(kind: Kind) -> Result<()> {
             call = call.header("x-forwarded-for", *line);
         }
         let status = call.send(&server).await?.status;
-        assert_eq!(status, if fits { 200 } else { 403 }, "{:?}", lines.iter().map(|line| line.len()).collect::<Vec<_>>());
+        assert_eq!(
+            status,
+            if fits { 200 } else { 403 },
+            "{:?}",
+            lines.iter().map(|line| line.len()).collect::<Vec<_>>()
+        );
     }
     server.stop().await;
     Ok(())
@@ -113,13 +118,17 @@ async fn lists(kind: Kind) -> Result<()> {
         ("proxy.example", "is not an address or range"),
         ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
     ] {
-        let arguments = ["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--trusted-proxies", list];
+        let arguments =
+            ["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--trusted-proxies", list];
         let ended = program().run(&arguments, &database.flags(), database.directory())?;
         let said = String::from_utf8_lossy(&ended.stderr).into_owned();
         assert!(!ended.status.success() && said.contains(says), "{list}: {said}");
     }
     let mut flags = database.flags();
-    flags.extend(["--trusted-proxies=0.0.0.0/0", "--trust-any-proxy=true", "--proxy-header=forwarded"].map(str::to_owned));
+    flags.extend(
+        ["--trusted-proxies=0.0.0.0/0", "--trust-any-proxy=true", "--proxy-header=forwarded"]
+            .map(str::to_owned),
+    );
     let server = program().serve(&flags, database.directory()).await?;
     server.kill()?;
     Ok(())
@@ -127,22 +136,29 @@ async fn lists(kind: Kind) -> Result<()> {
 
 async fn mapped(kind: Kind) -> Result<()> {
     let server = behind(kind, ProxyHeader::XForwardedFor, r#"auth = { allow = ["203.0.113.0/24"] }"#).await?;
-    for (written, fits) in [("::ffff:203.0.113.9", true), ("::ffff:cb00:7109", true), ("::ffff:198.51.100.1", false)] {
+    for (written, fits) in
+        [("::ffff:203.0.113.9", true), ("::ffff:cb00:7109", true), ("::ffff:198.51.100.1", false)]
+    {
         let call = Call::get("tid=C5&payout=1").header("x-forwarded-for", written);
         assert_eq!(call.send(&server).await?.status, if fits { 200 } else { 403 }, "{written}");
     }
     let refused = server.apply(&with_keys(r#"auth = { allow = ["::ffff:203.0.113.0/120"] }"#)).await;
-    assert!(refused.is_err_and(|problem| problem.to_string().contains("203.0.113.0/24")), "told how to write it");
+    assert!(
+        refused.is_err_and(|problem| problem.to_string().contains("203.0.113.0/24")),
+        "told how to write it"
+    );
     server.stop().await;
     Ok(())
 }
 
 async fn networks(kind: Kind) -> Result<()> {
-    let server = behind(kind, ProxyHeader::XForwardedFor, r#"auth = { token = { env = "ACME_TOKEN" } }"#).await?;
+    let server =
+        behind(kind, ProxyHeader::XForwardedFor, r#"auth = { token = { env = "ACME_TOKEN" } }"#).await?;
     let from = |address: String| Call::get("tid=C6&payout=1&token=guess").header("x-forwarded-for", address);
     let mut turned_away = 0;
     for number in 0..520 {
-        turned_away += u32::from(from(format!("2001:db8:7:1::{number:x}")).send(&server).await?.status == 429);
+        turned_away +=
+            u32::from(from(format!("2001:db8:7:1::{number:x}")).send(&server).await?.status == 429);
     }
     assert_eq!(turned_away, 20, "all of a /64 share what one sender may");
     assert_eq!(from("2001:db8:7:2::1".into()).send(&server).await?.status, 401, "the next one has its own");
@@ -160,7 +176,10 @@ async fn waits(kind: Kind) -> Result<()> {
     }
     // Two at once, twenty within the two seconds that are waited, eight told to come again.
     let limited = |outcome: &str| {
-        metric(&server, &format!("crosstally_postbacks_limited_total{{partner=\"acme\",outcome=\"{outcome}\"}}"))
+        metric(
+            &server,
+            &format!("crosstally_postbacks_limited_total{{partner=\"acme\",outcome=\"{outcome}\"}}"),
+        )
     };
     for _ in 0..1_000 {
         if (limited("queued")?, limited("turned_away")?) == (20, 8) {
@@ -172,7 +191,8 @@ async fn waits(kind: Kind) -> Result<()> {
     let mut answers = Vec::new();
     while !sending.is_empty() {
         server.advance(100);
-        while let Ok(Some(reply)) = tokio::time::timeout(Duration::from_millis(50), sending.join_next()).await {
+        while let Ok(Some(reply)) = tokio::time::timeout(Duration::from_millis(50), sending.join_next()).await
+        {
             answers.push(reply??);
         }
     }

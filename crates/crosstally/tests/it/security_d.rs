@@ -31,16 +31,21 @@ on_both! {
 async fn compressed(kind: Kind) -> Result<()> {
     let server = TestServer::ready(kind).await?;
     // 1000 bytes that would be a megabyte: the head of a gzip stream and one long run, over and over.
-    let bomb = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\xec\xc1\x01\x01\x00\x00\x00\x80\x90\xfe\xaf\xee\x08\x0a".repeat(40);
+    let bomb =
+        b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\xec\xc1\x01\x01\x00\x00\x00\x80\x90\xfe\xaf\xee\x08\x0a"
+            .repeat(40);
     for encoding in ["gzip", "zstd", "br", "deflate", "gzip, gzip", "identity, gzip", "x-unknown", "GZIP"] {
         let call = Call::post("application/json", bomb.clone()).header("content-encoding", encoding);
         assert_eq!(call.told(&server).await?, refused(415, "unsupported_media_type"), "{encoding}");
     }
-    let plain = Call::post("application/x-www-form-urlencoded", "tid=D3&payout=1").header("content-encoding", "identity");
+    let plain = Call::post("application/x-www-form-urlencoded", "tid=D3&payout=1")
+        .header("content-encoding", "identity");
     assert_eq!(plain.told(&server).await?, fine("recorded", "no_click_id"));
     // Without a length: cut off at the cap, long before the end.
     let mut stream = client::connect(server.tracking).await?;
-    stream.write_all(b"POST /postback/acme HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n").await?;
+    stream
+        .write_all(b"POST /postback/acme HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n")
+        .await?;
     let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x1_0000));
     let mut sent = 0;
     while sent < 1_000 && stream.write_all(chunk.as_bytes()).await.is_ok() {
@@ -77,7 +82,10 @@ async fn http2(kind: Kind) -> Result<()> {
         for frame in [settings, reset, continuation] {
             let said = flood(client::connect(door).await?, preface, frame).await?;
             let said = String::from_utf8_lossy(&said).into_owned();
-            assert!(said.is_empty() || said.starts_with("HTTP/1.1 4") || said.starts_with("HTTP/1.1 5"), "{said}");
+            assert!(
+                said.is_empty() || said.starts_with("HTTP/1.1 4") || said.starts_with("HTTP/1.1 5"),
+                "{said}"
+            );
         }
         assert_eq!(client::get(door, "/healthz").await?.status, 200);
     }
@@ -94,7 +102,8 @@ async fn http2(kind: Kind) -> Result<()> {
 async fn json(kind: Kind) -> Result<()> {
     let server = TestServer::ready(kind).await?;
     let deep = format!("{{\"tid\":\"d\",\"payout\":1,\"x\":{}}}", "[".repeat(100_000));
-    let wide = format!("{{{}\"tid\":\"w\"}}", (0..20_000).map(|n| format!("\"k{n}\":1,")).collect::<String>());
+    let wide =
+        format!("{{{}\"tid\":\"w\"}}", (0..20_000).map(|n| format!("\"k{n}\":1,")).collect::<String>());
     let same = format!("{{{}\"tid\":\"s\"}}", "\"k\":1,".repeat(40_000));
     for body in [
         deep.as_bytes(),
@@ -122,7 +131,8 @@ async fn json(kind: Kind) -> Result<()> {
 
 async fn overrides(kind: Kind) -> Result<()> {
     let server = TestServer::ready(kind).await?;
-    for (number, name) in ["x-http-method-override", "x-method-override", "x-http-method"].iter().enumerate() {
+    for (number, name) in ["x-http-method-override", "x-method-override", "x-http-method"].iter().enumerate()
+    {
         let call = Call::get(&format!("tid=D7{number}&payout=1&_method=DELETE")).header(name, "DELETE");
         assert_eq!(call.told(&server).await?, fine("recorded", "no_click_id"), "{name}");
     }
@@ -151,10 +161,16 @@ async fn plain(kind: Kind) -> Result<()> {
             .header("upgrade-insecure-requests", "1")
             .header("host", "evil.example");
         let reply = client::send(door, request.body(http_body_util::Full::default())?).await?;
-        assert!(!(300..400).contains(&reply.status) && reply.header("location").is_none(), "{path}: {}", reply.status);
+        assert!(
+            !(300..400).contains(&reply.status) && reply.header("location").is_none(),
+            "{path}: {}",
+            reply.status
+        );
     }
     // The first bytes of TLS on a port that speaks plain HTTP.
-    let said = client::raw(server.admin, b"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03", Duration::from_secs(3)).await?;
+    let said =
+        client::raw(server.admin, b"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03", Duration::from_secs(3))
+            .await?;
     assert!(said.is_empty() || said.starts_with("HTTP/1.1 400"), "{said}");
     server.stop().await;
     Ok(())
@@ -169,7 +185,8 @@ async fn is_served(stream: &mut TcpStream) -> bool {
 }
 
 async fn share(kind: Kind) -> Result<()> {
-    let server = TestServer::behind(kind, DoorOptions { connections_of_one: 20, ..DoorOptions::default() }).await?;
+    let server =
+        TestServer::behind(kind, DoorOptions { connections_of_one: 20, ..DoorOptions::default() }).await?;
     let mut held = Vec::new();
     for _ in 0..20 {
         let mut stream = client::connect(server.tracking).await?;

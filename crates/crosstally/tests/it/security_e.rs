@@ -53,7 +53,8 @@ async fn formulas(kind: Kind) -> Result<()> {
 }
 
 /// Signs that act on a terminal, break a line, or turn writing around.
-const ACTING: [&str; 7] = ["\u{1b}[2J", "\r\nfake: line", "\u{7}", "\u{9b}31m", "\u{2028}", "\u{202e}gpj", "\u{2066}"];
+const ACTING: [&str; 7] =
+    ["\u{1b}[2J", "\r\nfake: line", "\u{7}", "\u{9b}31m", "\u{2028}", "\u{202e}gpj", "\u{2066}"];
 
 /// The real program with its whole log in a file; killed when it is dropped.
 struct Logged {
@@ -129,7 +130,8 @@ async fn control(kind: Kind) -> Result<()> {
         client::get(server.address, &format!("/c/summer?sub1={odd}&utm_source={odd}")).await?;
         client::get(server.address, &format!("/c/{odd}")).await?;
         client::get(server.address, &format!("/postback/{odd}?tid=1")).await?;
-        let call = Call::get(&format!("tid=E3{number}&payout=1&sub1={odd}&status={odd}&event_source_url={odd}"));
+        let call =
+            Call::get(&format!("tid=E3{number}&payout=1&sub1={odd}&status={odd}&event_source_url={odd}"));
         let reply = call.send_to(server.address, "acme").await?;
         assert_harmless("answer", &reply.text());
         ids.push(word(&reply.json()?, "receipt").to_owned());
@@ -149,7 +151,9 @@ async fn scripts(kind: Kind) -> Result<()> {
     let server = TestServer::ready(kind).await?;
     let script = escaped("<script>alert(1)</script><img src=x onerror=alert(1)>");
     let click = server.click(&format!("sub1={script}&fbclid=1")).await?;
-    let query = format!("click_id={click}&tid={script}&payout=1&event={script}&event_id={script}&external_id={script}");
+    let query = format!(
+        "click_id={click}&tid={script}&payout=1&event={script}&event_id={script}&external_id={script}"
+    );
     let answer = server.postback(&query).await?;
     let conversion = word(&answer.json()?, "conversion").to_owned();
     assert!(conversion.starts_with("cnv_"), "{}", answer.text());
@@ -176,7 +180,11 @@ async fn scripts(kind: Kind) -> Result<()> {
 async fn markers(kind: Kind) -> Result<()> {
     let database = Database::fresh(kind).await?;
     configure(&database, "auth = { token = { env = \"ACME_TOKEN\" } }")?;
-    let made = program().run(&["token", "create", "--name", "test", "--json"], &database.flags(), database.directory())?;
+    let made = program().run(
+        &["token", "create", "--name", "test", "--json"],
+        &database.flags(),
+        database.directory(),
+    )?;
     let made: serde_json::Value = serde_json::from_slice(&made.stdout)?;
     let token = word(&made, "token").to_owned();
     assert!(!token.is_empty(), "{made}");
@@ -186,8 +194,14 @@ async fn markers(kind: Kind) -> Result<()> {
         Call::get(&format!("tid=E51&payout=1&token=marker-acme-token&{contacts}")),
         Call::get(&format!("tid=E52&payout=x&token=marker-acme-token&{contacts}")),
         Call::get(&format!("tid=E53&payout=1&token=marker-guess&{contacts}")),
-        Call::post("application/json", r#"{"tid":"E54","payout":1,"token":"marker-acme-token","email":"marker@mail.example"}"#),
-        Call::post("application/json", r#"{"tid":"E55","payout":1,"token":"marker-acme-token","email":"marker@mail.example""#),
+        Call::post(
+            "application/json",
+            r#"{"tid":"E54","payout":1,"token":"marker-acme-token","email":"marker@mail.example"}"#,
+        ),
+        Call::post(
+            "application/json",
+            r#"{"tid":"E55","payout":1,"token":"marker-acme-token","email":"marker@mail.example""#,
+        ),
         Call::get("tid=E56&payout=1&sig=marker-signature&password=marker-password"),
     ];
     let mut shown = Vec::new();

@@ -38,7 +38,8 @@ fn word<W: Word>(choice: Option<W>) -> Option<String> {
 
 fn lists(terms: &Terms) -> Vec<(&str, Value<'_>)> {
     let mut keys = Vec::new();
-    let currencies = terms.currencies.as_ref().map(|list| list.iter().map(|one| one.code().to_owned()).collect());
+    let currencies =
+        terms.currencies.as_ref().map(|list| list.iter().map(|one| one.code().to_owned()).collect());
     keys.extend(currencies.map(|list| ("currencies", Value::List(list))));
     keys.extend(terms.required.clone().map(|list| ("required", Value::List(list))));
     let allowed = terms.allowed.as_ref().map(|list| list.iter().map(|one| one.word().to_owned()).collect());
@@ -53,7 +54,8 @@ fn tables(terms: &Terms) -> Vec<(&str, Value<'_>)> {
         keys.push(("params", Value::Table(params.collect())));
     }
     if !terms.statuses.is_empty() {
-        let statuses = terms.statuses.iter().map(|(word, meaning)| (word.as_str(), Value::text(meaning.word())));
+        let statuses =
+            terms.statuses.iter().map(|(word, meaning)| (word.as_str(), Value::text(meaning.word())));
         keys.push(("statuses", Value::Table(statuses.collect())));
     }
     if !terms.ranges.is_empty() {
@@ -81,7 +83,8 @@ fn duplicates(terms: &Terms) -> Option<Value<'_>> {
     if terms.duplicates_of.is_empty() {
         return terms.duplicates.map(|mode| Value::text(mode.word()));
     }
-    let of_events = terms.duplicates_of.iter().map(|(event, mode)| (event.as_str(), Value::text(mode.word())));
+    let of_events =
+        terms.duplicates_of.iter().map(|(event, mode)| (event.as_str(), Value::text(mode.word())));
     let default = terms.duplicates.map(|mode: DuplicateMode| ("default", Value::text(mode.word())));
     Some(Value::Table(default.into_iter().chain(of_events).collect()))
 }

@@ -5,10 +5,10 @@ use ipnet::IpNet;
 use super::document::{Item, Section, Text, shown};
 use super::findings::Findings;
 use super::{drop_in, secret, terms};
+use crate::config::preset::{self, Preset};
 use crate::config::{Auth, Partner, Rate, TokenPlace};
 use crate::contract::Contract;
 use crate::drop_in::DropIn;
-use crate::preset::{self, Preset};
 
 const KEYS: &[&str] = &["slug", "preset", "auth", "rate", "drop_in"];
 const AUTH_KEYS: [&str; 7] = ["token", "token_in", "hmac", "secret", "old_secret", "scheme", "allow"];
@@ -37,7 +37,9 @@ pub(super) fn partner(section: &Section<'_>, slug: String, found: &mut Findings<
 fn warn_unsigned(section: &Section<'_>, partner: &Partner, found: &mut Findings<'_>) {
     let Some(scheme) = &partner.contract.terms().signature else { return };
     if partner.auth.secret.is_none() && partner.auth.hmac.is_none() {
-        let problem = format!("its calls are signed (`{scheme}`), but without the secret nobody checks that they are real");
+        let problem = format!(
+            "its calls are signed (`{scheme}`), but without the secret nobody checks that they are real"
+        );
         let fix = format!("add auth = {{ secret = {} }}", secret::example(&partner.slug, "secret"));
         found.warning(&section.spot_of("auth"), problem, fix);
     }
@@ -93,7 +95,8 @@ fn auth(section: &Section<'_>, slug: &str, found: &mut Findings<'_>) -> Auth {
     }
     secrets_fit(&auth, found);
     let mut secret = |key: &str| auth.item(key).and_then(|item| secret::read(item, slug, found));
-    let (token, hmac, current, old) = (secret("token"), secret("hmac"), secret("secret"), secret("old_secret"));
+    let (token, hmac, current, old) =
+        (secret("token"), secret("hmac"), secret("secret"), secret("old_secret"));
     Auth {
         token,
         token_in: auth.item("token_in").map(|item| places(item, found)),

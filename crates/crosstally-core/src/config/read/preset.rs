@@ -6,8 +6,8 @@ use super::document::Section;
 use super::findings::{Findings, Spot};
 use super::{syntax, terms};
 use crate::config::Problem;
+use crate::config::preset::Preset;
 use crate::contract::Terms;
-use crate::preset::Preset;
 
 const KEYS: &[&str] = &["name", "title", "kind", "docs", "note", "template", "contract", "sample"];
 
@@ -36,7 +36,11 @@ fn read(document: &str, name: &str, found: &mut Findings<'_>) -> Preset {
         _ => String::new(),
     };
     if text("name") != name {
-        found.problem(&root.spot_of("name"), "the name is not the file's", format!("write name = \"{name}\""));
+        found.problem(
+            &root.spot_of("name"),
+            "the name is not the file's",
+            format!("write name = \"{name}\""),
+        );
     }
     let own = match root.item("contract") {
         None => Terms::default(),

@@ -11,7 +11,7 @@ use crate::fields::FIELDS;
 use crate::ledger::Status;
 use crate::limits;
 use crate::money::Currency;
-use crate::postback::signature::SCHEMES;
+use crate::scheme::SCHEMES;
 use crate::time::{DAY_MS, parse_span_ms};
 
 /// The keys of a contract.
@@ -208,7 +208,8 @@ fn params(section: &Section<'_>, found: &mut Findings<'_>) -> BTreeMap<String, V
             found.problem(&spot, format!("{} is not a field of a postback", shown(&field)), fix);
             continue;
         }
-        let texts = if item.is_list() { item.list(found) } else { item.into_text(found).into_iter().collect() };
+        let texts =
+            if item.is_list() { item.list(found) } else { item.into_text(found).into_iter().collect() };
         if texts.len() > NAMES_MAX {
             let problem = format!("{} has more than {NAMES_MAX} names", shown(&field));
             found.problem(&spot, problem, format!("keep to {NAMES_MAX}"));
@@ -219,7 +220,8 @@ fn params(section: &Section<'_>, found: &mut Findings<'_>) -> BTreeMap<String, V
             let Some(theirs) = param_name(&text, &field, found) else { continue };
             // Parameter names are matched in any case.
             if let Some(other) = taken.insert(theirs.to_ascii_lowercase(), field.clone()) {
-                let problem = format!("parameter {} is given to both `{other}` and `{field}`", shown(&theirs));
+                let problem =
+                    format!("parameter {} is given to both `{other}` and `{field}`", shown(&theirs));
                 found.problem(&text.spot, problem, "give each parameter to one field");
                 continue;
             }
@@ -279,7 +281,9 @@ fn statuses(section: &Section<'_>, found: &mut Findings<'_>) -> BTreeMap<String,
             continue;
         }
         let key = item.key.clone();
-        let Some(meaning) = item.into_text(found).and_then(|text| meaning(&text, &word, found)) else { continue };
+        let Some(meaning) = item.into_text(found).and_then(|text| meaning(&text, &word, found)) else {
+            continue;
+        };
         if statuses.insert(word, meaning).is_some_and(|other| other != meaning) {
             let problem = format!("{} is mapped twice: the case of status words does not count", shown(&key));
             found.problem(&spot, problem, "keep one of the two");

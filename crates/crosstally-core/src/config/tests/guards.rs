@@ -15,7 +15,10 @@ fn the_scheme_is_the_named_one_then_the_presets_then_our_own() {
         (format!("auth = {{ {secret} }}"), Scheme::Crosstally),
         (format!("preset = \"stripe\"\nauth = {{ {secret} }}"), Scheme::Stripe),
         (format!("signature = \"github\"\nauth = {{ {secret} }}"), Scheme::Github),
-        (format!("preset = \"stripe\"\nauth = {{ {secret}, scheme = \"standard_webhooks\" }}"), Scheme::StandardWebhooks),
+        (
+            format!("preset = \"stripe\"\nauth = {{ {secret}, scheme = \"standard_webhooks\" }}"),
+            Scheme::StandardWebhooks,
+        ),
         ("preset = \"stripe\"\nauth = { hmac = { env = \"S\" } }".to_owned(), Scheme::Crosstally),
     ] {
         let (partner, warnings) = partner(&keys).unwrap();
@@ -26,9 +29,16 @@ fn the_scheme_is_the_named_one_then_the_presets_then_our_own() {
 
 #[test]
 fn a_sender_that_signs_without_a_secret_here_is_warned_about() {
-    for keys in ["preset = \"shopify\"", "signature = \"paddle\"", "preset = \"stripe\"\nauth = { token = { env = \"T\" } }"] {
+    for keys in [
+        "preset = \"shopify\"",
+        "signature = \"paddle\"",
+        "preset = \"stripe\"\nauth = { token = { env = \"T\" } }",
+    ] {
         let (_, warnings) = partner(keys).unwrap();
-        assert!(warnings.iter().any(|one| one.problem.contains("signed") && one.fix.contains("ACME_SECRET")), "{keys}");
+        assert!(
+            warnings.iter().any(|one| one.problem.contains("signed") && one.fix.contains("ACME_SECRET")),
+            "{keys}"
+        );
     }
 }
 

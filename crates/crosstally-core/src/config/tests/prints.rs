@@ -146,7 +146,8 @@ fn campaigns(sources: Vec<String>) -> impl Strategy<Value = Vec<Campaign>> {
 fn auth() -> impl Strategy<Value = Auth> {
     let ranges =
         prop::sample::subsequence(vec!["10.0.0.0/8", "203.0.113.7/32", "2001:db8::/32", "0.0.0.0/0"], 0..4);
-    let (one, places) = (|| prop::option::of(secret()), prop::sample::subsequence(TokenPlace::ALL.to_vec(), 1..=2));
+    let (one, places) =
+        (|| prop::option::of(secret()), prop::sample::subsequence(TokenPlace::ALL.to_vec(), 1..=2));
     let signed = (one(), one(), prop::option::of(one_of::<Scheme>()), any::<bool>());
     (one(), prop::option::of(places), signed, ranges).prop_map(|(token, token_in, signed, allow)| Auth {
         token,
@@ -213,7 +214,8 @@ fn judging() -> impl Strategy<Value = Terms> {
         .prop_map(|(min, max)| Range { min: min.map(str::to_owned), max: max.map(str::to_owned) });
     let field = prop::sample::select(vec!["payout", "revenue"]).prop_map(str::to_owned);
     let ranges = prop::collection::btree_map(field, range, 0..3);
-    let modes = (some(), prop::collection::btree_map("[a-c]{1,4}", one_of(), 0..3), some(), some(), some(), some());
+    let modes =
+        (some(), prop::collection::btree_map("[a-c]{1,4}", one_of(), 0..3), some(), some(), some(), some());
     let answers = (some(), prop::option::of(name()), prop::option::of(prop::sample::select(SCHEMES)), some());
     let times = (prop::option::of(1..315_360_000_000_i64), prop::option::of(any::<bool>()));
     (lists, ranges, modes, answers, times).prop_map(|(lists, ranges, modes, answers, times)| {
@@ -255,7 +257,7 @@ fn partners() -> impl Strategy<Value = Vec<Partner>> {
                 Partner {
                     slug,
                     preset: preset.to_owned(),
-                    contract: Contract::new(&own, &crate::preset::named(preset).unwrap().terms),
+                    contract: Contract::new(&own, &crate::config::preset::named(preset).unwrap().terms),
                     own,
                     auth,
                     rate,

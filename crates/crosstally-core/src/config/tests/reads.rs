@@ -67,7 +67,10 @@ fn the_sample_reads_without_a_word() {
     let contract = &partner.contract;
     assert_eq!(contract.params("payout"), ["sum"]);
     assert_eq!(contract.meaning("3"), Some(Meaning::Status(Status::Rejected)));
-    assert_eq!((contract.missing_status(), contract.duplicates(None)), (Status::Approved, DuplicateMode::Update));
+    assert_eq!(
+        (contract.missing_status(), contract.duplicates(None)),
+        (Status::Approved, DuplicateMode::Update)
+    );
     assert_eq!(partner.auth.token, Some(env("ACME_TOKEN")));
     assert_eq!(partner.auth.hmac, Some(env("ACME_SECRET")));
     assert_eq!(partner.auth.allow, ["203.0.113.0/24".parse().unwrap()]);
@@ -132,8 +135,14 @@ fn what_is_not_said_has_its_default() {
     let plain = config.partner("plain").unwrap();
     let contract = &plain.contract;
     assert_eq!(plain.own, Terms::default());
-    assert_eq!((plain.preset.as_str(), contract.currency(), contract.value()), ("generic", None, ValueOf::Payout));
-    assert_eq!((contract.missing_status(), contract.duplicates(None)), (Status::Approved, DuplicateMode::Update));
+    assert_eq!(
+        (plain.preset.as_str(), contract.currency(), contract.value()),
+        ("generic", None, ValueOf::Payout)
+    );
+    assert_eq!(
+        (contract.missing_status(), contract.duplicates(None)),
+        (Status::Approved, DuplicateMode::Update)
+    );
     assert_eq!(plain.auth, Auth::default());
     let seen = config.goals.iter().find(|goal| goal.slug == "seen").unwrap();
     // A fact that is only counted is named by its slug.

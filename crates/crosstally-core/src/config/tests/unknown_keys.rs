@@ -31,7 +31,11 @@ pub(super) const LEVELS: &[(&str, &str, &[&str])] = &[
             "external_id",
         ],
     ),
-    ("[[partner]]\nslug = \"a\"\nauth = { @ = 1 }\n", "partner[a].auth", &["token", "token_in", "hmac", "secret", "old_secret", "scheme", "allow"]),
+    (
+        "[[partner]]\nslug = \"a\"\nauth = { @ = 1 }\n",
+        "partner[a].auth",
+        &["token", "token_in", "hmac", "secret", "old_secret", "scheme", "allow"],
+    ),
     (
         "[[partner]]\nslug = \"a\"\nauth = { token = { @ = \"X\" } }\n",
         "partner[a].auth.token",

@@ -19,10 +19,11 @@ pub(super) fn of(postback: &Postback, facts: &Facts, next: Standing, now: Timest
         _ => false,
     };
     let at = postback.event_time.unwrap_or(now);
-    let fast = known.is_none()
-        && facts.click.as_ref().is_some_and(|click| at.millis_since(click.at) < TOO_FAST_MS);
+    let fast =
+        known.is_none() && facts.click.as_ref().is_some_and(|click| at.millis_since(click.at) < TOO_FAST_MS);
     [(late, Reason::LateApproval), (changed, Reason::ClickChanged), (fast, Reason::TooFast)]
         .into_iter()
-        .filter_map(|(is, reason)| is.then(|| reason.code().to_owned()))
+        .filter(|(is, _)| *is)
+        .map(|(_, reason)| reason.code().to_owned())
         .collect()
 }

@@ -18,19 +18,27 @@ pub(super) struct Stated {
 
 /// Reads both amounts.
 pub(super) fn read(fields: &Fields, currency: Currency, contract: &Contract) -> Result<Stated, Stop> {
-    let (payout, revenue) = (one(fields, "payout", currency, contract)?, one(fields, "revenue", currency, contract)?);
+    let (payout, revenue) =
+        (one(fields, "payout", currency, contract)?, one(fields, "revenue", currency, contract)?);
     let is_refund = payout.is_some_and(|minor| minor < 0) || revenue.is_some_and(|minor| minor < 0);
     let (payout, revenue) = (payout.map(i64::abs), revenue.map(i64::abs));
-    Ok(Stated { amounts: Amounts { payout, revenue, value: contract.value().of(payout, revenue) }, is_refund })
+    Ok(Stated {
+        amounts: Amounts { payout, revenue, value: contract.value().of(payout, revenue) },
+        is_refund,
+    })
 }
 
 fn one(fields: &Fields, name: &str, currency: Currency, contract: &Contract) -> Result<Option<i64>, Stop> {
     let Some(text) = fields.get(name) else { return Ok(None) };
-    let minor = contract.number().read(text, currency).map_err(|error| {
-        Stop::refused(reason(error), format!("{name} {} {error}", printable(text)))
-    })?;
+    let minor = contract
+        .number()
+        .read(text, currency)
+        .map_err(|error| Stop::refused(reason(error), format!("{name} {} {error}", printable(text))))?;
     if minor < 0 && contract.negative() == Negative::Refuse {
-        return Err(Stop::refused(Reason::AmountNegative, format!("{name} {} is below zero", printable(text))));
+        return Err(Stop::refused(
+            Reason::AmountNegative,
+            format!("{name} {} is below zero", printable(text)),
+        ));
     }
     if let Some(range) = contract.range(name) {
         within(minor.abs(), range, currency).map_err(|bound| {

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::read::Sample;
 use super::{Candidate, is_macro};
+use crate::config::preset::{self, Preset};
 use crate::drop_in;
 use crate::params::Params;
-use crate::preset::{self, Preset};
 
 /// Points for another tracker's own path.
 const PATH_POINTS: u32 = 8;

@@ -65,7 +65,9 @@ fn crosstally(inbound: &Inbound) -> Option<Shown<'_>> {
 
 /// A parameter whose value needs no escapes: hex, digits, an id.
 fn parameter<'a>(query: &'a [u8], name: &str) -> Option<&'a str> {
-    let piece = query.split(|&b| b == b'&').find_map(|piece| piece.strip_prefix(name.as_bytes())?.strip_prefix(b"="))?;
+    let piece = query
+        .split(|&b| b == b'&')
+        .find_map(|piece| piece.strip_prefix(name.as_bytes())?.strip_prefix(b"="))?;
     std::str::from_utf8(piece).ok().filter(|value| !value.is_empty())
 }
 

@@ -81,12 +81,16 @@ fn b2_every_negative_of_the_reference_is_refused() {
         assert_eq!(verdict(B, &webhook(B, &signature), 0), expected, "{signature}");
     }
     let signature = format!("v1,{good}");
-    let whole = [("webhook-id", B[1]), ("webhook-timestamp", B[2]), ("webhook-signature", signature.as_str())];
+    let whole =
+        [("webhook-id", B[1]), ("webhook-timestamp", B[2]), ("webhook-signature", signature.as_str())];
     for missing in 0..whole.len() {
-        let rest: Vec<_> = whole.iter().enumerate().filter(|(n, _)| *n != missing).map(|(_, one)| *one).collect();
+        let rest: Vec<_> =
+            whole.iter().enumerate().filter(|(n, _)| *n != missing).map(|(_, one)| *one).collect();
         assert_eq!(verdict(B, &call(B[3].as_bytes(), &rest), 0), Some(Reason::SignatureMissing), "{missing}");
     }
-    for (body, id) in [("{\"test\": 2432232315}", B[1]), ("{\"test\":  2432232314}", B[1]), (B[3], "msg_other")] {
+    for (body, id) in
+        [("{\"test\": 2432232315}", B[1]), ("{\"test\":  2432232314}", B[1]), (B[3], "msg_other")]
+    {
         let vector = [B[0], id, B[2], body, good];
         assert_eq!(verdict(vector, &webhook(vector, &signature), 0), Some(Reason::SignatureWrong), "{body}");
     }
@@ -106,7 +110,11 @@ fn b2_bodies_that_are_not_utf8_are_signed_like_any_other() {
         let signing = Signing::new(scheme, &secret, None).unwrap();
         assert!(signing.check(&inbound, at(B[2])).is_ok(), "{scheme:?}");
         inbound.body[1] ^= 1;
-        assert_eq!(signing.check(&inbound, at(B[2])).unwrap_err().reason, Reason::SignatureWrong, "{scheme:?}");
+        assert_eq!(
+            signing.check(&inbound, at(B[2])).unwrap_err().reason,
+            Reason::SignatureWrong,
+            "{scheme:?}"
+        );
     }
 }
 
@@ -233,7 +241,9 @@ fn ids_that_could_be_read_in_two_ways_are_refused() {
     let long = "n".repeat(limits::KEY_BYTES_MAX + 1);
     for nonce in ["msg.1", "msg 1", "m\u{e9}", long.as_str()] {
         let mut inbound = call(b"{}", &[]);
-        for (name, value) in Key::new(Scheme::StandardWebhooks, &Secret::new(B[0])).unwrap().headers(&inbound, B[2], nonce) {
+        for (name, value) in
+            Key::new(Scheme::StandardWebhooks, &Secret::new(B[0])).unwrap().headers(&inbound, B[2], nonce)
+        {
             inbound.headers.push(name, value);
         }
         let stop = signing(Scheme::StandardWebhooks, B[0]).check(&inbound, at(B[2])).unwrap_err();
@@ -255,7 +265,8 @@ fn every_name_is_a_scheme_and_no_key_is_printed() {
 #[expect(clippy::disallowed_methods, reason = "what is measured is time itself")]
 fn b9_how_much_was_right_cannot_be_measured() {
     let secret = Secret::new("k".repeat(64 * 1024));
-    let (mut first, mut last) = (secret.expose().to_owned().into_bytes(), secret.expose().to_owned().into_bytes());
+    let (mut first, mut last) =
+        (secret.expose().to_owned().into_bytes(), secret.expose().to_owned().into_bytes());
     first[0] = b'x';
     *last.last_mut().unwrap() = b'x';
     let (first, last) = (String::from_utf8(first).unwrap(), String::from_utf8(last).unwrap());

@@ -75,8 +75,11 @@ fn plain(received: &Received, rows: &[PostbackOut]) -> Answer {
         return text(StatusCode::OK, received.answer_text.clone());
     };
     let reason = refused.reason.unwrap_or(Reason::StoreUnavailable);
-    let status =
-        if received.answer == AnswerMode::PlainAlways200 { StatusCode::OK } else { problem::status_of(reason) };
+    let status = if received.answer == AnswerMode::PlainAlways200 {
+        StatusCode::OK
+    } else {
+        problem::status_of(reason)
+    };
     let receipt = refused.receipt.map(|id| format!(" {id}")).unwrap_or_default();
     text(status, format!("ERROR {}{receipt}: {}", reason.code(), refused.detail))
 }

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::conversion::DedupeKey;
+use crate::fx::*;
 use crate::ids::ConversionId;
 use crate::ledger::{Amounts, Status};
 use crate::money::MINOR_MAX;

@@ -27,7 +27,7 @@ pub struct Preset {
 macro_rules! presets {
     ($($name:literal)*) => {
         /// Every file, by name.
-        const FILES: &[(&str, &str)] = &[$(($name, include_str!(concat!("../presets/", $name, ".toml"))),)*];
+        const FILES: &[(&str, &str)] = &[$(($name, include_str!(concat!("../../presets/", $name, ".toml"))),)*];
     };
 }
 
@@ -100,7 +100,7 @@ static READ: [OnceLock<Preset>; FILES.len()] = [const { OnceLock::new() }; FILES
 fn at(number: usize) -> Option<&'static Preset> {
     let (name, document) = FILES.get(number)?;
     let read = || {
-        crate::config::read_preset(document, name)
+        super::read_preset(document, name)
             .unwrap_or_else(|problems| panic!("the preset {name} is broken: {problems:?}"))
     };
     Some(READ.get(number)?.get_or_init(read))
@@ -146,8 +146,10 @@ mod tests {
         let mut listed: Vec<String> = all().map(|preset| preset.name.clone()).collect();
         listed.sort();
         assert_eq!(listed, there);
-        assert_eq!(all().map(|preset| preset.name.as_str()).collect::<Vec<_>>(),
-            FILES.iter().map(|(name, _)| *name).collect::<Vec<_>>());
+        assert_eq!(
+            all().map(|preset| preset.name.as_str()).collect::<Vec<_>>(),
+            FILES.iter().map(|(name, _)| *name).collect::<Vec<_>>()
+        );
         for preset in all() {
             assert!(preset.docs.starts_with("https://") || preset.name == "generic", "{}", preset.name);
         }
