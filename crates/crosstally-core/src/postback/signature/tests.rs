@@ -72,7 +72,7 @@ fn b2_every_negative_of_the_reference_is_refused() {
         ("v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OA=".to_owned(), Some(Reason::SignatureWrong)),
         ("v1,".to_owned(), Some(Reason::SignatureWrong)),
         ("v1".to_owned(), Some(Reason::SignatureWrong)),
-        (format!("v1,{}", &good[..20]), Some(Reason::SignatureWrong)),
+        (format!("v1,{}", good.get(..20).unwrap()), Some(Reason::SignatureWrong)),
         (format!("v1,{good}A"), Some(Reason::SignatureWrong)),
         (format!("v2,{good}"), Some(Reason::SignatureWrong)),
         (good.to_owned(), Some(Reason::SignatureWrong)),
