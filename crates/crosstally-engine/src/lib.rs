@@ -13,6 +13,7 @@ pub mod delivery;
 pub mod events;
 pub mod fx;
 pub mod http_out;
+pub mod imports;
 pub mod keys;
 pub mod metrics;
 pub mod open;

@@ -8,6 +8,7 @@ pub mod conversions;
 pub mod deliveries;
 pub mod destinations;
 pub mod fx;
+pub mod imports;
 mod page;
 pub mod postback_conversions;
 pub mod receipts;

@@ -97,6 +97,7 @@ pub(crate) fn admin(state: State) -> Router {
         .route("/deliveries/{id}/attempts", get(api::deliveries::attempts))
         .route("/destinations", get(api::destinations::list))
         .route("/destinations/{slug}/resume", post(api::destinations::resume))
+        .route("/imports/conversions", post(api::imports::conversions))
         .route("/aliases", post(api::aliases::add))
         // The whole body is capped for all routes alike; a file of rates may take all of that.
         .route("/fx", get(api::fx::list).post(api::fx::add).layer(DefaultBodyLimit::disable()))

@@ -445,6 +445,29 @@ pub(crate) struct PostbackSend {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Import {
+    /// Conversions from a file: offline sales, a CRM's export. Each row is booked like a call of the partner, by the names
+    /// of the columns. Safe to do twice.
+    Csv {
+        /// The CSV file; its first row names the columns.
+        file: PathBuf,
+        /// The partner that the rows belong to.
+        #[arg(long)]
+        partner: String,
+        /// A column that is to be read as one of our fields, such as click_id=Gutschein; may come several times.
+        #[arg(long = "map", value_name = "FIELD=COLUMN")]
+        map: Vec<String>,
+        /// Only tell how each row would be read.
+        #[arg(long)]
+        dry_run: bool,
+        /// Where rows go that are not taken, with the reason [default: FILE.rejected.csv].
+        #[arg(long, value_name = "FILE")]
+        rejected: Option<PathBuf>,
+        /// Go on at this row, after an import that broke off.
+        #[arg(long, default_value_t = 1)]
+        from_row: u64,
+        #[command(flatten)]
+        at: At,
+    },
     /// Click ids of another tracker that stand for clicks of ours: lines of alias,click_id. Safe to do twice.
     Aliases {
         /// The CSV file.

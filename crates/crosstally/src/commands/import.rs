@@ -1,4 +1,4 @@
-//! `crosstally import aliases`.
+//! `crosstally import aliases|csv`.
 
 use std::io::{BufRead, BufReader, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -13,17 +13,22 @@ use crate::exit::{self, Code};
 use crate::remote::{self, Remote, Where};
 use crate::show;
 
+mod conversions;
+
 /// The longest line of a file.
 const LINE_BYTES_MAX: usize = 4 * 1024;
 
 /// Runs one of the import commands.
 pub(crate) async fn run(command: Import, json: bool) -> Result<()> {
-    let Import::Aliases { file, dry_run, rejected, at } = command;
-    let rejected = rejected.unwrap_or_else(|| {
-        let mut name = file.clone().into_os_string();
-        name.push(".rejected.csv");
-        PathBuf::from(name)
-    });
+    let (file, dry_run, rejected, at) = match command {
+        Import::Aliases { file, dry_run, rejected, at } => (file, dry_run, rejected, at),
+        Import::Csv { file, partner, map, dry_run, rejected, from_row, at } => {
+            let rejected = rejected.unwrap_or_else(|| beside(&file));
+            let wanted = conversions::Wanted { file, partner, map, dry_run, rejected, from_row };
+            return conversions::run(wanted, &at, json).await;
+        }
+    };
+    let rejected = rejected.unwrap_or_else(|| beside(&file));
     let mut import = Rows::open(&file, &rejected)?;
     match remote::find(&at)? {
         Where::Here(ground) => {
@@ -48,6 +53,13 @@ pub(crate) async fn run(command: Import, json: bool) -> Result<()> {
         }
     }
     import.close(dry_run, json)
+}
+
+/// Where rejected rows go if nobody says otherwise.
+fn beside(file: &Path) -> PathBuf {
+    let mut name = file.to_owned().into_os_string();
+    name.push(".rejected.csv");
+    PathBuf::from(name)
 }
 
 async fn ask(server: &Remote, batch: &Batch, dry_run: bool) -> Result<AliasesOut> {

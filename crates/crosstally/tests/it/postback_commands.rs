@@ -16,6 +16,8 @@ on_both! {
     the_exit_code_of_send_says_what_became_of_it => sent;
     /// Aliases come in from a file, over the API: twice is once, bad rows are kept apart.
     aliases_are_imported_from_a_file => imported;
+    /// Offline conversions come in from a file: a look first, bad rows kept apart and mended, twice is once.
+    conversions_are_imported_from_a_file => offline;
 }
 
 /// Runs a command while the server goes on serving.
@@ -139,6 +141,63 @@ async fn imported(kind: Kind) -> Result<()> {
     );
     let reply = server.postback("click_id=old-1499&payout=3").await?;
     assert!(reply.text().contains("recorded"), "{}", reply.text());
+    server.stop().await;
+    Ok(())
+}
+
+async fn offline(kind: Kind) -> Result<()> {
+    let server = TestServer::ready(kind).await?;
+    let click = server.click("fbclid=1").await?;
+    let file = server.database.directory().join("crm.csv");
+    let good: String =
+        (0..450).map(|at| format!("{click},D-{at},approved,1.00,2026-11-20 10:00:00\r\n")).collect();
+    let bad = format!("{click},D-x,paid,1.00,\n{click},D-y,approved,\"1,50\",\n,,,,\n,,approved,1.00,\n");
+    std::fs::write(&file, format!("\u{feff}Voucher,deal,status,payout,event_time\n{good}{bad}"))?;
+    let (name, admin) = (file.display().to_string(), format!("http://{}", server.admin));
+    let command = [
+        "--json",
+        "import",
+        "csv",
+        &name,
+        "--partner",
+        "acme",
+        "--map",
+        "click_id=voucher",
+        "--map",
+        "transaction_id=deal",
+        "--url",
+        &admin,
+        "--token",
+        &server.token,
+    ];
+    for (more, results) in [
+        (&["--dry-run"][..], serde_json::json!({ "recorded": 450, "refused": 2, "quarantined": 1 })),
+        (&[], serde_json::json!({ "recorded": 450, "refused": 2, "quarantined": 1 })),
+        (&[], serde_json::json!({ "duplicate": 450, "refused": 2, "quarantined": 1 })),
+        (&["--from-row", "449"], serde_json::json!({ "duplicate": 2, "refused": 2, "quarantined": 1 })),
+    ] {
+        let output = run(&server, &[&command[..], more].concat()).await?;
+        let text = format!("{}{}", out(&output), String::from_utf8_lossy(&output.stderr));
+        assert_eq!(output.status.code(), Some(5), "{text}");
+        let told: Value = serde_json::from_slice(&output.stdout).context(text)?;
+        assert_eq!(told["results"], results, "{more:?}");
+    }
+    let rejected = std::fs::read_to_string(format!("{name}.rejected.csv"))?;
+    for part in ["status_unmapped", "amount_not_a_number", "identity_missing", "Voucher,deal,status"] {
+        assert!(rejected.contains(part), "{part} in {rejected}");
+    }
+    assert_eq!(server.engine.store.list_conversions(None, 500).await?.len(), 450);
+    // The rejected file, mended, is a file like any other.
+    std::fs::write(&file, rejected.replace("paid", "approved").replace("\"1,50\"", "1.50"))?;
+    let mended = run(&server, &command).await?;
+    let told: Value = serde_json::from_slice(&mended.stdout)?;
+    assert_eq!(told["results"], serde_json::json!({ "recorded": 2, "refused": 1 }), "{}", out(&mended));
+    let odd = run(
+        &server,
+        &["import", "csv", &name, "--partner", "nobody", "--url", &admin, "--token", &server.token],
+    )
+    .await?;
+    assert_eq!(odd.status.code(), Some(3), "{}", String::from_utf8_lossy(&odd.stderr));
     server.stop().await;
     Ok(())
 }

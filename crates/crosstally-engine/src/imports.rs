@@ -1,0 +1,107 @@
+//! Conversions from a file: offline sales, a CRM's export, a network's statement. Each row is booked as a call of its partner
+//! would be, so that a file that is read twice is booked once.
+
+use crosstally_core::ids::ReceiptId;
+use crosstally_core::params::Params;
+use crosstally_core::postback::{Inbound, dedupe};
+use crosstally_core::reason::Reason;
+use crosstally_core::verdict::{Stop, Verdict};
+use crosstally_store::StoreError;
+
+use crate::Engine;
+use crate::postback::{PostbackOut, Stopped, read};
+
+/// Rows of one request.
+pub const ROWS_MAX: usize = 500;
+/// The method that receipts of imported rows show.
+const METHOD: &str = "IMPORT";
+
+/// What became of a row, or would.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportedRow {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Why.
+    pub reason: Option<Reason>,
+    /// About this row.
+    pub detail: String,
+    /// Its receipt; none in a dry run.
+    pub receipt: Option<ReceiptId>,
+}
+
+impl Engine {
+    /// Books rows of names and values as calls of a partner. A dry run says how each row would be read.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; rows before the one that failed are booked, and are duplicates the next time.
+    pub async fn import_rows(
+        &self,
+        partner: &str,
+        rows: Vec<Vec<(String, String)>>,
+        dry_run: bool,
+    ) -> Result<Vec<ImportedRow>, StoreError> {
+        let mut done = Vec::with_capacity(rows.len());
+        for row in rows {
+            let mut params = Params::default();
+            for (name, value) in row.into_iter().filter(|(_, value)| !value.is_empty()) {
+                params.push(name, value);
+            }
+            let inbound = Inbound {
+                method: METHOD.to_owned(),
+                partner: partner.to_owned(),
+                query: written(&params).into_bytes(),
+                ..Inbound::default()
+            };
+            let out = if dry_run {
+                self.look_at(&inbound, params).await?
+            } else {
+                self.import_row(&inbound, params).await?.into()
+            };
+            done.push(out);
+        }
+        Ok(done)
+    }
+
+    async fn import_row(&self, inbound: &Inbound, params: Params) -> Result<PostbackOut, StoreError> {
+        let (now, snapshot) = (self.clock.now(), self.snapshot.load_full());
+        match read::postback(params, inbound, &snapshot, &self.click_id_key, now, None) {
+            Ok(postback) => self.book_postback(inbound, &snapshot, postback, now, None).await,
+            Err(stop) => self.record_stop(inbound, &snapshot, Stopped { stop, stranger: false }, now).await,
+        }
+    }
+
+    async fn look_at(&self, inbound: &Inbound, params: Params) -> Result<ImportedRow, StoreError> {
+        let (now, snapshot) = (self.clock.now(), self.snapshot.load_full());
+        let postback = match read::postback(params, inbound, &snapshot, &self.click_id_key, now, None) {
+            Ok(postback) => postback,
+            Err(stop) => return Ok(stop.into()),
+        };
+        let contract = snapshot.partner(&inbound.partner).map(|(partner, _)| &partner.contract);
+        let known = match contract.and_then(|contract| dedupe::key(&postback, contract)) {
+            Some(key) => self.store.conversion_of_key(key).await?.is_some(),
+            None => false,
+        };
+        let verdict = if known { Verdict::Updated } else { Verdict::Recorded };
+        Ok(ImportedRow { verdict, reason: None, detail: String::new(), receipt: None })
+    }
+}
+
+impl From<PostbackOut> for ImportedRow {
+    fn from(out: PostbackOut) -> Self {
+        Self { verdict: out.verdict, reason: out.reason, detail: out.detail, receipt: out.receipt }
+    }
+}
+
+impl From<Stop> for ImportedRow {
+    fn from(stop: Stop) -> Self {
+        Self { verdict: stop.verdict, reason: Some(stop.reason), detail: stop.detail, receipt: None }
+    }
+}
+
+/// A row as the query string that its receipt keeps.
+fn written(params: &Params) -> String {
+    let escape = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+    let pairs: Vec<String> =
+        params.iter().map(|param| format!("{}={}", escape(&param.name), escape(&param.value))).collect();
+    pairs.join("&")
+}
