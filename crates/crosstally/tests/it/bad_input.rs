@@ -178,7 +178,9 @@ async fn kept_receipts(kind: Kind) -> Result<()> {
         let reply =
             client::post(server.tracking, "/postback/acme?mail=c@leak.example", content_type, document)
                 .await?;
-        assert!((400..500).contains(&reply.status), "{content_type}: {}", reply.text());
+        // JSON is read, under whatever type, and its odd status waits; what is no form is refused.
+        let expected = if content_type.starts_with("multipart") { 400 } else { 200 };
+        assert_eq!(reply.status, expected, "{content_type}: {}", reply.text());
         assert!(!reply.text().contains("leak.example"), "{}", reply.text());
     }
     for query in [
