@@ -12,7 +12,7 @@ use crate::time::Timestamp;
 
 pub mod server_event;
 
-/// One event on its way out.
+/// One event on its way out. Stored in great numbers, so its keys are short and what is not set is left out.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct OutboundEvent {
@@ -23,9 +23,10 @@ pub struct OutboundEvent {
     /// The id that browser, server and retries share.
     pub event_id: String,
     /// `website`, `system_generated`, …
+    #[serde(rename = "from")]
     pub action_source: String,
     /// The page, canonical.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "page", skip_serializing_if = "Option::is_none")]
     pub event_source_url: Option<String>,
     /// The page before.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -76,10 +77,10 @@ pub struct DataProcessing {
 #[serde(default)]
 pub struct Visitor {
     /// The visitor's own address.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "ip", skip_serializing_if = "Option::is_none")]
     pub client_ip_address: Option<String>,
     /// The user agent, as sent.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "agent", skip_serializing_if = "Option::is_none")]
     pub client_user_agent: Option<String>,
     /// Meta's click cookie.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -88,7 +89,7 @@ pub struct Visitor {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fbp: Option<String>,
     /// Ad click ids by the parameter's name.
-    #[serde(skip_serializing_if = "Map::is_empty")]
+    #[serde(rename = "ad_ids", skip_serializing_if = "Map::is_empty")]
     pub ad_click_ids: Map<String, Value>,
     /// Other plain identifiers by the platform's name: `lead_id`, `subscription_id`, `madid`, …
     #[serde(skip_serializing_if = "Map::is_empty")]

@@ -130,7 +130,7 @@ CREATE TABLE goal_events (
     created_at INTEGER NOT NULL
 ) STRICT;
 
-CREATE INDEX goal_events_by_conversion ON goal_events (conversion);
+-- Those of a conversion are found by the ids that it has of them.
 
 -- The outbox. `available_at` is when a pending delivery can be leased: the end of its lease while it is leased, else its
 -- due time. One index range therefore finds what is due and what was left behind, and never touches what is being worked

@@ -80,8 +80,22 @@ impl Sqlite {
         &self,
         id: ConversionId,
     ) -> Result<Vec<GoalEvent>, StoreError> {
-        let condition = "conversion = ?1 ORDER BY id";
-        self.engine.read(move |connection| goal_events(connection, condition, [id.as_bytes()])).await
+        let work = move |connection: &Connection| {
+            let Some(conversion) = list(connection, "id = ?1 LIMIT 1", [id.as_bytes()])?.pop() else {
+                return Ok(Vec::new());
+            };
+            let mut events = Vec::with_capacity(conversion.goals_met.len());
+            for met in &conversion.goals_met {
+                events.extend(goal_events(
+                    connection,
+                    "id = ?1 ORDER BY id LIMIT 1",
+                    [met.event.as_bytes()],
+                )?);
+            }
+            events.sort_by_key(|event| event.id);
+            Ok(events)
+        };
+        self.engine.read(work).await
     }
 }
 

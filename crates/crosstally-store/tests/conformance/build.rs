@@ -254,6 +254,20 @@ pub(crate) fn sale(ms: i64, key: DedupeKey, destinations: &[&str]) -> Booking {
     }
 }
 
+/// A conversion knows the events of the goals that it has met.
+pub(crate) fn meet_goals(booking: &mut Booking) {
+    let met = booking
+        .goal_events
+        .iter()
+        .map(|event| GoalMet { goal: event.goal.clone(), event: event.id })
+        .collect();
+    if let Some(ConversionChange::Insert(conversion) | ConversionChange::Update(conversion)) =
+        &mut booking.conversion
+    {
+        conversion.goals_met = met;
+    }
+}
+
 /// Books what was decided beforehand.
 pub(crate) async fn book(store: &Store, booking: &Booking) {
     let wanted = FactsWanted { click: None, key: key_of(booking), nonce: None };

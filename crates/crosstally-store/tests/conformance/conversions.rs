@@ -223,6 +223,7 @@ pub(crate) async fn goal_events_come_back_as_they_were(stage: &Stage) {
         event.event.origin.params.insert((*text).into(), (*text).into());
         booking.goal_events.push(event);
     }
+    build::meet_goals(&mut booking);
     build::book(&store, &booking).await;
     for event in &booking.goal_events {
         let stored = store.goal_event(event.id).await.unwrap().unwrap();

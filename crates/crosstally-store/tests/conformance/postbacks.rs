@@ -17,6 +17,7 @@ pub(crate) async fn everything_of_a_booking_is_stored(stage: &Stage) {
     let id = conversion_of(&booking);
     booking.goal_events.push(build::goal_event(1, id));
     booking.deliveries.push(build::delivery(2, &booking.goal_events[1], META));
+    build::meet_goals(&mut booking);
     build::book(&store, &booking).await;
 
     let conversion = booking.conversion.as_ref().unwrap().conversion();
