@@ -202,6 +202,10 @@ pub struct Receipt {
     pub awaits: Option<Awaited>,
 }
 
+/// The label of a receipt whose sender had not shown to be the partner when it was turned away. Whatever the reason was,
+/// such a call is evidence and never money.
+pub const STRANGER: &str = "stranger";
+
 /// What a quarantined receipt waits for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Awaited {

@@ -12,7 +12,7 @@ use crosstally_core::ids::{ConversionId, ReceiptId};
 use crosstally_core::postback::body::Row;
 use crosstally_core::postback::book::{self, Context};
 use crosstally_core::postback::{
-    Booking, ClickRef, Facts, FactsWanted, Inbound, Postback, Receipt, dedupe, parse, redact,
+    Booking, ClickRef, Facts, FactsWanted, Inbound, Postback, Receipt, STRANGER, dedupe, parse, redact,
 };
 use crosstally_core::reason::Reason;
 use crosstally_core::time::Timestamp;
@@ -259,6 +259,7 @@ impl Engine {
             receipt.query.truncate(STRANGER_BYTES_MAX);
             receipt.body.truncate(STRANGER_BYTES_MAX);
             receipt.sealed = None;
+            receipt.labels.push(STRANGER.to_owned());
         }
         receipt.verdict = stopped.stop.verdict;
         receipt.reason = Some(stopped.stop.reason);

@@ -5,7 +5,7 @@ use crosstally_core::ids::{ConversionId, ReceiptId};
 use crosstally_core::money::Currency;
 use crosstally_core::postback::book::Context;
 use crosstally_core::postback::replay::{Around, Case, Repair, Replayed, replay};
-use crosstally_core::postback::{Awaited, ClickRef, Inbound, Postback, Receipt, body, dedupe};
+use crosstally_core::postback::{Awaited, ClickRef, Inbound, Postback, Receipt, STRANGER, body, dedupe};
 use crosstally_core::reason::Reason;
 use crosstally_core::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp};
 use crosstally_core::verdict::{Stop, Verdict};
@@ -87,7 +87,7 @@ impl Engine {
     ) -> Result<ReplayOut, ReplayError> {
         for _ in 0..TRIES_MAX {
             let receipt = self.store.receipt(id).await?.ok_or(ReplayError::NotFound(id))?;
-            if is_of_stranger(receipt.reason) {
+            if is_of_stranger(&receipt) {
                 return Err(ReplayError::Stranger(id));
             }
             let replayed = self.decide_replay(&receipt, repair).await?;
@@ -280,7 +280,11 @@ impl Engine {
                     Err(ReplayError::Busy(_)) => {
                         put_off.push((wait.receipt, Some(now.plus_millis(SECOND_MS))))
                     }
-                    Err(ReplayError::Store(error)) => return Err(error),
+                    Err(ReplayError::Store(error)) => {
+                        // One that cannot be booked must not hold up those behind it.
+                        tracing::warn!(receipt.id = %wait.receipt, error = %error, "a waiting receipt was not booked");
+                        put_off.push((wait.receipt, Some(now.plus_millis(MINUTE_MS))));
+                    }
                 }
                 continue;
             }
@@ -315,24 +319,11 @@ fn name(postback: &Postback, receipt: &Receipt, repair: &Repair, snapshot: &Snap
     })
 }
 
-/// Whether the sender never showed to be the partner: such a call is evidence, and never money.
+/// Whether the sender never showed to be the partner: such a call is evidence, and never money. Told by the label and not by
+/// the reason, as a stranger's call is turned away for many reasons before anybody asks who sends it.
 #[must_use]
-pub const fn is_of_stranger(reason: Option<Reason>) -> bool {
-    matches!(
-        reason,
-        Some(
-            Reason::TokenMissing
-                | Reason::TokenWrong
-                | Reason::SignatureMissing
-                | Reason::SignatureWrong
-                | Reason::AddressNotAllowed
-                | Reason::MethodNotAllowed
-                | Reason::UnknownPartner
-                | Reason::BodyTooLarge
-                | Reason::TooManyRequests
-                | Reason::StoreUnavailable
-        )
-    )
+pub fn is_of_stranger(receipt: &Receipt) -> bool {
+    receipt.labels.iter().any(|label| label == STRANGER)
 }
 
 fn unknown_partner(receipt: &Receipt) -> Replayed {

@@ -77,7 +77,7 @@ impl Engine {
             let page = self.store.receipts_matching(filter.clone(), PAGE).await?;
             let Some(last) = page.last() else { break };
             filter.after = Some(last.id);
-            for receipt in page.iter().filter(|receipt| !is_of_stranger(receipt.reason)) {
+            for receipt in page.iter().filter(|receipt| !is_of_stranger(receipt)) {
                 let (was, is) = (self.reading(receipt, old), self.reading(receipt, new));
                 impact.count(&was, &is);
                 before.add(receipt, was);

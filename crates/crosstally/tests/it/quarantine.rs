@@ -285,9 +285,23 @@ async fn stranger(kind: Kind) -> Result<()> {
         server.postback(&format!("click_id={click}&tid=T1&status=approved&payout=5.00&token=wrong")).await?;
     assert_eq!(reply.status, 401);
     let id = text(&reply.json()?, "/receipt").to_owned();
+    // Turned away before anybody asked for the token: a compressed body, parts that cannot be read.
+    for (name, value) in [("content-encoding", "gzip"), ("content-type", "multipart/form-data; boundary=x")] {
+        let request = http::Request::post(format!(
+            "/postback/acme?click_id={click}&tid=T2&status=approved&payout=9.00"
+        ))
+        .header(name, value)
+        .body(http_body_util::Full::new(bytes::Bytes::from_static(b"x")))?;
+        let reply = crosstally_testkit::client::send(server.tracking, request).await?;
+        assert!(matches!(reply.status, 400 | 415), "{}", reply.text());
+    }
     server.apply(CONFIG).await?;
     let done = again(&server, json!({ "receipts": [id], "apply": true })).await?;
     assert!(text(&done, "/data/0/problem").contains("never booked"), "{done}");
+    let all =
+        again(&server, json!({ "partner": "acme", "set": { "payout": "9.00" }, "apply": true })).await?;
+    let rows = all["data"].as_array().unwrap();
+    assert!(rows.len() == 3 && rows.iter().all(|row| row["changed"] == false), "{all}");
     assert!(server.engine.store.list_conversions(None, 10).await?.is_empty());
     server.stop().await;
     Ok(())

@@ -88,7 +88,7 @@ fn a_broken_file_is_refused_as_a_whole_with_its_line() {
         ("2026-11-20,1.1".into(), Format::EcbCsv, 1, "first line"),
         ("2026-11-20,USD,UAH".into(), Format::Csv, 1, "not four cells"),
         ("2026-11-20,USD,USD,1".into(), Format::Csv, 1, "against itself"),
-        ("2026-11-20,USD,XXXX,1".into(), Format::Csv, 1, "not a currency"),
+        ("2026-11-20,USD,DOLLARS,1".into(), Format::Csv, 1, "not a currency"),
         ("2026-11-20,USD,UAH,0".into(), Format::Csv, 1, "is not a rate"),
         (String::new(), Format::Csv, 1, "no rates"),
     ] {
