@@ -206,6 +206,10 @@ pub struct Receipt {
 /// such a call is evidence and never money.
 pub const STRANGER: &str = "stranger";
 
+/// The method that receipts of server events show: they are not calls of a partner's template, and a contract does not read
+/// them anew.
+pub const SERVER_EVENT: &str = "EVENT";
+
 /// What a quarantined receipt waits for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Awaited {

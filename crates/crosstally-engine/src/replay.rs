@@ -5,7 +5,9 @@ use crosstally_core::ids::{ConversionId, ReceiptId};
 use crosstally_core::money::Currency;
 use crosstally_core::postback::book::Context;
 use crosstally_core::postback::replay::{Around, Case, Repair, Replayed, replay};
-use crosstally_core::postback::{Awaited, ClickRef, Inbound, Postback, Receipt, STRANGER, body, dedupe};
+use crosstally_core::postback::{
+    Awaited, ClickRef, Inbound, Postback, Receipt, SERVER_EVENT, STRANGER, body, dedupe,
+};
 use crosstally_core::reason::Reason;
 use crosstally_core::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp};
 use crosstally_core::verdict::{Stop, Verdict};
@@ -36,6 +38,9 @@ pub enum ReplayError {
     /// Its sender never showed who it is.
     #[error("receipt {0} came from somebody who did not show to be the partner; it is never booked")]
     Stranger(ReceiptId),
+    /// It came as a server event, of which only what waits for its click is booked later.
+    #[error("receipt {0} came as a server event, which is not read again; send the event again instead")]
+    ServerEvent(ReceiptId),
     /// Others move the same conversion all the time.
     #[error("the conversion of receipt {0} moved while it was read again; try again")]
     Busy(ReceiptId),
@@ -89,6 +94,9 @@ impl Engine {
             let receipt = self.store.receipt(id).await?.ok_or(ReplayError::NotFound(id))?;
             if is_of_stranger(&receipt) {
                 return Err(ReplayError::Stranger(id));
+            }
+            if is_fixed_event(&receipt) {
+                return Err(ReplayError::ServerEvent(id));
             }
             let replayed = self.decide_replay(&receipt, repair).await?;
             let out = told(&receipt, &replayed);
@@ -274,7 +282,10 @@ impl Engine {
             if is_there {
                 match self.replay_receipt(wait.receipt, &Repair::default(), &how).await {
                     Ok(out) if out.changed => matched += 1,
-                    Ok(_) | Err(ReplayError::NotFound(_) | ReplayError::Stranger(_)) => {
+                    Ok(_)
+                    | Err(
+                        ReplayError::NotFound(_) | ReplayError::Stranger(_) | ReplayError::ServerEvent(_),
+                    ) => {
                         put_off.push((wait.receipt, None));
                     }
                     Err(ReplayError::Busy(_)) => {
@@ -324,6 +335,13 @@ fn name(postback: &Postback, receipt: &Receipt, repair: &Repair, snapshot: &Snap
 #[must_use]
 pub fn is_of_stranger(receipt: &Receipt) -> bool {
     receipt.labels.iter().any(|label| label == STRANGER)
+}
+
+/// Whether it is a server event that has had its answer. What its sender said about the person is kept as hashes only, so
+/// that reading it anew could make another conversion of it.
+#[must_use]
+pub fn is_fixed_event(receipt: &Receipt) -> bool {
+    receipt.method == SERVER_EVENT && receipt.verdict != Verdict::Quarantined
 }
 
 fn unknown_partner(receipt: &Receipt) -> Replayed {

@@ -16,7 +16,7 @@ use crosstally_core::verdict::{Stop, Verdict};
 use crosstally_store::{ReceiptFilter, StoreError};
 
 use crate::Engine;
-use crate::replay::is_of_stranger;
+use crate::replay::{is_fixed_event, is_of_stranger};
 use crate::snapshot::Snapshot;
 
 /// How far back it is looked.
@@ -77,7 +77,8 @@ impl Engine {
             let page = self.store.receipts_matching(filter.clone(), PAGE).await?;
             let Some(last) = page.last() else { break };
             filter.after = Some(last.id);
-            for receipt in page.iter().filter(|receipt| !is_of_stranger(receipt)) {
+            for receipt in page.iter().filter(|receipt| !is_of_stranger(receipt) && !is_fixed_event(receipt))
+            {
                 let (was, is) = (self.reading(receipt, old), self.reading(receipt, new));
                 impact.count(&was, &is);
                 before.add(receipt, was);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crosstally_core::limits::{EVENTS_BODY_BYTES_MAX, IDEMPOTENCY_KEY_BYTES_MAX};
 use crosstally_core::params::Params;
-use crosstally_core::postback::{Headers, Inbound};
+use crosstally_core::postback::{Headers, Inbound, SERVER_EVENT};
 use crosstally_core::reason::Reason;
 use crosstally_core::verdict::Verdict;
 use crosstally_engine::snapshot::SERVER_EVENTS;
@@ -42,7 +42,7 @@ where
         Err(answer) => return close(answer),
     };
     let inbound = Inbound {
-        method: "POST".to_owned(),
+        method: SERVER_EVENT.to_owned(),
         partner: partner(&parts),
         query: Vec::new(),
         body: raw,

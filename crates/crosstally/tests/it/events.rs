@@ -116,6 +116,12 @@ async fn duplicates(kind: Kind) -> Result<()> {
             assert_eq!(text(&answer, "/result"), expected, "{event}: {answer}");
         }
     }
+    // Reading them again, in bulk, takes nothing out.
+    let all = json!({ "partner": "events", "apply": true }).to_string();
+    let read = post_as(server.admin, "/api/v1/receipts/replay", &server.token, &all).await?.json()?;
+    assert!(read["data"].as_array().unwrap().iter().all(|row| row["changed"] == false), "{read}");
+    let standing = server.engine.store.list_conversions(None, 10).await?;
+    assert!(standing.iter().all(|one| one.movements == 1), "{standing:?}");
     let click = server.click("fbclid=A").await?;
     let event = json!({ "event": "Signup", "click_id": click, "status": "lead" });
     assert_eq!(text(&send(&server, &event.to_string()).await?.json()?, "/result"), "recorded");
