@@ -163,6 +163,17 @@ ids! {
     TokenId = "tok_";
 }
 
+impl DeliveryId {
+    /// Names one of the deliveries of a goal event. It begins with the event's own id, so that the deliveries of an event
+    /// stand side by side and are found without an index.
+    #[must_use]
+    pub fn of(event: GoalEventId, number: u32) -> Self {
+        let mut bytes = *event.as_bytes();
+        bytes[12..].copy_from_slice(&number.to_be_bytes());
+        Self(bytes)
+    }
+}
+
 /// The id of a click: 48 bits of time, 56 random bits, 24 bits of keyed tag.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClickId([u8; 16]);

@@ -2,6 +2,7 @@
 //! hands on or stops with a verdict and a reason.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
@@ -185,7 +186,7 @@ pub struct Receipt {
     /// The click it names, if it is one of ours.
     pub click: Option<ClickId>,
     /// What was read out of it, without personal data.
-    pub read: Map<String, Value>,
+    pub read: Arc<Map<String, Value>>,
     /// What was decided about each goal.
     pub goals: Vec<GoalDecision>,
     /// How often it was read again.

@@ -1,6 +1,7 @@
 //! Every metric, by name, in one place. Labels are bounded: slugs of the configuration, verdicts, codes, outcomes.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use metrics::{Key, Label, Level, Metadata, Recorder};
 use metrics_exporter_prometheus::{PrometheusHandle, PrometheusRecorder};
@@ -12,9 +13,13 @@ static METADATA: Metadata<'static> = Metadata::new("crosstally", Level::INFO, No
 pub struct Metrics {
     recorder: Arc<PrometheusRecorder>,
     handle: PrometheusHandle,
+    of_partners: Arc<RwLock<HashMap<String, OfPartner>>>,
     /// Clicks stored before their redirect; the hot path's own counter.
     pub clicks_stored: metrics::Counter,
 }
+
+/// A partner's counters, by name and the value of their other label. Finding one there makes no text.
+type OfPartner = HashMap<(Name, &'static str), metrics::Counter>;
 
 impl std::fmt::Debug for Metrics {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -23,7 +28,7 @@ impl std::fmt::Debug for Metrics {
 }
 
 /// Every metric.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Name {
     /// Clicks captured, by how: `stored`, `spooled`, `lost`.
     Clicks,
@@ -76,7 +81,7 @@ impl Default for Metrics {
         let handle = recorder.handle();
         let stored = Self::key(Name::Clicks, &[("mode", "stored")]);
         let clicks_stored = recorder.register_counter(&stored, &METADATA);
-        Self { recorder: Arc::new(recorder), handle, clicks_stored }
+        Self { recorder: Arc::new(recorder), handle, of_partners: Arc::default(), clicks_stored }
     }
 }
 
@@ -95,6 +100,20 @@ impl Metrics {
     /// Adds to a counter.
     pub fn count(&self, name: Name, labels: &[(&'static str, &str)], by: u64) {
         self.counter(name, labels).increment(by);
+    }
+
+    /// Adds one to a counter that has a partner and one more label: what every postback does.
+    pub fn count_for(&self, name: Name, partner: &str, (label, value): (&'static str, &'static str)) {
+        let known = self.of_partners.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(counter) = known.get(partner).and_then(|counters| counters.get(&(name, value))) {
+            counter.increment(1);
+            return;
+        }
+        drop(known);
+        let counter = self.counter(name, &[("partner", partner), (label, value)]);
+        counter.increment(1);
+        let mut known = self.of_partners.write().unwrap_or_else(PoisonError::into_inner);
+        known.entry(partner.to_owned()).or_default().insert((name, value), counter);
     }
 
     /// Sets a gauge to a whole number.

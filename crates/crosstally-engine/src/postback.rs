@@ -84,7 +84,7 @@ impl Engine {
         let partner = snapshot.partner(&inbound.partner).map(|(partner, _)| partner);
         let known = partner.map_or("unknown", |partner| partner.slug.as_str());
         for row in &rows {
-            self.metrics.count(Name::Postbacks, &[("partner", known), ("verdict", row.verdict.as_str())], 1);
+            self.metrics.count_for(Name::Postbacks, known, ("verdict", row.verdict.as_str()));
         }
         let contract = partner.map(|partner| &partner.contract);
         Received {
@@ -182,7 +182,7 @@ impl Engine {
         self.resolve_alias(&mut postback).await?;
         let (partner, _) = snapshot.partner(&postback.partner).expect("found in this snapshot before");
         let mut receipt = self.receipt(inbound, snapshot, now);
-        receipt.read = book::read_summary(&postback);
+        receipt.read = Arc::new(book::read_summary(&postback));
         receipt.contact = postback.contact.clone();
         let key = match dedupe::key(&postback, &partner.contract) {
             Some(key) => key,
@@ -290,7 +290,7 @@ impl Engine {
             conversion: None,
             sequence: None,
             click: None,
-            read: serde_json::Map::new(),
+            read: Arc::default(),
             goals: Vec::new(),
             revision: 0,
             headers: redact::headers(&inbound.headers, partner),

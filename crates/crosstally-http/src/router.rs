@@ -28,6 +28,8 @@ use crate::{api, collect, ops};
 /// | `POST /v1/events` | server events |
 /// | `GET /meta/postback/conversion` | the sheet receiver: `sheet_id` names the partner |
 /// | `GET /healthz`, `GET /readyz` | liveness, readiness |
+///
+/// What is large is boxed: every connection holds the largest thing that may happen on it, and moves it about.
 pub(crate) async fn tracking(state: &State, request: Request<Incoming>, peer: IpAddr) -> Answer {
     if ambiguous_length(&request) {
         let mut answer = fault(Fault::BadRequest, "the body's length is stated twice");
@@ -43,17 +45,17 @@ pub(crate) async fn tracking(state: &State, request: Request<Incoming>, peer: Ip
     }
     if let Some(partner) = path.strip_prefix("/postback/").and_then(segment) {
         let partner = partner.to_owned();
-        return collect::postback::handle(state, &partner, request, peer).await;
+        return Box::pin(collect::postback::handle(state, &partner, request, peer)).await;
     }
     if path == "/meta/postback/conversion" {
         let sheet = collect::postback::sheet(request.uri());
-        return collect::postback::handle(state, &sheet, request, peer).await;
+        return Box::pin(collect::postback::handle(state, &sheet, request, peer)).await;
     }
     if path == "/v1/events" {
-        return collect::events::handle(state, request, peer).await;
+        return Box::pin(collect::events::handle(state, request, peer)).await;
     }
     if let Some(endpoint) = collect::drop_in::find(state, request.uri()) {
-        return collect::drop_in::handle(state, endpoint, request, peer).await;
+        return Box::pin(collect::drop_in::handle(state, endpoint, request, peer)).await;
     }
     match (request.method(), path) {
         (&Method::GET, "/healthz") => ops::healthz(),

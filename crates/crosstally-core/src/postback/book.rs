@@ -390,11 +390,11 @@ fn follow_goals(
             });
             // A partner's clock may be a little ahead; platforms refuse events from the future, so it is waited for.
             let due_at = context.now.max(event.event_time).plus_millis(goal.delay_ms);
-            for slug in &goal.send_to {
+            for (number, slug) in (0..).zip(&goal.send_to) {
                 let Some(destination) = config.destination(slug) else { continue };
                 let max_age = (context.max_age_ms)(destination, &event.action_source);
                 followed.deliveries.push(NewDelivery {
-                    id: DeliveryId::new(context.now, (context.random)()),
+                    id: DeliveryId::of(id, number),
                     goal_event: id,
                     conversion: conversion.id,
                     destination: slug.clone(),

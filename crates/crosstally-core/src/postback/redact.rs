@@ -1,9 +1,12 @@
 //! Step: what is kept of a raw call. Secrets and personal data are masked in place; every other byte stays.
 
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
 use serde_json::Value;
 
 use crate::config::Partner;
-use crate::fields::{FIELDS, FieldKind, TOKEN_PARAMS};
+use crate::fields::{FIELDS, Field, FieldKind, TOKEN_PARAMS};
 use crate::params::decode;
 use crate::postback::body::{Media, media};
 use crate::postback::{Headers, Inbound};
@@ -27,6 +30,20 @@ const MASKED_NAMES: &[&str] = &[
     "ph",
     "tel",
 ];
+
+/// Names whose values are secrets.
+static SECRET: LazyLock<HashSet<&str>> =
+    LazyLock::new(|| TOKEN_PARAMS.iter().chain(MASKED_NAMES).copied().collect());
+/// Fields that tell who somebody is.
+static PERSONAL: LazyLock<Vec<&str>> = LazyLock::new(|| personal().map(|field| field.name).collect());
+/// Names under which such fields are accepted.
+static PERSONAL_NAMES: LazyLock<HashSet<String>> = LazyLock::new(|| {
+    personal().flat_map(|field| field.accepted).map(|name| name.to_ascii_lowercase()).collect()
+});
+
+fn personal() -> impl Iterator<Item = &'static Field> {
+    FIELDS.iter().filter(|field| field.kind == FieldKind::Personal)
+}
 
 /// Masks the values of token and contact parameters in a raw query string or form body.
 #[must_use]
@@ -220,17 +237,19 @@ fn is_of_contract(name: &str, partner: Option<&Partner>) -> bool {
 /// Whether a parameter's value must not be kept.
 #[must_use]
 pub fn is_masked(name: &str, partner: Option<&Partner>) -> bool {
-    let base = name.split('[').next().unwrap_or(name).trim();
-    let is = |other: &str| other.eq_ignore_ascii_case(base);
-    if TOKEN_PARAMS.iter().chain(MASKED_NAMES).any(|token| is(token)) {
+    let base = name.split('[').next().unwrap_or(name).trim().to_ascii_lowercase();
+    if SECRET.contains(base.as_str()) {
         return true;
     }
-    let personal = FIELDS.iter().filter(|field| field.kind == FieldKind::Personal).any(|field| {
-        let theirs = partner.map_or(&[][..], |partner| partner.contract.params(field.name));
-        field.accepted.iter().any(|accepted| is(accepted))
-            || theirs.iter().any(|theirs| is(theirs) || theirs.eq_ignore_ascii_case(name))
-    });
-    personal && !is_of_contract(name, partner)
+    let is_theirs = || {
+        let theirs = |partner: &Partner| {
+            let names = PERSONAL.iter().flat_map(|field| partner.contract.params(field));
+            let mut names = names.map(String::as_str);
+            names.any(|theirs| theirs.eq_ignore_ascii_case(&base) || theirs.eq_ignore_ascii_case(name))
+        };
+        partner.is_some_and(theirs)
+    };
+    (PERSONAL_NAMES.contains(base.as_str()) || is_theirs()) && !is_of_contract(name, partner)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! rewritten: one movement takes the conversion from where it stands to where it should stand.
 
 use serde_json::{Map, Value};
+use std::sync::Arc;
 
 use super::book::{self, Context};
 use super::movement::{self, Past, Said, Standing, Step};
@@ -99,7 +100,7 @@ fn blank(receipt: &Receipt) -> Receipt {
 
 fn booked(case: &Case<'_>, postback: &Postback, context: &mut Context<'_>) -> Booking {
     let mut receipt = blank(case.receipt);
-    receipt.read = book::read_summary(postback);
+    receipt.read = Arc::new(book::read_summary(postback));
     receipt.click = case.click.map(|click| click.id).or(receipt.click);
     let facts = Facts {
         click: case.click.cloned(),

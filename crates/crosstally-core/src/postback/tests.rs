@@ -148,7 +148,7 @@ fn receipt(number: u8) -> Receipt {
         conversion: None,
         sequence: None,
         click: None,
-        read: Map::new(),
+        read: Arc::default(),
         goals: Vec::new(),
         revision: 0,
         headers: Headers::default(),

@@ -53,7 +53,7 @@ impl Engine {
             SecretUsed::Old => "old_secret",
         });
         for by in [token, secret].into_iter().flatten() {
-            self.metrics.count(Name::PostbacksShown, &[("partner", &partner.slug), ("by", by)], 1);
+            self.metrics.count_for(Name::PostbacksShown, &partner.slug, ("by", by));
         }
     }
 }

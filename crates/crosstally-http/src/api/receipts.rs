@@ -111,7 +111,7 @@ impl From<&Receipt> for ReceiptOut {
             conversion: receipt.conversion.map(|id| id.to_string()),
             sequence: receipt.sequence,
             click: receipt.click.map(|id| id.to_string()),
-            read: receipt.read.clone(),
+            read: Map::clone(&receipt.read),
             goals: receipt
                 .goals
                 .iter()

@@ -87,13 +87,13 @@ CREATE TABLE conversions (
     UNIQUE (workspace, partner, dedupe_key)
 ) STRICT, WITHOUT ROWID;
 
--- What belongs to a click: its receipts (kind 0) and its conversions (kind 1). Postbacks come for clicks of all ages, so
--- every entry lands on a page of its own that has to be written; two entries on one page cost half of two indexes.
+-- What belongs to a click: its receipts, each with the conversion that it is about. Postbacks come for clicks of all ages,
+-- so every row lands on a page of its own that has to be written; one row for both costs half of two indexes.
 CREATE TABLE click_links (
     click BLOB NOT NULL,
-    kind INTEGER NOT NULL,
-    id BLOB NOT NULL,
-    PRIMARY KEY (click, kind, id)
+    receipt BLOB NOT NULL,
+    conversion BLOB,
+    PRIMARY KEY (click, receipt)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE ledger_entries (
@@ -132,7 +132,8 @@ CREATE TABLE goal_events (
 
 -- Those of a conversion are found by the ids that it has of them.
 
--- The outbox. `available_at` is when a pending delivery can be leased: the end of its lease while it is leased, else its
+-- The outbox. The ids of a goal event's deliveries begin with its own, so that they need no index to be found by.
+-- `available_at` is when a pending delivery can be leased: the end of its lease while it is leased, else its
 -- due time. One index range therefore finds what is due and what was left behind, and never touches what is being worked
 -- on; it carries deadline and lease so that the sweep for overdue ones reads nothing but this index.
 CREATE TABLE deliveries (
@@ -161,7 +162,6 @@ CREATE INDEX deliveries_pending ON deliveries (workspace, destination, available
 CREATE INDEX deliveries_unsent ON deliveries (workspace, destination, state, id)
     WHERE state = 'dead' OR state = 'expired' OR state = 'cancelled';
 CREATE INDEX deliveries_by_destination ON deliveries (workspace, destination, id);
-CREATE INDEX deliveries_by_conversion ON deliveries (conversion);
 
 -- How many deliveries stand where, kept with every change.
 CREATE TABLE delivery_counts (

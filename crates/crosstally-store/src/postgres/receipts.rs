@@ -108,7 +108,7 @@ pub(super) fn columns<'rows>(
         .with(|receipt| receipt.conversion.map(Id::from))
         .with(|receipt| receipt.sequence.map(i64::from))
         .with(|receipt| receipt.click.map(Id::from))
-        .with_json(|receipt| &receipt.read)?
+        .with_json(|receipt| &*receipt.read)?
         .with_json(|receipt| &receipt.goals)?
         .with(|receipt| i64::from(receipt.revision))
         .with_json(|receipt| &receipt.headers)?

@@ -171,8 +171,8 @@ async fn revise(transaction: &Transaction, replay: &Replay) -> Result<bool, Faul
     let (before, after) = (&replay.before, &replay.booking.receipt);
     let (id, revision) = (Id::from(before.id), i64::from(before.revision));
     let json = |value: Result<String, StoreError>| value.map_err(|error| Fault::Data(error.to_string()));
-    let (read, goals) = (json(rows::to_json(&after.read))?, json(rows::to_json(&after.goals))?);
-    let (labels, read_before) = (json(rows::to_json(&after.labels))?, json(rows::to_json(&before.read))?);
+    let (read, goals) = (json(rows::to_json(&*after.read))?, json(rows::to_json(&after.goals))?);
+    let (labels, read_before) = (json(rows::to_json(&after.labels))?, json(rows::to_json(&*before.read))?);
     let revised = transaction
         .execute(
             REVISE,

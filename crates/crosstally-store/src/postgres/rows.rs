@@ -3,6 +3,7 @@
 
 use bytes::BytesMut;
 use serde::de::DeserializeOwned;
+use std::sync::Arc;
 use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, accepts, to_sql_checked};
 
@@ -78,7 +79,7 @@ pub(super) fn receipt(row: &Row) -> Result<Receipt> {
         conversion: optional_id(row, 12)?.map(ConversionId::from_bytes),
         sequence: optional_number(row, 13)?,
         click: optional_id(row, 14)?.map(ClickId::from_bytes),
-        read: json(row, 15)?,
+        read: Arc::new(json(row, 15)?),
         goals: json(row, 16)?,
         revision: number(row, 17)?,
         headers: json(row, 18)?,

@@ -25,7 +25,7 @@ impl Sqlite {
         id: ClickId,
         limit: u32,
     ) -> Result<Vec<Conversion>, StoreError> {
-        let condition = "id IN (SELECT id FROM click_links WHERE click = ?1 AND kind = 1) AND click = ?1
+        let condition = "id IN (SELECT conversion FROM click_links WHERE click = ?1) AND click = ?1
             ORDER BY id LIMIT ?2";
         self.engine.read(move |connection| list(connection, condition, params![id.as_bytes(), limit])).await
     }
@@ -81,22 +81,26 @@ impl Sqlite {
         id: ConversionId,
     ) -> Result<Vec<GoalEvent>, StoreError> {
         let work = move |connection: &Connection| {
-            let Some(conversion) = list(connection, "id = ?1 LIMIT 1", [id.as_bytes()])?.pop() else {
-                return Ok(Vec::new());
-            };
-            let mut events = Vec::with_capacity(conversion.goals_met.len());
-            for met in &conversion.goals_met {
-                events.extend(goal_events(
-                    connection,
-                    "id = ?1 ORDER BY id LIMIT 1",
-                    [met.event.as_bytes()],
-                )?);
+            let mut events = Vec::new();
+            for event in goal_events_met(connection, id)? {
+                events.extend(goal_events(connection, "id = ?1 ORDER BY id LIMIT 1", [event.as_bytes()])?);
             }
-            events.sort_by_key(|event| event.id);
             Ok(events)
         };
         self.engine.read(work).await
     }
+}
+
+/// The goal events of a conversion, oldest first: it has their ids itself.
+pub(super) fn goal_events_met(
+    connection: &Connection,
+    id: ConversionId,
+) -> Result<Vec<GoalEventId>, StoreError> {
+    let conversion = list(connection, "id = ?1 LIMIT 1", [id.as_bytes()])?.pop();
+    let met = conversion.map(|conversion| conversion.goals_met).unwrap_or_default();
+    let mut events: Vec<GoalEventId> = met.iter().map(|met| met.event).collect();
+    events.sort_unstable();
+    Ok(events)
 }
 
 fn list(

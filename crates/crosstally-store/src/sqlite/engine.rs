@@ -8,6 +8,7 @@ use tokio::sync::{Semaphore, oneshot};
 
 use super::connect::{Access, connect, prepare};
 use super::migrate::migrate;
+use super::tally::Tally;
 use super::writer::{Message, Request, Writer};
 use crate::{OpenError, StoreError};
 
@@ -52,8 +53,22 @@ impl Engine {
         T: Send + 'static,
         W: FnMut(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
+        self.write_counted(weight, work, |_, _| ()).await
+    }
+
+    /// The same, and what came of it is added to the counts of the transaction.
+    pub(super) async fn write_counted<T, W>(
+        &self,
+        weight: usize,
+        work: W,
+        counted: fn(&T, &mut Tally),
+    ) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: FnMut(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
         let (reply, answer) = oneshot::channel();
-        let request = Box::new(Request::new(weight, work, reply));
+        let request = Box::new(Request::new(weight, work, counted, reply));
         self.queue.try_send(Message::Write(request)).map_err(|error| match error {
             flume::TrySendError::Full(_) => StoreError::Busy,
             flume::TrySendError::Disconnected(_) => StoreError::Closed,

@@ -7,6 +7,7 @@ use crosstally_core::reason::Reason;
 use crosstally_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, ToSql, params};
 
+use super::tally::COUNT_DELIVERIES;
 use super::{Sqlite, destinations};
 use crate::{
     After, CallResult, DeliveryFilter, DestinationState, Held, LeaseWanted, LeasedDelivery, NewCall, Settled,
@@ -15,11 +16,6 @@ use crate::{
 
 #[cfg(test)]
 mod tests;
-
-/// Keeps the number of deliveries that stand somewhere.
-pub(super) const COUNT: &str =
-    "INSERT INTO delivery_counts (workspace, destination, state, count) VALUES (?1, ?2, ?3, ?4)
-    ON CONFLICT (workspace, destination, state) DO UPDATE SET count = count + ?4";
 
 const FIND_DUE: &str =
     "SELECT id, fence, goal_event, attempts, failures, deadline_at, created_at FROM deliveries
@@ -490,7 +486,7 @@ fn moved(
     to: DeliveryState,
     count: i64,
 ) -> Result<(), StoreError> {
-    let mut keep = connection.prepare_cached(COUNT)?;
+    let mut keep = connection.prepare_cached(COUNT_DELIVERIES)?;
     keep.execute(params![WORKSPACE, destination, from.as_str(), -count])?;
     keep.execute(params![WORKSPACE, destination, to.as_str(), count])?;
     Ok(())

@@ -5,7 +5,7 @@ use crosstally_core::ids::{ConversionId, DeliveryId};
 use crosstally_core::time::Timestamp;
 use rusqlite::{Connection, Params, ToSql, params};
 
-use super::{Sqlite, rows};
+use super::{Sqlite, conversions, rows};
 use crate::{AttemptRecord, DeliveryFilter, DeliveryRecord, OutboxCount, StoreError, WORKSPACE};
 
 const NEXT_DUE: &str = "SELECT min(available_at) FROM deliveries
@@ -24,8 +24,18 @@ impl Sqlite {
         &self,
         id: ConversionId,
     ) -> Result<Vec<DeliveryRecord>, StoreError> {
-        let condition = "d.conversion = ?1 ORDER BY d.id";
-        self.engine.read(move |connection| list(connection, condition, [id.as_bytes()])).await
+        let condition = "d.id BETWEEN ?1 AND ?2 AND d.goal_event = ?3 ORDER BY d.id";
+        let work = move |connection: &Connection| {
+            let mut deliveries = Vec::new();
+            for event in conversions::goal_events_met(connection, id)? {
+                let (first, last) = (DeliveryId::of(event, 0), DeliveryId::of(event, u32::MAX));
+                let range = params![first.as_bytes(), last.as_bytes(), event.as_bytes()];
+                deliveries.extend(list(connection, condition, range)?);
+            }
+            deliveries.sort_by_key(|delivery| delivery.id);
+            Ok(deliveries)
+        };
+        self.engine.read(work).await
     }
 
     pub(crate) async fn attempts(&self, id: DeliveryId) -> Result<Vec<AttemptRecord>, StoreError> {

@@ -12,7 +12,7 @@ use crosstally_core::route::{GoalEvent, NewDelivery};
 use crosstally_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Sqlite, outbox, receipts, rows};
+use super::{Sqlite, receipts, rows};
 use crate::{Decide, StoreError, WORKSPACE};
 
 static FIND_CLICK: LazyLock<String> =
@@ -57,9 +57,6 @@ const INSERT_DELIVERY: &str =
         attempts, failures, due_at, available_at, deadline_at, created_at, finished_at, fence)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, '', 0, 0, ?7, ?7, ?8, ?9, ?10, 0)";
 
-/// Finds a conversion by the click it is attributed to.
-const LINK: &str = "INSERT INTO click_links (click, kind, id) VALUES (?1, 1, ?2) ON CONFLICT DO NOTHING";
-
 /// About how many rows a postback writes.
 const WEIGHT: usize = 8;
 
@@ -75,7 +72,7 @@ impl Sqlite {
             book(connection, &booking)?;
             Ok(booking)
         };
-        self.engine.write(WEIGHT, work).await
+        self.engine.write_counted(WEIGHT, work, |booking, tally| tally.add(booking)).await
     }
 }
 
@@ -109,14 +106,14 @@ fn find_click(connection: &Connection, id: Option<ClickId>) -> Result<Option<Cli
 }
 
 fn book(connection: &Connection, booking: &Booking) -> Result<(), StoreError> {
-    receipts::insert(connection, &booking.receipt)?;
+    receipts::insert_row(connection, &booking.receipt)?;
     if let Some(nonce) = &booking.nonce {
         super::nonces::claim(connection, &booking.receipt, nonce)?;
     }
     book_changes(connection, booking)
 }
 
-/// Everything but the receipt.
+/// Everything but the receipt and the counts.
 pub(super) fn book_changes(connection: &Connection, booking: &Booking) -> Result<(), StoreError> {
     let written = match &booking.conversion {
         Some(ConversionChange::Insert(conversion)) => {
@@ -129,11 +126,6 @@ pub(super) fn book_changes(connection: &Connection, booking: &Booking) -> Result
     };
     if written != 1 {
         return Err(StoreError::Corrupt("the conversion did not stand where it was moved on from".into()));
-    }
-    if let Some(conversion) = booking.conversion.as_ref().map(ConversionChange::conversion)
-        && let Some(click) = &conversion.click
-    {
-        connection.prepare_cached(LINK)?.execute(params![click.as_bytes(), conversion.id.as_bytes()])?;
     }
     if let Some(entry) = &booking.entry {
         insert_entry(connection, entry)?;
@@ -252,7 +244,5 @@ fn insert_delivery(
         created_at.as_millis(),
         finished_at,
     ])?;
-    let counted = params![WORKSPACE, delivery.destination, delivery.state.as_str(), 1];
-    connection.prepare_cached(outbox::COUNT)?.execute(counted)?;
     Ok(())
 }

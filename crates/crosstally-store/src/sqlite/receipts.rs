@@ -5,6 +5,7 @@ use crosstally_core::postback::Receipt;
 use crosstally_core::verdict::Verdict;
 use rusqlite::{Connection, Params, params};
 
+use super::tally::COUNT_RECEIPTS;
 use super::{Sqlite, rows};
 use crate::{ReceiptCount, StoreError, WORKSPACE};
 
@@ -14,12 +15,9 @@ const INSERT: &str =
         contact, sealed, labels)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)";
 
-pub(super) const COUNT: &str = "INSERT INTO receipt_hours (workspace, partner, hour, verdict, count)
-    VALUES (?1, ?2, ?3, ?4, ?5)
-    ON CONFLICT (workspace, partner, hour, verdict) DO UPDATE SET count = count + excluded.count";
-
-/// Finds a receipt by the click it names.
-const LINK: &str = "INSERT INTO click_links (click, kind, id) VALUES (?1, 0, ?2)";
+/// Finds a receipt by the click it names, and the conversion that it is about.
+pub(super) const LINK: &str = "INSERT INTO click_links (click, receipt, conversion) VALUES (?1, ?2, ?3)
+    ON CONFLICT DO UPDATE SET conversion = excluded.conversion";
 
 /// Before every id there can be.
 const PAST_THE_LAST: &[u8] = &[0xff; 17];
@@ -54,8 +52,7 @@ impl Sqlite {
         id: ClickId,
         limit: u32,
     ) -> Result<Vec<Receipt>, StoreError> {
-        let condition =
-            "id IN (SELECT id FROM click_links WHERE click = ?1 AND kind = 0 ORDER BY id LIMIT ?2)
+        let condition = "id IN (SELECT receipt FROM click_links WHERE click = ?1 ORDER BY receipt LIMIT ?2)
             ORDER BY id";
         self.engine.read(move |connection| list(connection, condition, params![id.as_bytes(), limit])).await
     }
@@ -102,7 +99,16 @@ impl Sqlite {
 }
 
 /// Writes a receipt and counts it.
-pub(super) fn insert(connection: &Connection, receipt: &Receipt) -> Result<(), StoreError> {
+fn insert(connection: &Connection, receipt: &Receipt) -> Result<(), StoreError> {
+    insert_row(connection, receipt)?;
+    let hour = receipt.received_at.hour().as_millis();
+    let counted = params![WORKSPACE, receipt.partner, hour, receipt.verdict.as_str(), 1];
+    connection.prepare_cached(COUNT_RECEIPTS)?.execute(counted)?;
+    Ok(())
+}
+
+/// Writes a receipt that its transaction counts.
+pub(super) fn insert_row(connection: &Connection, receipt: &Receipt) -> Result<(), StoreError> {
     connection.prepare_cached(INSERT)?.execute(params![
         receipt.id.as_bytes(),
         WORKSPACE,
@@ -120,7 +126,7 @@ pub(super) fn insert(connection: &Connection, receipt: &Receipt) -> Result<(), S
         receipt.conversion.as_ref().map(ConversionId::as_bytes),
         receipt.sequence,
         receipt.click.as_ref().map(ClickId::as_bytes),
-        rows::to_json(&receipt.read)?,
+        rows::to_json(&*receipt.read)?,
         rows::to_json(&receipt.goals)?,
         receipt.revision,
         rows::to_json(&receipt.headers)?,
@@ -129,13 +135,13 @@ pub(super) fn insert(connection: &Connection, receipt: &Receipt) -> Result<(), S
         rows::to_json(&receipt.labels)?,
     ])?;
     if let Some(click) = &receipt.click {
-        connection.prepare_cached(LINK)?.execute(params![click.as_bytes(), receipt.id.as_bytes()])?;
+        connection.prepare_cached(LINK)?.execute(params![
+            click.as_bytes(),
+            receipt.id.as_bytes(),
+            receipt.conversion.as_ref().map(ConversionId::as_bytes),
+        ])?;
     }
-    super::replays::wait(connection, receipt)?;
-    let hour = receipt.received_at.hour().as_millis();
-    let counted = params![WORKSPACE, receipt.partner, hour, receipt.verdict.as_str(), 1];
-    connection.prepare_cached(COUNT)?.execute(counted)?;
-    Ok(())
+    super::replays::wait(connection, receipt)
 }
 
 pub(super) fn list(

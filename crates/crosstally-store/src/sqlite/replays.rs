@@ -9,6 +9,7 @@ use crosstally_core::verdict::Verdict;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
+use super::tally::{COUNT_RECEIPTS, Tally};
 use super::{Sqlite, postbacks, receipts, rows};
 use crate::{ReceiptFilter, Replay, ReplayAnswer, Revision, StoreError, WORKSPACE, Wait};
 
@@ -31,7 +32,6 @@ const DUE: &str =
     "SELECT receipt, awaited, since, looks FROM receipt_waits WHERE workspace = ?1 AND next_at <= ?2
     ORDER BY next_at LIMIT ?3";
 const PUT_OFF: &str = "UPDATE receipt_waits SET next_at = ?2, looks = looks + 1 WHERE receipt = ?1";
-const LINK: &str = "INSERT INTO click_links (click, kind, id) VALUES (?1, 0, ?2) ON CONFLICT DO NOTHING";
 
 impl Sqlite {
     pub(crate) async fn receipts_matching(
@@ -174,9 +174,12 @@ fn record(connection: &Connection, replay: &Replay) -> Result<ReplayAnswer, Stor
     if !revise(connection, replay)? {
         return Ok(ReplayAnswer::Moved);
     }
+    let mut tally = Tally::default();
     for booking in bookings {
         postbacks::book_changes(connection, booking)?;
+        tally.add_deliveries(booking);
     }
+    tally.write(connection)?;
     Ok(ReplayAnswer::Done)
 }
 
@@ -211,7 +214,7 @@ fn revise(connection: &Connection, replay: &Replay) -> Result<bool, StoreError> 
         after.conversion.as_ref().map(ConversionId::as_bytes),
         after.sequence,
         after.click.as_ref().map(|click| click.as_bytes()),
-        rows::to_json(&after.read)?,
+        rows::to_json(&*after.read)?,
         rows::to_json(&after.goals)?,
         rows::to_json(&after.labels)?,
     ])?;
@@ -231,17 +234,19 @@ fn revise(connection: &Connection, replay: &Replay) -> Result<bool, StoreError> 
         before.detail,
         before.conversion.as_ref().map(ConversionId::as_bytes),
         before.sequence,
-        rows::to_json(&before.read)?,
+        rows::to_json(&*before.read)?,
     ])?;
     let hour = before.received_at.hour().as_millis();
     for (verdict, change) in [(before.verdict, -1), (after.verdict, 1)] {
         let counted = params![WORKSPACE, before.partner, hour, verdict.as_str(), change];
-        connection.prepare_cached(receipts::COUNT)?.execute(counted)?;
+        connection.prepare_cached(COUNT_RECEIPTS)?.execute(counted)?;
     }
     connection.prepare_cached(FORGET)?.execute([before.id.as_bytes()])?;
     wait(connection, after)?;
     if let Some(click) = &after.click {
-        connection.prepare_cached(LINK)?.execute(params![click.as_bytes(), after.id.as_bytes()])?;
+        let conversion = after.conversion.as_ref().map(ConversionId::as_bytes);
+        let linked = params![click.as_bytes(), after.id.as_bytes(), conversion];
+        connection.prepare_cached(receipts::LINK)?.execute(linked)?;
     }
     Ok(true)
 }

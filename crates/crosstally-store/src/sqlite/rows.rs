@@ -3,6 +3,7 @@
 use rusqlite::types::{FromSqlError, Type};
 use rusqlite::{Error, Result, Row};
 use serde::de::DeserializeOwned;
+use std::sync::Arc;
 
 use crosstally_core::click::{AdClickIds, Click};
 use crosstally_core::conversion::{Conversion, DedupeKey};
@@ -69,7 +70,7 @@ pub(super) fn receipt(row: &Row<'_>) -> Result<Receipt> {
         conversion: row.get::<_, Option<_>>(12)?.map(ConversionId::from_bytes),
         sequence: row.get(13)?,
         click: row.get::<_, Option<_>>(14)?.map(ClickId::from_bytes),
-        read: json(row, 15)?,
+        read: Arc::new(json(row, 15)?),
         goals: json(row, 16)?,
         revision: row.get(17)?,
         headers: json(row, 18)?,

@@ -15,6 +15,7 @@ use rusqlite::{Connection, ErrorCode};
 use tokio::sync::oneshot;
 
 use super::connect::{Access, connect};
+use super::tally::Tally;
 use crate::{OpenError, StoreError};
 
 #[cfg(test)]
@@ -42,6 +43,8 @@ pub(super) trait Write: Send {
     fn weight(&self) -> usize;
     /// Does the work and keeps what came of it; whether it succeeded.
     fn work(&mut self, connection: &Connection) -> bool;
+    /// Adds what was done to the counts of its transaction.
+    fn count(&self, tally: &mut Tally);
     /// Tells whoever waits, once it is known what became of the transaction.
     fn answer(self: Box<Self>, transaction: Result<(), StoreError>);
 }
@@ -50,13 +53,19 @@ pub(super) trait Write: Send {
 pub(super) struct Request<T, W> {
     work: W,
     weight: usize,
+    counted: fn(&T, &mut Tally),
     done: Option<Result<T, StoreError>>,
     reply: oneshot::Sender<Result<T, StoreError>>,
 }
 
 impl<T, W> Request<T, W> {
-    pub(super) const fn new(weight: usize, work: W, reply: oneshot::Sender<Result<T, StoreError>>) -> Self {
-        Self { work, weight, done: None, reply }
+    pub(super) const fn new(
+        weight: usize,
+        work: W,
+        counted: fn(&T, &mut Tally),
+        reply: oneshot::Sender<Result<T, StoreError>>,
+    ) -> Self {
+        Self { work, weight, counted, done: None, reply }
     }
 }
 
@@ -78,6 +87,12 @@ where
         let succeeded = done.is_ok();
         self.done = Some(done);
         succeeded
+    }
+
+    fn count(&self, tally: &mut Tally) {
+        if let Some(Ok(done)) = &self.done {
+            (self.counted)(done, tally);
+        }
     }
 
     fn answer(self: Box<Self>, transaction: Result<(), StoreError>) {
@@ -216,6 +231,11 @@ fn transact(connection: &Connection, batch: &mut [Box<dyn Write>]) -> Result<(),
             apart(connection, request.as_mut())?;
         }
     }
+    let mut tally = Tally::default();
+    for request in batch.iter() {
+        request.count(&mut tally);
+    }
+    tally.write(connection)?;
     commit(connection)
 }
 

@@ -52,6 +52,11 @@ fn fresh<const N: usize>() -> [u8; N] {
     bytes
 }
 
+/// A number that no earlier call returned.
+fn fresh_number() -> u32 {
+    u32::from_be_bytes(fresh())
+}
+
 /// A name that no other process has: for databases on a shared server.
 pub(crate) fn unique_name() -> String {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
@@ -124,7 +129,7 @@ pub(crate) fn receipt(ms: i64) -> Receipt {
         conversion: None,
         sequence: None,
         click: None,
-        read: serde_json::Map::new(),
+        read: std::sync::Arc::default(),
         goals: Vec::new(),
         revision: 0,
         headers: Headers::default(),
@@ -217,7 +222,7 @@ pub(crate) fn goal_event(ms: i64, conversion: ConversionId) -> GoalEvent {
 
 pub(crate) fn delivery(ms: i64, event: &GoalEvent, destination: &str) -> NewDelivery {
     NewDelivery {
-        id: delivery_id(ms),
+        id: DeliveryId::of(event.id, fresh_number()),
         goal_event: event.id,
         conversion: event.conversion,
         destination: destination.into(),

@@ -19,7 +19,7 @@ fn request(
     work: impl FnMut(&Connection) -> Result<i64, StoreError> + Send + 'static,
 ) -> (Box<dyn Write>, Answer) {
     let (reply, answer) = oneshot::channel();
-    (Box::new(Request::new(1, work, reply)), answer)
+    (Box::new(Request::new(1, work, |_, _| (), reply)), answer)
 }
 
 /// Two statements, so that there is something to roll back when the second one fails.
