@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use serde::Serializer as _;
+
 use crate::ids::ClickId;
 use crate::money::Money;
 use crate::params::Params;
@@ -132,9 +134,10 @@ impl AdClickIds {
         if self.0.is_empty() {
             return String::new();
         }
-        let object: serde_json::Map<String, serde_json::Value> =
-            self.0.iter().map(|(name, value)| ((*name).to_owned(), value.clone().into())).collect();
-        serde_json::Value::Object(object).to_string()
+        let mut json = Vec::with_capacity(128);
+        let pairs = self.0.iter().map(|(name, value)| (name, value));
+        serde_json::Serializer::new(&mut json).collect_map(pairs).expect("names and texts are JSON");
+        String::from_utf8(json).expect("JSON is UTF-8")
     }
 
     /// Reads the stored form back; names that are no longer known are left out.

@@ -119,6 +119,8 @@ where
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
+        // One buffer for head and body: our answers are small, and copying them costs less than a list of pieces.
+        .writev(false)
         .header_read_timeout(HEAD_WAIT)
         .max_buf_size(HEAD_BYTES_MAX)
         .max_headers(HEADERS_MAX);
