@@ -87,13 +87,13 @@ CREATE TABLE conversions (
     UNIQUE (workspace, partner, dedupe_key)
 ) STRICT, WITHOUT ROWID;
 
--- What belongs to a click: its receipts, each with the conversion that it is about. Postbacks come for clicks of all ages,
--- so every row lands on a page of its own that has to be written; one row for both costs half of two indexes.
+-- What belongs to a click: its receipts, each with the conversion that it is about (empty: none). Postbacks come for clicks
+-- of all ages, so every row lands on a page of its own that has to be written; one row for both costs half of two indexes.
 CREATE TABLE click_links (
     click BLOB NOT NULL,
     receipt BLOB NOT NULL,
-    conversion BLOB,
-    PRIMARY KEY (click, receipt)
+    conversion BLOB NOT NULL,
+    PRIMARY KEY (click, receipt, conversion)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE ledger_entries (

@@ -127,6 +127,13 @@ pub(super) fn book_changes(connection: &Connection, booking: &Booking) -> Result
     if written != 1 {
         return Err(StoreError::Corrupt("the conversion did not stand where it was moved on from".into()));
     }
+    // A conversion is mostly found by the click that its receipt names.
+    if let Some(conversion) = booking.conversion.as_ref().map(ConversionChange::conversion)
+        && let Some(click) = conversion.click
+        && booking.receipt.click != Some(click)
+    {
+        receipts::link(connection, click, booking.receipt.id, Some(conversion.id))?;
+    }
     if let Some(entry) = &booking.entry {
         insert_entry(connection, entry)?;
     }

@@ -15,9 +15,9 @@ const INSERT: &str =
         contact, sealed, labels)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)";
 
-/// Finds a receipt by the click it names, and the conversion that it is about.
-pub(super) const LINK: &str = "INSERT INTO click_links (click, receipt, conversion) VALUES (?1, ?2, ?3)
-    ON CONFLICT DO UPDATE SET conversion = excluded.conversion";
+/// Finds receipts and conversions by their click.
+const LINK: &str =
+    "INSERT INTO click_links (click, receipt, conversion) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
 
 /// Before every id there can be.
 const PAST_THE_LAST: &[u8] = &[0xff; 17];
@@ -52,8 +52,8 @@ impl Sqlite {
         id: ClickId,
         limit: u32,
     ) -> Result<Vec<Receipt>, StoreError> {
-        let condition = "id IN (SELECT receipt FROM click_links WHERE click = ?1 ORDER BY receipt LIMIT ?2)
-            ORDER BY id";
+        let condition = "id IN (SELECT receipt FROM click_links WHERE click = ?1) AND click = ?1
+            ORDER BY id LIMIT ?2";
         self.engine.read(move |connection| list(connection, condition, params![id.as_bytes(), limit])).await
     }
 
@@ -135,13 +135,21 @@ pub(super) fn insert_row(connection: &Connection, receipt: &Receipt) -> Result<(
         rows::to_json(&receipt.labels)?,
     ])?;
     if let Some(click) = &receipt.click {
-        connection.prepare_cached(LINK)?.execute(params![
-            click.as_bytes(),
-            receipt.id.as_bytes(),
-            receipt.conversion.as_ref().map(ConversionId::as_bytes),
-        ])?;
+        link(connection, *click, receipt.id, receipt.conversion)?;
     }
     super::replays::wait(connection, receipt)
+}
+
+/// Ties a receipt and the conversion that it is about to a click.
+pub(super) fn link(
+    connection: &Connection,
+    click: ClickId,
+    receipt: ReceiptId,
+    conversion: Option<ConversionId>,
+) -> Result<(), StoreError> {
+    let conversion = conversion.as_ref().map_or(&[][..], |conversion| conversion.as_bytes());
+    connection.prepare_cached(LINK)?.execute(params![click.as_bytes(), receipt.as_bytes(), conversion])?;
+    Ok(())
 }
 
 pub(super) fn list(

@@ -243,10 +243,8 @@ fn revise(connection: &Connection, replay: &Replay) -> Result<bool, StoreError> 
     }
     connection.prepare_cached(FORGET)?.execute([before.id.as_bytes()])?;
     wait(connection, after)?;
-    if let Some(click) = &after.click {
-        let conversion = after.conversion.as_ref().map(ConversionId::as_bytes);
-        let linked = params![click.as_bytes(), after.id.as_bytes(), conversion];
-        connection.prepare_cached(receipts::LINK)?.execute(linked)?;
+    if let Some(click) = after.click {
+        receipts::link(connection, click, after.id, after.conversion)?;
     }
     Ok(true)
 }

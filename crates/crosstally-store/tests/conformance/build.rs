@@ -1,6 +1,6 @@
 //! Test data. Every id is new, times are counted from one fixed moment.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crosstally_core::click::{AdClickIds, Click};
@@ -52,9 +52,10 @@ fn fresh<const N: usize>() -> [u8; N] {
     bytes
 }
 
-/// A number that no earlier call returned.
-fn fresh_number() -> u32 {
-    u32::from_be_bytes(fresh())
+/// A number above those of all earlier calls.
+pub(crate) fn next_number() -> u32 {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    COUNT.fetch_add(1, Ordering::Relaxed)
 }
 
 /// A name that no other process has: for databases on a shared server.
@@ -222,7 +223,7 @@ pub(crate) fn goal_event(ms: i64, conversion: ConversionId) -> GoalEvent {
 
 pub(crate) fn delivery(ms: i64, event: &GoalEvent, destination: &str) -> NewDelivery {
     NewDelivery {
-        id: DeliveryId::of(event.id, fresh_number()),
+        id: DeliveryId::of(event.id, next_number()),
         goal_event: event.id,
         conversion: event.conversion,
         destination: destination.into(),

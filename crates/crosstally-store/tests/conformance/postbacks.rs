@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use crosstally_core::ids::ConversionId;
+use crosstally_core::ids::{ConversionId, DeliveryId};
 use crosstally_core::ledger::Balance;
 use crosstally_core::postback::{Booking, ConversionChange, Facts, FactsWanted};
 use crosstally_core::verdict::Verdict;
@@ -197,7 +197,7 @@ pub(crate) async fn a_booking_that_fails_leaves_nothing(stage: &Stage) {
     assert_eq!(store.count_receipts().await.unwrap()[0].count, 1);
     assert!(matches!(&store.count_deliveries().await.unwrap()[..], [OutboxCount { count: 1, .. }]));
     // What was wrong being mended, it goes through.
-    bad.deliveries[1].id = build::delivery_id(1);
+    bad.deliveries[1].id = DeliveryId::of(bad.goal_events[0].id, build::next_number());
     build::book(&store, &bad).await;
     assert_eq!(store.deliveries_of_conversion(id).await.unwrap().len(), 2);
 }
