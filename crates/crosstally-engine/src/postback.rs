@@ -20,6 +20,7 @@ use crosstally_core::verdict::{Stop, Verdict};
 use crosstally_store::StoreError;
 
 use crate::Engine;
+use crate::keys::Keys;
 use crate::metrics::Name;
 use crate::snapshot::Snapshot;
 
@@ -188,6 +189,9 @@ impl Engine {
             Some(key) => key,
             None => {
                 let stop = nameless(&postback);
+                if stop.verdict == Verdict::Quarantined {
+                    receipt.sealed = original(&self.keys, receipt.id, &postback, inbound);
+                }
                 return self.record_stopped(receipt, Stopped { stop, stranger: false }).await;
             }
         };
@@ -198,6 +202,8 @@ impl Engine {
         receipt.click = click;
         let wanted = FactsWanted { click, key: key.clone(), nonce: nonce.clone() };
         let (decider, random, rates) = (Arc::clone(snapshot), self.random.clone(), self.rates());
+        // Only a server event may have to be read again from what it said about its visitor.
+        let event = postback.given.is_some().then(|| (self.keys.clone(), inbound.clone()));
         let decide = move |facts: &Facts| {
             if let Some(seen) = guard::seen_before(facts, &receipt) {
                 return seen;
@@ -214,7 +220,12 @@ impl Engine {
                 mode: partner.contract.duplicates(postback.event.as_deref()),
                 random: &mut || random.bytes(),
             };
-            let booking = book::book(&postback, facts, receipt.clone(), context);
+            let mut booking = book::book(&postback, facts, receipt.clone(), context);
+            if let Some((keys, inbound)) = &event
+                && booking.receipt.verdict == Verdict::Quarantined
+            {
+                booking.receipt.sealed = original(keys, receipt.id, &postback, inbound);
+            }
             let nonce = nonce.clone().filter(|_| guard::uses_up(booking.receipt.verdict));
             Booking { nonce, ..booking }
         };
@@ -300,6 +311,13 @@ impl Engine {
             awaits: None,
         }
     }
+}
+
+/// A server event that waits, sealed: what it says about its visitor and the order is not kept in the open, and must not be
+/// lost before it is sent on.
+fn original(keys: &Keys, id: ReceiptId, postback: &Postback, inbound: &Inbound) -> Option<Vec<u8>> {
+    postback.given.as_ref()?;
+    Some(keys.seal_bytes(&id.to_string(), &inbound.body))
 }
 
 /// Why a call that names no conversion is not booked.

@@ -4,9 +4,10 @@ use crosstally_core::conversion::DedupeKey;
 use crosstally_core::ids::{ConversionId, ReceiptId};
 use crosstally_core::money::Currency;
 use crosstally_core::postback::book::Context;
+use crosstally_core::postback::normalise::Setting;
 use crosstally_core::postback::replay::{Around, Case, Repair, Replayed, replay};
 use crosstally_core::postback::{
-    Awaited, ClickRef, Inbound, Postback, Receipt, SERVER_EVENT, STRANGER, body, dedupe,
+    Awaited, ClickRef, Inbound, Postback, Receipt, SERVER_EVENT, STRANGER, body, dedupe, server_event,
 };
 use crosstally_core::reason::Reason;
 use crosstally_core::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp};
@@ -120,7 +121,12 @@ impl Engine {
         repair: &Repair,
         how: &How,
     ) -> Result<ReplayAnswer, StoreError> {
-        replayed.booking.receipt.revision = before.revision + 1;
+        let receipt = &mut replayed.booking.receipt;
+        receipt.revision = before.revision + 1;
+        if receipt.method == SERVER_EVENT && receipt.verdict != Verdict::Quarantined {
+            // It is never read again, so what its sender said about the person is kept no longer.
+            receipt.sealed = None;
+        }
         let repair = if repair.is_empty() {
             String::new()
         } else {
@@ -227,6 +233,21 @@ impl Engine {
             .as_ref()
             .and_then(|sealed| self.keys.unseal_bytes(&receipt.id.to_string(), sealed));
         let is_original = original.is_some();
+        let (partner, _) = snapshot
+            .partner(&receipt.partner)
+            .ok_or_else(|| Stop::refused(Reason::UnknownPartner, "the partner is not configured any more"))?;
+        if receipt.method == SERVER_EVENT
+            && repair.set.is_empty()
+            && let Some(event) = &original
+        {
+            let setting = Setting {
+                partner,
+                workspace: &snapshot.config.workspace,
+                click_id_key: &self.click_id_key,
+                received_at: receipt.received_at,
+            };
+            return server_event::postback(event, setting);
+        }
         let mut inbound = Inbound {
             method: receipt.method.clone(),
             partner: receipt.partner.clone(),
@@ -237,9 +258,6 @@ impl Engine {
             user_agent: receipt.user_agent.clone(),
             ..Inbound::default()
         };
-        let (partner, _) = snapshot
-            .partner(&receipt.partner)
-            .ok_or_else(|| Stop::refused(Reason::UnknownPartner, "the partner is not configured any more"))?;
         let params = read::parts(&mut inbound)
             .and_then(|()| body::rows(&inbound, partner.contract.encoding()))
             .and_then(|rows| {

@@ -17,7 +17,7 @@ use crate::{ReceiptFilter, Replay, ReplayAnswer, Revision, StoreError, WORKSPACE
 
 const REVISE: &str =
     "UPDATE receipts SET verdict = $4, reason = $5, detail = $6, conversion = $7, sequence = $8, click = $9,
-        read = $10, goals = $11, labels = $12, revision = revision + 1
+        read = $10, goals = $11, labels = $12, sealed = $13, revision = revision + 1
     WHERE workspace = $1 AND id = $2 AND revision = $3";
 const KEEP: &str =
     "INSERT INTO receipt_revisions (workspace, receipt, number, at, cause, author, repair, verdict, reason,
@@ -189,6 +189,7 @@ async fn revise(transaction: &Transaction, replay: &Replay) -> Result<bool, Faul
                 &read,
                 &goals,
                 &labels,
+                &after.sealed,
             ],
         )
         .await?;

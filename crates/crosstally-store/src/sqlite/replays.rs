@@ -15,7 +15,7 @@ use crate::{ReceiptFilter, Replay, ReplayAnswer, Revision, StoreError, WORKSPACE
 
 const REVISE: &str =
     "UPDATE receipts SET verdict = ?3, reason = ?4, detail = ?5, conversion = ?6, sequence = ?7, click = ?8,
-        read = ?9, goals = ?10, labels = ?11, revision = revision + 1
+        read = ?9, goals = ?10, labels = ?11, sealed = ?12, revision = revision + 1
     WHERE id = ?1 AND revision = ?2";
 const KEEP: &str =
     "INSERT INTO receipt_revisions (receipt, number, workspace, at, cause, author, repair, verdict, reason,
@@ -217,6 +217,7 @@ fn revise(connection: &Connection, replay: &Replay) -> Result<bool, StoreError> 
         rows::to_json(&*after.read)?,
         rows::to_json(&after.goals)?,
         rows::to_json(&after.labels)?,
+        after.sealed,
     ])?;
     if revised == 0 {
         return Ok(false);

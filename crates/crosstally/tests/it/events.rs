@@ -21,6 +21,8 @@ on_both! {
     who_may_send_and_what => refused;
     /// Raw contact values are nowhere in what is kept.
     contact_values_are_hashed_at_the_door => hashed;
+    /// An event that waited for its click is sent with all that it said; then its original is gone.
+    an_event_that_waited_loses_nothing => waited;
 }
 
 fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
@@ -226,6 +228,40 @@ async fn hashed(kind: Kind) -> Result<()> {
             assert!(!trace.contains(mark), "{mark} in {trace}");
         }
     }
+    server.stop().await;
+    Ok(())
+}
+
+async fn waited(kind: Kind) -> Result<()> {
+    let server = TestServer::ready(kind).await?;
+    let click = server.click("fbclid=IwAR2F4-dbP").await?;
+    let event = json!({
+        "event": "Purchase", "event_id": "order-9-purchase", "transaction_id": "order-9", "status": "approved",
+        "value": "21.00", "currency": "USD", "click_id": "w8f3k2old",
+        "user": { "email": ["c@d.example"], "client_user_agent": "UA/9", "fbp": "fb.1.1795255100000.999" },
+        "custom": { "content_ids": ["sku-9"] }
+    });
+    let answer = send(&server, &event.to_string()).await?.json()?;
+    assert_eq!((text(&answer, "/result"), text(&answer, "/code")), ("quarantined", "click_id_malformed"));
+    let id = text(&answer, "/receipt").parse()?;
+    let kept = server.engine.store.receipt(id).await?.unwrap();
+    let sealed = kept.sealed.expect("the original waits, sealed");
+    assert!(!sealed.windows(5).any(|part| part == b"c@d.e"), "nobody reads it without the key");
+    server.advance(5_000);
+    let alias = ("w8f3k2old".into(), crosstally_core::ids::ClickId::parse_unchecked(&click).unwrap());
+    server.engine.store.add_aliases(vec![alias], server.engine.clock.now()).await?;
+    assert_eq!(server.engine.match_waiting().await?, 1);
+    server.deliver().await?;
+    let accepted = server.accepted().await?;
+    assert_eq!(accepted.len(), 1, "{accepted:?}");
+    let sent = &accepted[0]["event"];
+    assert_eq!((text(sent, "/event_name"), text(sent, "/event_id")), ("Purchase", "order-9-purchase"));
+    assert_eq!(text(sent, "/user_data/fbp"), "fb.1.1795255100000.999", "{sent}");
+    assert_eq!(text(sent, "/user_data/client_user_agent"), "UA/9");
+    assert!(text(sent, "/user_data/fbc").ends_with(".IwAR2F4-dbP"), "the click's own: {sent}");
+    assert_eq!(text(sent, "/custom_data/content_ids/0"), "sku-9");
+    assert_eq!(text(sent, "/user_data/em/0").len(), 64);
+    assert_eq!(server.engine.store.receipt(id).await?.unwrap().sealed, None, "it is needed no more");
     server.stop().await;
     Ok(())
 }
