@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use serde::Serializer as _;
 
 use crate::ids::ClickId;
+pub use crate::macros::looks_like_macro;
 use crate::money::Money;
 use crate::params::Params;
 use crate::time::Timestamp;
@@ -157,47 +158,6 @@ impl AdClickIds {
     }
 }
 
-/// Whether a value is a macro's own name instead of what it stands for: `{{ad.id}}`, `{sub1}`, `__CID__`, `[x]`, `${x}`,
-/// `%x%`, `##x##`, `[[x]]`, `[=x=]`, `!!!x!!!`, `${(a.b)!}`. Only whole values count: a name in the middle of a text is a text.
-#[must_use]
-pub fn looks_like_macro(value: &str) -> bool {
-    const BRACKETS: &[(&str, &str)] = &[
-        ("{{{", "}}}"),
-        ("{{", "}}"),
-        ("${(", ")!}"),
-        ("${", "}"),
-        ("#{", "}"),
-        ("{%", "%}"),
-        ("{", "}"),
-        ("[[[", "]]]"),
-        ("[[", "]]"),
-        ("[+", "+]"),
-        ("[=", "=]"),
-        ("[", "]"),
-        ("__", "__"),
-        ("###", "###"),
-        ("##", "##"),
-        ("#", "#"),
-        ("%", "%"),
-        ("<", ">"),
-        ("@@", "@@"),
-        ("!!!", "!!!"),
-        ("(S_", ")"),
-    ];
-    let value = value.trim();
-    BRACKETS.iter().any(|(open, close)| {
-        value.strip_prefix(open).and_then(|rest| rest.strip_suffix(close)).is_some_and(|name| {
-            let name = name.trim();
-            !name.is_empty()
-                && name.len() <= 64
-                && name.bytes().any(|b| b.is_ascii_alphabetic())
-                && name
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-' | b':' | b' '))
-        })
-    })
-}
-
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -210,37 +170,5 @@ mod tests {
         let ids = AdClickIds::from_params(&params);
         assert_eq!(ids.iter().collect::<Vec<_>>(), [("ScCid", "a-B_c"), ("fbclid", "IwAR2F4-dbP")]);
         assert_eq!(AdClickIds::from_stored(&ids.to_stored()), ids);
-    }
-
-    #[test]
-    fn unfilled_macros_of_every_bracket_style_are_recognised() {
-        for text in [
-            "{payout}",
-            "${x}",
-            "[x]",
-            "##x##",
-            "%x%",
-            "__CID__",
-            "{{ad.id}}",
-            "<x>",
-            "[[[x]]]",
-            "[+x+]",
-            "(S_X)",
-            "#x#",
-            "@@CLICK-ID@@",
-            "[[t202kw]]",
-            "[=AffiliateReferenceID=]",
-            "!!!clickref!!!",
-            "${(order.total)!}",
-            "{{{click.id}}}",
-        ] {
-            assert!(looks_like_macro(text), "{text}");
-        }
-        for text in [
-            "", "12.34", "IwAR2F4", "a{b}c", "{}", "100%", "[]", "__", "#1", "%20%", "{12}", "[[]]",
-            "[=12=]", "!!!", "!!!!!!", "wow!!!", "!!!42!!!", "${()!}", "(none)", "[a] [b]", "a=b",
-        ] {
-            assert!(!looks_like_macro(text), "{text}");
-        }
     }
 }

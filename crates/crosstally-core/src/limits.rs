@@ -32,6 +32,8 @@ pub const RESPONSE_READ_BYTES: usize = 64 * 1024;
 pub const ROWS_MAX: usize = 1_000;
 /// Values of one JSON document.
 pub const JSON_LEAVES_MAX: usize = 16_384;
+/// Bytes of a JSON value's path, its keys from the outermost to its own.
+pub const JSON_PATH_BYTES_MAX: usize = 1_024;
 /// Headers of an inbound call that are looked at.
 pub const HEADERS_MAX: usize = 64;
 /// Rates of one file; the ECB's whole history since 1999 has a good two hundred thousand.

@@ -2,6 +2,7 @@
 
 use crate::contract::Encoding;
 use crate::limits;
+use crate::macros::looks_like_macro;
 use crate::reason::Reason;
 
 /// One parameter after percent-decoding.
@@ -70,10 +71,10 @@ impl Params {
             }
             let (name, name_lossy) = decode(name);
             let (value, value_lossy) = match encoding {
-                Encoding::Once => decode(value),
+                Encoding::Once => decode_value(value),
                 Encoding::Twice => {
-                    let (once, lossy) = decode(value);
-                    let (twice, again) = decode(once.as_bytes());
+                    let (once, lossy) = decode_value(value);
+                    let (twice, again) = decode_value(once.as_bytes());
                     (twice, lossy || again)
                 }
                 Encoding::Never => {
@@ -155,6 +156,19 @@ fn hex(byte: u8) -> Option<u8> {
     }
 }
 
+/// Percent-decodes a value. A macro between percent signs, `%cid%`, begins like an escape: it stays as it is, so that it
+/// is told from an id. No escaped text ends in a percent sign.
+fn decode_value(raw: &[u8]) -> (String, bool) {
+    if raw.last() == Some(&b'%')
+        && raw.first() == Some(&b'%')
+        && let Ok(text) = std::str::from_utf8(raw)
+        && looks_like_macro(text)
+    {
+        return (text.to_owned(), false);
+    }
+    decode(raw)
+}
+
 /// Percent-decodes one name or value; tells whether it was not valid UTF-8.
 #[must_use]
 pub fn decode(raw: &[u8]) -> (String, bool) {
@@ -206,6 +220,10 @@ mod tests {
         assert_eq!(
             pairs("x=%7Bsub%7D&y=a+b&z=%zz&&flag&=v"),
             expect(&[("x", "{sub}"), ("y", "a b"), ("z", "%zz"), ("flag", ""), ("", "v")])
+        );
+        assert_eq!(
+            pairs("a=%cid%&b=%20x%&c=%C3%A9%"),
+            expect(&[("a", "%cid%"), ("b", "%20x%"), ("c", "é%")])
         );
         assert_eq!(pairs("u=https://a.example/?q=1"), expect(&[("u", "https://a.example/?q=1")]));
     }

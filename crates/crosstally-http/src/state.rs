@@ -5,6 +5,8 @@ use std::sync::Arc;
 use crosstally_engine::Engine;
 use ipnet::IpNet;
 
+pub use crosstally_core::forwarded::ProxyHeader;
+
 /// How the doors are set up.
 #[derive(Debug, Clone)]
 pub struct DoorOptions {
@@ -20,16 +22,6 @@ impl Default for DoorOptions {
     fn default() -> Self {
         Self { trusted_proxies: Vec::new(), proxy_header: ProxyHeader::default(), connections_of_one: 4_096 }
     }
-}
-
-/// The header in which a proxy says for whom it asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum ProxyHeader {
-    /// `X-Forwarded-For`.
-    #[default]
-    XForwardedFor,
-    /// `Forwarded`, by RFC 7239.
-    Forwarded,
 }
 
 /// The engine and the doors' own settings. Cheap to clone.

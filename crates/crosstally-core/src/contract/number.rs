@@ -129,7 +129,7 @@ fn scaled(whole: &str, fraction: &str, exponent: u32, rounding: Rounding) -> Res
             let half = beyond.as_bytes()[0].cmp(&b'5');
             let is_exact_half = half.is_eq() && beyond.bytes().skip(1).all(|byte| byte == b'0');
             let up = half.is_gt() || half.is_eq() && (!is_exact_half || minor % 2 == 1);
-            Ok(minor + i64::from(up))
+            Some(minor + i64::from(up)).filter(|minor| *minor <= MINOR_MAX).ok_or(MoneyError::TooLarge)
         }
     }
 }
@@ -202,6 +202,7 @@ mod tests {
     #[test]
     fn rounding_is_to_the_nearest_and_halves_go_to_even() {
         let rounds = Format { rounding: Rounding::HalfEven, ..Format::default() };
+        assert_eq!(read(rounds, "10000000000000.006", "USD"), Err(MoneyError::TooLarge));
         for (text, minor) in [
             ("1.005", 100),
             ("1.015", 102),
@@ -229,7 +230,7 @@ mod tests {
             for decimal in [DecimalMark::Point, DecimalMark::Comma, DecimalMark::Any] {
                 let format = Format { decimal, rounding: Rounding::HalfEven, ..Format::default() };
                 if let Ok(minor) = read(format, &text, "USD") {
-                    prop_assert!(minor.abs() <= MINOR_MAX + 1);
+                    prop_assert!(minor.abs() <= MINOR_MAX);
                 }
             }
         }

@@ -11,6 +11,9 @@ use super::{Day, FxError, Quote, Source};
 use crate::limits;
 use crate::money::Currency;
 
+/// Characters of what is said about a file.
+const PROBLEM_CHARS_MAX: usize = 200;
+
 /// How a file is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
@@ -77,7 +80,9 @@ pub struct Unreadable {
 
 impl Unreadable {
     fn at(line: usize, problem: impl Into<String>) -> Self {
-        Self { line, problem: problem.into() }
+        // The parser of XML quotes the file.
+        let problem: String = problem.into();
+        Self { line, problem: problem.chars().filter(|c| !c.is_control()).take(PROBLEM_CHARS_MAX).collect() }
     }
 }
 

@@ -5,6 +5,7 @@
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use crate::limits;
@@ -17,9 +18,11 @@ const NUMBER: &str = "$serde_json::private::Number";
 
 /// A JSON value that loses nothing: neither digits nor repeated keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Json {
+pub(super) enum Json {
     Nothing,
     Text(String),
+    /// A number or a truth value, as it is written.
+    Literal(String),
     List(Vec<Json>),
     Map(Vec<(String, Json)>),
 }
@@ -63,9 +66,13 @@ fn unreadable(raw: &[u8], error: &serde_json::Error) -> Stop {
 }
 
 fn walk(path: &str, value: Json, into: &mut Params, leaves: &mut usize) -> Result<(), Stop> {
+    // Here and not at the leaf: a long key above a thousand empty lists would be copied a thousand times.
+    if path.len() > limits::JSON_PATH_BYTES_MAX {
+        return Err(Stop::refused(Reason::ParamTooLong, "a key's path is longer than any honest one"));
+    }
     match value {
         Json::Nothing => Ok(()),
-        Json::Text(text) => leaf(path, text, into, leaves),
+        Json::Text(text) | Json::Literal(text) => leaf(path, text, into, leaves),
         Json::Map(entries) => {
             for (key, value) in entries {
                 walk(&format!("{path}.{key}"), value, into, leaves)?;
@@ -90,7 +97,7 @@ fn leaf(path: &str, text: String, into: &mut Params, leaves: &mut usize) -> Resu
         let detail = format!("the body has more than {} values", limits::JSON_LEAVES_MAX);
         return Err(Stop::refused(Reason::TooManyParams, detail));
     }
-    if path.len() > limits::PARAM_NAME_BYTES_MAX * 4 {
+    if path.len() > limits::JSON_PATH_BYTES_MAX {
         return Err(Stop::refused(Reason::ParamTooLong, "a key's path is longer than any honest one"));
     }
     into.push(path, text);
@@ -102,7 +109,7 @@ fn named(item: &Json) -> Option<(String, String)> {
     let Json::Map(entries) = item else { return None };
     let text = |wanted: &str| {
         entries.iter().find_map(|(key, value)| match value {
-            Json::Text(text) if key == wanted => Some(text.clone()),
+            Json::Text(text) | Json::Literal(text) if key == wanted => Some(text.clone()),
             _ => None,
         })
     };
@@ -112,6 +119,22 @@ fn named(item: &Json) -> Option<(String, String)> {
 impl<'de> Deserialize<'de> for Json {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         from.deserialize_any(JsonVisitor)
+    }
+}
+
+impl Serialize for Json {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Nothing => out.serialize_unit(),
+            Self::Text(text) => out.serialize_str(text),
+            // Whoever writes the parser's own key may hand over what is no number.
+            Self::Literal(text) => match RawValue::from_string(text.clone()) {
+                Ok(raw) => raw.serialize(out),
+                Err(_) => out.serialize_str(text),
+            },
+            Self::List(items) => out.collect_seq(items),
+            Self::Map(entries) => out.collect_map(entries.iter().map(|(key, value)| (key, value))),
+        }
     }
 }
 
@@ -129,15 +152,15 @@ impl<'de> Visitor<'de> for JsonVisitor {
     }
 
     fn visit_bool<E>(self, value: bool) -> Result<Json, E> {
-        Ok(Json::Text(value.to_string()))
+        Ok(Json::Literal(value.to_string()))
     }
 
     fn visit_i64<E>(self, value: i64) -> Result<Json, E> {
-        Ok(Json::Text(value.to_string()))
+        Ok(Json::Literal(value.to_string()))
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<Json, E> {
-        Ok(Json::Text(value.to_string()))
+        Ok(Json::Literal(value.to_string()))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Json, E> {
@@ -160,7 +183,7 @@ impl<'de> Visitor<'de> for JsonVisitor {
         let mut entries: Vec<(String, Json)> = Vec::new();
         while let Some(key) = map.next_key::<String>()? {
             if key == NUMBER && entries.is_empty() {
-                return Ok(Json::Text(map.next_value::<String>()?));
+                return Ok(Json::Literal(map.next_value::<String>()?));
             }
             entries.push((key, map.next_value()?));
         }
@@ -210,11 +233,13 @@ mod tests {
     fn d6_hostile_json_is_refused() {
         let deep = "[".repeat(100_000);
         let deep_map = "{\"a\":".repeat(100_000);
+        let long_key = format!("{{\"{}\":[{}[]]}}", "k".repeat(100_000), "[],".repeat(50_000));
         let many = format!("{{{}\"z\":1}}", "\"a\":1,".repeat(1_000_000));
         for (raw, reason) in [
             (deep.as_bytes(), Reason::BodyUnreadable),
             (deep_map.as_bytes(), Reason::BodyUnreadable),
             (many.as_bytes(), Reason::TooManyParams),
+            (long_key.as_bytes(), Reason::ParamTooLong),
             (b"{\"a\":NaN}", Reason::BodyUnreadable),
             (b"{\"a\":\"\\ud800\"}", Reason::BodyUnreadable),
             (b"{\"a\":\"\xff\"}", Reason::BadEncoding),

@@ -117,3 +117,72 @@ pub(crate) fn parts(inbound: &mut Inbound) -> Result<(), Stop> {
     inbound.parts = parts;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use proptest::prelude::*;
+
+    use super::*;
+
+    type Part = (String, Vec<u8>, bool);
+
+    fn part() -> impl Strategy<Value = Part> {
+        ("[a-zA-Z0-9_.\\[\\]é-]{1,24}", prop::collection::vec(any::<u8>(), 0..80), any::<bool>())
+    }
+
+    fn written(parts: &[Part]) -> Vec<u8> {
+        let mut body = Vec::new();
+        for (name, value, is_file) in parts {
+            let file = if *is_file { "; filename=\"f.bin\"" } else { "" };
+            let head = format!("--xYz7\r\nContent-Disposition: form-data; name=\"{name}\"{file}\r\n\r\n");
+            body.extend([head.as_bytes(), value, b"\r\n"].concat());
+        }
+        body.extend(b"--xYz7--\r\n");
+        body
+    }
+
+    fn call(content_type: &str, body: Vec<u8>) -> Inbound {
+        Inbound { content_type: content_type.into(), body, ..Inbound::default() }
+    }
+
+    proptest! {
+        #[test]
+        fn a_multipart_form_reads_as_it_was_written(parts in prop::collection::vec(part(), 1..8)) {
+            let mut inbound = call("multipart/form-data; boundary=xYz7", written(&parts));
+            super::parts(&mut inbound).unwrap();
+            let fields = parts.into_iter().filter(|(_, _, is_file)| !is_file);
+            let fields: Vec<_> = fields.map(|(name, value, _)| (name, value)).collect();
+            prop_assert_eq!(inbound.parts, fields);
+        }
+
+        #[test]
+        fn a_damaged_multipart_form_is_read_or_refused(
+            parts in prop::collection::vec(part(), 0..6),
+            boundary in "(xYz7|\"xYz7\"|xYz|[ -~]{0,80})",
+            damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0_u8..3), 0..12),
+        ) {
+            let mut body = written(&parts);
+            for (at, byte, kind) in damage {
+                let at = at.index(body.len());
+                match kind {
+                    0 => body[at] = byte,
+                    1 => body.insert(at, byte),
+                    _ => body.truncate(at.max(1)),
+                }
+            }
+            let length = body.len();
+            let mut inbound = call(&format!("multipart/form-data; boundary={boundary}"), body);
+            match super::parts(&mut inbound) {
+                Ok(()) => {
+                    let read: usize = inbound.parts.iter().map(|(_, value)| value.len()).sum();
+                    prop_assert!(read <= length && inbound.parts.len() <= limits::PARAMS_MAX);
+                }
+                Err(stop) => {
+                    prop_assert!(inbound.parts.is_empty());
+                    prop_assert!(matches!(stop.reason, Reason::BodyUnreadable | Reason::TooManyParams), "{stop:?}");
+                }
+            }
+        }
+    }
+}

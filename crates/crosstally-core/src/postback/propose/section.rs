@@ -2,8 +2,13 @@
 
 use std::fmt::Write as _;
 
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+
 use super::Draft;
 use crate::config::Word;
+
+/// What may not stand in a URL, whoever pasted it.
+const UNPRINTED: &AsciiSet = &CONTROLS.add(b' ');
 
 /// The section.
 pub(super) fn section(draft: &Draft, slug: &str) -> String {
@@ -53,11 +58,8 @@ pub(super) fn url(draft: &Draft, slug: &str, base: &str) -> String {
             Some(format!("{}={}", param_name(reading.field?, reading, draft), reading.value))
         })
         .collect();
-    if macros.is_empty() {
-        format!("{address}?{}", draft.sample.query)
-    } else {
-        format!("{address}?{}", macros.join("&"))
-    }
+    let query = if macros.is_empty() { draft.sample.query.clone() } else { macros.join("&") };
+    format!("{address}?{}", utf8_percent_encode(&query, UNPRINTED))
 }
 
 /// Our own name, unless the section reads the field from another one.
