@@ -13,6 +13,7 @@ use super::{Booking, ConversionChange, Facts, Inbound, Postback, Receipt, body};
 use crate::click::Click;
 use crate::config::Partner;
 use crate::conversion::Conversion;
+use crate::fraud::Seen;
 use crate::ids::ReceiptId;
 use crate::ledger::{Amounts, Balance, ContentHash, EntryKind, LedgerEntry, Status};
 use crate::money::Currency;
@@ -55,6 +56,8 @@ pub struct Case<'a> {
     pub new: Option<&'a Around>,
     /// The click that it names now.
     pub click: Option<&'a Click>,
+    /// Where its contact and its click's address were seen.
+    pub seen: &'a [Seen],
 }
 
 /// Decides what follows from reading a receipt again.
@@ -108,6 +111,7 @@ fn booked(case: &Case<'_>, postback: &Postback, context: &mut Context<'_>) -> Bo
         attributed: case.new.and_then(|new| new.attributed.clone()),
         entries: case.new.map(|new| new.entries.clone()).unwrap_or_default(),
         nonce_used_by: None,
+        seen: case.seen.to_vec(),
     };
     if let Some((reason, detail)) = book::unmatched_click(postback, &facts) {
         return book::stopped(receipt, Verdict::Quarantined, reason, detail);
@@ -121,6 +125,7 @@ fn booked(case: &Case<'_>, postback: &Postback, context: &mut Context<'_>) -> Bo
     let Some(new) = case.new else {
         return match step {
             Some(Step::Moves(standing)) => {
+                receipt.labels = still_true(case.receipt, &receipt);
                 book::write(postback, &facts, standing, receipt, kind_of(case.receipt), context)
             }
             _ => book::stopped(receipt, Verdict::Quarantined, Reason::TransitionRefused, String::new()),
@@ -135,6 +140,19 @@ fn booked(case: &Case<'_>, postback: &Postback, context: &mut Context<'_>) -> Bo
         }
         _ => settle(case, postback, &facts, standing, receipt, context),
     }
+}
+
+/// The labels that were found when the receipt was booked, and that what it says now does not make wrong: they are about its
+/// click, its contact and its moment, of which less is known later.
+fn still_true(before: &Receipt, after: &Receipt) -> Vec<String> {
+    let same_click = before.click == after.click;
+    let same_status = before.read.get("status") == after.read.get("status");
+    let stays = |label: &&String| match Reason::from_code(label) {
+        Some(Reason::LateApproval) => same_status,
+        Some(reason) => same_click && Reason::LABELS.contains(&reason),
+        None => false,
+    };
+    before.labels.iter().filter(stays).cloned().collect()
 }
 
 /// Whatever a call that waited or was repaired does for the first time is an ordinary movement.
@@ -166,6 +184,7 @@ fn settle(
         (target.status, target.currency, target.amounts)
             == (present.status, present.currency, present.amounts)
     };
+    receipt.labels = still_true(case.receipt, &receipt);
     match (target, present) {
         (Some(target), Some(present)) if !same(&target, &present) => {
             let mut booking = book::write(postback, facts, target, receipt, EntryKind::Replay, context);
@@ -175,8 +194,9 @@ fn settle(
             booking
         }
         _ => {
-            receipt.verdict =
-                if matches!(was, Verdict::Recorded | Verdict::Duplicate) { was } else { Verdict::Updated };
+            // A duplicate that would have moved something in its place is one of the conversion's calls, even if later ones
+            // have overtaken it: what they come to without it is another thing.
+            receipt.verdict = if was == Verdict::Recorded { was } else { Verdict::Updated };
             if was == receipt.verdict {
                 receipt.reason = case.receipt.reason;
                 receipt.detail.clone_from(&case.receipt.detail);
@@ -210,8 +230,21 @@ fn without(old: &Around, receipt: &Receipt, context: &Context<'_>) -> Option<(Co
     crate::pricing::price(Some(known), &mut conversion, &context.market());
     conversion.movements += 1;
     conversion.updated_at = context.now;
+    conversion.labels = labels_without(old, receipt.id);
     let entry = book::correction(known, &conversion, receipt, context.now);
     Some((conversion, entry))
+}
+
+/// The labels of a conversion's other receipts, each once.
+fn labels_without(around: &Around, but: ReceiptId) -> Vec<String> {
+    let mut labels = Vec::new();
+    let others = around.receipts.iter().filter(|receipt| receipt.id != but);
+    for label in others.flat_map(|receipt| &receipt.labels) {
+        if Reason::LABELS.iter().any(|known| known.code() == label) {
+            book::labels::add(&mut labels, label);
+        }
+    }
+    labels
 }
 
 /// The receipts of a conversion and what they say, in the order in which they came, without one of them.
