@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask tidy|check|docs|test|postgres|bench`.
+//! The project's own commands: `cargo xtask tidy|check|docs|test|fuzz|postgres|bench`.
 //!
 //! **Invariant**: knows the repository and the machine, never the inside of a crate: it sees the program only as its
 //! users do, through its commands and its doors.
@@ -6,6 +6,7 @@
 mod bench;
 mod check;
 mod docs;
+mod fuzz;
 mod machine;
 mod oracle;
 mod postgres;
@@ -43,6 +44,8 @@ enum Command {
     Tidy,
     /// Measure speed and memory against what was promised; prints a table, writes `bench.json`
     Bench(bench::Options),
+    /// Run the fuzz targets, led by coverage; prints the inputs that were run, keeps those that broke something
+    Fuzz(fuzz::Options),
     /// Run a command with a throw-away PostgreSQL beside it, named by `CROSSTALLY_TEST_POSTGRES`
     Postgres {
         /// Sync to disk, as in production
@@ -72,6 +75,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Docs => docs::run(&project.root)?,
         Command::Tidy => tidy::run(&project.root)?,
         Command::Bench(options) => bench::run(&project, &options)?,
+        Command::Fuzz(options) => fuzz::run(&project, &options)?,
         Command::Postgres { durable, command } => {
             return Ok(ExitCode::from(test::run_beside_postgres(&command, durable)?));
         }
