@@ -45,6 +45,8 @@ pub struct Click {
     pub gpc: bool,
     /// Whether the campaign is a test.
     pub test: bool,
+    /// What is noteworthy about it, by code; the calls that name it have these labels too.
+    pub labels: Vec<String>,
 }
 
 /// An ad platform's click id parameter.

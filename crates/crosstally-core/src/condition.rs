@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
-use cel::common::ast::{EntryExpr, Expr, IdedEntryExpr, IdedExpr};
+use cel::common::ast::{EntryExpr, Expr, IdedEntryExpr, IdedExpr, LiteralValue, operators};
 use cel::{Context, Env, Program, Value};
 
 use crate::conversion::Conversion;
 use crate::limits;
+use crate::reason::Reason;
 
 /// The names that a condition may use, with what they are.
 pub const VARIABLES: &[(&str, &str)] = &[
@@ -26,6 +27,7 @@ pub const VARIABLES: &[(&str, &str)] = &[
     ("click", "the click's parameters by name, e.g. click.sub1"),
     ("fields", "the postback's parameters by name, e.g. fields.country"),
     ("movements", "how many movements the conversion has"),
+    ("labels", "what is noteworthy about the conversion, by code: 'too_fast' in labels, size(labels) == 0"),
 ];
 
 static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
@@ -69,6 +71,13 @@ impl Condition {
                 every movement and must be quick: name the parameter you mean, such as `'sub1' in click`"
                 .into());
         }
+        if let Some(label) = unknown_label(program.expression()) {
+            let known: Vec<&str> = Reason::LABELS.iter().map(|label| label.code()).collect();
+            return Err(format!(
+                "the condition asks for the label `{label}`, which is never set; known are {}",
+                known.join(", ")
+            ));
+        }
         let mut uses = Vec::new();
         for name in program.references().variables() {
             match VARIABLES.iter().find(|(known, _)| *known == name) {
@@ -98,6 +107,15 @@ impl Condition {
         &self.text
     }
 
+    /// Whether it is the labels that keep a subject from what the condition asks for: without them it would hold.
+    #[must_use]
+    pub fn fails_by_labels(&self, subject: &Subject<'_>) -> bool {
+        !subject.labels.is_empty()
+            && self.uses.contains(&"labels")
+            && self.holds(subject) == Ok(false)
+            && self.holds(&Subject { labels: &[], ..*subject }) == Ok(true)
+    }
+
     /// Evaluates the condition.
     ///
     /// # Errors
@@ -117,18 +135,40 @@ impl Condition {
 
 /// Loops within loops take time without a limit, in the one transaction that everybody waits for.
 fn has_loop(expression: &IdedExpr) -> bool {
-    let entry = |entry: &IdedEntryExpr| match &entry.expr {
-        EntryExpr::StructField(field) => has_loop(&field.value),
-        EntryExpr::MapEntry(pair) => has_loop(&pair.key) || has_loop(&pair.value),
-    };
+    matches!(&expression.expr, Expr::Comprehension(_)) || parts(expression).into_iter().any(has_loop)
+}
+
+/// A label that is asked for and that no conversion can have: a slip of the pen would let every conversion through.
+fn unknown_label(expression: &IdedExpr) -> Option<&str> {
+    let is_labels = |expression: &IdedExpr| matches!(&expression.expr, Expr::Ident(name) if name == "labels");
+    let known = |label: &str| Reason::LABELS.iter().any(|known| known.code() == label);
+    if let Expr::Call(call) = &expression.expr
+        && call.func_name == operators::IN
+        && let [wanted, list] = call.args.as_slice()
+        && let Expr::Literal(LiteralValue::String(label)) = &wanted.expr
+        && is_labels(list)
+        && !known(label.inner())
+    {
+        return Some(label.inner());
+    }
+    parts(expression).into_iter().find_map(unknown_label)
+}
+
+/// The expressions that an expression is made of.
+fn parts(expression: &IdedExpr) -> Vec<&IdedExpr> {
+    fn entry(entry: &IdedEntryExpr) -> Vec<&IdedExpr> {
+        match &entry.expr {
+            EntryExpr::StructField(field) => vec![&field.value],
+            EntryExpr::MapEntry(pair) => vec![&pair.key, &pair.value],
+        }
+    }
     match &expression.expr {
-        Expr::Comprehension(_) => true,
-        Expr::Call(call) => call.target.as_deref().is_some_and(has_loop) || call.args.iter().any(has_loop),
-        Expr::List(list) => list.elements.iter().any(has_loop),
-        Expr::Map(map) => map.entries.iter().any(entry),
-        Expr::Struct(fields) => fields.entries.iter().any(entry),
-        Expr::Select(select) => has_loop(&select.operand),
-        Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => false,
+        Expr::Call(call) => call.target.as_deref().into_iter().chain(&call.args).collect(),
+        Expr::List(list) => list.elements.iter().collect(),
+        Expr::Map(map) => map.entries.iter().flat_map(entry).collect(),
+        Expr::Struct(fields) => fields.entries.iter().flat_map(entry).collect(),
+        Expr::Select(select) => vec![&select.operand],
+        Expr::Comprehension(_) | Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => Vec::new(),
     }
 }
 
@@ -163,6 +203,8 @@ pub struct Subject<'a> {
     pub fields: &'a [(String, String)],
     /// The click's parameters.
     pub click_params: &'a [(String, String)],
+    /// What is noteworthy about the conversion.
+    pub labels: &'a [String],
 }
 
 impl Subject<'_> {
@@ -190,6 +232,7 @@ impl Subject<'_> {
             "click" => map(self.click_params),
             "fields" => map(self.fields),
             "movements" => Value::Int(i64::from(conversion.movements)),
+            "labels" => self.labels.iter().map(|label| text(label)).collect::<Vec<Value>>().into(),
             _ => Value::Null,
         }
     }
@@ -222,6 +265,18 @@ mod tests {
             assert!(error.contains("loops"), "{text}: {error}");
         }
         assert!(Condition::compile("'sub1' in click && has(fields.country) && size(event) > 2").is_ok());
+    }
+
+    #[test]
+    fn labels_are_known_by_their_codes() {
+        for text in ["!('to_fast' in labels)", "status == 'lead' && ['x', 'fx_pending' in labels][1]"] {
+            let error = Condition::compile(text).expect_err(text);
+            assert!(error.contains("never set; known are too_fast, click_changed"), "{text}: {error}");
+        }
+        for label in Reason::LABELS {
+            assert!(Condition::compile(&format!("!('{label}' in labels)")).is_ok(), "{label}");
+        }
+        assert!(Condition::compile("labels.size() == 0 || size(labels) == 0").is_ok());
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use crate::contract::{Contract, Terms};
 use crate::drop_in::DropIn;
+use crate::fraud::Fraud;
 use crate::money::{Currency, Money};
 use crate::scheme::Scheme;
 use crate::secret::Secret;
@@ -37,6 +38,8 @@ pub use secrets::secrets;
 pub struct Config {
     /// The workspace's own settings.
     pub workspace: Workspace,
+    /// Which fraud marks are set.
+    pub fraud: Fraud,
     /// Where clicks come from.
     pub sources: Vec<Source>,
     /// What is advertised.
@@ -266,6 +269,7 @@ impl Config {
                 timezone: "UTC".to_owned(),
                 default_region: None,
             },
+            fraud: Fraud::default(),
             sources: Vec::new(),
             campaigns: Vec::new(),
             partners: Vec::new(),

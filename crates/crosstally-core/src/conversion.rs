@@ -70,6 +70,8 @@ pub struct Conversion {
     pub contact: Contact,
     /// The goals met so far.
     pub goals_met: Vec<GoalMet>,
+    /// What is noteworthy about it: the labels of its calls, each once.
+    pub labels: Vec<String>,
 }
 
 impl Conversion {

@@ -30,6 +30,13 @@ pub fn decide(goal: &Goal, subject: &Subject<'_>) -> (Reason, String) {
     }
     match goal.when.holds(subject) {
         Ok(true) => (Reason::GoalMet, goal.when.text().to_owned()),
+        Ok(false) if goal.when.fails_by_labels(subject) => {
+            let labels = subject.labels.join(", ");
+            (
+                Reason::GoalNotMet,
+                format!("{}; what keeps it from being met are its labels: {labels}", goal.when.text()),
+            )
+        }
         Ok(false) => (Reason::GoalNotMet, goal.when.text().to_owned()),
         Err(problem) => (Reason::GoalConditionFailed, problem),
     }

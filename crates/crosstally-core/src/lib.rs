@@ -17,6 +17,7 @@ pub mod drop_in;
 pub mod event;
 pub mod fields;
 pub mod forwarded;
+pub mod fraud;
 pub mod fx;
 pub mod goal;
 pub mod identity;

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use crate::click::Click;
 use crate::conversion::{Conversion, DedupeKey};
 use crate::event::OutboundEvent;
+use crate::fraud::{Seen, Sighting};
 use crate::goal::GoalDecision;
 use crate::identity::Contact;
 use crate::ids::{ClickId, ConversionId, ReceiptId};
@@ -269,6 +270,8 @@ pub struct Facts {
     pub entries: Vec<LedgerEntry>,
     /// The receipt that has used the call's nonce, if one has.
     pub nonce_used_by: Option<ReceiptId>,
+    /// Where the contact and the address were seen; nothing unless it was asked for.
+    pub seen: Vec<Seen>,
 }
 
 /// Which facts to load.
@@ -280,6 +283,8 @@ pub struct FactsWanted {
     pub key: DedupeKey,
     /// The number that the call's signature may use once.
     pub nonce: Option<String>,
+    /// The contact and the address that may have been seen on other conversions.
+    pub sightings: Vec<Sighting>,
 }
 
 /// Everything that one postback changes; recorded in one transaction or not at all.
@@ -297,6 +302,10 @@ pub struct Booking {
     pub deliveries: Vec<NewDelivery>,
     /// The number that is used up by it, of the receipt's partner.
     pub nonce: Option<String>,
+    /// What the conversion was seen with: keyed hashes, of which each is noted once.
+    pub sightings: Vec<[u8; 16]>,
+    /// Whether the conversion's labels are others than before.
+    pub relabelled: bool,
 }
 
 /// A change to the conversions.
@@ -329,6 +338,8 @@ impl Booking {
             goal_events: Vec::new(),
             deliveries: Vec::new(),
             nonce: None,
+            sightings: Vec::new(),
+            relabelled: false,
         }
     }
 }

@@ -212,6 +212,18 @@ reasons! {
     ClickChanged "click_changed" Notice false
         "A later call named another click than the one the conversion is attributed to."; "A click id that changed on the way, or a partner that sends the last click.";
         "Compare the click ids in the trace.".
+    RepeatedContact "repeated_contact" Notice false
+        "The same mail address or telephone number is on too many conversions."; "One person who signs up again and again, invented leads, or a placeholder such as the shop's own address.";
+        "Look at the other conversions of this contact; a goal can leave such conversions out.".
+    RepeatedAddress "repeated_address" Notice false
+        "Too many conversions come from clicks of the same address."; "One person or machine that fills forms in, or an office or mobile network with one address for many.";
+        "Compare user agents and times of the clicks; raise `more_than` if real people share the address.".
+    ClickFlood "click_flood" Notice false
+        "Its click was one of too many from the same address on the same campaign."; "A bot, a click farm, a crawler that ignores robots.txt, or somebody's load test.";
+        "Look at the source of these clicks; a goal can leave such conversions out.".
+    DataCentre "data_centre" Notice false
+        "Its click came from an address range that is listed as a data centre's."; "A bot on a rented server, a preview of the link, or a person behind a VPN.";
+        "Look at the source; take ranges out of `data_centres` where people come from.".
     FxPending "fx_pending" Problem true
         "Booked, but its amount cannot be told in the base currency: there is no rate for its day."; "Rates that were not imported, or a currency that the central bank does not publish.";
         "Import rates with `crosstally fx import`, or set one with `crosstally fx set`; it is then priced by itself.".
@@ -300,6 +312,17 @@ impl Reason {
     pub const fn code(self) -> &'static str {
         self.about().code
     }
+
+    /// The labels that a conversion can have: what goals, holds and alerts may ask for.
+    pub const LABELS: &'static [Self] = &[
+        Self::TooFast,
+        Self::ClickChanged,
+        Self::LateApproval,
+        Self::RepeatedContact,
+        Self::RepeatedAddress,
+        Self::ClickFlood,
+        Self::DataCentre,
+    ];
 
     /// Reads a code back.
     #[must_use]
@@ -414,6 +437,19 @@ mod tests {
         }
         let there = std::fs::read_to_string(path).unwrap_or_default();
         assert!(there == page(), "docs/reason-codes.md is out of date: run this test with UPDATE_DOCS=1");
+    }
+
+    #[test]
+    fn the_page_about_partners_has_every_label() {
+        let page = include_str!("../../../docs/partners.md");
+        for label in Reason::LABELS {
+            let about = label.about();
+            let row = format!(
+                "| `{}` | {} Usually: {} | {} |\n",
+                about.code, about.sentence, about.causes, about.fix
+            );
+            assert!(page.contains(&row), "docs/partners.md has no row\n{row}");
+        }
     }
 
     #[test]

@@ -85,6 +85,8 @@ impl Engine {
         if target.len() > limits::TARGET_BYTES_MAX {
             return Err(Reason::ParamTooLong);
         }
+        let flood = snapshot.config.fraud.click_flood.zip(input.ip);
+        let floods = flood.is_some_and(|(often, ip)| self.flood.is_too_often(&campaign.slug, ip, often, now));
         Ok(Click {
             id,
             at: now,
@@ -102,6 +104,7 @@ impl Engine {
             cost: campaign.cost_model.map(|CostModel::Cpc(cost)| cost),
             gpc: input.gpc,
             test: campaign.test,
+            labels: if floods { vec![Reason::ClickFlood.code().to_owned()] } else { Vec::new() },
         })
     }
 

@@ -5,6 +5,8 @@ use std::fmt;
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
 
 use crate::random::Random;
 
@@ -14,6 +16,7 @@ const NONCE_BYTES: usize = 24;
 #[derive(Clone)]
 pub struct Keys {
     cipher: XChaCha20Poly1305,
+    hasher: Hmac<Sha256>,
     random: Random,
 }
 
@@ -27,7 +30,22 @@ impl Keys {
     /// Takes 32 random bytes as the master key.
     #[must_use]
     pub fn new(master: &[u8; 32], random: Random) -> Self {
-        Self { cipher: XChaCha20Poly1305::new(master.into()), random }
+        let hasher = Hmac::new_from_slice(master).expect("HMAC takes keys of any length");
+        Self { cipher: XChaCha20Poly1305::new(master.into()), hasher, random }
+    }
+
+    /// What a value of some kind is known by to whoever has the key.
+    #[must_use]
+    pub fn keyed_hash(&self, kind: &str, value: &[u8]) -> [u8; 16] {
+        let mut hasher = self.hasher.clone();
+        hasher.update(b"crosstally seen\0");
+        hasher.update(kind.as_bytes());
+        hasher.update(&[0]);
+        hasher.update(value);
+        let digest: [u8; 32] = hasher.finalize().into_bytes().into();
+        let mut half = [0; 16];
+        half.copy_from_slice(&digest[..16]);
+        half
     }
 
     /// Seals a secret for one record. The text form is lower-case hex of nonce and ciphertext.

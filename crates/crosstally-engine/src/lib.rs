@@ -11,6 +11,8 @@ pub mod click;
 pub mod clock;
 pub mod delivery;
 pub mod events;
+pub mod flood;
+pub mod fraud;
 pub mod fx;
 pub mod http_out;
 pub mod imports;
@@ -37,6 +39,7 @@ use crosstally_store::Store;
 
 use crate::clock::Clock;
 use crate::delivery::Wakeups;
+use crate::flood::Flood;
 use crate::http_out::HttpOut;
 use crate::keys::Keys;
 use crate::metrics::Metrics;
@@ -73,6 +76,8 @@ pub struct Engine {
     pub wakeups: Wakeups,
     /// How much is taken of whom.
     pub throttle: Arc<Throttle>,
+    /// How many clicks come from where.
+    pub flood: Arc<Flood>,
     /// Counters and gauges.
     pub metrics: Metrics,
     /// This process's name among the nodes, new at every start.

@@ -11,6 +11,7 @@ use crosstally_store::{Store, StoreError};
 use crate::Engine;
 use crate::clock::Clock;
 use crate::delivery::Wakeups;
+use crate::flood::Flood;
 use crate::http_out::HttpOut;
 use crate::keys::{Keys, hex_of};
 use crate::metrics::Metrics;
@@ -90,6 +91,7 @@ impl Engine {
             wakeups: Wakeups::default(),
             fx: Arc::default(),
             throttle: Arc::default(),
+            flood: Arc::new(Flood::new(u64::from_be_bytes(random.bytes()))),
             metrics: Metrics::default(),
             node: hex_of(random.bytes::<8>()).into(),
             random,

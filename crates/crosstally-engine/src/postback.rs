@@ -200,7 +200,8 @@ impl Engine {
             ClickRef::None | ClickRef::Foreign { .. } => None,
         };
         receipt.click = click;
-        let wanted = FactsWanted { click, key: key.clone(), nonce: nonce.clone() };
+        let sightings = self.sightings(&postback, &snapshot.config, now).await;
+        let wanted = FactsWanted { click, key: key.clone(), nonce: nonce.clone(), sightings };
         let (decider, random, rates) = (Arc::clone(snapshot), self.random.clone(), self.rates());
         // Only a server event may have to be read again from what it said about its visitor.
         let event = postback.given.is_some().then(|| (self.keys.clone(), inbound.clone()));

@@ -178,12 +178,17 @@ impl Engine {
         let Some((partner, _)) = snapshot.partner(&receipt.partner) else {
             return Ok(unknown_partner(receipt));
         };
+        let seen = match &reading {
+            Ok(postback) => self.seen(postback, &snapshot.config, new.as_ref()).await?,
+            Err(_) => Vec::new(),
+        };
         let case = Case {
             receipt,
             reading: reading.as_ref(),
             old: old.as_ref(),
             new: new.as_ref(),
             click: click.as_ref(),
+            seen: &seen,
         };
         let event = reading.as_ref().ok().and_then(|postback| postback.event.clone());
         let nameless = DedupeKey { partner: receipt.partner.clone(), key: String::new() };

@@ -42,6 +42,9 @@ pub async fn run(engine: Engine, stop: watch::Receiver<bool>) {
         every(&engine, &stop, NONCES_EVERY_MS, "forget used numbers", async |engine| {
             engine.forget_nonces().await.map(drop).map_err(|error| error.to_string())
         }),
+        every(&engine, &stop, NONCES_EVERY_MS, "forget where contacts were seen", async |engine| {
+            engine.forget_sightings().await.map(drop).map_err(|error| error.to_string())
+        }),
         every(&engine, &stop, NONCES_EVERY_MS, "forget old idempotency keys", async |engine| {
             engine.forget_keys().await.map(drop).map_err(|error| error.to_string())
         }),

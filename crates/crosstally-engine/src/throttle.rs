@@ -5,10 +5,11 @@
 //! keyed limiters of `governor` have their own clock and no cap on their memory.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
 use crosstally_core::config::Rate;
+use crosstally_core::fraud::neighbourhood;
 use crosstally_core::time::Timestamp;
 
 /// How long a partner's call waits for its turn rather than being turned away.
@@ -108,22 +109,14 @@ impl Throttle {
 
 /// One key for an IPv4 address, one for a whole /64 of IPv6: whoever has one address of it has them all.
 fn key_of(address: Option<IpAddr>) -> u64 {
-    match address.map(|address| address.to_canonical()) {
-        // 0::/32 is not given to anybody, so these stand apart from all networks of IPv6.
-        Some(IpAddr::V4(v4)) => u64::from(u32::from(v4)),
-        Some(IpAddr::V6(v6)) => network(v6),
-        None => 0,
-    }
-}
-
-fn network(v6: Ipv6Addr) -> u64 {
-    let [a, b, c, d, ..] = v6.segments();
-    [a, b, c, d].into_iter().fold(0, |key, part| key << 16 | u64::from(part))
+    address.map_or(0, neighbourhood)
 }
 
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use std::net::Ipv6Addr;
+
     use super::*;
 
     const RATE: Rate = Rate { per_second: 100, burst: 200 };

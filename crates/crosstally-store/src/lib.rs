@@ -23,6 +23,7 @@ mod postgres;
 mod receipts;
 mod records;
 mod replays;
+mod sightings;
 mod sqlite;
 mod tokens;
 

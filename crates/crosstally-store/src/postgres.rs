@@ -23,6 +23,7 @@ mod postbacks;
 mod receipts;
 mod replays;
 mod rows;
+mod sightings;
 #[cfg(test)]
 mod tests;
 mod tokens;

@@ -19,6 +19,7 @@ mod postbacks;
 mod receipts;
 mod replays;
 mod rows;
+mod sightings;
 mod tally;
 mod tokens;
 mod writer;

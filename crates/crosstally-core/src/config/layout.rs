@@ -5,6 +5,7 @@ use super::{
     Workspace,
 };
 use crate::drop_in::DropIn;
+use crate::fraud::{Fraud, Often};
 use crate::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS};
 
 mod terms;
@@ -46,6 +47,7 @@ impl Value<'_> {
 /// All sections in their fixed order; within a kind as they were written.
 pub(super) fn entries(config: &Config) -> Vec<Entry<'_>> {
     let mut entries = vec![workspace(&config.workspace)];
+    entries.extend(fraud(&config.fraud));
     entries.extend(config.sources.iter().map(source));
     entries.extend(config.campaigns.iter().map(campaign));
     entries.extend(config.partners.iter().map(partner));
@@ -61,6 +63,25 @@ fn workspace(workspace: &Workspace) -> Entry<'_> {
     ];
     keys.extend(workspace.default_region.as_ref().map(|region| ("default_region", Value::text(region))));
     Entry { section: "workspace", slug: None, keys }
+}
+
+/// Nothing if no mark is asked for.
+fn fraud(fraud: &Fraud) -> Option<Entry<'_>> {
+    let often = |often: Often| {
+        Value::Table(vec![
+            ("more_than", Value::Integer(i64::from(often.more_than))),
+            ("within", Value::Text(span(often.within_ms))),
+        ])
+    };
+    let mut keys = Vec::new();
+    keys.extend(fraud.repeated_contact.map(|contact| ("repeated_contact", often(contact))));
+    keys.extend(fraud.repeated_address.map(|address| ("repeated_address", often(address))));
+    keys.extend(fraud.click_flood.map(|flood| ("click_flood", often(flood))));
+    if !fraud.data_centres.is_empty() {
+        let ranges = fraud.data_centres.iter().map(|range| range.to_string()).collect();
+        keys.push(("data_centres", Value::List(ranges)));
+    }
+    (!keys.is_empty()).then_some(Entry { section: "fraud", slug: None, keys })
 }
 
 fn source(source: &Source) -> Entry<'_> {

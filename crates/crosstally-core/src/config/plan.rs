@@ -81,7 +81,7 @@ fn identity<'e>(entry: &Entry<'e>) -> (&'static str, Option<&'e str>) {
 }
 
 fn rank(entry: &Entry<'_>) -> usize {
-    const ORDER: [&str; 6] = ["workspace", "source", "campaign", "partner", "destination", "goal"];
+    const ORDER: [&str; 7] = ["workspace", "fraud", "source", "campaign", "partner", "destination", "goal"];
     ORDER.iter().position(|section| *section == entry.section).unwrap_or(ORDER.len())
 }
 

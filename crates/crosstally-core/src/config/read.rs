@@ -16,6 +16,7 @@ mod destination;
 mod document;
 mod drop_in;
 mod findings;
+mod fraud;
 mod goal;
 mod partner;
 mod preset;
@@ -32,6 +33,9 @@ const DOCUMENT_BYTES_MAX: usize = limits::ADMIN_BODY_BYTES_MAX;
 /// The sections that may repeat, with the most entries that each may have.
 const SECTIONS: [(&str, usize); 5] =
     [("source", 1_000), ("campaign", 10_000), ("partner", 10_000), ("destination", 1_000), ("goal", 1_000)];
+
+/// The sections that stand once.
+const SINGLE: [&str; 2] = ["workspace", "fraud"];
 
 /// Reads and checks a document. `file` is the name that findings carry.
 ///
@@ -63,8 +67,11 @@ fn read_all(document: &str, catalog: &dyn Catalog, found: &mut Findings<'_>) -> 
     }
     let root = Section::new(table.get_ref(), Spot { at: 0, path: String::new() }, "the document");
     refuse_unknown_sections(&root, found);
-    if let Some(section) = workspace_section(&root, found) {
+    if let Some(section) = single(&root, "workspace", found) {
         config.workspace = workspace::read(&section, found);
+    }
+    if let Some(section) = single(&root, "fraud", found) {
+        config.fraud = fraud::read(&section, found);
     }
     let base_currency = config.workspace.base_currency;
     // Sections are read in the order in which they refer to each other.
@@ -97,7 +104,7 @@ fn read_all(document: &str, catalog: &dyn Catalog, found: &mut Findings<'_>) -> 
 }
 
 fn refuse_unknown_sections(root: &Section<'_>, found: &mut Findings<'_>) {
-    let names: Vec<&str> = SECTIONS.iter().map(|(name, _)| *name).chain(["workspace"]).collect();
+    let names: Vec<&str> = SECTIONS.iter().map(|(name, _)| *name).chain(SINGLE).collect();
     for (spot, item) in root.items() {
         if !names.contains(&item.key.as_str()) {
             let fix = found.meant(&item.key, names.iter().copied());
@@ -106,12 +113,12 @@ fn refuse_unknown_sections(root: &Section<'_>, found: &mut Findings<'_>) {
     }
 }
 
-fn workspace_section<'t>(root: &Section<'t>, found: &mut Findings<'_>) -> Option<Section<'t>> {
-    let item = root.item("workspace")?;
+fn single<'t>(root: &Section<'t>, name: &'static str, found: &mut Findings<'_>) -> Option<Section<'t>> {
+    let item = root.item(name)?;
     match item.value {
-        DeValue::Table(table) => Some(Section::new(table, item.spot, "workspace")),
+        DeValue::Table(table) => Some(Section::new(table, item.spot, name)),
         _ => {
-            item.wrong_shape("one section", "write [workspace], with one bracket, once", found);
+            item.wrong_shape("one section", &format!("write [{name}], with one bracket, once"), found);
             None
         }
     }

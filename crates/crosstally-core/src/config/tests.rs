@@ -8,6 +8,7 @@ use super::*;
 
 mod broken;
 mod documents;
+mod fraud;
 mod guards;
 mod plans;
 mod prints;

@@ -22,7 +22,7 @@ use crate::route::{self, GoalEvent, NewDelivery};
 use crate::time::{HOUR_MS, Timestamp};
 use crate::verdict::Verdict;
 
-mod labels;
+pub(super) mod labels;
 
 /// What booking needs besides the postback and the facts.
 pub struct Context<'a> {
@@ -148,8 +148,13 @@ pub(super) fn write(
     // What an event tells about the visitor is of the click that gets the credit, not of the call's.
     let click = facts.attributed.as_ref().or(facts.click.as_ref());
     let campaign = click.and_then(|click| context.config.campaign(&click.campaign));
-    receipt.labels.extend(labels::of(postback, facts, standing, context.received_at));
+    for label in labels::of(postback, facts, standing, context) {
+        labels::add(&mut receipt.labels, &label);
+    }
     let mut conversion = moved(postback, facts, standing, context);
+    for label in &receipt.labels {
+        labels::add(&mut conversion.labels, label);
+    }
     let mut entry = entry(postback, before, &conversion, &receipt, context);
     entry.kind = kind;
     let followed = follow_goals(postback, click, campaign, &mut conversion, context);
@@ -169,6 +174,7 @@ pub(super) fn write(
     }
     receipt.click = receipt.click.or(conversion.click);
     receipt.goals = followed.decisions;
+    let relabelled = before.map_or(&[][..], |before| &before.labels) != conversion.labels.as_slice();
     let conversion = match before {
         Some(_) => ConversionChange::Update(conversion),
         None => ConversionChange::Insert(conversion),
@@ -180,6 +186,8 @@ pub(super) fn write(
         goal_events: followed.events,
         deliveries: followed.deliveries,
         nonce: None,
+        sightings: facts.seen.iter().map(|seen| seen.sighting.key).collect(),
+        relabelled,
     }
 }
 
@@ -304,6 +312,7 @@ fn fresh(postback: &Postback, click: Option<&Click>, context: &mut Context<'_>) 
         external_id: None,
         contact: postback.contact.clone(),
         goals_met: Vec::new(),
+        labels: Vec::new(),
     };
     if let Some(click) = click {
         attribute(&mut conversion, click);
@@ -371,7 +380,8 @@ fn follow_goals(
     let mut followed = Followed::default();
     let config = context.config;
     for goal in &config.goals {
-        let subject = Subject { conversion, fields: &postback.fields, click_params: &click_params };
+        let labels = &conversion.labels;
+        let subject = Subject { conversion, fields: &postback.fields, click_params: &click_params, labels };
         let (reason, detail) = goal::decide(goal, &subject);
         let mut decision = GoalDecision { goal: goal.slug.clone(), reason, detail, event: None };
         if reason == Reason::GoalMet {

@@ -18,6 +18,7 @@ use crate::target::Target;
 use crate::time::DAY_MS;
 use crate::verdict::Stop;
 
+mod labels;
 mod shown;
 
 const NOW: Timestamp = Timestamp::from_millis(1_764_201_600_000);
@@ -78,6 +79,7 @@ fn config(partner: Partner) -> Config {
             timezone: "UTC".into(),
             default_region: None,
         },
+        fraud: crate::fraud::Fraud::default(),
         sources: Vec::new(),
         campaigns: vec![Campaign {
             slug: "summer".into(),
@@ -118,6 +120,7 @@ fn click() -> Click {
         cost: None,
         gpc: false,
         test: false,
+        labels: Vec::new(),
     }
 }
 
@@ -165,6 +168,7 @@ struct Story {
     click: Option<Click>,
     conversion: Option<Conversion>,
     entries: Vec<LedgerEntry>,
+    seen: Vec<crate::fraud::Seen>,
     number: u8,
 }
 
@@ -175,6 +179,7 @@ impl Story {
             click: Some(click()),
             conversion: None,
             entries: Vec::new(),
+            seen: Vec::new(),
             number: 0,
         }
     }
@@ -189,6 +194,7 @@ impl Story {
             attributed: self.conversion.as_ref().and_then(|known| known.click).and(self.click.clone()),
             entries: self.entries.clone(),
             nonce_used_by: None,
+            seen: self.seen.clone(),
         };
         self.number += 1;
         let mut counter = self.number;

@@ -113,6 +113,7 @@ fn conversion(code: &str, at: Timestamp) -> Conversion {
         external_id: None,
         contact: crate::identity::Contact::default(),
         goals_met: Vec::new(),
+        labels: Vec::new(),
     }
 }
 

@@ -30,6 +30,8 @@ struct Stored {
     cost_currency: Option<Currency>,
     gpc: bool,
     test: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    labels: Vec<String>,
 }
 
 /// One click as a record.
@@ -52,6 +54,7 @@ pub(super) fn encode(click: &Click) -> Vec<u8> {
         cost_currency: click.cost.map(|cost| cost.currency),
         gpc: click.gpc,
         test: click.test,
+        labels: click.labels.clone(),
     };
     let body = serde_json::to_vec(&stored).expect("plain texts and numbers always serialise");
     let length = u32::try_from(body.len()).expect("a click is far smaller than 4 GiB");
@@ -84,6 +87,7 @@ fn decode(body: &[u8]) -> Option<Click> {
             .map(|(minor, currency)| Money::new(minor, currency)),
         gpc: stored.gpc,
         test: stored.test,
+        labels: stored.labels,
     })
 }
 
@@ -147,6 +151,7 @@ mod tests {
             cost: Some(Money::new(25, "USD".parse().unwrap())),
             gpc: true,
             test: false,
+            labels: vec!["click_flood".into()],
         }
     }
 

@@ -91,6 +91,9 @@ pub struct ConversionOut {
     pub external_id: Option<String>,
     /// The goals met.
     pub goals_met: Vec<String>,
+    /// What is noteworthy about it, by code: fraud marks, late approvals.
+    #[serde(default)]
+    pub labels: Vec<String>,
 }
 
 impl From<&Conversion> for ConversionOut {
@@ -123,6 +126,7 @@ impl From<&Conversion> for ConversionOut {
             event_id: conversion.event_id.clone(),
             external_id: conversion.external_id.clone(),
             goals_met: conversion.goals_met.iter().map(|met| met.goal.clone()).collect(),
+            labels: conversion.labels.clone(),
         }
     }
 }

@@ -14,18 +14,21 @@ use crate::{StoreError, WORKSPACE};
 
 /// A click that is there already stays as it is, so that to write one twice is harmless.
 macro_rules! insert {
-    () => {
-        "INSERT INTO clicks (workspace, id, at, campaign, source, query, target, ip, user_agent, referrer, language,
-            fbc_cookie, fbp_cookie, ad_click_ids, cost_minor, cost_currency, gpc, test)
+    ($column:literal, $values:literal) => {
+        concat!("INSERT INTO clicks (workspace, id, at, campaign, source, query, target, ip, user_agent, referrer, language,
+            fbc_cookie, fbp_cookie, ad_click_ids, cost_minor, cost_currency, gpc, test", $column, ")
         SELECT $1::bigint, * FROM unnest($2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::inet[],
             $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::bigint[], $16::text[],
-            $17::boolean[], $18::boolean[])
-        ON CONFLICT DO NOTHING"
+            $17::boolean[], $18::boolean[]", $values, ")
+        ON CONFLICT DO NOTHING")
     };
 }
 
-const INSERT: &str = insert!();
-const INSERT_AND_COUNT: &str = concat!("WITH new AS (", insert!(), " RETURNING 1) SELECT count(*) FROM new");
+const INSERT: &str = insert!("", "");
+/// Few clicks have labels, so that the others do not pay for the column.
+const INSERT_LABELLED: &str = insert!(", labels", ", $19::text[]");
+const INSERT_AND_COUNT: &str =
+    concat!("WITH new AS (", insert!(", labels", ", $19::text[]"), " RETURNING 1) SELECT count(*) FROM new");
 
 /// A click on its way into a batch.
 pub(super) struct NewClick(Arc<Click>);
@@ -42,9 +45,12 @@ impl Work for NewClick {
 
     async fn record(database: &Database, batch: &mut [Waiting<Self>]) -> Result<(), Fault> {
         let connection = database.connection().await?;
-        let statement = connection.prepare_cached(INSERT).await?;
         let clicks: Vec<&Click> = batch.iter().map(|one| &*one.work.0).collect();
-        let written = connection.execute(&statement, &columns(&clicks).values()).await;
+        let labelled = clicks.iter().any(|click| !click.labels.is_empty());
+        let statement = connection.prepare_cached(if labelled { INSERT_LABELLED } else { INSERT }).await?;
+        let columns = if labelled { labelled_columns(&clicks)? } else { columns(&clicks) };
+        let written = connection.execute(&statement, &columns.values()).await;
+        drop(columns);
         // The statement commits itself: whether a lost one did is not known, but the next try makes it so.
         written.map_err(|error| match Fault::from(error) {
             Fault::Lost(problem) => Fault::Perhaps(problem),
@@ -62,7 +68,7 @@ impl Postgres {
 
     pub(crate) async fn append_clicks(&self, clicks: Vec<Click>) -> Result<u64, StoreError> {
         let clicks: Vec<&Click> = clicks.iter().collect();
-        let counted = self.engine.write(INSERT_AND_COUNT, &columns(&clicks).values()).await?;
+        let counted = self.engine.write(INSERT_AND_COUNT, &labelled_columns(&clicks)?.values()).await?;
         let new = counted.first().map_or(Ok(0), |row| rows::get::<i64>(row, 0))?;
         Ok(u64::try_from(new).unwrap_or_default())
     }
@@ -72,6 +78,14 @@ impl Postgres {
         let found = self.engine.read(&find, &[&WORKSPACE, &Id::from(id)]).await?;
         found.first().map(rows::click).transpose()
     }
+}
+
+fn labelled_columns<'rows>(
+    clicks: &'rows [&'rows Click],
+) -> Result<Columns<'rows, &'rows Click>, StoreError> {
+    let labels: Vec<Option<String>> =
+        clicks.iter().map(|click| rows::labels(&click.labels)).collect::<Result<_, _>>()?;
+    Ok(columns(clicks).with_values(labels))
 }
 
 fn columns<'rows>(clicks: &'rows [&'rows Click]) -> Columns<'rows, &'rows Click> {

@@ -21,6 +21,7 @@ use tokio_postgres::Row;
 use super::fault::Fault;
 use super::outbox::count_moved;
 use super::rows::{Columns, Id, Text};
+use super::sightings::{self, Sightings};
 use super::transact::{Database, Ticket, Transaction, Value};
 use super::writer::{Waiting, Work};
 use super::{Postgres, nonces, receipts, rows};
@@ -177,6 +178,8 @@ struct Stored {
     of_keys: Vec<Facts>,
     /// The numbers that are used up.
     nonces: nonces::Used,
+    /// What was seen on which conversions.
+    sightings: Sightings,
 }
 
 /// Begins, loads and locks. The postbacks are in the order of their keys.
@@ -202,7 +205,8 @@ async fn load(transaction: &Transaction, wanted: &[&FactsWanted]) -> Result<(Tic
     );
     let (ticket, clicks, conversions, entries) = (ticket?, clicks?, conversions?, entries?);
     let nonces = nonces::Used::load(transaction, wanted).await?;
-    let mut stored = Stored { clicks: HashMap::new(), of_keys: Vec::new(), nonces };
+    let sightings = Sightings::default();
+    let mut stored = Stored { clicks: HashMap::new(), of_keys: Vec::new(), nonces, sightings };
     stored.add_clicks(&clicks)?;
     stored.of_keys.resize_with(keys.len(), Facts::default);
     for row in &conversions {
@@ -215,6 +219,7 @@ async fn load(transaction: &Transaction, wanted: &[&FactsWanted]) -> Result<(Tic
             facts.entries.push(rows::entry(row)?);
         }
     }
+    stored.sightings = Sightings::load(transaction, wanted, &keys, &stored.of_keys).await?;
     // A later call often names no click; what is sent is still about the one that gets the credit.
     let credited = stored.of_keys.iter().filter_map(|facts| facts.conversion.as_ref()?.click);
     let others: Vec<Id> = credited.filter(|id| !stored.clicks.contains_key(id)).map(Id::from).collect();
@@ -261,6 +266,7 @@ fn decide(batch: &mut [Waiting<NewPostback>], stored: &mut Stored) -> Vec<(usize
         facts.click = stored_click(wanted.click);
         facts.attributed = stored_click(facts.conversion.as_ref().and_then(|conversion| conversion.click));
         facts.nonce_used_by = stored.nonces.by(wanted);
+        facts.seen = stored.sightings.of(&wanted.sightings, facts.conversion.as_ref());
         match catch_unwind(AssertUnwindSafe(|| decide(facts))) {
             Ok(booking) if fits(&booking, facts) => {
                 // What the next one under this key finds.
@@ -269,6 +275,7 @@ fn decide(batch: &mut [Waiting<NewPostback>], stored: &mut Stored) -> Vec<(usize
                 }
                 facts.entries.extend(booking.entry.clone());
                 stored.nonces.note(&booking);
+                stored.sightings.note(&booking);
                 bookings.push((at, booking));
             }
             Ok(_) => {
@@ -363,7 +370,8 @@ pub(super) async fn book(transaction: &Transaction, bookings: &[(usize, Booking)
     if updated != count(moved.len()) {
         return Err(Fault::Data("a locked conversion has moved".into()));
     }
-    Ok(())
+    sightings::label(transaction, &bookings).await?;
+    sightings::note(transaction, &bookings).await
 }
 
 fn count(rows: usize) -> u64 {

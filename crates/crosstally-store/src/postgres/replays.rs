@@ -133,6 +133,7 @@ async fn record(transaction: &Transaction, replay: &Replay) -> Result<Option<()>
     let taken_out = replay.taken_out.as_ref().map(|(conversion, entry)| Booking {
         conversion: Some(ConversionChange::Update(conversion.clone())),
         entry: Some(entry.clone()),
+        relabelled: true,
         ..Booking::receipt_only(replay.booking.receipt.clone())
     });
     let bookings: Vec<&Booking> = taken_out.iter().chain([&replay.booking]).collect();

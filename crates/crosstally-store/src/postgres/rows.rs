@@ -32,7 +32,7 @@ mod tests;
 type Result<T> = std::result::Result<T, StoreError>;
 
 pub(super) const CLICK: &str = "id, at, campaign, source, query, target, ip, user_agent, referrer, language, \
-    fbc_cookie, fbp_cookie, ad_click_ids, cost_minor, cost_currency, gpc, test";
+    fbc_cookie, fbp_cookie, ad_click_ids, cost_minor, cost_currency, gpc, test, labels";
 
 pub(super) fn click(row: &Row) -> Result<Click> {
     let cost = match (get::<Option<i64>>(row, 13)?, optional(row, 14, currency)?) {
@@ -56,6 +56,7 @@ pub(super) fn click(row: &Row) -> Result<Click> {
         cost,
         gpc: get(row, 15)?,
         test: get(row, 16)?,
+        labels: optional_labels(row, 17)?,
     })
 }
 
@@ -94,7 +95,7 @@ pub(super) fn receipt(row: &Row) -> Result<Receipt> {
 pub(super) const CONVERSION: &str = "c.id, c.partner, c.dedupe_key, c.transaction_id, c.event, c.click, c.campaign, \
     c.source, c.status, c.currency, c.payout, c.revenue, c.value, c.confirmed, c.pending, c.movements, c.event_time, \
     c.created_at, c.updated_at, c.event_id, c.external_id, c.contact, c.goals_met, c.fx_base, c.fx_rate, c.fx_date, \
-    c.fx_source, c.base_confirmed, c.base_pending";
+    c.fx_source, c.base_confirmed, c.base_pending, c.labels";
 
 pub(super) fn conversion(row: &Row) -> Result<Conversion> {
     Ok(Conversion {
@@ -119,6 +120,7 @@ pub(super) fn conversion(row: &Row) -> Result<Conversion> {
         goals_met: json(row, 22)?,
         fx: fx(row, 23)?,
         base: Balance { confirmed: get(row, 27)?, pending: get(row, 28)? },
+        labels: optional_labels(row, 29)?,
     })
 }
 
@@ -166,7 +168,7 @@ fn fx(row: &Row, first: usize) -> Result<Option<Fx>> {
 
 /// Of a conversion, and the receipt of its last movement behind all its columns.
 pub(super) fn priced(row: &Row) -> Result<Priced> {
-    Ok(Priced { conversion: conversion(row)?, receipt: ReceiptId::from_bytes(id(row, 29)?) })
+    Ok(Priced { conversion: conversion(row)?, receipt: ReceiptId::from_bytes(id(row, 30)?) })
 }
 
 pub(super) const FX_RATE: &str = "date, base, quote, source, rate, imported_at";
@@ -356,6 +358,16 @@ pub(super) fn json<T: DeserializeOwned>(row: &Row, column: usize) -> Result<T> {
     serde_json::from_str(get(row, column)?).map_err(|_| unreadable(row, column))
 }
 
+/// Most rows have no labels, and nothing in their place.
+fn optional_labels(row: &Row, column: usize) -> Result<Vec<String>> {
+    if get::<Option<&str>>(row, column)?.is_some() { json(row, column) } else { Ok(Vec::new()) }
+}
+
+/// Labels as they are stored.
+pub(super) fn labels(labels: &[String]) -> Result<Option<String>> {
+    (!labels.is_empty()).then(|| to_json(&labels)).transpose()
+}
+
 fn unreadable(row: &Row, column: usize) -> StoreError {
     let name = row.columns().get(column).map_or("missing", |column| column.name());
     StoreError::Corrupt(format!("the value in column {name} cannot be read"))
@@ -394,6 +406,15 @@ impl<'rows, T> Columns<'rows, T> {
         let texts: Vec<String> = self.rows.iter().map(|row| to_json(value(row))).collect::<Result<_>>()?;
         self.columns.push(Box::new(texts));
         Ok(self)
+    }
+
+    /// A column that is made already, one value for each row.
+    pub(super) fn with_values<V>(mut self, values: Vec<V>) -> Self
+    where
+        V: ToSql + Sync + Send + 'rows,
+    {
+        self.columns.push(Box::new(values));
+        self
     }
 
     pub(super) const fn is_empty(&self) -> bool {

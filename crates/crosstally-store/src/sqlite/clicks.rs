@@ -16,6 +16,9 @@ const INSERT: &str =
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)
     ON CONFLICT DO NOTHING";
 
+/// Few clicks have labels, so that the others do not pay for the column.
+const LABEL: &str = "UPDATE clicks SET labels = ?2 WHERE id = ?1";
+
 impl Sqlite {
     pub(crate) async fn append_click(&self, click: Arc<Click>) -> Result<(), StoreError> {
         // Made here, on the caller's thread: there is only one that writes.
@@ -78,5 +81,10 @@ fn insert(connection: &Connection, click: &Click, ad_click_ids: &str) -> Result<
         click.gpc,
         click.test,
     ])?;
+    if inserted > 0
+        && let Some(labels) = rows::labels(&click.labels)?
+    {
+        connection.prepare_cached(LABEL)?.execute(params![click.id.as_bytes(), labels])?;
+    }
     Ok(u64::from(inserted > 0))
 }

@@ -14,6 +14,7 @@ const STEPS: &[&str] = &[
     include_str!("../../migrations/sqlite/0001_spine.sql"),
     include_str!("../../migrations/sqlite/0002_inbound.sql"),
     include_str!("../../migrations/sqlite/0003_fx.sql"),
+    include_str!("../../migrations/sqlite/0004_fraud.sql"),
 ];
 
 const REGISTER: &str =

@@ -97,7 +97,13 @@ fn facts(connection: &Connection, wanted: &FactsWanted) -> Result<Facts, StoreEr
         Some(nonce) => super::nonces::used_by(connection, &wanted.key.partner, nonce)?,
         None => None,
     };
-    Ok(Facts { click, conversion, attributed, entries, nonce_used_by })
+    let seen = if wanted.sightings.is_empty() {
+        Vec::new()
+    } else {
+        let own = conversion.as_ref().map(|conversion| (conversion.id, conversion.created_at));
+        super::sightings::seen(connection, &wanted.sightings, own)?
+    };
+    Ok(Facts { click, conversion, attributed, entries, nonce_used_by, seen })
 }
 
 fn find_click(connection: &Connection, id: Option<ClickId>) -> Result<Option<Click>, StoreError> {
@@ -134,6 +140,8 @@ pub(super) fn book_changes(connection: &Connection, booking: &Booking) -> Result
     {
         receipts::link(connection, click, booking.receipt.id, Some(conversion.id))?;
     }
+    super::sightings::label(connection, booking)?;
+    super::sightings::note(connection, booking)?;
     if let Some(entry) = &booking.entry {
         insert_entry(connection, entry)?;
     }

@@ -23,7 +23,7 @@ use crate::{
 };
 
 pub(super) const CLICK: &str = "id, at, campaign, source, query, target, ip, user_agent, referrer, language, \
-    fbc_cookie, fbp_cookie, ad_click_ids, cost_minor, cost_currency, gpc, test";
+    fbc_cookie, fbp_cookie, ad_click_ids, cost_minor, cost_currency, gpc, test, labels";
 
 pub(super) fn click(row: &Row<'_>) -> Result<Click> {
     let cost = match (row.get::<_, Option<i64>>(13)?, optional(row, 14, |code| code.parse().ok())?) {
@@ -47,6 +47,7 @@ pub(super) fn click(row: &Row<'_>) -> Result<Click> {
         cost,
         gpc: row.get(15)?,
         test: row.get(16)?,
+        labels: optional_labels(row, 17)?,
     })
 }
 
@@ -83,7 +84,7 @@ pub(super) fn receipt(row: &Row<'_>) -> Result<Receipt> {
 
 pub(super) const CONVERSION: &str = "id, partner, dedupe_key, transaction_id, event, click, campaign, source, status, \
     currency, payout, revenue, value, confirmed, pending, movements, event_time, created_at, updated_at, event_id, \
-    external_id, contact, goals_met, fx_base, fx_rate, fx_date, fx_source, base_confirmed, base_pending";
+    external_id, contact, goals_met, fx_base, fx_rate, fx_date, fx_source, base_confirmed, base_pending, labels";
 
 pub(super) fn conversion(row: &Row<'_>) -> Result<Conversion> {
     Ok(Conversion {
@@ -108,6 +109,7 @@ pub(super) fn conversion(row: &Row<'_>) -> Result<Conversion> {
         goals_met: json(row, 22)?,
         fx: fx(row, 23)?,
         base: Balance { confirmed: row.get(27)?, pending: row.get(28)? },
+        labels: optional_labels(row, 29)?,
     })
 }
 
@@ -153,7 +155,7 @@ fn fx(row: &Row<'_>, first: usize) -> Result<Option<Fx>> {
 
 /// Of a conversion, and the receipt of its last movement behind all its columns.
 pub(super) fn priced(row: &Row<'_>) -> Result<Priced> {
-    Ok(Priced { conversion: conversion(row)?, receipt: ReceiptId::from_bytes(row.get(29)?) })
+    Ok(Priced { conversion: conversion(row)?, receipt: ReceiptId::from_bytes(row.get(30)?) })
 }
 
 pub(super) const FX_RATE: &str = "date, base, quote, source, rate, imported_at";
@@ -343,6 +345,19 @@ pub(super) fn optional<T>(
 
 fn json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> Result<T> {
     serde_json::from_str(text(row, column)?).map_err(|_| unreadable(column, FromSqlError::InvalidType))
+}
+
+/// Most rows have no labels, and nothing in their place.
+fn optional_labels(row: &Row<'_>, column: usize) -> Result<Vec<String>> {
+    match row.get_ref(column)? {
+        rusqlite::types::ValueRef::Null => Ok(Vec::new()),
+        _ => json(row, column),
+    }
+}
+
+/// Labels as they are stored.
+pub(super) fn labels(labels: &[String]) -> std::result::Result<Option<String>, crate::StoreError> {
+    (!labels.is_empty()).then(|| to_json(&labels)).transpose()
 }
 
 fn unreadable(column: usize, error: FromSqlError) -> Error {

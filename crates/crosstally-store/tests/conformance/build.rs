@@ -110,6 +110,7 @@ pub(crate) fn click(ms: i64) -> Click {
         cost: Some(Money::new(35, usd())),
         gpc: true,
         test: false,
+        labels: Vec::new(),
     }
 }
 
@@ -173,6 +174,7 @@ pub(crate) fn conversion(ms: i64, key: DedupeKey) -> Conversion {
         external_id: None,
         contact: crosstally_core::identity::Contact::default(),
         goals_met: Vec::new(),
+        labels: Vec::new(),
     }
 }
 
@@ -257,6 +259,8 @@ pub(crate) fn sale(ms: i64, key: DedupeKey, destinations: &[&str]) -> Booking {
         goal_events: vec![event],
         deliveries,
         nonce: None,
+        sightings: Vec::new(),
+        relabelled: false,
     }
 }
 
@@ -276,7 +280,7 @@ pub(crate) fn meet_goals(booking: &mut Booking) {
 
 /// Books what was decided beforehand.
 pub(crate) async fn book(store: &Store, booking: &Booking) {
-    let wanted = FactsWanted { click: None, key: key_of(booking), nonce: None };
+    let wanted = FactsWanted { click: None, key: key_of(booking), nonce: None, sightings: Vec::new() };
     let decided = booking.clone();
     let booked = store.record_postback(wanted, Box::new(move |_| decided.clone())).await.unwrap();
     assert_eq!(&booked, booking);

@@ -46,7 +46,7 @@ async fn check(store: &Store, partner_says: Vec<Said>) {
     let mut ids = std::collections::BTreeMap::new();
     for (ms, (transaction, status, value)) in (0_i64..).zip(partner_says) {
         let key = build::key(ACME, &format!("{run}-{transaction}"));
-        let wanted = FactsWanted { click: None, key: key.clone(), nonce: None };
+        let wanted = FactsWanted { click: None, key: key.clone(), nonce: None, sightings: Vec::new() };
         let booking = store
             .record_postback(
                 wanted,

@@ -23,6 +23,7 @@ mod postbacks;
 mod receipts;
 mod requeue;
 mod settle;
+mod sightings;
 mod stage;
 mod tokens;
 
@@ -89,6 +90,12 @@ suite! {
         of_a_hundred_at_once_one_is_booked
         a_booking_that_fails_leaves_its_number_free
         old_numbers_are_forgotten_and_young_ones_stay
+    }
+    sightings {
+        each_conversion_counts_once_within_the_span
+        calls_at_once_note_all_of_theirs
+        what_was_seen_is_forgotten_by_age
+        labels_come_back_as_they_were_written
     }
     ledger {
         sums_of_movements_are_the_balance

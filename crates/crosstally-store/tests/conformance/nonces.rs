@@ -10,7 +10,8 @@ use crate::stage::Stage;
 /// Books a sale under this key, or only a receipt if the number is used up.
 async fn send(store: &Store, ms: i64, partner: &str, key: &str, nonce: &str) -> Booking {
     let key = build::key(partner, key);
-    let wanted = FactsWanted { click: None, key: key.clone(), nonce: Some(nonce.to_owned()) };
+    let wanted =
+        FactsWanted { click: None, key: key.clone(), nonce: Some(nonce.to_owned()), sightings: Vec::new() };
     let sale = Booking { nonce: Some(nonce.to_owned()), ..build::sale(ms, key, &[]) };
     let decide: Decide = Box::new(move |facts: &Facts| match facts.nonce_used_by {
         None => sale.clone(),
@@ -34,7 +35,12 @@ pub(crate) async fn a_number_is_used_once_by_a_partner(stage: &Stage) {
     assert_eq!(send(&store, 4, ACME, "T2", "msg_2").await.receipt.verdict, Verdict::Recorded);
     assert_eq!(send(&store, 5, "other", "T1", "msg_1").await.receipt.verdict, Verdict::Recorded);
     let user = first.receipt.id;
-    let wanted = FactsWanted { click: None, key: build::key(ACME, "T9"), nonce: Some("msg_1".into()) };
+    let wanted = FactsWanted {
+        click: None,
+        key: build::key(ACME, "T9"),
+        nonce: Some("msg_1".into()),
+        sightings: Vec::new(),
+    };
     let decide: Decide = Box::new(move |facts| {
         assert_eq!(facts.nonce_used_by, Some(user));
         Booking::receipt_only(build::receipt(6))
@@ -60,7 +66,12 @@ pub(crate) async fn of_a_hundred_at_once_one_is_booked(stage: &Stage) {
 
 pub(crate) async fn a_booking_that_fails_leaves_its_number_free(stage: &Stage) {
     let store = stage.open().await;
-    let wanted = FactsWanted { click: None, key: build::key(ACME, "T1"), nonce: Some("msg_1".into()) };
+    let wanted = FactsWanted {
+        click: None,
+        key: build::key(ACME, "T1"),
+        nonce: Some("msg_1".into()),
+        sightings: Vec::new(),
+    };
     let mut broken = Booking { nonce: Some("msg_1".into()), ..build::sale(1, build::key(ACME, "T1"), &[]) };
     // The movement of a conversion that is not there.
     if let Some(change) = broken.conversion.take() {

@@ -83,7 +83,7 @@ pub(crate) async fn the_decision_sees_what_is_stored(stage: &Stage) {
     let store = stage.open().await;
     let key = build::key(ACME, "T1");
     let click = build::click(0);
-    let wanted = FactsWanted { click: Some(click.id), key: key.clone(), nonce: None };
+    let wanted = FactsWanted { click: Some(click.id), key: key.clone(), nonce: None, sightings: Vec::new() };
     assert_eq!(facts(&store, wanted.clone()).await, Facts::default());
 
     store.append_click(Arc::new(click.clone())).await.unwrap();
@@ -99,7 +99,11 @@ pub(crate) async fn the_decision_sees_what_is_stored(stage: &Stage) {
     assert_eq!(seen.entries.iter().map(|entry| entry.sequence).collect::<Vec<_>>(), Vec::from_iter(1..=12));
     assert_eq!(seen.entries, store.entries(conversion_of(&booking)).await.unwrap());
     // Neither what was not asked for, nor anything under another key.
-    let unasked = facts(&store, FactsWanted { click: None, key: build::key(ACME, "T11"), nonce: None }).await;
+    let unasked = facts(
+        &store,
+        FactsWanted { click: None, key: build::key(ACME, "T11"), nonce: None, sightings: Vec::new() },
+    )
+    .await;
     assert_eq!(unasked, Facts::default());
 }
 
@@ -110,7 +114,7 @@ pub(crate) async fn one_key_a_hundred_times_at_once_is_one_conversion(stage: &St
     for ms in 0..100 {
         let (store, key) = (store.clone(), key.clone());
         tasks.push(tokio::spawn(async move {
-            let wanted = FactsWanted { click: None, key: key.clone(), nonce: None };
+            let wanted = FactsWanted { click: None, key: key.clone(), nonce: None, sightings: Vec::new() };
             let fresh = build::sale(ms, key, &[META]);
             let decide: Decide = Box::new(move |facts| match &facts.conversion {
                 None => fresh.clone(),
@@ -156,7 +160,8 @@ pub(crate) async fn no_movement_is_lost_when_many_come_at_once(stage: &Stage) {
         // Through two stores, as two processes would.
         let store = if ms % 2 == 0 { first.clone() } else { second.clone() };
         tasks.push(tokio::spawn(async move {
-            let wanted = FactsWanted { click: None, key: build::key(ACME, "T1"), nonce: None };
+            let wanted =
+                FactsWanted { click: None, key: build::key(ACME, "T1"), nonce: None, sightings: Vec::new() };
             let decide: Decide = Box::new(move |facts| {
                 let value = facts.conversion.as_ref().and_then(|known| known.amounts.value).unwrap();
                 movement(ms, facts, value + ms)
@@ -183,7 +188,7 @@ pub(crate) async fn a_booking_that_fails_leaves_nothing(stage: &Stage) {
     // The last thing to be written is there already.
     let mut bad = build::sale(1, build::key(ACME, "T2"), &[META, META]);
     bad.deliveries[1].id = good.deliveries[0].id;
-    let wanted = FactsWanted { click: None, key: build::key(ACME, "T2"), nonce: None };
+    let wanted = FactsWanted { click: None, key: build::key(ACME, "T2"), nonce: None, sightings: Vec::new() };
     let decided = bad.clone();
     let answer = store.record_postback(wanted.clone(), Box::new(move |_| decided.clone())).await;
     assert!(matches!(answer, Err(StoreError::Corrupt(_))), "{answer:?}");
@@ -206,7 +211,7 @@ pub(crate) async fn a_movement_that_does_not_follow_is_refused(stage: &Stage) {
     let store = stage.open().await;
     let booking = build::sale(0, build::key(ACME, "T1"), &[]);
     build::book(&store, &booking).await;
-    let wanted = FactsWanted { click: None, key: build::key(ACME, "T1"), nonce: None };
+    let wanted = FactsWanted { click: None, key: build::key(ACME, "T1"), nonce: None, sightings: Vec::new() };
     let decide: Decide = Box::new(move |facts| {
         let mut facts = facts.clone();
         // As if it had moved on twice already.
@@ -235,7 +240,8 @@ pub(crate) async fn a_bad_booking_leaves_its_neighbours_alone(stage: &Stage) {
         }
         let store = store.clone();
         tasks.push(tokio::spawn(async move {
-            let wanted = FactsWanted { click: None, key: build::key_of(&booking), nonce: None };
+            let wanted =
+                FactsWanted { click: None, key: build::key_of(&booking), nonce: None, sightings: Vec::new() };
             let decided = booking.clone();
             let answer = store.record_postback(wanted, Box::new(move |_| decided.clone())).await;
             (bad, booking, answer)
@@ -256,7 +262,8 @@ pub(crate) async fn a_bad_booking_leaves_its_neighbours_alone(stage: &Stage) {
 pub(crate) async fn one_key_of_two_partners_is_two_conversions(stage: &Stage) {
     let store = stage.open().await;
     for partner in [ACME, "other"] {
-        let wanted = FactsWanted { click: None, key: build::key(partner, "T1"), nonce: None };
+        let wanted =
+            FactsWanted { click: None, key: build::key(partner, "T1"), nonce: None, sightings: Vec::new() };
         assert_eq!(facts(&store, wanted.clone()).await.conversion, None);
         build::book(&store, &build::sale(0, build::key(partner, "T1"), &[])).await;
         assert_eq!(facts(&store, wanted).await.conversion.unwrap().key.partner, partner);
@@ -264,7 +271,7 @@ pub(crate) async fn one_key_of_two_partners_is_two_conversions(stage: &Stage) {
     assert_eq!(store.list_conversions(None, 10).await.unwrap().len(), 2);
     // The same key once more is refused by the database itself, whatever was decided.
     let again = build::sale(9, build::key(ACME, "T1"), &[]);
-    let wanted = FactsWanted { click: None, key: build::key(ACME, "T1"), nonce: None };
+    let wanted = FactsWanted { click: None, key: build::key(ACME, "T1"), nonce: None, sightings: Vec::new() };
     assert!(store.record_postback(wanted, Box::new(move |_| again.clone())).await.is_err());
     assert_eq!(store.list_conversions(None, 10).await.unwrap().len(), 2);
 }

@@ -39,8 +39,10 @@ impl Bench {
 async fn a_postback_is_booked_once(cut: Cut, times: u32) {
     let bench = Bench::new().await;
     let booking = build::sale(1, build::key(ACME, "1"), &[META]);
-    let (decided, wanted) =
-        (booking.clone(), FactsWanted { click: None, key: build::key(ACME, "1"), nonce: None });
+    let (decided, wanted) = (
+        booking.clone(),
+        FactsWanted { click: None, key: build::key(ACME, "1"), nonce: None, sightings: Vec::new() },
+    );
     bench.proxy.cut(cut, times);
     // Decided over facts: had the first commit happened unnoticed, the next try would find the conversion and fail.
     let decide = move |facts: &crosstally_core::postback::Facts| {

@@ -101,7 +101,10 @@ async fn postbacks(field: Arc<Field>, worker: usize) -> Told {
         };
         match field
             .store
-            .record_postback(FactsWanted { click: None, key, nonce: None }, Box::new(decide))
+            .record_postback(
+                FactsWanted { click: None, key, nonce: None, sightings: Vec::new() },
+                Box::new(decide),
+            )
             .await
         {
             Ok(booking) => told.booked.push(booking),

@@ -41,7 +41,10 @@ async fn node(store: Store, number: usize, start: Arc<Barrier>) {
         let sale = build::sale(i64::from(at), key.clone(), &[META]);
         calls.spawn(async move {
             let decide = Box::new(move |facts: &Facts| decide(&sale, facts));
-            store.record_postback(FactsWanted { click: None, key, nonce: None }, decide).await.unwrap()
+            store
+                .record_postback(FactsWanted { click: None, key, nonce: None, sightings: Vec::new() }, decide)
+                .await
+                .unwrap()
         });
     }
     while let Some(call) = calls.join_next().await {

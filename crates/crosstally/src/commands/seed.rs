@@ -65,5 +65,6 @@ fn click(engine: &Engine, slug: &str) -> Result<Click> {
         cost: None,
         gpc: false,
         test: campaign.test,
+        labels: Vec::new(),
     })
 }

@@ -10,6 +10,7 @@ use crate::identity::Contact;
 use crate::ids::ConversionId;
 use crate::ledger::{Amounts, Balance, Status};
 use crate::nearest::nearest;
+use crate::reason::Reason;
 use crate::time::Timestamp;
 
 /// What a condition says that gives something else; the same sentence as [`Condition::holds`] uses.
@@ -34,7 +35,11 @@ pub(super) fn read(text: &Text<'_>, found: &mut Findings<'_>) -> Option<Conditio
 
 fn fix(sentence: &str, known: &str) -> String {
     let name = sentence.split('`').nth(1).unwrap_or("");
-    if let Some(near) = nearest(name, VARIABLES.iter().map(|(known, _)| *known)) {
+    if sentence.contains(" uses ") && Reason::LABELS.iter().any(|label| label.code() == name) {
+        return format!("write the label in quotes: '{name}' in labels");
+    }
+    let labels = Reason::LABELS.iter().map(|label| label.code());
+    if let Some(near) = nearest(name, VARIABLES.iter().map(|(known, _)| *known).chain(labels)) {
         return format!("did you mean `{near}`?");
     }
     if sentence.contains("error at: '=") {
@@ -79,7 +84,7 @@ fn says_yes_or_no(condition: &Condition) -> bool {
     }
     Status::ALL.into_iter().all(|status| {
         let conversion = sample(status);
-        let subject = Subject { conversion: &conversion, fields: &[], click_params: &[] };
+        let subject = Subject { conversion: &conversion, fields: &[], click_params: &[], labels: &[] };
         condition.holds(&subject).map_or_else(|problem| problem != NOT_YES_OR_NO, |_| true)
     })
 }
@@ -107,5 +112,6 @@ pub(in crate::config) fn sample(status: Status) -> Conversion {
         external_id: None,
         contact: Contact::default(),
         goals_met: Vec::new(),
+        labels: Vec::new(),
     }
 }

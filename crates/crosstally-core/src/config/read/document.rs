@@ -260,6 +260,11 @@ impl<'t> Item<'t> {
 
     /// A list of texts.
     pub(super) fn list(self, found: &mut Findings<'_>) -> Vec<Text<'t>> {
+        self.list_of_at_most(ITEMS_MAX, found)
+    }
+
+    /// A list of texts that may be longer than others.
+    pub(super) fn list_of_at_most(self, most: usize, found: &mut Findings<'_>) -> Vec<Text<'t>> {
         let DeValue::Array(array) = self.value else {
             let fix = match (self.value, self.plain_text()) {
                 (DeValue::String(_), Some(text)) => {
@@ -270,9 +275,9 @@ impl<'t> Item<'t> {
             self.wrong_shape("a list of texts", &fix, found);
             return Vec::new();
         };
-        if array.len() > ITEMS_MAX {
-            let problem = format!("{} has more than {ITEMS_MAX} items", self.name());
-            found.problem(&self.spot, problem, format!("keep to {ITEMS_MAX}"));
+        if array.len() > most {
+            let problem = format!("{} has more than {most} items", self.name());
+            found.problem(&self.spot, problem, format!("keep to {most}"));
             return Vec::new();
         }
         array

@@ -132,7 +132,7 @@ fn places(item: Item<'_>, found: &mut Findings<'_>) -> Vec<TokenPlace> {
     texts.iter().filter_map(|text| text.word("token_in", found)).collect()
 }
 
-fn range(text: &Text<'_>, found: &mut Findings<'_>) -> Option<IpNet> {
+pub(super) fn range(text: &Text<'_>, found: &mut Findings<'_>) -> Option<IpNet> {
     let single = || text.text.parse().ok().map(|address: std::net::IpAddr| IpNet::from(address));
     let Some(range) = text.text.parse::<IpNet>().ok().or_else(single) else {
         let problem = format!("{} is not an address range", shown(text.text));

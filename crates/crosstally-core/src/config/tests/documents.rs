@@ -46,6 +46,7 @@ fn the_way_to_ask_for_a_parameter_that_may_be_missing_works() {
             conversion: &conversion,
             fields: &[],
             click_params: click,
+            labels: &[],
         })
     };
     let pair = |value: &str| [("sub1".to_owned(), value.to_owned())];

@@ -1,11 +1,13 @@
 //! What is printed reads back as the same configuration.
 
+use ipnet::IpNet;
 use proptest::prelude::*;
 
 use super::*;
 use crate::condition::Condition;
 use crate::contract::{Contract, Meaning, Range, Terms};
 use crate::fields::FIELDS;
+use crate::fraud::{Fraud, Often, Ranges};
 use crate::ledger::Status;
 use crate::postback::signature::{SCHEMES, Scheme};
 use crate::secret::Secret;
@@ -120,6 +122,31 @@ fn workspace() -> impl Strategy<Value = Workspace> {
         timezone: zone.to_owned(),
         default_region: region.map(str::to_owned),
     })
+}
+
+fn fraud() -> impl Strategy<Value = Fraud> {
+    let often = |longest: i64| {
+        let spans = 1_000..=longest;
+        prop::option::of(
+            (0..=1_000_u32, spans).prop_map(|(more_than, within_ms)| Often { more_than, within_ms }),
+        )
+    };
+    let v4 = (any::<u32>(), 0..=32_u8).prop_map(|(bits, length)| {
+        IpNet::new(std::net::Ipv4Addr::from(bits).into(), length).unwrap().trunc()
+    });
+    let v6 = (any::<u64>(), 1..=128_u8).prop_map(|(bits, length)| {
+        let address = std::net::Ipv6Addr::from(0x2000_u128 << 112 | u128::from(bits));
+        IpNet::new(address.into(), length).unwrap().trunc()
+    });
+    let ranges = prop::collection::vec(prop_oneof![v4, v6], 0..6);
+    (often(90 * 86_400_000), often(90 * 86_400_000), often(3_600_000), ranges).prop_map(
+        |(repeated_contact, repeated_address, click_flood, ranges)| Fraud {
+            repeated_contact,
+            repeated_address,
+            click_flood,
+            data_centres: Ranges::new(&ranges),
+        },
+    )
 }
 
 fn campaigns(sources: Vec<String>) -> impl Strategy<Value = Vec<Campaign>> {
@@ -344,13 +371,14 @@ fn goals(destinations: Vec<String>) -> impl Strategy<Value = Vec<Goal>> {
 
 fn config() -> impl Strategy<Value = Config> {
     let sources = prop::collection::btree_set(slug(), 0..4);
-    (workspace(), sources, partners(), destinations()).prop_flat_map(
-        |(workspace, sources, partners, destinations)| {
+    (workspace(), fraud(), sources, partners(), destinations()).prop_flat_map(
+        |(workspace, fraud, sources, partners, destinations)| {
             let slugs =
                 destinations.iter().map(|destination: &Destination| destination.slug.clone()).collect();
             let sources: Vec<String> = sources.into_iter().collect();
             (campaigns(sources.clone()), goals(slugs)).prop_map(move |(campaigns, goals)| Config {
                 workspace: workspace.clone(),
+                fraud: fraud.clone(),
                 sources: sources
                     .iter()
                     .map(|slug| Source { slug: slug.clone(), preset: "meta".to_owned() })

@@ -5,6 +5,8 @@ use super::*;
 /// Levels: the document around a misspelt key, whose place is `@`; the level's path; its keys.
 pub(super) const LEVELS: &[(&str, &str, &[&str])] = &[
     ("[workspace]\n@ = 1\n", "workspace", &["base_currency", "timezone", "default_region"]),
+    ("[fraud]\n@ = 1\n", "fraud", &["repeated_contact", "repeated_address", "click_flood", "data_centres"]),
+    ("[fraud]\nclick_flood = { @ = 1 }\n", "fraud.click_flood", &["more_than", "within"]),
     ("[[source]]\nslug = \"a\"\n@ = 1\n", "source[a]", &["preset"]),
     ("[[campaign]]\nslug = \"a\"\n@ = 1\n", "campaign[a]", &["source", "target", "cost_model", "test"]),
     (
@@ -77,7 +79,7 @@ fn at_every_level() {
 
 #[test]
 fn at_the_top() {
-    for section in ["workspace", "source", "campaign", "partner", "destination", "goal"] {
+    for section in ["workspace", "fraud", "source", "campaign", "partner", "destination", "goal"] {
         let problems = bad(&format!("[{section}s]\n"));
         assert_eq!(problems.len(), 1);
         assert_eq!(problems[0].problem, format!("`{section}s` is not a section"));
