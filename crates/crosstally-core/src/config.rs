@@ -61,6 +61,8 @@ pub struct Workspace {
     pub timezone: String,
     /// The region that telephone numbers without a country code belong to, an ISO 3166 alpha-2 code.
     pub default_region: Option<String>,
+    /// Whether receipts keep contact values as they came. Else they are hashed at the door and masked in what is kept.
+    pub keep_contact: bool,
 }
 
 /// A traffic source.
@@ -268,6 +270,7 @@ impl Config {
                 base_currency: "USD".parse().expect("USD is a currency of ISO 4217"),
                 timezone: "UTC".to_owned(),
                 default_region: None,
+                keep_contact: false,
             },
             fraud: Fraud::default(),
             sources: Vec::new(),

@@ -11,6 +11,7 @@ use crosstally_core::identity::Contact;
 use crosstally_core::ids::{ConversionId, ReceiptId};
 use crosstally_core::postback::body::Row;
 use crosstally_core::postback::book::{self, Context};
+use crosstally_core::postback::redact::Keep;
 use crosstally_core::postback::{
     Booking, ClickRef, Facts, FactsWanted, Inbound, Postback, Receipt, STRANGER, dedupe, parse, redact,
 };
@@ -284,14 +285,15 @@ impl Engine {
     fn receipt(&self, inbound: &Inbound, snapshot: &Snapshot, now: Timestamp) -> Receipt {
         let partner: Option<&Partner> = snapshot.partner(&inbound.partner).map(|(partner, _)| partner);
         let id = ReceiptId::new(now, self.random.bytes());
-        let kept = redact::body(inbound, partner);
+        let keep = Keep { partner, contact: snapshot.config.workspace.keep_contact };
+        let kept = redact::body(inbound, keep);
         let sealed = kept.is_lost.then(|| self.keys.seal_bytes(&id.to_string(), &inbound.body));
         Receipt {
             id,
             received_at: now,
             partner: inbound.partner.chars().filter(|c| !c.is_control()).take(64).collect(),
             method: inbound.method.chars().take(16).collect(),
-            query: redact::pairs(&inbound.query, partner),
+            query: redact::pairs(&inbound.query, keep),
             body: kept.body,
             content_type: kept.content_type.chars().take(128).collect(),
             peer: inbound.peer.map(|peer| peer.to_canonical().to_string()).unwrap_or_default(),

@@ -62,6 +62,9 @@ fn workspace(workspace: &Workspace) -> Entry<'_> {
         ("timezone", Value::text(&workspace.timezone)),
     ];
     keys.extend(workspace.default_region.as_ref().map(|region| ("default_region", Value::text(region))));
+    if workspace.keep_contact {
+        keys.push(("keep_contact", Value::Flag(true)));
+    }
     Entry { section: "workspace", slug: None, keys }
 }
 

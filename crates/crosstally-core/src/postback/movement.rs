@@ -213,11 +213,8 @@ fn summed(before: Amounts, now: Amounts, value_of: ValueOf) -> Amounts {
 /// call that is read again has the same.
 #[must_use]
 pub fn content(params: &Params, partner: Option<&Partner>) -> ContentHash {
-    let mut pairs: Vec<(&str, &str)> = params
-        .iter()
-        .filter(|param| !redact::is_kept_out(&param.name, partner))
-        .map(|param| (param.name.as_str(), param.value.as_str()))
-        .collect();
+    let mut pairs: Vec<(&str, &str)> =
+        redact::open(params, partner).map(|param| (param.name.as_str(), param.value.as_str())).collect();
     pairs.sort_unstable();
     let mut digest = Sha256::new();
     for text in pairs.into_iter().flat_map(|(name, value)| [name, value]) {

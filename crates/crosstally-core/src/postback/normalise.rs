@@ -3,6 +3,7 @@
 use crate::click::looks_like_macro;
 use crate::config::{Partner, Workspace};
 use crate::contract::{Contract, Meaning};
+use crate::fields::{FIELDS, FieldKind};
 use crate::identity::{Contact, ContactIn, hash_contact};
 use crate::ids::{ClickId, ClickIdKey, IdError};
 use crate::ledger::Status;
@@ -10,7 +11,7 @@ use crate::limits;
 use crate::money::Currency;
 use crate::postback::movement;
 use crate::postback::parse::{Fields, printable};
-use crate::postback::redact::is_masked;
+use crate::postback::redact;
 use crate::postback::{ClickRef, Postback};
 use crate::reason::Reason;
 use crate::time::{MINUTE_MS, Timestamp};
@@ -37,7 +38,9 @@ pub struct Setting<'a> {
 /// Refused if a field breaks the contract, quarantined if somebody must supply what is missing.
 pub fn postback(fields: &Fields, setting: Setting<'_>) -> Result<Postback, Stop> {
     let contract = &setting.partner.contract;
-    for name in ["click_id", "transaction_id", "status", "payout", "revenue", "currency", "event_time"] {
+    // A macro in a name or an id would make one conversion, or one event, of many.
+    let decisive = FIELDS.iter().filter(|field| matches!(field.kind, FieldKind::Key | FieldKind::Money));
+    for name in decisive.map(|field| field.name) {
         if let Some(value) = fields.get(name).filter(|value| looks_like_macro(value)) {
             return Err(Stop::quarantined(
                 Reason::MacroUnresolved,
@@ -91,10 +94,7 @@ pub fn postback(fields: &Fields, setting: Setting<'_>) -> Result<Postback, Stop>
         page: fields.get("event_source_url").map(str::to_owned),
         given: None,
         content: movement::content(&fields.params, Some(setting.partner)),
-        fields: fields
-            .params
-            .iter()
-            .filter(|param| !is_masked(&param.name, Some(setting.partner)))
+        fields: redact::open(&fields.params, Some(setting.partner))
             .map(|param| (param.name.clone(), param.value.clone()))
             .collect(),
     })

@@ -3,68 +3,68 @@
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
-use serde_json::Value;
-
 use crate::config::Partner;
 use crate::fields::{FIELDS, Field, FieldKind, TOKEN_PARAMS};
-use crate::params::decode;
+use crate::limits;
+use crate::params::{Param, Params, decode};
 use crate::postback::body::{Media, media};
+use crate::postback::json::Json;
 use crate::postback::{Headers, Inbound};
 
 /// What stands in place of a masked value.
 pub const MASK: &[u8] = b"***";
 
-/// Names that hold secrets or contact values in other people's calls. Nothing is read from them, so nothing is kept.
-const MASKED_NAMES: &[&str] = &[
-    "password",
-    "passwd",
-    "pass",
-    "secret",
-    "sig",
-    "signature",
-    "apikey",
-    "auth",
-    "e-mail",
-    "mail",
-    "em",
-    "ph",
-    "tel",
-];
+/// Names that hold secrets in other people's calls.
+const SECRET_NAMES: &[&str] = &["password", "passwd", "pass", "secret", "sig", "signature", "apikey", "auth"];
+/// Names that hold contact values in other people's calls. Nothing is read from them.
+const CONTACT_NAMES: &[&str] = &["e-mail", "mail", "em", "ph", "tel"];
 
 /// Names whose values are secrets.
 static SECRET: LazyLock<HashSet<&str>> =
-    LazyLock::new(|| TOKEN_PARAMS.iter().chain(MASKED_NAMES).copied().collect());
+    LazyLock::new(|| TOKEN_PARAMS.iter().chain(SECRET_NAMES).copied().collect());
 /// Fields that tell who somebody is.
 static PERSONAL: LazyLock<Vec<&str>> = LazyLock::new(|| personal().map(|field| field.name).collect());
 /// Names under which such fields are accepted.
 static PERSONAL_NAMES: LazyLock<HashSet<String>> = LazyLock::new(|| {
-    personal().flat_map(|field| field.accepted).map(|name| name.to_ascii_lowercase()).collect()
+    let accepted = personal().flat_map(|field| field.accepted);
+    accepted.chain(CONTACT_NAMES).map(|name| name.to_ascii_lowercase()).collect()
 });
 
 fn personal() -> impl Iterator<Item = &'static Field> {
     FIELDS.iter().filter(|field| field.kind == FieldKind::Personal)
 }
 
+/// By whose contract a call is read, and whether its contact values are kept as they came.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Keep<'a> {
+    /// The partner whose call it is, if it is known.
+    pub partner: Option<&'a Partner>,
+    /// Whether the workspace keeps contact values. Secrets are never kept.
+    pub contact: bool,
+}
+
 /// Masks the values of token and contact parameters in a raw query string or form body.
 #[must_use]
-pub fn pairs(raw: &[u8], partner: Option<&Partner>) -> Vec<u8> {
+pub fn pairs(raw: &[u8], keep: Keep<'_>) -> Vec<u8> {
     let mut out = Vec::with_capacity(raw.len());
     for (at, piece) in raw.split(|&b| b == b'&').enumerate() {
         if at > 0 {
             out.push(b'&');
         }
-        pair(piece, partner, &mut out);
+        pair(piece, keep, &mut out);
     }
     out
 }
 
 /// One pair. A semicolon does not part pairs here, but it does for some senders, whose token would else be kept.
-fn pair(piece: &[u8], partner: Option<&Partner>, out: &mut Vec<u8>) {
+fn pair(piece: &[u8], keep: Keep<'_>, out: &mut Vec<u8>) {
     let mut rest = piece;
     for part in piece.split_inclusive(|&b| b == b';') {
         if let Some(name_ends) = part.iter().position(|&b| b == b'=') {
-            let (name, value) = part.split_at(name_ends);
-            if value.len() > 1 && value != b"=;" && is_masked(&decode(name).0, partner) {
+            let (name, _) = part.split_at(name_ends);
+            // Also what stands behind a semicolon, if the value begins with one.
+            let is_filled = rest.iter().skip(name_ends + 1).any(|&b| b != b';');
+            if is_filled && keep.masks(&decode(name).0) {
                 out.extend_from_slice(name);
                 out.push(b'=');
                 out.extend_from_slice(MASK);
@@ -92,7 +92,7 @@ pub struct Kept {
 /// What is kept of a body. A form is kept byte for byte but for its masked values, JSON without the values of masked keys,
 /// the parts of a multipart form as a form. Of what cannot be looked into, nothing is kept in the open but its size.
 #[must_use]
-pub fn body(inbound: &Inbound, partner: Option<&Partner>) -> Kept {
+pub fn body(inbound: &Inbound, keep: Keep<'_>) -> Kept {
     let raw = inbound.body.as_slice();
     let kept = |body: Vec<u8>| Kept { body, content_type: inbound.content_type.clone(), is_lost: false };
     let lost = || Kept {
@@ -102,17 +102,17 @@ pub fn body(inbound: &Inbound, partner: Option<&Partner>) -> Kept {
     };
     match media(&inbound.content_type, raw) {
         Ok(Media::None) => kept(Vec::new()),
-        Ok(Media::Form) if !looks_opaque(raw) => kept(pairs(raw, partner)),
-        Ok(Media::Json) => match serde_json::from_slice::<Value>(raw) {
+        Ok(Media::Form) if !looks_opaque(raw) => kept(pairs(raw, keep)),
+        Ok(Media::Json) => match serde_json::from_slice::<Json>(raw) {
             Ok(mut document) => {
-                mask_keys(&mut document, "", partner);
+                mask_keys(&mut document, "", keep);
                 kept(serde_json::to_vec(&document).unwrap_or_default())
             }
             Err(_) => lost(),
         },
-        Ok(Media::JsonLines) => lines(raw, partner).map_or_else(lost, kept),
+        Ok(Media::JsonLines) => lines(raw, keep).map_or_else(lost, kept),
         Ok(Media::Multipart) if !inbound.parts.is_empty() => Kept {
-            body: pairs(form_of(&inbound.parts).as_bytes(), partner),
+            body: pairs(form_of(&inbound.parts).as_bytes(), keep),
             content_type: "application/x-www-form-urlencoded".into(),
             is_lost: false,
         },
@@ -126,11 +126,11 @@ fn looks_opaque(raw: &[u8]) -> bool {
     begins.is_some_and(|byte| matches!(byte, b'{' | b'[' | b'<' | b'-' | b'"'))
 }
 
-fn lines(raw: &[u8], partner: Option<&Partner>) -> Option<Vec<u8>> {
+fn lines(raw: &[u8], keep: Keep<'_>) -> Option<Vec<u8>> {
     let mut kept = Vec::new();
     for line in raw.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty()) {
-        let mut document: Value = serde_json::from_slice(line).ok()?;
-        mask_keys(&mut document, "", partner);
+        let mut document: Json = serde_json::from_slice(line).ok()?;
+        mask_keys(&mut document, "", keep);
         kept.extend(serde_json::to_vec(&document).ok()?);
         kept.push(b'\n');
     }
@@ -182,42 +182,50 @@ const PERSON_KEYS: &[&str] = &[
     "ip",
 ];
 
-fn mask_keys(value: &mut Value, path: &str, partner: Option<&Partner>) {
+fn mask_keys(value: &mut Json, path: &str, keep: Keep<'_>) {
+    // Nothing is read from a path that long, and to follow it costs more than the call is worth.
+    if path.len() > limits::JSON_PATH_BYTES_MAX {
+        *value = Json::Text("***".into());
+        return;
+    }
     match value {
-        Value::Object(map) => {
-            for (name, inner) in map.iter_mut() {
+        Json::Map(entries) => {
+            let is_named = entries.iter().any(|(key, value)| match value {
+                Json::Text(name) => matches!(key.as_str(), "name" | "key") && keep.masks(name),
+                _ => false,
+            });
+            for (name, inner) in entries {
                 let whole = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-                let is_leaf = !matches!(inner, Value::Object(_));
-                let of_contract = is_of_contract(&whole, partner);
-                let masked = is_masked(name, partner) || is_masked(&whole, partner);
-                if !of_contract && (masked || is_leaf && is_of_person(path, name)) {
-                    *inner = Value::String("***".into());
+                let is_leaf = !matches!(inner, Json::Map(_));
+                let of_contract = is_of_contract(&whole, keep.partner);
+                let masked = keep.masks(name) || keep.masks(&whole) || is_named && name == "value";
+                if !of_contract && (masked || !keep.contact && is_leaf && is_of_person(path, name)) {
+                    *inner = Json::Text("***".into());
                 } else {
-                    mask_keys(inner, &whole, partner);
+                    mask_keys(inner, &whole, keep);
                 }
             }
         }
-        Value::Array(list) => {
+        Json::List(list) => {
             for (at, inner) in list.iter_mut().enumerate() {
-                mask_keys(inner, &format!("{path}.{at}"), partner);
+                mask_keys(inner, &format!("{path}.{at}"), keep);
             }
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        Json::Nothing | Json::Text(_) | Json::Literal(_) => {}
+    }
+}
+
+impl Keep<'_> {
+    fn masks(self, name: &str) -> bool {
+        if self.contact { is_secret(name) } else { is_masked(name, self.partner) }
     }
 }
 
 /// Whether a value of this name, or of a path that ends so, is masked in what is kept.
 #[must_use]
 pub fn is_kept_out(name: &str, partner: Option<&Partner>) -> bool {
-    if is_of_contract(name, partner) {
-        return false;
-    }
-    match name.rsplit_once('.') {
-        None => is_masked(name, partner),
-        Some((path, last)) => {
-            is_masked(name, partner) || is_masked(last, partner) || is_of_person(path, last)
-        }
-    }
+    let is_person = || name.rsplit_once('.').is_some_and(|(path, last)| is_of_person(path, last));
+    (is_masked(name, partner) || is_person()) && !is_of_contract(name, partner)
 }
 
 fn is_of_person(path: &str, name: &str) -> bool {
@@ -237,19 +245,46 @@ fn is_of_contract(name: &str, partner: Option<&Partner>) -> bool {
 /// Whether a parameter's value must not be kept.
 #[must_use]
 pub fn is_masked(name: &str, partner: Option<&Partner>) -> bool {
-    let base = name.split('[').next().unwrap_or(name).trim().to_ascii_lowercase();
-    if SECRET.contains(base.as_str()) {
+    let lower = name.to_ascii_lowercase();
+    if segments(&lower).any(|part| SECRET.contains(part)) {
         return true;
     }
-    let is_theirs = || {
+    let is_theirs = |name: &str| {
         let theirs = |partner: &Partner| {
-            let names = PERSONAL.iter().flat_map(|field| partner.contract.params(field));
-            let mut names = names.map(String::as_str);
-            names.any(|theirs| theirs.eq_ignore_ascii_case(&base) || theirs.eq_ignore_ascii_case(name))
+            let mut names = PERSONAL.iter().flat_map(|field| partner.contract.params(field));
+            names.any(|theirs| theirs.eq_ignore_ascii_case(name))
         };
         partner.is_some_and(theirs)
     };
-    (PERSONAL_NAMES.contains(base.as_str()) || is_theirs()) && !is_of_contract(name, partner)
+    let is_path = || lower.contains(['[', '.']);
+    let is_personal = segments(&lower).any(|part| PERSONAL_NAMES.contains(part) || is_theirs(part));
+    (is_personal || is_path() && is_theirs(name)) && !is_of_contract(name, partner)
+}
+
+fn is_secret(name: &str) -> bool {
+    segments(&name.to_ascii_lowercase()).any(|part| SECRET.contains(part))
+}
+
+/// A name, or the parts of one that is a path: `email[]`, `user[email]`, `data.user.email`.
+fn segments(name: &str) -> impl Iterator<Item = &str> {
+    name.split(['[', ']', '.']).map(str::trim)
+}
+
+/// The parameters that are neither secret nor personal: what a condition may ask for and a digest covers.
+pub fn open<'p>(params: &'p Params, partner: Option<&'p Partner>) -> impl Iterator<Item = &'p Param> {
+    // Shops send their own fields as `{"name": "email", "value": "…"}`, which is two parameters beside `[email]`.
+    let named: HashSet<&str> = params
+        .iter()
+        .filter_map(|param| {
+            let item = param.name.strip_suffix(".name").or_else(|| param.name.strip_suffix(".key"))?;
+            is_masked(&param.value, partner).then_some(item)
+        })
+        .collect();
+    params.iter().filter(move |param| {
+        !is_kept_out(&param.name, partner)
+            && (named.is_empty()
+                || !param.name.strip_suffix(".value").is_some_and(|item| named.contains(item)))
+    })
 }
 
 #[cfg(test)]
@@ -259,16 +294,28 @@ mod tests {
     #[test]
     fn tokens_and_contacts_are_masked_and_the_rest_stays_byte_for_byte() {
         let raw = b"click_id=1&TOKEN=s3cret&x=%zz&em%61il=a%40b.example&email=&phone=%2B1650&&sum=1";
-        let kept = pairs(raw, None);
+        let kept = pairs(raw, Keep::default());
         assert_eq!(
             String::from_utf8_lossy(&kept),
             "click_id=1&TOKEN=***&x=%zz&em%61il=***&email=&phone=***&&sum=1"
         );
     }
 
+    #[test]
+    fn contacts_are_kept_where_that_is_wished_and_secrets_never() {
+        let keep = Keep { contact: true, ..Keep::default() };
+        let raw = b"token=s3cret&e-mail=a%40b.example&phone=%2B1650&pass=s3cret";
+        let kept = pairs(raw, keep);
+        assert_eq!(String::from_utf8_lossy(&kept), "token=***&e-mail=a%40b.example&phone=%2B1650&pass=***");
+        let raw = r#"{"token":"s3cret","customer":{"name":"Ann","email":"a@b.example"}}"#;
+        let inbound = Inbound { body: raw.into(), ..Inbound::default() };
+        let kept = String::from_utf8(body(&inbound, keep).body).expect("text");
+        assert_eq!(kept, r#"{"token":"***","customer":{"name":"Ann","email":"a@b.example"}}"#);
+    }
+
     fn kept(raw: &str, kind: &str) -> Kept {
         let inbound = Inbound { body: raw.into(), content_type: kind.into(), ..Inbound::default() };
-        body(&inbound, None)
+        body(&inbound, Keep::default())
     }
 
     #[test]
@@ -278,6 +325,8 @@ mod tests {
             ("", r#" {"token":"s3cret","email":"a@b.example","tid":"t7"}"#),
             ("application/x-www-form-urlencoded", r#"{"token":"s3cret","e-mail":"a@b.example","tid":"t7"}"#),
             ("", "x=1;token=s3cret&email[]=a@b.example&tid=t7"),
+            ("", "token=;s3cret&user[email]=a@b.example&data.email=a@b.example&tid=t7"),
+            ("", r#"{"own":[{"name":"token","value":"s3cret"},{"key":"e-mail","value":"a@b"}],"tid":"t7"}"#),
             (
                 "application/x-www-form-urlencoded",
                 "tid=t7;y;sig=s3cret&mail=a@b.example&email[0]=a@b.example",

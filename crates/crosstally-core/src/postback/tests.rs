@@ -78,6 +78,7 @@ fn config(partner: Partner) -> Config {
             base_currency: "USD".parse().unwrap(),
             timezone: "UTC".into(),
             default_region: None,
+            keep_contact: false,
         },
         fraud: crate::fraud::Fraud::default(),
         sources: Vec::new(),
@@ -275,6 +276,9 @@ fn breaches_of_the_contract_stop_with_the_reason() {
         ("tid=%ED%A0%80", Verdict::Refused, BadEncoding),
         ("tid=1&payout={payout}", Verdict::Quarantined, MacroUnresolved),
         ("tid=1&status=whatever", Verdict::Quarantined, StatusUnmapped),
+        ("tid=1&event={goal_name}", Verdict::Quarantined, MacroUnresolved),
+        ("tid=1&event_id=[EVENT_ID]", Verdict::Quarantined, MacroUnresolved),
+        ("tid=1&external_id=__UID__", Verdict::Quarantined, MacroUnresolved),
     ] {
         let stop = read(query, &partner()).unwrap_err();
         assert_eq!((stop.verdict, stop.reason), (verdict, reason), "{query}: {}", stop.detail);

@@ -7,7 +7,7 @@ use super::findings::Findings;
 use crate::config::{Config, Workspace};
 
 pub(super) fn read(section: &Section<'_>, found: &mut Findings<'_>) -> Workspace {
-    section.refuse_unknown(["base_currency", "timezone", "default_region"], found);
+    section.refuse_unknown(["base_currency", "timezone", "default_region", "keep_contact"], found);
     let default = Config::empty().workspace;
     Workspace {
         base_currency: section.currency("base_currency", found).unwrap_or(default.base_currency),
@@ -16,6 +16,7 @@ pub(super) fn read(section: &Section<'_>, found: &mut Findings<'_>) -> Workspace
             .and_then(|text| timezone(&text, found))
             .unwrap_or(default.timezone),
         default_region: section.text("default_region", found).and_then(|text| region(&text, found)),
+        keep_contact: section.flag("keep_contact", found),
     }
 }
 

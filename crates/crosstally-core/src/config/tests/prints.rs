@@ -117,10 +117,13 @@ fn currency() -> impl Strategy<Value = Currency> {
 fn workspace() -> impl Strategy<Value = Workspace> {
     let zones = prop::sample::select(vec!["UTC", "Europe/Berlin", "America/New_York", "Asia/Tokyo"]);
     let regions = prop::sample::select(vec![None, Some("US"), Some("DE")]);
-    (currency(), zones, regions).prop_map(|(base_currency, zone, region)| Workspace {
-        base_currency,
-        timezone: zone.to_owned(),
-        default_region: region.map(str::to_owned),
+    (currency(), zones, regions, any::<bool>()).prop_map(|(base_currency, zone, region, keep_contact)| {
+        Workspace {
+            base_currency,
+            timezone: zone.to_owned(),
+            default_region: region.map(str::to_owned),
+            keep_contact,
+        }
     })
 }
 

@@ -4,7 +4,7 @@ use super::*;
 
 /// Levels: the document around a misspelt key, whose place is `@`; the level's path; its keys.
 pub(super) const LEVELS: &[(&str, &str, &[&str])] = &[
-    ("[workspace]\n@ = 1\n", "workspace", &["base_currency", "timezone", "default_region"]),
+    ("[workspace]\n@ = 1\n", "workspace", &["base_currency", "timezone", "default_region", "keep_contact"]),
     ("[fraud]\n@ = 1\n", "fraud", &["repeated_contact", "repeated_address", "click_flood", "data_centres"]),
     ("[fraud]\nclick_flood = { @ = 1 }\n", "fraud.click_flood", &["more_than", "within"]),
     ("[[source]]\nslug = \"a\"\n@ = 1\n", "source[a]", &["preset"]),
