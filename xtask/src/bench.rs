@@ -3,6 +3,7 @@
 
 mod click;
 mod delivery;
+mod duplicates;
 mod facts;
 mod frame;
 mod http;
@@ -46,6 +47,9 @@ pub(crate) struct Options {
     /// How many clicks are stored before the start is timed
     #[arg(long, default_value_t = 5_000_000)]
     clicks: u64,
+    /// How many receipts are stored before duplicates are timed
+    #[arg(long, default_value_t = 10_000_000)]
+    receipts: u64,
 }
 
 /// A group of rows.
@@ -59,13 +63,16 @@ enum Name {
     Delivery,
     /// Memory, and the time to be ready.
     Memory,
+    /// Duplicates over a long history; on SQLite only, unless PostgreSQL is asked for.
+    Duplicates,
 }
 
 /// Builds, measures, prints the table and writes `bench.json`.
 pub(crate) fn run(project: &Project, options: &Options) -> Result<()> {
     let names = if options.rows.is_empty() { Name::value_variants() } else { &options.rows };
     let databases = if options.database.is_empty() { Database::value_variants() } else { &options.database };
-    let mut steps = Steps::new(2 + names.len() * databases.len());
+    let skipped = usize::from(names.contains(&Name::Duplicates) && options.database.is_empty());
+    let mut steps = Steps::new(2 + names.len() * databases.len() - skipped);
     let bench = steps.run("release build", || {
         steps::run(&mut cargo(
             &project.root,
@@ -84,6 +91,10 @@ pub(crate) fn run(project: &Project, options: &Options) -> Result<()> {
     let mut rows: Vec<Row> = Vec::new();
     for name in names {
         for database in databases {
+            // Millions of leads take minutes to book: by default only where a promise hangs on them.
+            if *name == Name::Duplicates && *database == Database::Postgres && options.database.is_empty() {
+                continue;
+            }
             let title = format!("{name:?} on {}", database.name()).to_lowercase();
             rows.extend(steps.run(&title, || {
                 let rows = match name {
@@ -91,6 +102,7 @@ pub(crate) fn run(project: &Project, options: &Options) -> Result<()> {
                     Name::Postback => postback::run(&bench, *database),
                     Name::Delivery => delivery::run(&bench, *database),
                     Name::Memory => memory::run(&bench, *database),
+                    Name::Duplicates => duplicates::run(&bench, *database),
                 }?;
                 for row in &rows {
                     steps::say(&row.to_string());
@@ -127,5 +139,6 @@ fn prepare(project: &Project, options: &Options) -> Result<Bench> {
         rounds: options.rounds,
         events: options.events,
         clicks: options.clicks,
+        receipts: options.receipts,
     })
 }

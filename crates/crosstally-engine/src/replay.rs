@@ -1,8 +1,10 @@
 //! Receipts that are read again: one, many, or those whose click has appeared.
 
+use crosstally_core::contract::Contract;
 use crosstally_core::conversion::DedupeKey;
 use crosstally_core::ids::{ConversionId, ReceiptId};
 use crosstally_core::money::Currency;
+use crosstally_core::params::Params;
 use crosstally_core::postback::book::Context;
 use crosstally_core::postback::normalise::Setting;
 use crosstally_core::postback::replay::{Around, Case, Repair, Replayed, replay};
@@ -20,6 +22,7 @@ use crate::postback::read;
 use crate::snapshot::Snapshot;
 
 pub mod impact;
+pub mod statuses;
 
 /// How often a replay is decided again when something moves under it.
 const TRIES_MAX: usize = 8;
@@ -233,42 +236,20 @@ impl Engine {
 
     /// What a receipt's call says under a configuration.
     fn reread(&self, receipt: &Receipt, repair: &Repair, snapshot: &Snapshot) -> Result<Postback, Stop> {
-        let original = receipt
-            .sealed
-            .as_ref()
-            .and_then(|sealed| self.keys.unseal_bytes(&receipt.id.to_string(), sealed));
-        let is_original = original.is_some();
+        let (mut inbound, is_original) = self.kept_call(receipt);
         let (partner, _) = snapshot
             .partner(&receipt.partner)
             .ok_or_else(|| Stop::refused(Reason::UnknownPartner, "the partner is not configured any more"))?;
-        if receipt.method == SERVER_EVENT
-            && repair.set.is_empty()
-            && let Some(event) = &original
-        {
+        if receipt.method == SERVER_EVENT && repair.set.is_empty() && is_original {
             let setting = Setting {
                 partner,
                 workspace: &snapshot.config.workspace,
                 click_id_key: &self.click_id_key,
                 received_at: receipt.received_at,
             };
-            return server_event::postback(event, setting);
+            return server_event::postback(&inbound.body, setting);
         }
-        let mut inbound = Inbound {
-            method: receipt.method.clone(),
-            partner: receipt.partner.clone(),
-            query: receipt.query.clone(),
-            body: original.unwrap_or_else(|| receipt.body.clone()),
-            content_type: receipt.content_type.clone(),
-            headers: receipt.headers.clone(),
-            user_agent: receipt.user_agent.clone(),
-            ..Inbound::default()
-        };
-        let params = read::parts(&mut inbound)
-            .and_then(|()| body::rows(&inbound, partner.contract.encoding()))
-            .and_then(|rows| {
-                rows.into_iter().next().map_or_else(|| Ok(Default::default()), |row| row.params)
-            });
-        let params = match params {
+        let params = match params(&mut inbound, &partner.contract) {
             Err(_) if !repair.set.is_empty() => Default::default(),
             params => params?,
         };
@@ -285,6 +266,26 @@ impl Engine {
             postback.contact = receipt.contact.clone();
         }
         Ok(postback)
+    }
+
+    /// The call that a receipt keeps, and whether it is the original.
+    fn kept_call(&self, receipt: &Receipt) -> (Inbound, bool) {
+        let original = receipt
+            .sealed
+            .as_ref()
+            .and_then(|sealed| self.keys.unseal_bytes(&receipt.id.to_string(), sealed));
+        let is_original = original.is_some();
+        let inbound = Inbound {
+            method: receipt.method.clone(),
+            partner: receipt.partner.clone(),
+            query: receipt.query.clone(),
+            body: original.unwrap_or_else(|| receipt.body.clone()),
+            content_type: receipt.content_type.clone(),
+            headers: receipt.headers.clone(),
+            user_agent: receipt.user_agent.clone(),
+            ..Inbound::default()
+        };
+        (inbound, is_original)
     }
 
     /// Looks after receipts that wait: what has appeared is booked, what waits too long waits no more. Returns how many
@@ -330,6 +331,13 @@ impl Engine {
         }
         Ok(matched)
     }
+}
+
+/// The parameters of a kept call: each row of a list has a receipt of its own.
+fn params(inbound: &mut Inbound, contract: &Contract) -> Result<Params, Stop> {
+    read::parts(inbound)?;
+    let rows = body::rows(inbound, contract.encoding())?;
+    rows.into_iter().next().map_or_else(|| Ok(Params::default()), |row| row.params)
 }
 
 /// A postback that overtakes its click is seconds ahead; one whose click never comes is looked at ever less.

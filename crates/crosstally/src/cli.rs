@@ -53,14 +53,10 @@ pub(crate) enum Command {
     /// Look at receipts: every inbound call with its verdict.
     #[command(subcommand)]
     Receipts(Receipts),
-    /// Fill a data directory with demo clicks.
+    /// Fill a data directory with demo clicks, and with leads that a partner reports for them.
     Seed {
-        /// How many clicks.
-        #[arg(long, default_value_t = 1_000)]
-        clicks: u64,
-        /// The campaign they belong to; it must be configured.
-        #[arg(long)]
-        campaign: String,
+        #[command(flatten)]
+        amount: SeedAmount,
         #[command(flatten)]
         place: Place,
     },
@@ -69,6 +65,23 @@ pub(crate) enum Command {
         /// The shell.
         shell: clap_complete::Shell,
     },
+}
+
+/// What to fill a data directory with.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct SeedAmount {
+    /// How many clicks.
+    #[arg(long, default_value_t = 1_000)]
+    pub(crate) clicks: u64,
+    /// The campaign they belong to; it must be configured.
+    #[arg(long)]
+    pub(crate) campaign: String,
+    /// How many leads the partner reports, with the transaction ids demo-1, demo-2 and so on.
+    #[arg(long, default_value_t = 0, requires = "partner")]
+    pub(crate) leads: u64,
+    /// The partner that reports them; it must be configured.
+    #[arg(long)]
+    pub(crate) partner: Option<String>,
 }
 
 /// Where the data is.
@@ -280,6 +293,14 @@ pub(crate) enum Receipts {
         /// How many.
         #[arg(long, default_value_t = 50)]
         limit: u32,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Status words of the last 30 days that are in no map: what they probably mean, and the money at stake.
+    Statuses {
+        /// Of this partner.
+        #[arg(long)]
+        partner: Option<String>,
         #[command(flatten)]
         at: At,
     },

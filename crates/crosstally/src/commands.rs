@@ -42,7 +42,7 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
             Command::Import(command) => import::run(command, json).await,
             Command::Deliveries(command) => deliveries::run(command, json).await,
             Command::Receipts(command) => receipts::run(command, json).await,
-            Command::Seed { clicks, campaign, place } => seed::run(clicks, &campaign, &place, json).await,
+            Command::Seed { amount, place } => seed::run(&amount, &place, json).await,
             Command::Completions { .. } => Ok(()),
         }
     })

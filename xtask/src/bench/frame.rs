@@ -44,6 +44,8 @@ pub(crate) struct Bench {
     pub(crate) events: u64,
     /// How many clicks are stored before the start is timed.
     pub(crate) clicks: u64,
+    /// How many receipts are stored before duplicates are timed.
+    pub(crate) receipts: u64,
 }
 
 /// A place for the program's data, with the database that it may need; the database goes away with it.

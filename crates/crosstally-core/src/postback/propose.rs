@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::click::looks_like_macro;
 use crate::config::preset::{self, Preset};
 use crate::contract::{Contract, Encoding, Terms};
+use crate::ledger::Status;
 use crate::params::Params;
 
 mod guess;
@@ -97,6 +98,12 @@ const SCORE_MIN: u32 = 6;
 const REASONS_MIN: usize = 2;
 /// How many candidates are shown.
 const CANDIDATES: usize = 3;
+
+/// What a status word that no contract knows probably means, and how that is known; somebody has to confirm it.
+#[must_use]
+pub fn status_of(word: &str) -> Option<(Status, String)> {
+    guess::status_of(word)
+}
 
 /// Proposes a partner for a sample: a URL, a query, or a JSON object.
 ///

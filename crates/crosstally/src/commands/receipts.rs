@@ -6,6 +6,7 @@ use std::io::IsTerminal as _;
 use anyhow::{Result, bail};
 use crosstally_http::api::receipts::ReceiptOut;
 use crosstally_http::api::replays::{self, ReplayIn, ReplayPage, ReplayRow};
+use crosstally_http::api::statuses::StatusesOut;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -26,6 +27,7 @@ struct Page {
 pub(crate) async fn run(command: Receipts, json: bool) -> Result<()> {
     match command {
         Receipts::List { partner, limit, at } => list(partner, limit, &at, json).await,
+        Receipts::Statuses { partner, at } => statuses(partner, &at, json).await,
         Receipts::Replay { which } => again(&which, &[], false, json).await,
         Receipts::Repair { which, set, real } => {
             if set.is_empty() && !real {
@@ -72,6 +74,48 @@ async fn list(partner: Option<String>, limit: u32, at: &At, json: bool) -> Resul
         ]
     });
     show::table(&["id", "received", "partner", "result", "code", "detail"], cells)
+}
+
+async fn statuses(partner: Option<String>, at: &At, json: bool) -> Result<()> {
+    let found: StatusesOut = match remote::find(at)? {
+        Where::Here(ground) => {
+            remote::here(&ground, async |engine| {
+                Ok(engine.unknown_statuses(partner.as_deref()).await?.into())
+            })
+            .await?
+        }
+        Where::There(server) => {
+            let partner = partner.map(|slug| format!("?partner={}", escaped(&slug))).unwrap_or_default();
+            server.get(&format!("/api/v1/receipts/statuses{partner}")).await?
+        }
+    };
+    if json {
+        return show::json(&found);
+    }
+    if found.data.is_empty() {
+        return show::text("every status word of the last 30 days is in a map\n");
+    }
+    let cells = found.data.iter().map(|row| {
+        let money: Vec<String> =
+            row.money.iter().map(|stake| format!("{} {}", stake.amount, stake.currency)).collect();
+        vec![
+            row.partner.clone(),
+            row.word.clone(),
+            row.receipts.to_string(),
+            money.join(", "),
+            row.proposed.clone().unwrap_or_else(|| "?".to_owned()),
+            row.why.clone().unwrap_or_else(|| "somebody has to say".to_owned()),
+        ]
+    });
+    show::table(&["partner", "word", "calls", "at stake", "proposed", "because"], cells)?;
+    let lines =
+        found.data.iter().filter_map(|row| Some(format!("  {}: {}\n", row.partner, row.line.as_ref()?)));
+    let capped = if found.capped { "There are more than are looked at.\n" } else { "" };
+    show::text(&format!(
+        "\n{capped}To take a proposal, add its line to the partner's section, look at `config plan`, apply it, and read the\n\
+        calls again with `receipts replay --code status_unmapped`:\n{}",
+        lines.collect::<String>()
+    ))
 }
 
 async fn again(which: &Which, set: &[String], real: bool, json: bool) -> Result<()> {

@@ -1,36 +1,84 @@
-//! `crosstally seed`: demo clicks, many of them, straight into the store.
+//! `crosstally seed`: demo clicks, many of them, straight into the store; and leads, each through all steps of a server
+//! event.
 
 use anyhow::Result;
 use crosstally_core::click::{AdClickIds, Click};
 use crosstally_core::ids::ClickId;
 use crosstally_core::params::Params;
+use crosstally_core::postback::{Inbound, SERVER_EVENT};
 use crosstally_core::target::TargetValues;
+use crosstally_core::verdict::Verdict;
 use crosstally_engine::Engine;
+use futures_util::StreamExt as _;
 
-use crate::cli::Place;
+use crate::cli::{Place, SeedAmount};
 use crate::exit::{self, Code};
 use crate::{local, settings, show};
 
 const BATCH: u64 = 5_000;
 
-/// Makes clicks.
-pub(crate) async fn run(clicks: u64, campaign: &str, place: &Place, json: bool) -> Result<()> {
+/// Clicks that the leads are attributed to, in turn.
+const CLICKS_KEPT: usize = 10_000;
+/// Leads on their way at once: so many fill the store's transactions.
+const LEADS_AT_ONCE: usize = 512;
+
+/// Makes clicks, then leads.
+pub(crate) async fn run(amount: &SeedAmount, place: &Place, json: bool) -> Result<()> {
     let ground = settings::ground(place)?;
-    let stored = local::with_engine(&ground, async |engine| {
+    let (clicks, leads) = local::with_engine(&ground, async |engine| {
+        let mut kept = Vec::new();
         let mut stored = 0;
-        while stored < clicks {
-            let batch = BATCH.min(clicks - stored);
-            let made: Vec<Click> = (0..batch).map(|_| click(engine, campaign)).collect::<Result<_>>()?;
+        while stored < amount.clicks {
+            let batch = BATCH.min(amount.clicks - stored);
+            let made: Vec<Click> =
+                (0..batch).map(|_| click(engine, &amount.campaign)).collect::<Result<_>>()?;
+            kept.extend(made.iter().map(|click| click.id).take(CLICKS_KEPT.saturating_sub(kept.len())));
             engine.store.append_clicks(made).await?;
             stored += batch;
         }
-        Ok(stored)
+        let leads = match &amount.partner {
+            Some(partner) => leads(engine, partner, amount.leads, &kept).await?,
+            None => 0,
+        };
+        Ok((stored, leads))
     })
     .await?;
     if json {
-        return show::json(&serde_json::json!({ "stored": stored }));
+        return show::json(&serde_json::json!({ "stored": clicks, "leads": leads }));
     }
-    show::text(&format!("{stored} clicks stored\n"))
+    let booked = if amount.leads > 0 { format!(", {leads} leads booked") } else { String::new() };
+    show::text(&format!("{clicks} clicks stored{booked}\n"))
+}
+
+/// Reports leads; how many of them were new.
+async fn leads(engine: &Engine, partner: &str, count: u64, clicks: &[ClickId]) -> Result<u64> {
+    if engine.snapshot.load().partner(partner).is_none() {
+        return Err(exit::with(Code::NotFound, format!("no partner is called `{}`", show::clean(partner))));
+    }
+    let mut booked = 0;
+    let reported = (1..=count).zip(clicks.iter().cycle()).map(|(number, click)| {
+        let lead = serde_json::json!({
+            "event": "Lead", "status": "lead", "transaction_id": format!("demo-{number}"), "click_id": click.to_string(),
+        });
+        engine.receive_events(Inbound {
+            method: SERVER_EVENT.to_owned(),
+            partner: partner.to_owned(),
+            body: lead.to_string().into_bytes(),
+            content_type: "application/json".into(),
+            ..Inbound::default()
+        })
+    });
+    let mut answers = futures_util::stream::iter(reported).buffer_unordered(LEADS_AT_ONCE);
+    while let Some(answer) = answers.next().await {
+        for row in answer.rows {
+            match row.verdict {
+                Verdict::Recorded => booked += 1,
+                Verdict::Duplicate => {}
+                other => anyhow::bail!("a lead was {other}: {}", row.detail),
+            }
+        }
+    }
+    Ok(booked)
 }
 
 fn click(engine: &Engine, slug: &str) -> Result<Click> {

@@ -88,8 +88,21 @@ async fn mapped(kind: Kind) -> Result<()> {
             send(&server, &format!("click_id={click}&tid=T{number}&status=Confirmed&payout=10.00")).await?;
         assert_eq!((text(&answer, "/result"), text(&answer, "/code")), ("quarantined", "status_unmapped"));
     }
-    let config = with_statuses("statuses = { confirmed = \"approved\" }")
-        .replace("SANDBOX", &server.sandbox.to_string());
+    send(&server, "tid=T9&status=Zzyzx&payout=1.00&currency=EUR").await?;
+    let words = server.api("/api/v1/receipts/statuses?partner=acme").await?;
+    let confirmed = &words["data"][0];
+    assert_eq!(
+        (text(confirmed, "/word"), text(confirmed, "/proposed")),
+        ("confirmed", "approved"),
+        "{words}"
+    );
+    assert_eq!(confirmed["receipts"], 3);
+    assert_eq!(confirmed["money"], json!([{ "currency": "USD", "amount": "30.00" }]));
+    assert_eq!((text(&words, "/data/1/word"), &words["data"][1]["proposed"]), ("zzyzx", &Value::Null));
+    assert_eq!(words["data"][1]["money"], json!([{ "currency": "EUR", "amount": "1.00" }]));
+    // The proposed line is the map that follows.
+    assert_eq!(text(confirmed, "/line"), "statuses = { \"confirmed\" = \"approved\" }");
+    let config = with_statuses(text(confirmed, "/line")).replace("SANDBOX", &server.sandbox.to_string());
     let plan = post_as(server.admin, "/api/v1/config/plan", &server.token, &config).await?.json()?;
     let impact = &plan["impacts"][0];
     assert_eq!((impact["rows"].as_u64(), impact["gained"].as_u64()), (Some(3), Some(3)), "{plan}");
@@ -98,11 +111,13 @@ async fn mapped(kind: Kind) -> Result<()> {
         ("30.00", "USD"),
         "{plan}"
     );
-    server.apply(&with_statuses("statuses = { confirmed = \"approved\" }")).await?;
+    server.apply(&with_statuses(text(confirmed, "/line"))).await?;
+    let words = server.api("/api/v1/receipts/statuses").await?;
+    assert_eq!(words["data"].as_array().map(Vec::len), Some(1), "what is mapped waits no more: {words}");
 
     let wanted = json!({ "partner": "acme", "code": "status_unmapped" });
     let shown = again(&server, wanted.clone()).await?;
-    assert_eq!(shown["data"].as_array().map(Vec::len), Some(3), "{shown}");
+    assert_eq!(shown["data"].as_array().map(Vec::len), Some(4), "{shown}");
     assert_eq!(text(&shown, "/data/0/is/0"), "recorded");
     assert_eq!(text(&shown, "/data/0/money/0/confirmed"), "10.00");
     assert!(server.engine.store.list_conversions(None, 10).await?.is_empty(), "a look books nothing");
@@ -110,7 +125,8 @@ async fn mapped(kind: Kind) -> Result<()> {
     let mut apply = wanted.clone();
     apply["apply"] = json!(true);
     let done = again(&server, apply.clone()).await?;
-    assert!(done["data"].as_array().unwrap().iter().all(|row| row["changed"] == true), "{done}");
+    let changed = done["data"].as_array().unwrap().iter().filter(|row| row["changed"] == true).count();
+    assert_eq!(changed, 3, "{done}");
     assert_eq!(server.engine.store.list_conversions(None, 10).await?.len(), 3);
     // Everything once more changes nothing.
     let all = again(&server, json!({ "partner": "acme", "apply": true })).await?;

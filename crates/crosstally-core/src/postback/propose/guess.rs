@@ -1,7 +1,9 @@
 //! What each parameter would become: by the preset, by the names that are always read, else by what it looks like.
 
+use std::collections::BTreeMap;
+
 use super::{By, Draft, Reading, StatusSeen, is_macro};
-use crate::config::Word as _;
+use crate::config::{Word as _, preset};
 use crate::contract::number::Format;
 use crate::contract::{Contract, DecimalMark, Meaning, Negative, Rounding, Terms, ThousandsMark};
 use crate::fields::{FIELDS, TOKEN_PARAMS};
@@ -209,11 +211,35 @@ const WORDS: &[(&[&str], Status)] = &[
     ),
 ];
 
+/// What a status word means as a rule, and how that is known: by our own list, by most of the presets that know it, or by the
+/// nearest word of our list.
+pub(super) fn status_of(word: &str) -> Option<(Status, String)> {
+    let word = word.trim().to_lowercase();
+    let listed =
+        |word: &str| WORDS.iter().find(|(words, _)| words.contains(&word)).map(|(_, status)| *status);
+    if let Some(status) = Status::from_word(&word).or_else(|| listed(&word)) {
+        return Some((status, "a word of the trade".to_owned()));
+    }
+    let mut votes: BTreeMap<Status, Vec<&str>> = BTreeMap::new();
+    for preset in preset::all() {
+        if let Some(Meaning::Status(status)) = preset.terms.statuses.get(&word) {
+            votes.entry(*status).or_default().push(&preset.name);
+        }
+    }
+    let most = votes.iter().max_by_key(|(_, presets)| presets.len());
+    // A number means something else with every sender.
+    if let Some((status, presets)) = most.filter(|_| votes.len() == 1 && word.parse::<i64>().is_err()) {
+        return Some((*status, format!("so with {}", presets.join(", "))));
+    }
+    let near = crate::nearest::nearest(&word, WORDS.iter().flat_map(|(words, _)| words.iter().copied()))?;
+    listed(near).map(|status| (status, format!("looks like `{near}`")))
+}
+
 /// The sample's status, and what it would mean.
 pub(super) fn statuses(draft: &mut Draft) {
     let Some(word) = draft.value("status").map(str::to_lowercase) else { return };
     let known = draft.contract.meaning(&word);
-    let guess = WORDS.iter().find(|(words, _)| words.contains(&word.as_str())).map(|(_, status)| *status);
+    let guess = status_of(&word).map(|(status, _)| status);
     let meaning = known.map(|meaning| meaning.word()).or_else(|| guess.map(Status::as_str));
     match (known, guess) {
         (None, Some(status)) => {
