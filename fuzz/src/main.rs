@@ -74,18 +74,19 @@ fn add(input: &Vec<u8>) {
     corpus::add(CORPUS, TARGET.name, input);
 }
 
-/// The inputs of a folder join the target's kept corpus: small ones first, and no more than a repository should hold.
+/// The inputs of a folder join the target's kept corpus: short and long ones, and no more than a repository should hold.
 fn keep(folder: &Path) {
     const INPUTS_MAX: usize = 300;
     const BYTES_MAX: usize = 1_024;
-    const ALL_BYTES_MAX: usize = 32 * 1_024;
+    const ALL_BYTES_MAX: usize = 48 * 1_024;
     let kept = corpus::read(CORPUS, TARGET.name);
     let seeds = (TARGET.seeds)();
     let mut inputs = inputs(folder);
     inputs.retain(|input| input.len() <= BYTES_MAX && !seeds.contains(input) && !kept.contains(input));
     inputs.sort_by(|one, other| (one.len(), one).cmp(&(other.len(), other)));
+    let room = INPUTS_MAX.saturating_sub(kept.len()).max(1);
     let mut bytes: usize = kept.iter().map(Vec::len).sum();
-    for input in inputs.iter().take(INPUTS_MAX.saturating_sub(kept.len())) {
+    for input in inputs.iter().step_by(inputs.len().div_ceil(room).max(1)) {
         bytes += input.len();
         if bytes <= ALL_BYTES_MAX {
             add(input);

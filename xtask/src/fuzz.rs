@@ -49,29 +49,23 @@ pub(crate) fn run(project: &Project, options: &Options) -> Result<()> {
     let mut run = Steps::new(targets.len());
     let mut failed = Vec::new();
     for target in &targets {
-        let outcome =
-            run.run(target, || fuzzer.fuzz(target, options.minutes * 60).map(|()| true).or_else(told))?;
-        if !outcome {
+        // One target that fails does not keep the others from running.
+        if let Err(error) = run.run(target, || fuzzer.fuzz(target, options.minutes * 60)) {
+            steps::say(&format!("{error:#}"));
             failed.push(target.as_str());
         }
         if options.keep {
             fuzzer.keep(target)?;
         }
     }
-    run.close();
     if failed.is_empty() {
+        run.close();
         return Ok(());
     }
     bail!(
         "failed: {}; what they fail on is kept in fuzz/corpus, `cargo xtask test --only fuzz` replays it",
         failed.join(", ")
     )
-}
-
-/// One target that fails does not keep the others from running.
-fn told(error: anyhow::Error) -> Result<bool> {
-    steps::say(&format!("{error:#}"));
-    Ok(false)
 }
 
 fn build(project: &Project) -> Result<Fuzzer> {

@@ -191,7 +191,10 @@ fn mask_keys(value: &mut Json, path: &str, keep: Keep<'_>) {
     match value {
         Json::Map(entries) => {
             let is_named = entries.iter().any(|(key, value)| match value {
-                Json::Text(name) => matches!(key.as_str(), "name" | "key") && keep.masks(name),
+                Json::Text(name) if matches!(key.as_str(), "name" | "key") => {
+                    let list = path.rsplit_once('.').map_or("", |(list, _)| list);
+                    keep.masks(name) && !is_of_contract(&format!("{list}[{name}]"), keep.partner)
+                }
                 _ => false,
             });
             for (name, inner) in entries {
