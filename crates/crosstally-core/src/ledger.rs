@@ -5,6 +5,10 @@ use crate::ids::{ClickId, ConversionId, ReceiptId};
 use crate::money::Currency;
 use crate::time::Timestamp;
 
+mod as_of;
+
+pub use as_of::{By, State, Window};
+
 /// What a partner says about a conversion, in our words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -90,7 +90,8 @@ impl Currency {
 
     /// Prints minor units as a decimal with all the currency's decimals: `12.30`, `-0.05`, `1200`.
     #[must_use]
-    pub fn format_minor(self, minor: i64) -> String {
+    pub fn format_minor(self, minor: impl Into<i128>) -> String {
+        let minor: i128 = minor.into();
         let exponent = usize::try_from(self.exponent()).expect("an exponent is a small number");
         let sign = if minor < 0 { "-" } else { "" };
         let digits = minor.unsigned_abs().to_string();

@@ -8,6 +8,7 @@
 //! the caller hands in a pure function that is asked inside the transaction.
 
 mod aliases;
+mod balance;
 mod clicks;
 mod configs;
 mod conversions;
@@ -15,6 +16,7 @@ mod destinations;
 mod error;
 mod fx;
 mod idempotency;
+mod ledger;
 mod nonces;
 mod outbox;
 mod outbox_reads;
@@ -29,9 +31,11 @@ mod tokens;
 
 use std::path::PathBuf;
 
+pub use balance::{BalanceFilter, HourDifference, Period, PeriodCount};
 pub use error::{OpenError, StoreError};
 pub use fx::{FxChange, FxImport, FxJob, FxRate, FxSpan, Priced};
 pub use idempotency::Claim;
+pub use ledger::{BaseSum, LedgerFilter, LedgerSum};
 pub use postbacks::Decide;
 pub use records::*;
 pub use replays::{ReceiptFilter, Replay, ReplayAnswer, Revision, Wait};

@@ -6,6 +6,7 @@
 //! The files below mirror those of `sqlite/`.
 
 mod aliases;
+mod balance;
 mod clicks;
 mod configs;
 mod connect;
@@ -15,6 +16,7 @@ mod engine;
 mod fault;
 mod fx;
 mod idempotency;
+mod ledger;
 mod migrate;
 mod nonces;
 mod outbox;

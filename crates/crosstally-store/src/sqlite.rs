@@ -3,6 +3,7 @@
 //! The files below mirror those of `postgres/`.
 
 mod aliases;
+mod balance;
 mod clicks;
 mod configs;
 mod connect;
@@ -11,6 +12,7 @@ mod destinations;
 mod engine;
 mod fx;
 mod idempotency;
+mod ledger;
 mod migrate;
 mod nonces;
 mod outbox;

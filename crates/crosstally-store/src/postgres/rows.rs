@@ -339,7 +339,7 @@ pub(super) fn optional_time(row: &Row, column: usize) -> Result<Option<Timestamp
     Ok(get::<Option<i64>>(row, column)?.map(Timestamp::from_millis))
 }
 
-fn currency(code: &str) -> Option<Currency> {
+pub(super) fn currency(code: &str) -> Option<Currency> {
     code.parse().ok()
 }
 

@@ -305,7 +305,7 @@ pub(super) fn number(row: &Row<'_>, column: usize) -> Result<u64> {
     u64::try_from(value).map_err(|_| Error::IntegralValueOutOfRange(column, value))
 }
 
-fn currency(code: &str) -> Option<Currency> {
+pub(super) fn currency(code: &str) -> Option<Currency> {
     code.parse().ok()
 }
 

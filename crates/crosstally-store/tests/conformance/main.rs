@@ -8,6 +8,7 @@
     reason = "a test waits for every task that it spawns, and finds its server by the environment"
 )]
 
+mod balance;
 mod build;
 mod clicks;
 mod configs;
@@ -15,6 +16,7 @@ mod conversions;
 mod destinations;
 mod fx;
 mod ledger;
+mod ledger_sums;
 mod nonces;
 mod opening;
 mod outbox;
@@ -75,6 +77,10 @@ suite! {
         receipts_are_found_by_conversion_and_by_click
         the_balance_counts_every_receipt
     }
+    balance {
+        receipts_are_counted_by_hour_and_by_day
+        an_hour_whose_counts_are_off_is_found
+    }
     postbacks {
         everything_of_a_booking_is_stored
         the_decision_sees_what_is_stored
@@ -99,6 +105,10 @@ suite! {
     }
     ledger {
         sums_of_movements_are_the_balance
+    }
+    ledger_sums {
+        sums_are_those_of_a_model_at_every_time
+        sums_are_of_what_is_asked_for
     }
     fx {
         rates_are_imported_once_and_replaced_with_a_word
