@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod aliases;
+pub mod balance;
 pub mod capi;
 pub mod click;
 pub mod clock;
@@ -78,6 +79,8 @@ pub struct Engine {
     pub throttle: Arc<Throttle>,
     /// How many clicks come from where.
     pub flood: Arc<Flood>,
+    /// Which hour was found in balance.
+    pub balanced: Arc<balance::Balanced>,
     /// Counters and gauges.
     pub metrics: Metrics,
     /// This process's name among the nodes, new at every start.

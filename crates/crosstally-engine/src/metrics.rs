@@ -38,6 +38,14 @@ pub enum Name {
     PostbacksShown,
     /// Postbacks over a budget, by partner and outcome: `queued`, `turned_away`. Those turned away have no receipt.
     PostbacksLimited,
+    /// Receipts that are stored, by partner and verdict: the balance. Whoever is not configured is `(others)`.
+    Receipts,
+    /// The same, whatever the verdict, by partner.
+    ReceiptsReceived,
+    /// By how many the receipts of the last full hour differ from those counted in it; 0 as long as the balance holds.
+    ReceiptsUnbalanced,
+    /// The end of the hour that was checked last, in seconds since 1970.
+    ReceiptsCheckedUntil,
     /// Receipts that were read again, by cause.
     Replays,
     /// Delivery attempts, by destination and outcome.
@@ -63,6 +71,10 @@ impl Name {
             Self::Postbacks => "crosstally_postbacks_total",
             Self::PostbacksShown => "crosstally_postbacks_shown_total",
             Self::PostbacksLimited => "crosstally_postbacks_limited_total",
+            Self::Receipts => "crosstally_receipts",
+            Self::ReceiptsReceived => "crosstally_receipts_received",
+            Self::ReceiptsUnbalanced => "crosstally_receipts_unbalanced",
+            Self::ReceiptsCheckedUntil => "crosstally_receipts_checked_until_seconds",
             Self::Replays => "crosstally_replays_total",
             Self::DeliveryAttempts => "crosstally_delivery_attempts_total",
             Self::Deliveries => "crosstally_deliveries",
@@ -119,6 +131,13 @@ impl Metrics {
     /// Sets a gauge to a whole number.
     pub fn set(&self, name: Name, labels: &[(&'static str, &str)], value: u32) {
         self.recorder.register_gauge(&Self::key(name, labels), &METADATA).set(f64::from(value));
+    }
+
+    /// Sets a gauge to a count, which may be large. Exact up to 2^53, which is all that a gauge can hold.
+    pub fn set_count(&self, name: Name, labels: &[(&'static str, &str)], value: u64) {
+        // Read from its digits: nothing is computed with numbers that round.
+        let value: f64 = value.to_string().parse().expect("the digits of a whole number are a number");
+        self.recorder.register_gauge(&Self::key(name, labels), &METADATA).set(value);
     }
 
     /// The text of `/metrics`.

@@ -18,6 +18,7 @@ const EXPIRE_EVERY_MS: u64 = 10_000;
 const COUNT_EVERY_MS: u64 = 5_000;
 const EXPIRE_AT_ONCE: u32 = 1_000;
 const NONCES_EVERY_MS: u64 = 60_000;
+const BALANCE_EVERY_MS: u64 = 60_000;
 const NONCES_AT_ONCE: u32 = 5_000;
 
 /// Runs all tasks until the server stops.
@@ -50,6 +51,9 @@ pub async fn run(engine: Engine, stop: watch::Receiver<bool>) {
         }),
         every(&engine, &stop, COUNT_EVERY_MS, "count what waits", async |engine| {
             engine.measure_outbox().await.map_err(|error| error.to_string())
+        }),
+        every(&engine, &stop, BALANCE_EVERY_MS, "count and check receipts", async |engine| {
+            engine.measure_balance().await.map_err(|error| error.to_string())
         }),
     );
 }

@@ -9,7 +9,7 @@ use crosstally_core::ledger::LedgerEntry;
 use crosstally_core::postback::Receipt;
 use crosstally_core::reason::Reason;
 use crosstally_core::route::GoalEvent;
-use crosstally_store::{AttemptRecord, DeliveryRecord, StoreError};
+use crosstally_store::{AttemptRecord, DeliveryRecord, Revision, StoreError};
 
 use crate::Engine;
 
@@ -27,6 +27,8 @@ pub struct Trace {
     pub click: Option<Click>,
     /// Every receipt that booked, matched or named what was asked for, oldest first.
     pub receipts: Vec<Receipt>,
+    /// What those of them that were read again said before, oldest first.
+    pub revisions: BTreeMap<ReceiptId, Vec<Revision>>,
     /// The conversions, each with its hops.
     pub conversions: Vec<ConversionTrace>,
 }
@@ -155,6 +157,9 @@ impl Engine {
             });
         }
         trace.receipts = receipts.into_values().collect();
+        for receipt in trace.receipts.iter().filter(|receipt| receipt.revision > 0) {
+            trace.revisions.insert(receipt.id, self.store.revisions(receipt.id).await?);
+        }
         Ok(())
     }
 

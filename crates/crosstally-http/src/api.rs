@@ -1,6 +1,8 @@
 //! The admin API: `*Out` types are what goes out; they are this floor's own and never core's.
 
 pub mod aliases;
+pub mod ask;
+pub mod balance;
 pub mod clicks;
 pub mod config;
 pub mod console;
@@ -9,10 +11,13 @@ pub mod deliveries;
 pub mod destinations;
 pub mod fx;
 pub mod imports;
+pub mod ledger;
 mod page;
 pub mod postback_conversions;
 pub mod receipts;
 pub mod replays;
+pub mod revisions;
+pub mod statuses;
 pub mod tokens;
 pub mod trace;
 

@@ -64,6 +64,27 @@ impl Database {
         }
     }
 
+    /// Runs statements behind the store's back.
+    ///
+    /// # Errors
+    /// The database does not take them.
+    pub async fn run(&self, statements: &str) -> Result<()> {
+        match &self.url {
+            None => {
+                let path = self.directory.path().join("data/crosstally.db");
+                rusqlite::Connection::open(path)?.execute_batch(statements)?;
+            }
+            Some(url) => {
+                let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await?;
+                let driver = tokio::task::spawn(connection);
+                client.batch_execute(statements).await?;
+                drop(client);
+                driver.await??;
+            }
+        }
+        Ok(())
+    }
+
     /// Where a store is opened.
     #[must_use]
     pub fn location(&self) -> Location {

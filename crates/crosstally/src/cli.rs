@@ -5,8 +5,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+mod ledger;
 mod receipts;
 
+pub(crate) use ledger::{Balance, BalanceBy, Ledger};
 pub(crate) use receipts::{Receipts, Which};
 
 /// Self-hosted S2S conversion tracking: the right signals, each exactly once, with proof.
@@ -54,6 +56,8 @@ pub(crate) enum Command {
     /// Look at deliveries, or try them again.
     #[command(subcommand)]
     Deliveries(Deliveries),
+    /// What was earned, as it was known at a time: sums by currency, or the movements of one conversion.
+    Ledger(Ledger),
     /// Look at receipts: every inbound call with its verdict.
     #[command(subcommand)]
     Receipts(Receipts),

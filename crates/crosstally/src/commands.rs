@@ -5,6 +5,7 @@ mod config;
 mod deliveries;
 mod fx;
 mod import;
+mod ledger;
 mod postback;
 mod receipts;
 mod sandbox;
@@ -41,6 +42,7 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
             Command::Postback(command) => postback::run(command, json).await,
             Command::Import(command) => import::run(command, json).await,
             Command::Deliveries(command) => deliveries::run(command, json).await,
+            Command::Ledger(wanted) => ledger::run(wanted, json).await,
             Command::Receipts(command) => receipts::run(command, json).await,
             Command::Seed { amount, place } => seed::run(&amount, &place, json).await,
             Command::Completions { .. } => Ok(()),

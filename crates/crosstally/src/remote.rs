@@ -155,6 +155,13 @@ fn problem(status: u16, body: &[u8]) -> anyhow::Error {
     }
 }
 
+/// A path with those parameters of a query that are given.
+pub(crate) fn query(path: &str, values: &[(&str, &Option<String>)]) -> String {
+    let given = values.iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
+    let pairs: Vec<String> = given.map(|(name, value)| format!("{name}={}", escaped(value))).collect();
+    if pairs.is_empty() { path.to_owned() } else { format!("{path}?{}", pairs.join("&")) }
+}
+
 /// A value that can stand in a URL's path or query.
 pub(crate) fn escaped(text: &str) -> String {
     url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")

@@ -4,6 +4,7 @@
 use std::io::{IsTerminal, Write};
 
 use anyhow::Result;
+use crosstally_http::api::receipts::ReceiptOut;
 use crosstally_http::api::trace::TraceOut;
 
 mod trace;
@@ -54,6 +55,16 @@ pub(crate) fn table(heads: &[&str], rows: impl IntoIterator<Item = Vec<String>>)
 /// Prints a trace.
 pub(crate) fn trace(trace: &TraceOut) -> Result<()> {
     text(&trace::page(trace, &Paint::for_stdout()))
+}
+
+/// Prints a receipt.
+pub(crate) fn receipt(receipt: &ReceiptOut) -> Result<()> {
+    text(&trace::receipt_page(receipt, &Paint::for_stdout()))
+}
+
+/// An amount that always shows its sign.
+pub(crate) fn signed(decimal: &str) -> String {
+    if decimal.starts_with('-') { decimal.to_owned() } else { format!("+{decimal}") }
 }
 
 /// A text from outside, made harmless for a terminal.

@@ -9,8 +9,8 @@ use crosstally_core::ledger::{Amounts, LedgerEntry};
 use crosstally_core::money::Currency;
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
+use super::ask::WindowIn;
 use super::fx::FxOut;
 use super::page::{PageIn, PageOut};
 use super::{Reply, not_found};
@@ -94,6 +94,9 @@ pub struct ConversionOut {
     /// What is noteworthy about it, by code: fraud marks, late approvals.
     #[serde(default)]
     pub labels: Vec<String>,
+    /// The time at which it was so, if it is not the present state; what only names it is as it is known now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<String>,
 }
 
 impl From<&Conversion> for ConversionOut {
@@ -127,6 +130,7 @@ impl From<&Conversion> for ConversionOut {
             external_id: conversion.external_id.clone(),
             goals_met: conversion.goals_met.iter().map(|met| met.goal.clone()).collect(),
             labels: conversion.labels.clone(),
+            as_of: None,
         }
     }
 }
@@ -204,21 +208,19 @@ pub async fn list(Extract(state): Extract<State>, headers: HeaderMap, Query(want
     Ok(Json(PageOut::new(rows, limit, |row| row.id.clone())).into_response())
 }
 
-/// `GET /api/v1/conversions/{id}`.
-pub async fn show(Extract(state): Extract<State>, headers: HeaderMap, Path(id): Path<String>) -> Reply {
+/// `GET /api/v1/conversions/{id}`: as it is, or with a time as it was.
+pub async fn show(
+    Extract(state): Extract<State>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    Query(wanted): Query<WindowIn>,
+) -> Reply {
     auth::require(&state, &headers, "read").await?;
     let id = id.parse().map_err(|_| not_found())?;
+    if !wanted.is_empty() {
+        let was = super::ledger::conversion(&state.engine, id, &wanted).await?.ok_or_else(not_found)?;
+        return Ok(Json(was).into_response());
+    }
     let found = state.engine.store.conversion(id).await?.ok_or_else(not_found)?;
     Ok(Json(ConversionOut::from(&found)).into_response())
-}
-
-/// `GET /api/v1/conversions/{id}/ledger`: its movements, in order.
-pub async fn ledger(Extract(state): Extract<State>, headers: HeaderMap, Path(id): Path<String>) -> Reply {
-    auth::require(&state, &headers, "read").await?;
-    let id = id.parse().map_err(|_| not_found())?;
-    let entries: Vec<EntryOut> = state.engine.store.entries(id).await?.iter().map(EntryOut::from).collect();
-    if entries.is_empty() {
-        return Err(not_found());
-    }
-    Ok(Json(json!({ "data": entries, "next_cursor": null })).into_response())
 }

@@ -6,11 +6,13 @@ use axum::response::IntoResponse;
 use crosstally_core::ids::ReceiptId;
 use crosstally_core::postback::Receipt;
 use crosstally_core::reason::Reason;
+use crosstally_store::Revision;
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::page::{PageIn, PageOut};
+use super::revisions::{self, RevisionOut};
 use super::{Reply, not_found};
 use crate::auth;
 use crate::state::State;
@@ -52,6 +54,9 @@ pub struct ReceiptOut {
     /// How often it was read again.
     #[serde(default)]
     pub revision: u32,
+    /// Each time that it was read again, where one receipt or a trace is shown.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub revisions: Vec<RevisionOut>,
 }
 
 /// The raw request, secrets and personal data masked.
@@ -126,7 +131,16 @@ impl From<&Receipt> for ReceiptOut {
                 .collect(),
             labels: receipt.labels.clone(),
             revision: receipt.revision,
+            revisions: Vec::new(),
         }
+    }
+}
+
+impl ReceiptOut {
+    /// A receipt with what it said before it was read again.
+    #[must_use]
+    pub fn with_revisions(receipt: &Receipt, revisions: &[Revision]) -> Self {
+        Self { revisions: revisions::told(receipt, revisions), ..Self::from(receipt) }
     }
 }
 
@@ -153,32 +167,9 @@ pub async fn show(Extract(state): Extract<State>, headers: HeaderMap, Path(id): 
     auth::require(&state, &headers, "read").await?;
     let id = id.parse().map_err(|_| not_found())?;
     let receipt = state.engine.store.receipt(id).await?.ok_or_else(not_found)?;
-    Ok(Json(ReceiptOut::from(&receipt)).into_response())
-}
-
-/// `GET /api/v1/receipts/balance`: received = recorded + updated + duplicate + quarantined + refused + test.
-pub async fn balance(Extract(state): Extract<State>, headers: HeaderMap) -> Reply {
-    auth::require(&state, &headers, "read").await?;
-    let counts = state.engine.store.count_receipts().await?;
-    let mut partners: std::collections::BTreeMap<String, Map<String, Value>> =
-        std::collections::BTreeMap::new();
-    for row in counts {
-        let line = partners.entry(row.partner).or_insert_with(|| {
-            crosstally_core::verdict::Verdict::ALL
-                .iter()
-                .map(|verdict| (verdict.as_str().into(), json!(0)))
-                .collect()
-        });
-        let received = line.get("received").and_then(Value::as_u64).unwrap_or(0) + row.count;
-        line.insert("received".into(), json!(received));
-        line.insert(row.verdict.as_str().into(), json!(row.count));
-    }
-    let data: Vec<Value> = partners
-        .into_iter()
-        .map(|(partner, mut line)| {
-            line.insert("partner".into(), json!(partner));
-            Value::Object(line)
-        })
-        .collect();
-    Ok(Json(json!({ "data": data, "next_cursor": null })).into_response())
+    let revisions = match receipt.revision {
+        0 => Vec::new(),
+        _ => state.engine.store.revisions(id).await?,
+    };
+    Ok(Json(ReceiptOut::with_revisions(&receipt, &revisions)).into_response())
 }

@@ -19,7 +19,6 @@ use serde_json::{Map, Value};
 
 use super::{Refused, Reply, bad};
 use crate::auth;
-use crate::problem::{Fault, fault};
 use crate::state::State;
 
 /// Most receipts of one request.
@@ -228,33 +227,4 @@ pub async fn replay(
         Err(PageError::Bad(problem)) => Err(bad(problem)),
         Err(PageError::Store(error)) => Err(Refused::from(error)),
     }
-}
-
-/// `GET /api/v1/receipts/{id}/revisions`: what a receipt said before it was read again.
-pub async fn revisions(
-    Extract(state): Extract<State>,
-    headers: HeaderMap,
-    axum::extract::Path(id): axum::extract::Path<String>,
-) -> Reply {
-    auth::require(&state, &headers, "read").await?;
-    let id: ReceiptId = id.parse().map_err(|_| Refused::from(fault(Fault::NotFound, "")))?;
-    let data: Vec<Value> = state
-        .engine
-        .store
-        .revisions(id)
-        .await?
-        .iter()
-        .map(|revision| {
-            serde_json::json!({
-                "number": revision.number,
-                "at": revision.at.to_string(),
-                "cause": revision.cause,
-                "author": revision.author,
-                "repair": serde_json::from_str::<Value>(&revision.repair).unwrap_or(Value::Null),
-                "was": { "result": revision.verdict.as_str(), "code": revision.reason.map(Reason::code),
-                    "detail": revision.detail, "conversion": revision.conversion.map(|id| id.to_string()) },
-            })
-        })
-        .collect();
-    Ok(Json(serde_json::json!({ "data": data, "next_cursor": null })).into_response())
 }

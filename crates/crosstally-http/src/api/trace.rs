@@ -87,7 +87,14 @@ impl From<&Trace> for TraceOut {
             id: trace.asked.clone(),
             kind: trace.kind.into(),
             click: trace.click.as_ref().map(ClickOut::from),
-            receipts: trace.receipts.iter().map(ReceiptOut::from).collect(),
+            receipts: trace
+                .receipts
+                .iter()
+                .map(|receipt| {
+                    let revisions = trace.revisions.get(&receipt.id).map(Vec::as_slice).unwrap_or_default();
+                    ReceiptOut::with_revisions(receipt, revisions)
+                })
+                .collect(),
             conversions: trace
                 .conversions
                 .iter()

@@ -2,10 +2,19 @@
 
 use clap::{Args, Subcommand};
 
-use super::At;
+use super::{At, Balance};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Receipts {
+    /// Show one receipt: the call, its verdict, its labels, and each time that it was read again.
+    Show {
+        /// Its id, rcp_...
+        id: String,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Count calls: received = recorded + updated + duplicate + quarantined + refused + test.
+    Balance(Balance),
     /// List receipts, newest first.
     List {
         /// Of this partner.

@@ -1,4 +1,7 @@
-//! `crosstally receipts list|replay|repair`.
+//! `crosstally receipts list|show|balance|replay|repair`.
+
+mod balance;
+mod one;
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
@@ -15,6 +18,8 @@ use crate::exit::{self, Code};
 use crate::remote::{self, Where, escaped};
 use crate::show;
 
+use super::ledger::asked;
+
 /// Rows that are printed one by one; of more, the sums are what counts.
 const ROWS_SHOWN_MAX: usize = 50;
 
@@ -28,6 +33,8 @@ pub(crate) async fn run(command: Receipts, json: bool) -> Result<()> {
     match command {
         Receipts::List { partner, limit, at } => list(partner, limit, &at, json).await,
         Receipts::Statuses { partner, at } => statuses(partner, &at, json).await,
+        Receipts::Show { id, at } => one::run(&id, &at, json).await,
+        Receipts::Balance(wanted) => balance::run(wanted, json).await,
         Receipts::Replay { which } => again(&which, &[], false, json).await,
         Receipts::Repair { which, set, real } => {
             if set.is_empty() && !real {
@@ -224,8 +231,8 @@ fn told(rows: &[ReplayRow], applied: bool) -> Result<()> {
         };
         text.push_str(&format!(
             "; {currency}: {} confirmed, {} open",
-            signed(&decimal(confirmed)),
-            signed(&decimal(pending))
+            show::signed(&decimal(confirmed)),
+            show::signed(&decimal(pending))
         ));
     }
     text.push('\n');
@@ -238,8 +245,4 @@ fn told(rows: &[ReplayRow], applied: bool) -> Result<()> {
 /// The minor units of a decimal that the API wrote.
 fn digits(decimal: &str) -> i128 {
     decimal.replace('.', "").parse().unwrap_or(0)
-}
-
-fn signed(decimal: &str) -> String {
-    if decimal.starts_with('-') { decimal.to_owned() } else { format!("+{decimal}") }
 }

@@ -6,7 +6,9 @@ use crosstally_http::api::deliveries::AttemptOut;
 use crosstally_http::api::receipts::ReceiptOut;
 use crosstally_http::api::trace::{ConversionTraceOut, DeliveryTraceOut, EventOut, TraceOut};
 
-use super::{Paint, clean};
+use super::{Paint, clean, signed};
+
+mod reread;
 
 /// Receipts of one kind in a row that are told one by one; of more, the rest is counted.
 const ALIKE_MAX: usize = 2;
@@ -33,6 +35,12 @@ impl Page<'_> {
         }
     }
 
+    /// A line under a name whose text is clean and may be painted.
+    fn painted(&mut self, name: &str, text: &str) {
+        let name = self.paint.dim(&format!("{name:<9}"));
+        self.line(&format!("{name} {text}"));
+    }
+
     fn gap(&mut self) {
         self.text.push_str("│\n");
     }
@@ -52,6 +60,13 @@ pub(super) fn page(trace: &TraceOut, paint: &Paint) -> String {
         conversion(&mut page, trace, hops);
     }
     summary(&mut page, trace);
+    page.text
+}
+
+/// One receipt alone.
+pub(super) fn receipt_page(found: &ReceiptOut, paint: &Paint) -> String {
+    let mut page = Page { paint, text: String::new() };
+    receipt(&mut page, found, None);
     page.text
 }
 
@@ -94,7 +109,8 @@ fn receipts(page: &mut Page<'_>, list: &[&ReceiptOut], hops: Option<&ConversionT
             .iter()
             .skip(at)
             .take_while(|other| {
-                other.result == first.result && other.code == first.code && other.goals.is_empty()
+                let same = other.result == first.result && other.code == first.code;
+                same && other.labels == first.labels && other.goals.is_empty() && other.revision == 0
             })
             .count()
             .max(1);
@@ -129,9 +145,9 @@ fn receipt(page: &mut Page<'_>, receipt: &ReceiptOut, hops: Option<&ConversionTr
     let read: Vec<String> = receipt
         .read
         .iter()
-        .map(|(name, value)| format!("{name} {}", value.as_str().unwrap_or_default()))
+        .map(|(name, value)| clean(&format!("{name} {}", value.as_str().unwrap_or_default())))
         .collect();
-    page.fact("read", &read.join(" · "));
+    reread::fill(page, "read", read.iter().map(String::as_str), " · ");
     if receipt.code.is_some() {
         page.fact("why", receipt.reason.as_deref().unwrap_or(""));
         page.fact("", &receipt.detail);
@@ -139,6 +155,8 @@ fn receipt(page: &mut Page<'_>, receipt: &ReceiptOut, hops: Option<&ConversionTr
             page.fact("fix", receipt.fix.as_deref().unwrap_or(""));
         }
     }
+    reread::labels(page, receipt);
+    reread::revisions(page, receipt);
     page.gap();
     let entries = hops.into_iter().flat_map(|hops| &hops.ledger);
     for entry in entries.filter(|entry| entry.receipt == receipt.id) {
@@ -187,10 +205,6 @@ fn in_base(entry: &EntryOut) -> String {
         _ if entry.fx_pending => "waits for a rate (fx_pending)".into(),
         _ => String::new(),
     }
-}
-
-fn signed(delta: &str) -> String {
-    if delta.starts_with('-') { delta.to_owned() } else { format!("+{delta}") }
 }
 
 fn goals(page: &mut Page<'_>, receipt: &ReceiptOut) {
@@ -303,7 +317,7 @@ fn summary(page: &mut Page<'_>, trace: &TraceOut) {
         let found = &hops.conversion;
         let delivered = hops.deliveries.iter().filter(|hop| hop.delivery.state == "delivered").count();
         let line = format!(
-            "{}  {}  confirmed {} {}, pending {}; {} movement(s), {} event(s), {delivered} of {} deliveries made",
+            "{}  {}  confirmed {} {}, pending {}\n  {} movement(s), {} event(s), {delivered} of {} deliveries made",
             found.id,
             page.paint.bold(&found.status),
             found.confirmed,

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bad_input;
+mod balance;
 mod commands;
 mod connections;
 mod crash;
@@ -14,6 +15,7 @@ mod guarded;
 mod histories;
 mod histories_killed;
 mod journey;
+mod ledger;
 mod nodes;
 mod oracle;
 mod partner;
@@ -21,6 +23,7 @@ mod postback_commands;
 mod presets;
 mod quarantine;
 mod reasons;
+mod reread;
 mod security_b;
 mod security_c;
 mod security_d;
