@@ -58,6 +58,8 @@ pub(super) fn seeds() -> Vec<Vec<u8>> {
     ] {
         seeds.push(raw.as_bytes().to_vec());
     }
+    let long = "k".repeat(limits::JSON_PATH_BYTES_MAX);
+    seeds.push(format!("0{{\"{long}\":[[],[],{{\"a\":1}}]}}").into_bytes());
     seeds
 }
 

@@ -81,6 +81,8 @@ const SPELLINGS: &[fn(&str) -> String] = &[
     |name| format!("user[{name}]"),
     |name| format!("data.user.{name}"),
     |name| format!(" {name}"),
+    // Behind a separator of others, the value goes on.
+    |name| format!("{name}=;"),
 ];
 
 pub(super) fn seeds() -> Vec<Vec<u8>> {
@@ -102,6 +104,8 @@ pub(super) fn seeds() -> Vec<Vec<u8>> {
         let parts = [sample.query.as_bytes(), sample.content_type.as_bytes(), sample.body.as_bytes()];
         seeds.push([&choices[..], &parts.join(&0)].concat());
     }
+    let repeated = "{\"click_id\":\"c\",\"transaction_id\":\"t\",\"payout\":7,\"payout\":9}";
+    seeds.push(format!("02000\0application/json\0{repeated}").into_bytes());
     for (number, raw) in ["a=1\0multipart/form-data; boundary=x\0click_id=x\npayout=1", "x=1;y=2\0\0tid=7;z"]
         .iter()
         .enumerate()
@@ -117,7 +121,10 @@ pub(super) fn run(data: &[u8]) {
     let partner = partners::of(preset);
     let place = *input.pick(PLACES);
     let name = name(input.byte(), partner);
-    let spelled = input.pick(SPELLINGS)(&name);
+    let mut spelled = input.pick(SPELLINGS)(&name);
+    if spelled.contains('=') && !matches!(place, Place::Query | Place::Form) {
+        spelled.clone_from(&name);
+    }
     let at = usize::from(input.byte().wrapping_sub(b'0'));
     let mut inbound = Inbound { query: input.part().to_vec(), ..Inbound::default() };
     inbound.content_type = text(input.part()).into_owned();

@@ -45,6 +45,7 @@ pub(super) fn seeds() -> Vec<Vec<u8>> {
         "1Date,USD,JPY,CYP\n2026-11-20,1.0856,N/A,0.58\n2026-11-19,1.08,163,\n",
         "2date,base,quote,rate\n2026-11-20,USD,EUR,0.92\n# a note\n\n2026-11-20,\"GBP\",\"USD\",1.31\n",
         "22026-11-20,USD,EUR,1\n2026-11-20,USD,EUR,2\n",
+        "0<Cube><Cube time='2026-11-20'></Cote\n\n2026-11-20,ube></Cube>",
         "31250/1357",
         "30.000000000001",
     ]

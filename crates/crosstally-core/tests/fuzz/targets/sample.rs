@@ -52,6 +52,7 @@ pub(super) fn seeds() -> Vec<Vec<u8>> {
         };
         seeds.push(text.into_bytes());
     }
+    seeds.push(b"--x\r\nContent-Disposition: form-data; name=\"click_id\"\r\n\r\nc1".to_vec());
     seeds
 }
 
