@@ -82,10 +82,11 @@ fn exists(tree: &Tree, test: &str) -> bool {
             .source(&format!("{JOURNEYS}/{module}.rs"))
             .is_some_and(|source| find_word(&source.code, name).next().is_some()),
         [krate, module, ..] => {
-            let path = format!("crates/{krate}/src/{module}");
-            tree.files().any(|(file, _)| {
-                file.strip_prefix(&path).is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
-            })
+            let paths = ["src", "tests"].map(|folder| format!("crates/{krate}/{folder}/{module}"));
+            let is_of = |file: &str, path: &String| {
+                file.strip_prefix(path).is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
+            };
+            tree.files().any(|(file, _)| paths.iter().any(|path| is_of(file, path)))
         }
         _ => false,
     }

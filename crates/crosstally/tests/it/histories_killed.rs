@@ -45,10 +45,11 @@ async fn killed(kind: Kind) -> Result<()> {
     for round in 0..KILLS {
         let server = program().serve(&database.flags(), &directory).await?;
         let rest = history[answered..].to_vec();
-        let sender = tokio::spawn(send(server.address, rest));
+        let mut sender = tokio::task::JoinSet::new();
+        sender.spawn(send(server.address, rest));
         tokio::time::sleep(Duration::from_millis(20 + round * 53 % 170)).await;
         server.kill()?;
-        answered += sender.await?;
+        answered += sender.join_next().await.context("nobody sent")??;
     }
     let server = program().serve(&database.flags(), &directory).await?;
     answered += send(server.address, history[answered..].to_vec()).await;
@@ -69,11 +70,12 @@ async fn killed(kind: Kind) -> Result<()> {
     for round in 0..REPLAYS_KILLED {
         let server = program().serve(&database.flags(), &directory).await?;
         let (admin, own) = (server.admin, token.clone());
-        let reading = tokio::spawn(async move { read_all(admin, &own).await });
+        let mut reading = tokio::task::JoinSet::new();
+        reading.spawn(async move { read_all(admin, &own).await });
         tokio::time::sleep(Duration::from_millis(15 + round * 37)).await;
         server.kill()?;
         // It may have come to its end before.
-        drop(reading.await?);
+        drop(reading.join_next().await);
     }
     let server = program().serve(&database.flags(), &directory).await?;
     read_all(server.admin, &token).await?;
