@@ -34,6 +34,11 @@ pub const ROWS_MAX: usize = 1_000;
 pub const JSON_LEAVES_MAX: usize = 16_384;
 /// Bytes of a JSON value's path, its keys from the outermost to its own.
 pub const JSON_PATH_BYTES_MAX: usize = 1_024;
+/// Bytes of all paths of one JSON document: a long key above a thousand short values is written out for each of them.
+pub const JSON_PATHS_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes that the rows of one list may hold together beside their values: the query, which each of them repeats, and the
+/// names of its own parameters.
+pub const LIST_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Headers of an inbound call that are looked at.
 pub const HEADERS_MAX: usize = 64;
 /// Rates of one file; the ECB's whole history since 1999 has a good two hundred thousand.

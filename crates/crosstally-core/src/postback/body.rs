@@ -3,7 +3,7 @@
 
 use crate::contract::Encoding;
 use crate::limits;
-use crate::params::Params;
+use crate::params::{Param, Params};
 use crate::postback::parse::printable;
 use crate::postback::{Inbound, json};
 use crate::reason::Reason;
@@ -111,8 +111,8 @@ fn json_rows(body: &[u8], query: &Params) -> Result<Vec<Row>, Stop> {
     if items.is_empty() {
         return Err(Stop::refused(Reason::BodyUnreadable, "the array is empty"));
     }
-    limited(items.len())?;
-    Ok(items.into_iter().map(|raw| row(raw.as_bytes(), query)).collect())
+    let items: Vec<&[u8]> = items.iter().map(String::as_bytes).collect();
+    list(&items, query)
 }
 
 fn line_rows(body: &[u8], query: &Params) -> Result<Vec<Row>, Stop> {
@@ -121,24 +121,89 @@ fn line_rows(body: &[u8], query: &Params) -> Result<Vec<Row>, Stop> {
     if lines.is_empty() {
         return Err(Stop::refused(Reason::BodyUnreadable, "there is no line"));
     }
-    limited(lines.len())?;
-    Ok(lines.into_iter().map(|line| row(line, query)).collect())
+    list(&lines, query)
 }
 
-fn limited(rows: usize) -> Result<(), Stop> {
-    if rows <= limits::ROWS_MAX {
-        return Ok(());
+/// The rows of a list. Each repeats the query, in memory and in its receipt, so that it can be read again by itself; what
+/// they come to together has a limit, which is kept before they are made.
+fn list(rows: &[&[u8]], query: &Params) -> Result<Vec<Row>, Stop> {
+    if rows.len() > limits::ROWS_MAX {
+        let detail = format!("{} rows; the limit is {}", rows.len(), limits::ROWS_MAX);
+        return Err(Stop::refused(Reason::BodyTooLarge, detail));
     }
-    let detail = format!("{rows} rows; the limit is {}", limits::ROWS_MAX);
-    Err(Stop::refused(Reason::BodyTooLarge, detail))
-}
-
-fn row(raw: &[u8], query: &Params) -> Row {
-    Row { raw: Some(raw.to_vec()), params: json_params(raw, query) }
+    let bound = |bytes: usize| {
+        if bytes <= limits::LIST_BYTES_MAX {
+            return Ok(bytes);
+        }
+        let detail = format!(
+            "{} rows with this query and these keys come to more than {} bytes; send shorter lists",
+            rows.len(),
+            limits::LIST_BYTES_MAX
+        );
+        Err(Stop::refused(Reason::BodyTooLarge, detail))
+    };
+    let of_query = query.iter().map(|param| size_of::<Param>() + param.name.len() + param.value.len());
+    let mut bytes = bound(rows.len() * of_query.sum::<usize>())?;
+    let mut read = Vec::with_capacity(rows.len());
+    for raw in rows {
+        let params = json_params(raw, query);
+        let own = params.iter().flat_map(|params| params.iter().skip(query.len()));
+        bytes = bound(bytes + own.map(|param| param.name.len()).sum::<usize>())?;
+        read.push(Row { raw: Some(raw.to_vec()), params });
+    }
+    Ok(read)
 }
 
 fn json_params(raw: &[u8], query: &Params) -> Result<Params, Stop> {
     let mut params = query.clone();
     json::flatten(raw, &mut params)?;
     Ok(params)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    fn read(query: &str, body: String, content_type: &str) -> Result<Vec<Row>, Stop> {
+        let inbound = Inbound {
+            query: query.into(),
+            body: body.into_bytes(),
+            content_type: content_type.into(),
+            ..Inbound::default()
+        };
+        rows(&inbound, Encoding::Once)
+    }
+
+    fn array(rows: usize) -> String {
+        format!("[{}]", vec!["{\"z\":1}"; rows].join(","))
+    }
+
+    #[test]
+    fn d6_a_list_does_not_multiply_its_query_without_bound() {
+        let many: Vec<String> = (0..500).map(|n| format!("k{n}={}", "v".repeat(100))).collect();
+        let many = many.join("&");
+        let long = format!("a={}", "v".repeat(8_000));
+        for query in [&many, &long] {
+            assert_eq!(
+                read(query, array(1_000), "application/json").unwrap_err().reason,
+                Reason::BodyTooLarge
+            );
+            let lines = "{\"z\":1}\n".repeat(1_000);
+            assert_eq!(read(query, lines, "application/x-ndjson").unwrap_err().reason, Reason::BodyTooLarge);
+            assert_eq!(read(query, array(20), "application/json").unwrap().len(), 20);
+        }
+        let honest = format!("token={}&source=crm&campaign=summer", "t".repeat(256));
+        let rows = read(&honest, array(1_000), "application/json").unwrap();
+        assert_eq!(rows.len(), 1_000);
+        assert_eq!(rows[999].params.as_ref().unwrap().get("source"), Some("crm"));
+    }
+
+    #[test]
+    fn d6_a_list_does_not_multiply_its_keys_without_bound() {
+        let row = format!("{{\"{}\":[{}1]}}", "k".repeat(950), "1,".repeat(900));
+        let list = |rows: usize| format!("[{}]", vec![row.as_str(); rows].join(","));
+        assert_eq!(read("", list(90), "application/json").unwrap_err().reason, Reason::BodyTooLarge);
+        assert_eq!(read("", list(3), "application/json").unwrap().len(), 3);
+    }
 }

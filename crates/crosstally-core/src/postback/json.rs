@@ -36,9 +36,9 @@ pub fn flatten(raw: &[u8], into: &mut Params) -> Result<(), Stop> {
     let Json::Map(entries) = value else {
         return Err(Stop::refused(Reason::BodyUnreadable, "a call is a JSON object, and this is not one"));
     };
-    let mut leaves = 0;
+    let mut seen = Seen::default();
     for (key, value) in entries {
-        walk(&key, value, into, &mut leaves)?;
+        walk(&key, value, into, &mut seen)?;
     }
     Ok(())
 }
@@ -65,35 +65,57 @@ fn unreadable(raw: &[u8], error: &serde_json::Error) -> Stop {
     Stop::refused(Reason::BodyUnreadable, detail)
 }
 
-fn walk(path: &str, value: Json, into: &mut Params, leaves: &mut usize) -> Result<(), Stop> {
+/// What of a document was walked so far.
+#[derive(Default)]
+struct Seen {
+    leaves: usize,
+    path_bytes: usize,
+}
+
+impl Seen {
+    /// Counts a path; what is refused was not copied any further.
+    fn path(&mut self, path: &str) -> Result<(), Stop> {
+        self.path_bytes += path.len();
+        if self.path_bytes > limits::JSON_PATHS_BYTES_MAX {
+            let detail = format!("the keys' paths have more than {} bytes", limits::JSON_PATHS_BYTES_MAX);
+            return Err(Stop::refused(Reason::TooManyParams, detail));
+        }
+        Ok(())
+    }
+}
+
+fn walk(path: &str, value: Json, into: &mut Params, seen: &mut Seen) -> Result<(), Stop> {
     // Here and not at the leaf: a long key above a thousand empty lists would be copied a thousand times.
     if path.len() > limits::JSON_PATH_BYTES_MAX {
         return Err(Stop::refused(Reason::ParamTooLong, "a key's path is longer than any honest one"));
     }
+    seen.path(path)?;
     match value {
         Json::Nothing => Ok(()),
-        Json::Text(text) | Json::Literal(text) => leaf(path, text, into, leaves),
+        Json::Text(text) | Json::Literal(text) => leaf(path, text, into, seen),
         Json::Map(entries) => {
             for (key, value) in entries {
-                walk(&format!("{path}.{key}"), value, into, leaves)?;
+                walk(&format!("{path}.{key}"), value, into, seen)?;
             }
             Ok(())
         }
         Json::List(items) => {
             for (at, item) in items.into_iter().enumerate() {
                 if let Some((name, value)) = named(&item) {
-                    leaf(&format!("{path}[{name}]"), value, into, leaves)?;
+                    let path = format!("{path}[{name}]");
+                    seen.path(&path)?;
+                    leaf(&path, value, into, seen)?;
                 }
-                walk(&format!("{path}.{at}"), item, into, leaves)?;
+                walk(&format!("{path}.{at}"), item, into, seen)?;
             }
             Ok(())
         }
     }
 }
 
-fn leaf(path: &str, text: String, into: &mut Params, leaves: &mut usize) -> Result<(), Stop> {
-    *leaves += 1;
-    if *leaves > limits::JSON_LEAVES_MAX {
+fn leaf(path: &str, text: String, into: &mut Params, seen: &mut Seen) -> Result<(), Stop> {
+    seen.leaves += 1;
+    if seen.leaves > limits::JSON_LEAVES_MAX {
         let detail = format!("the body has more than {} values", limits::JSON_LEAVES_MAX);
         return Err(Stop::refused(Reason::TooManyParams, detail));
     }
@@ -235,7 +257,11 @@ mod tests {
         let deep_map = "{\"a\":".repeat(100_000);
         let long_key = format!("{{\"{}\":[{}[]]}}", "k".repeat(100_000), "[],".repeat(50_000));
         let many = format!("{{{}\"z\":1}}", "\"a\":1,".repeat(1_000_000));
+        let deep_keys = format!("{{\"{}\":[{}1]}}", "k".repeat(950), "1,".repeat(2_000));
+        let deep_lists = format!("{{\"{}\":[{}[]]}}", "k".repeat(950), "[],".repeat(2_000));
         for (raw, reason) in [
+            (deep_keys.as_bytes(), Reason::TooManyParams),
+            (deep_lists.as_bytes(), Reason::TooManyParams),
             (deep.as_bytes(), Reason::BodyUnreadable),
             (deep_map.as_bytes(), Reason::BodyUnreadable),
             (many.as_bytes(), Reason::TooManyParams),
