@@ -65,6 +65,10 @@ pub const TOKEN_PARAMS: &[&str] = &[
     "secure",
 ];
 
+/// Other names that hold secrets in other people's calls.
+pub const SECRET_NAMES: &[&str] =
+    &["password", "passwd", "pass", "secret", "sig", "signature", "apikey", "auth"];
+
 /// The field of this name.
 #[must_use]
 pub fn field_named(name: &str) -> Option<&'static Field> {

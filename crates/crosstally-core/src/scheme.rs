@@ -1,5 +1,8 @@
 //! The schemes by which senders sign, by name.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
 /// The names of the schemes, as a configuration writes them.
 pub const SCHEMES: &[&str] = &[
     "crosstally",
@@ -57,6 +60,16 @@ impl Scheme {
     pub fn named(name: &str) -> Option<Self> {
         use crate::word::Word as _;
         Self::ALL.iter().copied().find(|scheme| scheme.word() == name)
+    }
+
+    /// The key in a secret of this scheme; `None` if the secret cannot be one.
+    #[must_use]
+    pub fn key(self, secret: &str) -> Option<Vec<u8>> {
+        let key = match self {
+            Self::StandardWebhooks => BASE64.decode(secret.strip_prefix("whsec_").unwrap_or(secret)).ok()?,
+            _ => secret.as_bytes().to_vec(),
+        };
+        (!key.is_empty()).then_some(key)
     }
 
     /// Whether the query is signed. Where it is not, nothing may be read from it.

@@ -2,7 +2,7 @@
 //! it cannot be moved to another one.
 
 use super::{Config, SecretRef, Setting};
-use crate::fields::TOKEN_PARAMS;
+use crate::fields::{SECRET_NAMES, TOKEN_PARAMS};
 use crate::secret::Secret;
 
 impl Config {
@@ -72,4 +72,18 @@ fn destination_record(slug: &str, setting: &str) -> String {
 /// Whether a parameter of this name carries a secret by custom.
 pub(super) fn names_a_token(name: &str) -> bool {
     TOKEN_PARAMS.iter().any(|token| token.eq_ignore_ascii_case(name))
+}
+
+/// Whether a parameter, a path or a header (`header:x-api-key`) is where callers put a secret; its value is never kept.
+pub(super) fn is_secret_place(place: &str) -> bool {
+    let place = place.to_ascii_lowercase();
+    let is_secret = |name: &str| names_a_token(name) || SECRET_NAMES.contains(&name);
+    match place.strip_prefix("header:") {
+        Some(header) => {
+            let name = header.trim().replace('-', "_");
+            let plain = name.trim_start_matches("x_").trim_start_matches("crosstally_");
+            matches!(plain, "authorization" | "proxy_authorization" | "cookie") || is_secret(plain)
+        }
+        None => place.split(['[', ']', '.']).any(|part| is_secret(part.trim())),
+    }
 }

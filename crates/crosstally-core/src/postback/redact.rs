@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use crate::config::Partner;
-use crate::fields::{FIELDS, Field, FieldKind, TOKEN_PARAMS};
+use crate::fields::{FIELDS, Field, FieldKind, SECRET_NAMES, TOKEN_PARAMS};
 use crate::limits;
 use crate::params::{Param, Params, decode};
 use crate::postback::body::{Media, media};
@@ -14,8 +14,6 @@ use crate::postback::{Headers, Inbound};
 /// What stands in place of a masked value.
 pub const MASK: &[u8] = b"***";
 
-/// Names that hold secrets in other people's calls.
-const SECRET_NAMES: &[&str] = &["password", "passwd", "pass", "secret", "sig", "signature", "apikey", "auth"];
 /// Names that hold contact values in other people's calls. Nothing is read from them.
 const CONTACT_NAMES: &[&str] = &["e-mail", "mail", "em", "ph", "tel"];
 

@@ -68,12 +68,8 @@ impl Key {
     /// The key in a secret; `None` if the secret cannot be one of this scheme.
     #[must_use]
     pub fn new(scheme: Scheme, secret: &Secret) -> Option<Self> {
-        let text = secret.expose();
-        let bytes = match scheme {
-            Scheme::StandardWebhooks => BASE64.decode(text.strip_prefix("whsec_").unwrap_or(text)).ok()?,
-            _ => text.as_bytes().to_vec(),
-        };
-        (!bytes.is_empty()).then(|| Self { scheme, bytes: Zeroizing::new(bytes) })
+        let bytes = scheme.key(secret.expose())?;
+        Some(Self { scheme, bytes: Zeroizing::new(bytes) })
     }
 
     /// The signature over a call with this timestamp and number, as the scheme writes it.

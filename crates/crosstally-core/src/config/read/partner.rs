@@ -6,9 +6,10 @@ use super::document::{Item, Section, Text, shown};
 use super::findings::Findings;
 use super::{drop_in, secret, terms};
 use crate::config::preset::{self, Preset};
-use crate::config::{Auth, Partner, Rate, TokenPlace};
+use crate::config::{Auth, Partner, Rate, SecretRef, TokenPlace};
 use crate::contract::Contract;
 use crate::drop_in::DropIn;
+use crate::word::Word as _;
 
 const KEYS: &[&str] = &["slug", "preset", "auth", "rate", "drop_in"];
 const AUTH_KEYS: [&str; 7] = ["token", "token_in", "hmac", "secret", "old_secret", "scheme", "allow"];
@@ -30,7 +31,22 @@ pub(super) fn partner(section: &Section<'_>, slug: String, found: &mut Findings<
         slug,
     };
     warn_unsigned(section, &partner, found);
+    refuse_keyless(section, &partner, found);
     partner
+}
+
+/// A secret in the document that holds no key of its scheme, with which no call could be checked.
+fn refuse_keyless(section: &Section<'_>, partner: &Partner, found: &mut Findings<'_>) {
+    let scheme = partner.scheme();
+    for (key, held) in [("secret", &partner.auth.secret), ("old_secret", &partner.auth.old_secret)] {
+        if let Some(SecretRef::Literal(literal)) = held
+            && scheme.key(literal.expose()).is_none()
+        {
+            let problem = format!("`{key}` holds no key of `{}`", scheme.word());
+            let fix = format!("write {key} = {}", secret::example(&partner.slug, key));
+            found.problem(&section.spot_of("auth"), problem, fix);
+        }
+    }
 }
 
 /// A sender that signs, with nobody to check it.
@@ -93,7 +109,7 @@ fn auth(section: &Section<'_>, slug: &str, found: &mut Findings<'_>) -> Auth {
         let fix = "name the partner's addresses, or remove `allow`";
         found.warning(&item.spot, "`allow` is empty, which lets every address in", fix);
     }
-    secrets_fit(&auth, found);
+    secrets_fit(&auth, slug, found);
     let mut secret = |key: &str| auth.item(key).and_then(|item| secret::read(item, slug, found));
     let (token, hmac, current, old) =
         (secret("token"), secret("hmac"), secret("secret"), secret("old_secret"));
@@ -109,7 +125,7 @@ fn auth(section: &Section<'_>, slug: &str, found: &mut Findings<'_>) -> Auth {
 }
 
 /// Secrets that contradict each other, or that nothing is checked with.
-fn secrets_fit(auth: &Section<'_>, found: &mut Findings<'_>) {
+fn secrets_fit(auth: &Section<'_>, slug: &str, found: &mut Findings<'_>) {
     let has = |key: &str| auth.item(key).is_some();
     if has("hmac") && (has("secret") || has("scheme")) {
         let fix = "write `secret` and `scheme`; `hmac` is short for the secret of `crosstally`";
@@ -120,6 +136,14 @@ fn secrets_fit(auth: &Section<'_>, found: &mut Findings<'_>) {
             let fix = format!("add `secret`, or remove `{key}`");
             found.problem(&auth.spot_of(key), format!("`{key}` does nothing without `secret`"), fix);
         }
+    }
+    if has("token_in") && !has("token") {
+        let fix = format!("add token = {}, or remove `token_in`", secret::example(slug, "token"));
+        found.problem(&auth.spot_of("token_in"), "`token_in` does nothing without `token`", fix);
+    }
+    if auth.items().is_empty() {
+        let fix = format!("add token = {}, or remove `auth`", secret::example(slug, "token"));
+        found.problem(&auth.spot, "`auth` asks a call for nothing, which lets everybody in", fix);
     }
 }
 

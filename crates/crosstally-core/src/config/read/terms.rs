@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::document::{Item, Section, Text, shown};
 use super::findings::Findings;
 use crate::click::looks_like_macro;
-use crate::config::secrets::names_a_token;
+use crate::config::secrets::is_secret_place;
 use crate::contract::{ANY_OTHER, DuplicateMode, Meaning, Range, Terms};
 use crate::fields::FIELDS;
 use crate::ledger::Status;
@@ -45,8 +45,6 @@ pub(super) const KEYS: &[&str] = &[
 const NAMES_MAX: usize = 16;
 /// The longest delay that a contract can ask for.
 const DELAY_MS_MAX: i64 = 3_650 * DAY_MS;
-/// Where a header's name stands in place of a parameter's.
-const HEADER: &str = "header:";
 
 pub(super) fn read(section: &Section<'_>, found: &mut Findings<'_>) -> Terms {
     let (duplicates, duplicates_of) = duplicates(section, found);
@@ -236,7 +234,6 @@ fn params(section: &Section<'_>, found: &mut Findings<'_>) -> BTreeMap<String, V
 
 fn param_name(text: &Text<'_>, field: &str, found: &mut Findings<'_>) -> Option<String> {
     let name = text.name(field, limits::PARAM_NAME_BYTES_MAX, found)?;
-    let header = name.get(..HEADER.len()).is_some_and(|start| start.eq_ignore_ascii_case(HEADER));
     if looks_like_macro(&name) {
         let bare = name.trim_matches(|c: char| !c.is_ascii_alphanumeric());
         let problem = format!("{} is a macro, not the name of a parameter", shown(&name));
@@ -247,15 +244,10 @@ fn param_name(text: &Text<'_>, field: &str, found: &mut Findings<'_>) -> Option<
         );
         return None;
     }
-    if !header && names_a_token(&name) {
-        found.warning(
-            &text.spot,
-            format!(
-                "parameter {} is taken for the partner's token, and its value is never kept",
-                shown(&name)
-            ),
-            "ask the partner for another parameter name",
-        );
+    if is_secret_place(&name) {
+        let problem = format!("{} is where a secret stands, which is never kept", shown(&name));
+        found.problem(&text.spot, problem, format!("take {field} from another parameter"));
+        return None;
     }
     Some(name)
 }

@@ -52,6 +52,11 @@ fn secrets_that_contradict_each_other_are_refused() {
         ("auth = { secret = { env = \"A\" }, scheme = \"gitbub\" }", "gitbub"),
         ("auth = { token = { env = \"A\" }, token_in = [] }", "`token_in`"),
         ("auth = { token = { env = \"A\" }, token_in = [\"body\"] }", "body"),
+        ("auth = { secret = \"whsec_\", scheme = \"standard_webhooks\" }", "holds no key"),
+        ("auth = { secret = \"whsec_not base64\", scheme = \"standard_webhooks\" }", "holds no key"),
+        ("auth = {}", "lets everybody in"),
+        ("auth = { token_in = [\"header\"] }", "`token_in` does nothing without `token`"),
+        ("auth = { token_in = [\"header\"], secret = { env = \"A\" } }", "`token_in`"),
         ("rate = { burst = 5 }", "per_second"),
         ("rate = { per_second = 0 }", "per_second"),
         ("rate = { per_second = 5, burst = 2000000 }", "burst"),
@@ -63,4 +68,29 @@ fn secrets_that_contradict_each_other_are_refused() {
     }
     let (partner, _) = partner("rate = { per_second = 100 }").unwrap();
     assert_eq!(partner.rate, Some(Rate { per_second: 100, burst: 200 }));
+}
+
+#[test]
+fn a_field_is_not_read_from_where_a_secret_stands() {
+    for (place, what) in [
+        ("token", "token"),
+        ("TOKEN", "TOKEN"),
+        ("sig", "sig"),
+        ("data.api_key", "data.api_key"),
+        ("user[password]", "user[password]"),
+        ("header:authorization", "header:authorization"),
+        ("Header:Cookie", "Header:Cookie"),
+        ("header:X-Crosstally-Token", "header:X-Crosstally-Token"),
+        ("header:x-api-key", "header:x-api-key"),
+    ] {
+        for field in ["transaction_id", "event"] {
+            let keys = format!("params = {{ {field} = \"{place}\" }}");
+            let problems = partner(&keys).unwrap_err();
+            let [only] = problems.as_slice() else { panic!("{keys}: {problems:?}") };
+            assert!(only.problem.contains(what) && only.problem.contains("secret"), "{keys}: {only}");
+        }
+    }
+    for place in ["tokens", "order.id", "header:x-topic", "header:x-shopify-order-id", "authority"] {
+        partner(&format!("params = {{ transaction_id = \"{place}\" }}")).unwrap();
+    }
 }

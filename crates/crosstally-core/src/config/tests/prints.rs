@@ -180,8 +180,8 @@ fn auth() -> impl Strategy<Value = Auth> {
         (|| prop::option::of(secret()), prop::sample::subsequence(TokenPlace::ALL.to_vec(), 1..=2));
     let signed = (one(), one(), prop::option::of(one_of::<Scheme>()), any::<bool>());
     (one(), prop::option::of(places), signed, ranges).prop_map(|(token, token_in, signed, allow)| Auth {
+        token_in: token_in.filter(|_| token.is_some()),
         token,
-        token_in,
         // Either the short form or the long one; what goes with a secret needs one.
         hmac: signed.0.clone().filter(|_| signed.3),
         secret: signed.0.clone().filter(|_| !signed.3),

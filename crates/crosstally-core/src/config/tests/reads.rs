@@ -176,7 +176,6 @@ target = "https://a.example/p?x=1"
 
 [[partner]]
 slug = "acme"
-params = { transaction_id = "token" }
 auth = { token = "hunter2", allow = [] }
 
 [[destination]]
@@ -209,20 +208,18 @@ event_name = "Lead"
     let expected = [
         "test.toml:4:10: warning: `target` does not pass the click id on, so that no postback can name the click\n  \
          fix: append &cid={click_id}",
-        "test.toml:8:29: warning: parameter `token` is taken for the partner's token, and its value is never kept\n  \
-         fix: ask the partner for another parameter name",
-        "test.toml:9:18: warning: `token` is a secret and stands in the document\n  \
+        "test.toml:8:18: warning: `token` is a secret and stands in the document\n  \
          fix: write token = { env = \"ACME_TOKEN\" } and set the variable where the server runs",
-        "test.toml:9:37: warning: `allow` is empty, which lets every address in\n  \
+        "test.toml:8:37: warning: `allow` is empty, which lets every address in\n  \
          fix: name the partner's addresses, or remove `allow`",
-        "test.toml:15:16: warning: `access_token` is a secret and stands in the document\n  \
+        "test.toml:14:16: warning: `access_token` is a secret and stands in the document\n  \
          fix: write access_token = { env = \"META_MAIN_ACCESS_TOKEN\" } and set the variable where the server runs",
-        "test.toml:16:12: warning: `endpoint` is not encrypted on its way\n  \
+        "test.toml:15:12: warning: `endpoint` is not encrypted on its way\n  \
          fix: use https:// if the other side has it",
-        "test.toml:29:14: warning: goals `one` and `two` send `Purchase` to `meta-main` with one event id: the platform \
+        "test.toml:28:14: warning: goals `one` and `two` send `Purchase` to `meta-main` with one event id: the platform \
          keeps the first and drops the other\n  \
          fix: set event_id = \"own\" on one of them, or give it an event_name of its own",
-        "test.toml:32:1: warning: a learning signal without `send_to` teaches nobody\n  \
+        "test.toml:31:1: warning: a learning signal without `send_to` teaches nobody\n  \
          fix: add send_to = [\"a-destination\"], or make it a funnel_fact",
     ];
     assert_eq!(warned(document), expected);
