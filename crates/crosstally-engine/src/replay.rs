@@ -26,8 +26,8 @@ pub mod statuses;
 
 /// How often a replay is decided again when something moves under it.
 const TRIES_MAX: usize = 8;
-/// Receipts of one conversion that are looked at.
-const RECEIPTS_MAX: u32 = 2_000;
+/// Calls that moved one conversion, and those that were read again without moving it.
+const RECEIPTS_MAX: u32 = 10_000;
 /// How long a receipt waits for its click.
 const WAIT_MS_MAX: i64 = 30 * DAY_MS;
 /// Receipts that are looked at in one go.
@@ -45,6 +45,9 @@ pub enum ReplayError {
     /// It came as a server event, of which only what waits for its click is booked later.
     #[error("receipt {0} came as a server event, which is not read again; send the event again instead")]
     ServerEvent(ReceiptId),
+    /// It was not taken for a repetition, so that there is nothing to make real.
+    #[error("receipt {0} is no duplicate; only a swallowed call can be made real")]
+    NotSwallowed(ReceiptId),
     /// Others move the same conversion all the time.
     #[error("the conversion of receipt {0} moved while it was read again; try again")]
     Busy(ReceiptId),
@@ -101,6 +104,12 @@ impl Engine {
             }
             if is_fixed_event(&receipt) {
                 return Err(ReplayError::ServerEvent(id));
+            }
+            if repair.real
+                && receipt.verdict != Verdict::Duplicate
+                && !self.with_earlier_repairs(&receipt, &Repair::default()).await?.real
+            {
+                return Err(ReplayError::NotSwallowed(id));
             }
             let replayed = self.decide_replay(&receipt, repair).await?;
             let out = told(&receipt, &replayed);
@@ -225,8 +234,11 @@ impl Engine {
 
     async fn around(&self, id: ConversionId) -> Result<Option<Around>, StoreError> {
         let Some(conversion) = self.store.conversion(id).await? else { return Ok(None) };
-        let mut receipts = self.store.receipts_of_conversion(id, RECEIPTS_MAX).await?;
-        receipts.retain(|receipt| receipt.conversion == Some(id));
+        let receipts = self.store.booked_receipts(id, RECEIPTS_MAX).await?;
+        if receipts.len() >= usize::try_from(RECEIPTS_MAX).unwrap_or(usize::MAX) {
+            // Where a part of its calls leads is not where it stands.
+            return Err(StoreError::Unavailable(format!("{id} has too many calls to be read again")));
+        }
         let attributed = match conversion.click {
             Some(click) => self.store.click(click).await?,
             None => None,
@@ -308,7 +320,10 @@ impl Engine {
                     Ok(out) if out.changed => matched += 1,
                     Ok(_)
                     | Err(
-                        ReplayError::NotFound(_) | ReplayError::Stranger(_) | ReplayError::ServerEvent(_),
+                        ReplayError::NotFound(_)
+                        | ReplayError::Stranger(_)
+                        | ReplayError::ServerEvent(_)
+                        | ReplayError::NotSwallowed(_),
                     ) => {
                         put_off.push((wait.receipt, None));
                     }

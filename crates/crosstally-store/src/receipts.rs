@@ -34,6 +34,18 @@ impl Store {
         on!(self, receipts_of_conversion(id, limit))
     }
 
+    /// The receipts that stand booked in a conversion, oldest first; without those that it only matched.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn booked_receipts(
+        &self,
+        id: ConversionId,
+        limit: u32,
+    ) -> Result<Vec<Receipt>, StoreError> {
+        on!(self, booked_receipts(id, limit))
+    }
+
     /// The receipts that name a click, oldest first.
     ///
     /// # Errors

@@ -140,8 +140,21 @@ pub(super) fn write(
     postback: &Postback,
     facts: &Facts,
     standing: Standing,
+    receipt: Receipt,
+    kind: EntryKind,
+    context: &mut Context<'_>,
+) -> Booking {
+    write_after(postback, facts, standing, receipt, kind, &[], context)
+}
+
+/// The same for a call that was booked under another name: the goals that it met there are not met again.
+pub(super) fn write_after(
+    postback: &Postback,
+    facts: &Facts,
+    standing: Standing,
     mut receipt: Receipt,
     kind: EntryKind,
+    met_before: &[GoalMet],
     context: &mut Context<'_>,
 ) -> Booking {
     let before = facts.conversion.as_ref();
@@ -152,6 +165,9 @@ pub(super) fn write(
         labels::add(&mut receipt.labels, &label);
     }
     let mut conversion = moved(postback, facts, standing, context);
+    if before.is_none() {
+        conversion.goals_met = met_before.to_vec();
+    }
     for label in &receipt.labels {
         labels::add(&mut conversion.labels, label);
     }

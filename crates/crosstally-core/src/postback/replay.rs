@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::book::{self, Context};
 use super::movement::{self, Past, Said, Standing, Step};
-use super::{Booking, ConversionChange, Facts, Inbound, Postback, Receipt, body};
+use super::{Booking, ConversionChange, Facts, Inbound, Postback, Receipt, SERVER_EVENT, body};
 use crate::click::Click;
 use crate::config::Partner;
 use crate::conversion::Conversion;
@@ -126,7 +126,9 @@ fn booked(case: &Case<'_>, postback: &Postback, context: &mut Context<'_>) -> Bo
         return match step {
             Some(Step::Moves(standing)) => {
                 receipt.labels = still_true(case.receipt, &receipt);
-                book::write(postback, &facts, standing, receipt, kind_of(case.receipt), context)
+                let met = case.old.map_or(&[][..], |old| &old.conversion.goals_met);
+                let kind = kind_of(case.receipt);
+                book::write_after(postback, &facts, standing, receipt, kind, met, context)
             }
             _ => book::stopped(receipt, Verdict::Quarantined, Reason::TransitionRefused, String::new()),
         };
@@ -254,7 +256,14 @@ fn members(around: &Around, but: Option<ReceiptId>, partner: &Partner) -> Vec<(R
         .iter()
         .filter(|receipt| Some(receipt.id) != but)
         .filter(|receipt| matches!(receipt.verdict, Verdict::Recorded | Verdict::Updated))
-        .filter_map(|receipt| Some((receipt.id, said_of(receipt, partner)?)))
+        .filter_map(|receipt| {
+            let said = said_of(receipt, partner)?;
+            // What a server event said is told by the event as it came, and its receipt keeps it masked.
+            let own = around.entries.iter().find(|entry| entry.receipt == receipt.id);
+            let content =
+                own.filter(|_| receipt.method == SERVER_EVENT).map_or(said.content, |own| own.content);
+            Some((receipt.id, Said { content, ..said }))
+        })
         .collect()
 }
 
@@ -304,7 +313,8 @@ pub fn said_of(receipt: &Receipt, partner: &Partner) -> Option<Said> {
     Some(Said {
         status: Status::from_word(text("status")?)?,
         currency,
-        currency_stated: true,
+        // What states no amount follows whatever the conversion's currency is.
+        currency_stated: text("payout").or(text("revenue")).is_some(),
         amounts: Amounts { payout: minor("payout"), revenue: minor("revenue"), value: minor("value") },
         at: receipt.received_at,
         content: content_of(receipt, partner),

@@ -140,6 +140,21 @@ impl Postgres {
         self.receipts(condition, &[&WORKSPACE, &Id::from(id), &i64::from(limit)]).await
     }
 
+    pub(crate) async fn booked_receipts(
+        &self,
+        id: ConversionId,
+        limit: u32,
+    ) -> Result<Vec<Receipt>, StoreError> {
+        let condition = "id IN (SELECT receipt FROM ledger_entries WHERE workspace = $1 AND conversion = $2
+                UNION ALL
+                SELECT id FROM receipts
+                WHERE workspace = $1 AND conversion = $2
+                    AND revision > 0)
+                AND verdict IN ('recorded', 'updated') AND conversion = $2
+            ORDER BY id LIMIT $3";
+        self.receipts(condition, &[&WORKSPACE, &Id::from(id), &i64::from(limit)]).await
+    }
+
     pub(crate) async fn receipts_of_click(
         &self,
         id: ClickId,

@@ -47,6 +47,20 @@ impl Sqlite {
         self.engine.read(move |connection| list(connection, condition, params![id.as_bytes(), limit])).await
     }
 
+    pub(crate) async fn booked_receipts(
+        &self,
+        id: ConversionId,
+        limit: u32,
+    ) -> Result<Vec<Receipt>, StoreError> {
+        let condition = "id IN (SELECT receipt FROM ledger_entries WHERE conversion = ?1
+                UNION ALL
+                SELECT id FROM receipts WHERE conversion = ?1
+                    AND revision > 0)
+                AND verdict IN ('recorded', 'updated') AND conversion = ?1
+            ORDER BY id LIMIT ?2";
+        self.engine.read(move |connection| list(connection, condition, params![id.as_bytes(), limit])).await
+    }
+
     pub(crate) async fn receipts_of_click(
         &self,
         id: ClickId,

@@ -22,6 +22,10 @@ on_both! {
     a_duplicate_that_was_real_is_booked => real;
     /// Another contract read over booked calls moves the ledger by one movement each, and back again.
     a_contract_is_read_over_booked_calls => reread;
+    /// A call that is given another name takes along which goals it has met; what no amount is stated with stays as it is.
+    a_renamed_call_sends_nothing_again => renamed;
+    /// A server event that waited and came again is one event.
+    an_event_that_waited_twice_is_one => waited_twice;
     /// Nobody's call without the token is ever money.
     a_strangers_call_is_never_booked => stranger;
 }
@@ -319,6 +323,63 @@ async fn stranger(kind: Kind) -> Result<()> {
     let rows = all["data"].as_array().unwrap();
     assert!(rows.len() == 3 && rows.iter().all(|row| row["changed"] == false), "{all}");
     assert!(server.engine.store.list_conversions(None, 10).await?.is_empty());
+    server.stop().await;
+    Ok(())
+}
+
+async fn renamed(kind: Kind) -> Result<()> {
+    let server = TestServer::ready(kind).await?;
+    let click = server.click("fbclid=A").await?;
+    let first = send(&server, &format!("click_id={click}&tid=T1&status=approved&payout=10.00")).await?;
+    server.deliver().await?;
+    let id = text(&first, "/receipt").to_owned();
+    // It was not swallowed: there is nothing to make real.
+    let real = again(&server, json!({ "receipts": [id.clone()], "real": true, "apply": true })).await?;
+    assert_eq!(
+        (real["data"][0]["changed"].as_bool(), real["data"][0]["problem"].is_string()),
+        (Some(false), true)
+    );
+    let moved = json!({ "receipts": [id], "set": { "transaction_id": "T2" }, "apply": true });
+    assert_eq!(again(&server, moved).await?["data"][0]["changed"], true);
+    server.deliver().await?;
+    assert_eq!(server.accepted().await?.len(), 1, "the purchase was sent before");
+    let of_new = server.engine.store.conversions_of_transaction("acme".into(), "T2".into(), 2).await?;
+    assert_eq!((of_new.len(), of_new[0].goals_met.len(), of_new[0].balance.confirmed), (1, 1, 1000));
+    // A status without amounts follows whatever currency the conversion has.
+    for query in
+        ["tid=E1&status=lead&payout=10&currency=EUR", "tid=E1&status=approved", "tid=E1&status=reversed"]
+    {
+        server.advance(1_000);
+        send(&server, query).await?;
+    }
+    for _ in 0..2 {
+        let all = again(&server, json!({ "partner": "acme", "apply": true })).await?;
+        assert!(all["data"].as_array().unwrap().iter().all(|row| row["changed"] == false), "{all:#}");
+    }
+    server.stop().await;
+    Ok(())
+}
+
+async fn waited_twice(kind: Kind) -> Result<()> {
+    let server = TestServer::ready(kind).await?;
+    server.apply(&with_statuses("duplicates = \"add\"")).await?;
+    let click = server.click("fbclid=A").await?;
+    let event = json!({
+        "event": "Purchase", "transaction_id": "W1", "value": "21.00", "currency": "USD", "status": "approved",
+        "click_id": "w8f3k2old"
+    });
+    for _ in 0..2 {
+        let answer =
+            post_as(server.tracking, "/v1/events?partner=acme", &server.token, &event.to_string()).await?;
+        assert_eq!(text(&answer.json()?, "/result"), "quarantined");
+        server.advance(2_000);
+    }
+    let alias = ("w8f3k2old".to_owned(), click.parse_click()?);
+    server.engine.store.add_aliases(vec![alias], server.engine.clock.now()).await?;
+    server.advance(60_000);
+    server.engine.match_waiting().await?;
+    let booked = server.engine.store.conversions_of_transaction("acme".into(), "W1".into(), 2).await?;
+    assert_eq!((booked.len(), booked[0].balance.confirmed), (1, 2100), "the second one is a retry");
     server.stop().await;
     Ok(())
 }
