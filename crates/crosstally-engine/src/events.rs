@@ -52,8 +52,9 @@ impl Engine {
         for row in rows {
             let part = Inbound { body: row, content_type: "application/json".into(), ..inbound.clone() };
             let out = self.receive_event(&part, &snapshot).await.unwrap_or_else(|error| unavailable(&error));
-            let labels = [("partner", part.partner.as_str()), ("verdict", out.verdict.as_str())];
-            self.metrics.count(Name::Postbacks, &labels, 1);
+            // The label is bounded by the configuration, whatever a sender names.
+            let known = snapshot.partner(&part.partner).map_or("unknown", |(partner, _)| &partner.slug);
+            self.metrics.count_for(Name::Postbacks, known, ("verdict", out.verdict.as_str()));
             outs.push(out);
         }
         EventsOut { rows: outs, is_list }

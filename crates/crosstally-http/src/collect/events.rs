@@ -10,6 +10,7 @@ use crosstally_core::reason::Reason;
 use crosstally_core::verdict::Verdict;
 use crosstally_engine::snapshot::SERVER_EVENTS;
 use crosstally_store::Claim;
+use http::request::Parts;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Body;
@@ -37,13 +38,17 @@ where
     if let Err(answer) = auth::require(state, &parts.headers, "events:write").await {
         return close(answer);
     }
+    let partner = match partner(&parts) {
+        Ok(partner) => partner,
+        Err(answer) => return close(answer),
+    };
     let raw = match collect(stream).await {
         Ok(raw) => raw,
         Err(answer) => return close(answer),
     };
     let inbound = Inbound {
         method: SERVER_EVENT.to_owned(),
-        partner: partner(&parts),
+        partner,
         query: Vec::new(),
         body: raw,
         content_type: text(&parts.headers, &header::CONTENT_TYPE),
@@ -74,13 +79,12 @@ where
     }
 }
 
-fn partner(parts: &http::request::Parts) -> String {
-    let named = parts
-        .uri
-        .query()
-        .and_then(|query| Params::parse(query.as_bytes()).ok())
-        .and_then(|params| params.get("partner").map(str::to_owned));
-    named.unwrap_or_else(|| SERVER_EVENTS.to_owned())
+/// The partner that the query names. A query that cannot be read may name one: its events are nobody's.
+fn partner(parts: &Parts) -> Result<String, Answer> {
+    let query = parts.uri.query().unwrap_or_default();
+    let params = Params::parse(query.as_bytes())
+        .map_err(|reason| refusal(reason, "the query cannot be read, so the partner is not known", None))?;
+    Ok(params.get("partner").unwrap_or(SERVER_EVENTS).to_owned())
 }
 
 /// Books the events, and says whether all of them are stored.

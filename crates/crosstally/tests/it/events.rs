@@ -19,6 +19,8 @@ on_both! {
     an_idempotency_key_counts_once => idempotency;
     /// Without a token, with a token for something else, with a body that is none.
     who_may_send_and_what => refused;
+    /// A partner that nobody is and a query that cannot be read: refused, and no label of the metrics.
+    a_partner_that_is_not_known_books_nothing => nobody;
     /// Raw contact values are nowhere in what is kept.
     contact_values_are_hashed_at_the_door => hashed;
     /// An event that waited for its click is sent with all that it said; then its original is gone.
@@ -214,6 +216,27 @@ async fn refused(kind: Kind) -> Result<()> {
     // The partner that stands for server events takes no postbacks: there everybody could write.
     let door = client::get(server.tracking, "/postback/events?tid=T1&payout=1").await?;
     assert_eq!(door.status, 404);
+    server.stop().await;
+    Ok(())
+}
+
+async fn nobody(kind: Kind) -> Result<()> {
+    let server = TestServer::ready(kind).await?;
+    let event = json!({ "event": "Purchase", "transaction_id": "T1" }).to_string();
+    let path = "/v1/events?partner=invented-mark";
+    let reply = post_as(server.tracking, path, &server.token, &event).await?;
+    assert_eq!(text(&reply.json()?, "/code"), "unknown_partner", "{}", reply.text());
+    let long = format!("/v1/events?partner={}", "acme".repeat(5_000));
+    let many = format!("/v1/events?{}partner=acme", "a&".repeat(512));
+    for (path, code) in [(long, "param_too_long"), (many, "too_many_params")] {
+        let reply = post_as(server.tracking, &path, &server.token, &event).await?;
+        assert_eq!((reply.status, text(&reply.json()?, "/code")), (400, code), "{}", reply.text());
+    }
+    let all = server.engine.metrics.render();
+    assert!(!all.contains("invented-mark"), "{all}");
+    assert!(all.contains("crosstally_postbacks_total{partner=\"unknown\",verdict=\"refused\"} 1"), "{all}");
+    let page = server.api("/api/v1/conversions").await?.to_string();
+    assert!(!page.contains("T1"), "{page}");
     server.stop().await;
     Ok(())
 }
