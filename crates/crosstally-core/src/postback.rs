@@ -208,6 +208,22 @@ pub struct Receipt {
 /// such a call is evidence and never money.
 pub const STRANGER: &str = "stranger";
 
+/// Under which the calls to partners that nobody has configured are counted, whatever names they invent.
+pub const UNKNOWN: &str = "(unknown)";
+
+impl Receipt {
+    /// The partner under which it is counted. A stranger's call to a partner that there is not has none, for good: it is
+    /// never read again.
+    #[must_use]
+    pub fn counted_under(&self) -> &str {
+        let is_unknown = self.reason == Some(Reason::UnknownPartner);
+        if is_unknown && self.labels.iter().any(|label| label == STRANGER) { UNKNOWN } else { &self.partner }
+    }
+}
+
+/// The method that receipts of imported rows show.
+pub const IMPORTED: &str = "IMPORT";
+
 /// The method that receipts of server events show: they are not calls of a partner's template, and a contract does not read
 /// them anew.
 pub const SERVER_EVENT: &str = "EVENT";

@@ -23,9 +23,12 @@ const COUNTED: &str =
 
 const STORED: &str = "SELECT count(*) FROM receipts WHERE id >= $2 AND id < $3 AND (workspace = $1) IS TRUE";
 
+// Strangers' receipts are grouped as `Receipt::counted_under` has them counted.
 const DIFFERENCES: &str = "SELECT partner, verdict, sum(stored)::bigint, sum(counted)::bigint FROM (
-        SELECT partner, verdict, count(*) AS stored, 0 AS counted FROM receipts
-        WHERE id >= $2 AND id < $3 AND (workspace = $1) IS TRUE GROUP BY partner, verdict
+        SELECT
+            CASE WHEN reason = 'unknown_partner' AND labels LIKE '%\"stranger\"%' THEN '(unknown)' ELSE partner END AS partner,
+            verdict, count(*) AS stored, 0 AS counted FROM receipts
+        WHERE id >= $2 AND id < $3 AND (workspace = $1) IS TRUE GROUP BY 1, 2
         UNION ALL
         SELECT partner, verdict, 0, sum(count) FROM receipt_hours WHERE workspace = $1 AND hour = $4
         GROUP BY partner, verdict

@@ -19,7 +19,9 @@ pub(super) const INSERT: &str = "WITH new AS (
         SELECT $1::bigint, * FROM unnest($2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::bytea[], $7::bytea[], $8::text[],
             $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::uuid[], $15::bigint[], $16::uuid[],
             $17::text[], $18::text[], $19::bigint[], $20::text[], $21::text[], $22::bytea[], $23::text[])
-        RETURNING partner, received_at / 3600000 * 3600000 AS hour, verdict
+        RETURNING
+            CASE WHEN reason = 'unknown_partner' AND labels LIKE '%\"stranger\"%' THEN '(unknown)' ELSE partner END AS partner,
+            received_at / 3600000 * 3600000 AS hour, verdict
     )
     INSERT INTO receipt_hours AS c (workspace, partner, hour, verdict, slot, count)
     SELECT $1, partner, hour, verdict, pg_backend_pid() % 32, count(*) FROM new GROUP BY partner, hour, verdict

@@ -220,7 +220,7 @@ async fn revise(transaction: &Transaction, replay: &Replay) -> Result<bool, Faul
     if before.verdict != after.verdict {
         let hour = before.received_at.hour().as_millis();
         let (was, is) = (before.verdict.as_str(), after.verdict.as_str());
-        transaction.execute(COUNT, &[&WORKSPACE, &Text(&before.partner), &hour, &was, &is]).await?;
+        transaction.execute(COUNT, &[&WORKSPACE, &Text(before.counted_under()), &hour, &was, &is]).await?;
     }
     transaction.execute(FORGET, &[&WORKSPACE, &id]).await?;
     wait(transaction, &[after]).await?;

@@ -22,9 +22,12 @@ const COUNTED: &str = "SELECT coalesce(sum(count), 0) FROM receipt_hours WHERE w
 // Ids begin with the time: only keys are read, of one workspace as of all.
 const STORED: &str = "SELECT count(*) FROM receipts WHERE id >= ?1 AND id < ?2";
 
+// Strangers' receipts are grouped as `Receipt::counted_under` has them counted.
 const DIFFERENCES: &str = "SELECT partner, verdict, sum(stored), sum(counted) FROM (
-        SELECT partner, verdict, count(*) AS stored, 0 AS counted FROM receipts WHERE id >= ?1 AND id < ?2
-        GROUP BY partner, verdict
+        SELECT
+            CASE WHEN reason = 'unknown_partner' AND labels LIKE '%\"stranger\"%' THEN '(unknown)' ELSE partner END AS partner,
+            verdict, count(*) AS stored, 0 AS counted FROM receipts WHERE id >= ?1 AND id < ?2
+        GROUP BY 1, 2
         UNION ALL
         SELECT partner, verdict, 0, sum(count) FROM receipt_hours WHERE workspace = ?3 AND hour = ?4
         GROUP BY partner, verdict

@@ -116,7 +116,7 @@ impl Sqlite {
 fn insert(connection: &Connection, receipt: &Receipt) -> Result<(), StoreError> {
     insert_row(connection, receipt)?;
     let hour = receipt.received_at.hour().as_millis();
-    let counted = params![WORKSPACE, receipt.partner, hour, receipt.verdict.as_str(), 1];
+    let counted = params![WORKSPACE, receipt.counted_under(), hour, receipt.verdict.as_str(), 1];
     connection.prepare_cached(COUNT_RECEIPTS)?.execute(counted)?;
     Ok(())
 }

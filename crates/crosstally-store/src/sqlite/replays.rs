@@ -240,7 +240,7 @@ fn revise(connection: &Connection, replay: &Replay) -> Result<bool, StoreError> 
     ])?;
     let hour = before.received_at.hour().as_millis();
     for (verdict, change) in [(before.verdict, -1), (after.verdict, 1)] {
-        let counted = params![WORKSPACE, before.partner, hour, verdict.as_str(), change];
+        let counted = params![WORKSPACE, before.counted_under(), hour, verdict.as_str(), change];
         connection.prepare_cached(COUNT_RECEIPTS)?.execute(counted)?;
     }
     connection.prepare_cached(FORGET)?.execute([before.id.as_bytes()])?;

@@ -27,13 +27,13 @@ impl Tally {
     /// Counts the receipt and the deliveries of a booking.
     pub(super) fn add(&mut self, booking: &Booking) {
         let receipt = &booking.receipt;
-        let hour = receipt.received_at.hour().as_millis();
+        let (partner, hour) = (receipt.counted_under(), receipt.received_at.hour().as_millis());
         let is = |one: &(String, i64, Verdict)| {
-            one.0 == receipt.partner && one.1 == hour && one.2 == receipt.verdict
+            one.0 == partner && one.1 == hour && one.2 == receipt.verdict
         };
         match self.receipts.iter_mut().find(|(one, _)| is(one)) {
             Some((_, count)) => *count += 1,
-            None => self.receipts.push(((receipt.partner.clone(), hour, receipt.verdict), 1)),
+            None => self.receipts.push(((partner.to_owned(), hour, receipt.verdict), 1)),
         }
         self.add_deliveries(booking);
     }

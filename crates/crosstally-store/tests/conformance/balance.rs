@@ -1,5 +1,7 @@
 //! The balance by the hour, and whether it holds.
 
+use crosstally_core::postback::STRANGER;
+use crosstally_core::reason::Reason;
 use crosstally_core::time::{DAY_MS, HOUR_MS, Timestamp};
 use crosstally_core::verdict::Verdict;
 use crosstally_store::{BalanceFilter, HourDifference, Period, PeriodCount, Store};
@@ -110,4 +112,35 @@ pub(crate) async fn an_hour_whose_counts_are_off_is_found(stage: &Stage) {
     assert!(refused.counted > refused.stored && refused.verdict == Verdict::Refused, "{refused:?}");
     assert_eq!(lost, &difference("other", Verdict::Recorded, 1, 0));
     assert_eq!(store.hour_differences(at(0)).await.unwrap(), []);
+}
+
+pub(crate) async fn invented_partners_are_counted_under_one_name(stage: &Stage) {
+    let store = stage.open().await;
+    for number in 0..4 {
+        let mut receipt = build::receipt(HOUR_MS + number);
+        receipt.partner = format!("invented-{number}");
+        receipt.verdict = Verdict::Refused;
+        receipt.reason = Some(Reason::UnknownPartner);
+        receipt.labels = vec![STRANGER.to_owned()];
+        store.record_receipt(receipt.clone()).await.unwrap();
+        let kept = store.receipt(receipt.id).await.unwrap().unwrap();
+        assert_eq!(kept.partner, receipt.partner, "what came is kept");
+    }
+    // Of a partner that there is, and of one that there was: both keep their names.
+    for (partner, reason, labels) in [
+        (ACME, Reason::TokenWrong, vec![STRANGER.to_owned()]),
+        ("former", Reason::UnknownPartner, Vec::new()),
+    ] {
+        let mut receipt = build::receipt(HOUR_MS + 9);
+        receipt.partner = partner.into();
+        receipt.verdict = Verdict::Refused;
+        receipt.reason = Some(reason);
+        receipt.labels = labels;
+        store.record_receipt(receipt).await.unwrap();
+    }
+    let counts = store.count_receipts().await.unwrap();
+    let counts: Vec<(&str, u64)> = counts.iter().map(|one| (one.partner.as_str(), one.count)).collect();
+    assert_eq!(counts, [("(unknown)", 4), (ACME, 1), ("former", 1)]);
+    assert_eq!(store.hour_differences(at(HOUR_MS)).await.unwrap(), []);
+    assert_eq!(store.counted_in_hour(at(HOUR_MS)).await.unwrap(), 6);
 }

@@ -80,6 +80,7 @@ suite! {
     balance {
         receipts_are_counted_by_hour_and_by_day
         an_hour_whose_counts_are_off_is_found
+        invented_partners_are_counted_under_one_name
     }
     postbacks {
         everything_of_a_booking_is_stored
