@@ -153,6 +153,14 @@ pub struct Auth {
 }
 
 impl Partner {
+    /// Whether anything is read from the query of its calls: not where their signature covers the body only, for whoever has
+    /// seen a signed call could send it again with something else behind its URL.
+    #[must_use]
+    pub fn reads_query(&self) -> bool {
+        let is_signed = self.auth.secret.is_some() || self.auth.hmac.is_some();
+        !is_signed || self.scheme().signs_query()
+    }
+
     /// The scheme by which its calls are signed.
     #[must_use]
     pub fn scheme(&self) -> Scheme {

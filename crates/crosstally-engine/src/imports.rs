@@ -14,7 +14,7 @@ use crate::postback::{PostbackOut, Stopped, read};
 /// Rows of one request.
 pub const ROWS_MAX: usize = 500;
 /// The method that receipts of imported rows show.
-const METHOD: &str = "IMPORT";
+const METHOD: &str = crosstally_core::postback::IMPORTED;
 
 /// What became of a row, or would.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -142,7 +142,11 @@ impl Engine {
         let mut outs = Vec::with_capacity(rows.len());
         for (at, row) in rows.into_iter().enumerate() {
             // Each row is booked by itself, and what failed of a message may be sent again.
-            let nonce = nonce.as_ref().map(|nonce| format!("{nonce}#{at}"));
+            // The first row has the message's own number, whatever the message is taken for; no number holds a line feed.
+            let nonce = nonce.as_ref().map(|nonce| match at {
+                0 => nonce.clone(),
+                _ => format!("{nonce}\n{at}"),
+            });
             let part = Inbound {
                 body: row.raw.clone().unwrap_or_default(),
                 content_type: "application/json".into(),
@@ -307,7 +311,7 @@ impl Engine {
             read: Arc::default(),
             goals: Vec::new(),
             revision: 0,
-            headers: redact::headers(&inbound.headers, partner),
+            headers: redact::headers(&inbound.headers, keep),
             contact: Contact::default(),
             sealed,
             labels: Vec::new(),

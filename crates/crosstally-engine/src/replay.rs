@@ -1,15 +1,15 @@
 //! Receipts that are read again: one, many, or those whose click has appeared.
 
-use crosstally_core::contract::Contract;
+use crosstally_core::config::Partner;
 use crosstally_core::conversion::DedupeKey;
 use crosstally_core::ids::{ConversionId, ReceiptId};
 use crosstally_core::money::Currency;
 use crosstally_core::params::Params;
 use crosstally_core::postback::book::Context;
 use crosstally_core::postback::normalise::Setting;
-use crosstally_core::postback::replay::{Around, Case, Repair, Replayed, replay};
+use crosstally_core::postback::replay::{Around, Case, Repair, Replayed, kept_params, replay};
 use crosstally_core::postback::{
-    Awaited, ClickRef, Inbound, Postback, Receipt, SERVER_EVENT, STRANGER, body, dedupe, server_event,
+    Awaited, ClickRef, Inbound, Postback, Receipt, SERVER_EVENT, STRANGER, dedupe, server_event,
 };
 use crosstally_core::reason::Reason;
 use crosstally_core::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp};
@@ -261,7 +261,7 @@ impl Engine {
             };
             return server_event::postback(&inbound.body, setting);
         }
-        let params = match params(&mut inbound, &partner.contract) {
+        let params = match params(&mut inbound, partner) {
             Err(_) if !repair.set.is_empty() => Default::default(),
             params => params?,
         };
@@ -348,11 +348,10 @@ impl Engine {
     }
 }
 
-/// The parameters of a kept call: each row of a list has a receipt of its own.
-fn params(inbound: &mut Inbound, contract: &Contract) -> Result<Params, Stop> {
+/// The parameters of a kept call.
+fn params(inbound: &mut Inbound, partner: &Partner) -> Result<Params, Stop> {
     read::parts(inbound)?;
-    let rows = body::rows(inbound, contract.encoding())?;
-    rows.into_iter().next().map_or_else(|| Ok(Params::default()), |row| row.params)
+    kept_params(inbound, partner)
 }
 
 /// A postback that overtakes its click is seconds ahead; one whose click never comes is looked at ever less.

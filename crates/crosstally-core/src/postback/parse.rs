@@ -17,6 +17,8 @@ pub struct Fields {
     pub by_name: BTreeMap<&'static str, String>,
     /// Every parameter as it came, in order.
     pub params: Params,
+    /// What the contract reads from headers, by their names; contact values are left out.
+    pub headers: Vec<(String, String)>,
 }
 
 impl Fields {
@@ -51,7 +53,15 @@ pub fn fields(params: Params, headers: &Headers, contract: &Contract) -> Result<
             by_name.insert(field.name, value);
         }
     }
-    Ok(Fields { by_name, params })
+    Ok(Fields { by_name, params, headers: from_headers(headers, contract) })
+}
+
+/// What the contract reads from headers: as much a part of what a call says as its parameters.
+#[must_use]
+pub fn from_headers(headers: &Headers, contract: &Contract) -> Vec<(String, String)> {
+    let said = FIELDS.iter().filter(|field| field.kind != FieldKind::Personal);
+    let names = said.flat_map(|field| contract.params(field.name)).filter_map(|theirs| header_name(theirs));
+    names.filter_map(|name| Some((name.to_ascii_lowercase(), headers.get(name)?.to_owned()))).collect()
 }
 
 /// The fields with a repair's values in their places.

@@ -9,14 +9,18 @@ use std::sync::Arc;
 
 use super::book::{self, Context};
 use super::movement::{self, Past, Said, Standing, Step};
-use super::{Booking, ConversionChange, Facts, Inbound, Postback, Receipt, SERVER_EVENT, body};
+use super::{
+    Booking, ConversionChange, Facts, IMPORTED, Inbound, Postback, Receipt, SERVER_EVENT, body, parse, redact,
+};
 use crate::click::Click;
 use crate::config::Partner;
+use crate::contract::Encoding;
 use crate::conversion::Conversion;
 use crate::fraud::Seen;
 use crate::ids::ReceiptId;
 use crate::ledger::{Amounts, Balance, ContentHash, EntryKind, LedgerEntry, Status};
 use crate::money::Currency;
+use crate::params::Params;
 use crate::reason::Reason;
 use crate::verdict::{Stop, Verdict};
 
@@ -323,15 +327,35 @@ pub fn said_of(receipt: &Receipt, partner: &Partner) -> Option<Said> {
 
 /// The digest of a kept call, as reading it again would have it.
 fn content_of(receipt: &Receipt, partner: &Partner) -> ContentHash {
-    let inbound = Inbound {
+    let mut inbound = Inbound {
+        method: receipt.method.clone(),
         query: receipt.query.clone(),
         body: receipt.body.clone(),
         content_type: receipt.content_type.clone(),
         ..Inbound::default()
     };
-    let rows = body::rows(&inbound, partner.contract.encoding()).ok();
-    let params = rows.and_then(|rows| rows.into_iter().next()?.params.ok());
-    params.map_or(ContentHash::default(), |params| movement::content(&params, Some(partner)))
+    let headers = parse::from_headers(&receipt.headers, &partner.contract);
+    let params = kept_params(&mut inbound, partner);
+    params.map_or(ContentHash::default(), |params| movement::content(&params, &headers, Some(partner)))
+}
+
+/// The parameters of a kept call: each row of a list has a receipt of its own.
+///
+/// # Errors
+/// As when it came.
+pub fn kept_params(inbound: &mut Inbound, partner: &Partner) -> Result<Params, Stop> {
+    if !partner.reads_query() {
+        inbound.query.clear();
+    }
+    // What had no encoding of its own was kept in ours, whatever the contract says about the sender's.
+    let in_ours = inbound.method == IMPORTED || inbound.content_type.ends_with(redact::FROM_PARTS);
+    let encoding = if in_ours { Encoding::Once } else { partner.contract.encoding() };
+    let mut rows = body::rows(inbound, encoding)?;
+    match rows.pop() {
+        Some(row) if rows.is_empty() => row.params,
+        // A list inside a list was not read when it came either.
+        _ => Err(Stop::refused(Reason::BodyUnreadable, "a row is one object")),
+    }
 }
 
 /// A repair: what a receipt is to say in place of what it says.

@@ -36,7 +36,11 @@ pub(super) fn call(inbound: &mut Inbound, snapshot: &Snapshot, now: Timestamp) -
     let params = rows.as_ref().ok().and_then(|rows| rows.first()?.params.as_ref().ok()).unwrap_or(&none);
     let shown = authenticate::check(inbound, params, guards, now)?;
     authenticate::check_unsigned(inbound, guards, &partner.contract)?;
-    Ok(Call { shown, rows })
+    if partner.reads_query() || inbound.query.is_empty() {
+        return Ok(Call { shown, rows });
+    }
+    let signed = Inbound { query: Vec::new(), ..inbound.clone() };
+    Ok(Call { shown, rows: body::rows(&signed, partner.contract.encoding()) })
 }
 
 /// Reads one row by the partner's contract.

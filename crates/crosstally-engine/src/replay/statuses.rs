@@ -99,7 +99,7 @@ impl Engine {
     fn status_word(&self, receipt: &Receipt, snapshot: &Snapshot) -> Option<String> {
         let (partner, _) = snapshot.partner(&receipt.partner)?;
         let (mut inbound, _) = self.kept_call(receipt);
-        let params = super::params(&mut inbound, &partner.contract).ok()?;
+        let params = super::params(&mut inbound, partner).ok()?;
         let fields = parse::fields(params, &inbound.headers, &partner.contract).ok()?;
         let word = fields.get("status")?.trim().to_lowercase();
         partner.contract.meaning(&word).is_none().then_some(word)

@@ -30,4 +30,5 @@ mod security_d;
 mod security_e;
 mod settings;
 mod sick;
+mod signed;
 mod stop;
