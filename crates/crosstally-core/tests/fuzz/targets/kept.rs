@@ -51,9 +51,23 @@ pub(super) const WORDS: &[&str] = &[
 const PLANTED: &str = "Kanarie7f3a91";
 
 /// Names of secrets beside those that carry a partner's token.
-const SECRETS: &[&str] = &["password", "passwd", "pass", "secret", "sig", "signature", "apikey", "auth"];
+const SECRETS: &[&str] = &[
+    "password",
+    "passwd",
+    "pass",
+    "secret",
+    "sig",
+    "signature",
+    "apikey",
+    "auth",
+    "hmac",
+    "sign",
+    "client-secret",
+    "refreshToken",
+];
 /// Names of contact values that are never read.
-const CONTACTS: &[&str] = &["e-mail", "mail", "em", "ph", "tel"];
+const CONTACTS: &[&str] =
+    &["e-mail", "mail", "em", "ph", "tel", "userEmail", "phone_number", "msisdn", "dob"];
 
 /// How it stands in the call.
 const PLACES: &[Place] =

@@ -1,0 +1,207 @@
+//! What stands inside a value: the members of a JSON document, documents and URLs that are texts of it or of a form.
+
+use super::MASK_TEXT;
+use super::names::{Keep, is_key, is_of_contract, reads_below};
+use crate::limits;
+use crate::params::decode;
+use crate::postback::json::Json;
+
+/// Documents within texts of documents that are looked into.
+const DEPTH_MAX: u8 = 3;
+/// How often a text may be percent-encoded over again.
+const ENCODED_MAX: u8 = 3;
+
+/// Members that name what another member of the same object holds: `{"name": "email", "value": "…"}`.
+const NAMING: &[&str] = &["name", "key", "label", "field", "id"];
+/// The members that hold it.
+const HOLDING: &[&str] = &["value", "values", "answer"];
+
+/// Whether a member names what stands beside it.
+pub(super) fn is_naming(key: &str) -> bool {
+    NAMING.iter().any(|naming| naming.eq_ignore_ascii_case(key))
+}
+
+/// Whether a member holds what another one names.
+pub(super) fn is_holding(key: &str) -> bool {
+    HOLDING.iter().any(|holding| holding.eq_ignore_ascii_case(key))
+}
+
+/// Masks a document in place. Whether there was something to mask.
+pub(super) fn document(value: &mut Json, keep: Keep<'_>) -> bool {
+    Mask { keep, depth: 0 }.member(value, "")
+}
+
+/// The text with its secrets masked, if it holds any: in JSON, in a URL, in pairs as of a form, also where these are
+/// percent-encoded over again.
+pub(super) fn text(text: &str, keep: Keep<'_>) -> Option<String> {
+    Mask { keep, depth: 0 }.text(text)
+}
+
+#[derive(Clone, Copy)]
+struct Mask<'a> {
+    keep: Keep<'a>,
+    depth: u8,
+}
+
+fn hide(value: &mut Json) -> bool {
+    *value = Json::Text(MASK_TEXT.into());
+    true
+}
+
+impl Mask<'_> {
+    fn member(self, value: &mut Json, path: &str) -> bool {
+        // Nothing is read from a path that long, and to follow it costs more than the call is worth.
+        if path.len() > limits::JSON_PATH_BYTES_MAX {
+            return hide(value);
+        }
+        match value {
+            Json::Map(entries) => self.map(entries, path),
+            Json::List(list) => {
+                let is_pair =
+                    matches!(list.first(), Some(Json::Text(name)) if list.len() > 1 && self.keep.masks(name));
+                let mut touched = false;
+                for (at, inner) in list.iter_mut().enumerate() {
+                    let whole = format!("{path}.{at}");
+                    touched |= if is_pair && at == 1 && !is_of_contract(&whole, self.keep.partner) {
+                        hide(inner)
+                    } else {
+                        self.member(inner, &whole)
+                    };
+                }
+                touched
+            }
+            Json::Text(text) | Json::Literal(text) => {
+                let masked = self.text(text).filter(|_| !is_key(path, self.keep.partner));
+                let touched = masked.is_some();
+                if let Some(masked) = masked {
+                    *value = Json::Text(masked);
+                }
+                touched
+            }
+            Json::Nothing => false,
+        }
+    }
+
+    fn map(self, entries: &mut [(String, Json)], path: &str) -> bool {
+        let Keep { partner, .. } = self.keep;
+        let is_named = entries.iter().any(|(key, value)| match value {
+            Json::Text(name) if is_naming(key) => {
+                let list = path.rsplit_once('.').map_or("", |(list, _)| list);
+                self.keep.masks(name) && !is_of_contract(&format!("{list}[{name}]"), partner)
+            }
+            _ => false,
+        });
+        let mut touched = false;
+        for (name, inner) in entries {
+            let whole = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            let held = is_named && is_holding(name) && !is_key(&whole, partner);
+            let masked = held || self.keep.masks(name) || self.keep.masks(&whole);
+            touched |= if !masked || is_of_contract(&whole, partner) {
+                self.member(inner, &whole)
+            } else if reads_below(&whole, partner) {
+                self.below(inner, &whole)
+            } else {
+                hide(inner)
+            };
+        }
+        touched
+    }
+
+    /// All that lies below a masked name, but for what the contract reads.
+    fn below(self, value: &mut Json, path: &str) -> bool {
+        if path.len() > limits::JSON_PATH_BYTES_MAX {
+            return hide(value);
+        }
+        match value {
+            Json::Map(entries) => {
+                for (name, inner) in entries {
+                    self.below(inner, &format!("{path}.{name}"));
+                }
+                true
+            }
+            Json::List(list) => {
+                for (at, inner) in list.iter_mut().enumerate() {
+                    self.below(inner, &format!("{path}.{at}"));
+                }
+                true
+            }
+            _ if is_of_contract(path, self.keep.partner) => false,
+            _ => hide(value),
+        }
+    }
+
+    fn text(self, raw: &str) -> Option<String> {
+        let raw_begins = raw.trim_start().as_bytes().first();
+        if !raw.contains(['=', '%']) && !raw_begins.is_some_and(|byte| matches!(byte, b'{' | b'[' | 0xEF)) {
+            return None;
+        }
+        let mut found = self.once(raw);
+        let mut current = found.clone().unwrap_or_else(|| raw.to_owned());
+        for _ in 0..ENCODED_MAX {
+            if !current.contains('%') {
+                break;
+            }
+            let (next, _) = decode(current.as_bytes());
+            if next == current {
+                break;
+            }
+            current = next;
+            if let Some(masked) = self.once(&current) {
+                current.clone_from(&masked);
+                found = Some(masked);
+            }
+        }
+        found
+    }
+
+    fn once(self, text: &str) -> Option<String> {
+        let trimmed = text.trim_start_matches(|c: char| c == '\u{feff}' || c.is_whitespace());
+        if !trimmed.starts_with(['{', '[']) {
+            return self.pairs(text);
+        }
+        let looks_json = trimmed.contains(':') && trimmed.contains(['"', '\'']);
+        match serde_json::from_str::<Json>(trimmed) {
+            Ok(_) if self.depth == DEPTH_MAX => Some(MASK_TEXT.into()),
+            Ok(mut document) => {
+                let inner = Self { depth: self.depth + 1, ..self };
+                let touched = inner.member(&mut document, "");
+                touched.then(|| serde_json::to_string(&document).unwrap_or_else(|_| MASK_TEXT.into()))
+            }
+            Err(_) if looks_json => Some(MASK_TEXT.into()),
+            Err(_) => self.pairs(text),
+        }
+    }
+
+    /// `name=value` wherever it stands: in a URL's query, in a form's body.
+    fn pairs(self, text: &str) -> Option<String> {
+        let (mut kept, mut touched) = (String::new(), false);
+        let (mut rest, mut begins) = (text, 0);
+        while let Some(found) = rest.get(begins..).and_then(|left| left.find('=')) {
+            let name_ends = begins + found;
+            let (before, behind) = rest.split_at(name_ends);
+            let name = before.get(begins..).unwrap_or(before);
+            let name = name.rsplit(parts_names).next().unwrap_or(name);
+            let value = behind.get(1..).unwrap_or_default();
+            let value_ends = value.find(ends_values).unwrap_or(value.len());
+            if value_ends > 0 && self.keep.masks(&decode(name.as_bytes()).0) {
+                kept.push_str(before);
+                kept.push('=');
+                kept.push_str(MASK_TEXT);
+                rest = value.get(value_ends..).unwrap_or_default();
+                (begins, touched) = (0, true);
+            } else {
+                begins = name_ends + 1;
+            }
+        }
+        kept.push_str(rest);
+        touched.then_some(kept)
+    }
+}
+
+fn parts_names(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '?' | '&' | '#' | ';' | ',' | '/' | '"' | '\'')
+}
+
+fn ends_values(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '&' | '#')
+}
