@@ -28,9 +28,7 @@ impl Tally {
     pub(super) fn add(&mut self, booking: &Booking) {
         let receipt = &booking.receipt;
         let (partner, hour) = (receipt.counted_under(), receipt.received_at.hour().as_millis());
-        let is = |one: &(String, i64, Verdict)| {
-            one.0 == partner && one.1 == hour && one.2 == receipt.verdict
-        };
+        let is = |one: &(String, i64, Verdict)| one.0 == partner && one.1 == hour && one.2 == receipt.verdict;
         match self.receipts.iter_mut().find(|(one, _)| is(one)) {
             Some((_, count)) => *count += 1,
             None => self.receipts.push(((partner.to_owned(), hour, receipt.verdict), 1)),
