@@ -24,6 +24,11 @@ const LEADS_AT_ONCE: usize = 512;
 
 /// Makes clicks, then leads.
 pub(crate) async fn run(amount: &SeedAmount, place: &Place, json: bool) -> Result<()> {
+    if amount.leads > 0 && amount.clicks == 0 {
+        let message =
+            "leads are attributed to the clicks that are made: ask for clicks too, such as --clicks 100";
+        return Err(exit::with(Code::Usage, message));
+    }
     let ground = settings::ground(place)?;
     let (clicks, leads) = local::with_engine(&ground, async |engine| {
         let mut kept = Vec::new();

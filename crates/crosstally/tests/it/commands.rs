@@ -14,6 +14,8 @@ on_both! {
     the_readmes_walk => walk;
     /// A slip in `--data` makes nothing and says so; a password in `--url` is not repeated.
     a_slip_of_the_pen_makes_no_installation => slips;
+    /// Leads without clicks to attribute them to are a mistake in the command line, and nothing is made.
+    seeded_leads_need_clicks => seed;
     /// `capi build` prints the request on stdout, what it left out of the event on stderr, and sends nothing.
     capi_build_says_what_it_left_out => capi_build;
 }
@@ -115,6 +117,15 @@ async fn capi_build(kind: Kind) -> Result<()> {
     let request: Value = serde_json::from_slice(&output.stdout)?;
     assert_eq!(request.pointer("/body/data/0/event_id").and_then(Value::as_str), Some("e1"), "{request}");
     assert_eq!(request.pointer("/body/data/0/user_data/em"), None, "{request}");
+    Ok(())
+}
+
+async fn seed(kind: Kind) -> Result<()> {
+    let database = Database::fresh(kind).await?;
+    let words = ["seed", "--campaign", "summer", "--partner", "acme", "--leads", "3", "--clicks", "0"];
+    let output = program().run(&words, &database.flags(), database.directory())?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(2) && said.contains("--clicks"), "{said}");
     Ok(())
 }
 
