@@ -6,15 +6,24 @@ use crosstally_core::click::Click;
 use crosstally_core::conversion::Conversion;
 use crosstally_core::ids::{CallId, ClickId, ConversionId, DeliveryId, GoalEventId, ReceiptId};
 use crosstally_core::ledger::LedgerEntry;
-use crosstally_core::postback::Receipt;
+use crosstally_core::postback::{Inbound, Receipt, body};
 use crosstally_core::reason::Reason;
 use crosstally_core::route::GoalEvent;
-use crosstally_store::{AttemptRecord, DeliveryRecord, Revision, StoreError};
+use crosstally_core::time::DAY_MS;
+use crosstally_core::verdict::Verdict;
+use crosstally_store::{AttemptRecord, DeliveryRecord, ReceiptFilter, Revision, StoreError};
 
 use crate::Engine;
+use crate::snapshot::Snapshot;
 
 /// How many receipts or conversions of one click are told at most.
 const LIMIT: u32 = 500;
+
+/// How far back calls that wait are looked through for a transaction that nothing is booked under.
+const DAYS: i64 = 30;
+/// How many pages of them, and of the latest calls, are looked through.
+const PAGES_MAX: usize = 10;
+const PAGE: u32 = 1_000;
 
 /// Everything around one id.
 #[derive(Debug, Clone, Default)]
@@ -94,7 +103,11 @@ impl Engine {
             self.store.conversions_of_click(id, LIMIT).await?
         } else {
             trace.kind = "transaction";
-            self.under_transaction(asked).await?
+            let found = self.under_transaction(asked).await?;
+            if found.is_empty() {
+                trace.receipts = self.unbooked(asked).await?;
+            }
+            found
         };
         self.fill(&mut trace, conversions).await?;
         let known = trace.click.is_some() || !trace.receipts.is_empty() || !trace.conversions.is_empty();
@@ -129,6 +142,40 @@ impl Engine {
                     .await?,
             );
         }
+        Ok(found)
+    }
+
+    /// The calls that name a transaction and booked nothing: those that wait, of the last days, and what was refused among
+    /// the latest.
+    async fn unbooked(&self, transaction: &str) -> Result<Vec<Receipt>, StoreError> {
+        let snapshot = self.snapshot.load_full();
+        let mut found = Vec::new();
+        let mut waiting = ReceiptFilter {
+            verdict: Some(Verdict::Quarantined),
+            from: Some(self.clock.now().plus_millis(-DAYS * DAY_MS)),
+            ..ReceiptFilter::default()
+        };
+        let mut keep = |page: Vec<Receipt>, verdict: Verdict| {
+            let theirs = page.into_iter().filter(|receipt| receipt.verdict == verdict);
+            found.extend(theirs.filter(|receipt| names(receipt, transaction, &snapshot)));
+        };
+        for _ in 0..PAGES_MAX {
+            let page = self.store.receipts_matching(waiting.clone(), PAGE).await?;
+            let Some(last) = page.last() else { break };
+            waiting.after = Some(last.id);
+            keep(page, Verdict::Quarantined);
+            // A long look must not keep a thread from the redirects.
+            tokio::task::yield_now().await;
+        }
+        let mut before = None;
+        for _ in 0..PAGES_MAX {
+            let page = self.store.list_receipts(None, before, PAGE).await?;
+            let Some(last) = page.last() else { break };
+            before = Some(last.id);
+            keep(page, Verdict::Refused);
+            tokio::task::yield_now().await;
+        }
+        found.truncate(LIMIT as usize);
         Ok(found)
     }
 
@@ -193,4 +240,21 @@ impl Engine {
         }
         held.get(&delivery.destination).cloned()
     }
+}
+
+/// Whether a call, as it is kept, has this transaction among what was read from it or among its parameters.
+fn names(receipt: &Receipt, transaction: &str, snapshot: &Snapshot) -> bool {
+    if let Some(read) = receipt.read.get("transaction_id") {
+        return read.as_str() == Some(transaction);
+    }
+    let encoding = snapshot.partner(&receipt.partner).map(|(partner, _)| partner.contract.encoding());
+    let inbound = Inbound {
+        query: receipt.query.clone(),
+        body: receipt.body.clone(),
+        content_type: receipt.content_type.clone(),
+        ..Inbound::default()
+    };
+    let rows = body::rows(&inbound, encoding.unwrap_or_default()).unwrap_or_default();
+    let mut params = rows.iter().filter_map(|row| row.params.as_ref().ok()).flat_map(|params| params.iter());
+    params.any(|param| param.value.trim() == transaction)
 }

@@ -1,7 +1,7 @@
 //! What is not booked is kept, repaired and read again; a conversion is always what its calls say, in their order.
 
 use anyhow::Result;
-use crosstally_testkit::client::{Reply, post_as};
+use crosstally_testkit::client::{Reply, get_as, post_as};
 use crosstally_testkit::database::Kind;
 use crosstally_testkit::on_both;
 use crosstally_testkit::server::{CONFIG, TestServer};
@@ -26,6 +26,8 @@ on_both! {
     a_renamed_call_sends_nothing_again => renamed;
     /// A server event that waited and came again is one event.
     an_event_that_waited_twice_is_one => waited_twice;
+    /// A transaction that nothing is booked under is traced to the calls that wait or were refused.
+    a_transaction_that_waits_is_traced => traced;
     /// Nobody's call without the token is ever money.
     a_strangers_call_is_never_booked => stranger;
 }
@@ -380,6 +382,24 @@ async fn waited_twice(kind: Kind) -> Result<()> {
     server.engine.match_waiting().await?;
     let booked = server.engine.store.conversions_of_transaction("acme".into(), "W1".into(), 2).await?;
     assert_eq!((booked.len(), booked[0].balance.confirmed), (1, 2100), "the second one is a retry");
+    server.stop().await;
+    Ok(())
+}
+
+async fn traced(kind: Kind) -> Result<()> {
+    let server = TestServer::ready(kind).await?;
+    let waits = send(&server, "tid=order-7&payout=5&status=sleeping").await?;
+    assert_eq!(text(&waits, "/result"), "quarantined", "{waits}");
+    let refused = send(&server, "tid=order-8&payout=five").await?;
+    assert_eq!(text(&refused, "/result"), "refused", "{refused}");
+    for (transaction, call) in [("order-7", &waits), ("order-8", &refused)] {
+        let trace = server.api(&format!("/api/v1/trace/{transaction}")).await?;
+        assert_eq!(text(&trace, "/kind"), "transaction");
+        assert_eq!(trace["receipts"].as_array().unwrap().len(), 1, "{trace}");
+        assert_eq!(text(&trace, "/receipts/0/id"), text(call, "/receipt"), "{trace}");
+    }
+    let path = "/api/v1/trace/order-9";
+    assert_eq!(get_as(server.admin, path, &server.token).await?.status, 404);
     server.stop().await;
     Ok(())
 }
