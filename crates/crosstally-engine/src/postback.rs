@@ -4,6 +4,7 @@
 //! route, all inside one transaction).
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use crosstally_core::config::Partner;
 use crosstally_core::contract::{AnswerMode, Contract};
@@ -112,7 +113,7 @@ impl Engine {
             Ok(call) => {
                 let (partner, _) = snapshot.partner(&inbound.partner).expect("found in this snapshot before");
                 self.count_shown(partner, &call.shown);
-                self.admit(partner, now).await.map_err(Ok)?;
+                self.admit(partner, call.rows.as_ref().map_or(1, Vec::len), now).await.map_err(Ok)?;
                 Ok((call.rows, call.shown.signed.and_then(|signed| signed.nonce)))
             }
         }
@@ -286,9 +287,18 @@ impl Engine {
         Ok(out)
     }
 
+    /// The next receipt's id. Those that this process makes are in the order in which it made them, also within a
+    /// millisecond: the rows of a list are read again in their order.
+    fn receipt_id(&self, now: Timestamp) -> ReceiptId {
+        let [_, number @ ..] = self.receipts.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+        let mut tail: [u8; 10] = self.random.bytes();
+        tail[..number.len()].copy_from_slice(&number);
+        ReceiptId::new(now, tail)
+    }
+
     fn receipt(&self, inbound: &Inbound, snapshot: &Snapshot, now: Timestamp) -> Receipt {
         let partner: Option<&Partner> = snapshot.partner(&inbound.partner).map(|(partner, _)| partner);
-        let id = ReceiptId::new(now, self.random.bytes());
+        let id = self.receipt_id(now);
         let keep = Keep { partner, contact: snapshot.config.workspace.keep_contact };
         let kept = redact::body(inbound, keep);
         let sealed = kept.is_lost.then(|| self.keys.seal_bytes(&id.to_string(), &inbound.body));

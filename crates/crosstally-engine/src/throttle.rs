@@ -38,25 +38,32 @@ pub enum Turn {
     TurnedAway,
 }
 
-/// The time at which it is full again, in microseconds.
+/// A budget of calls.
 #[derive(Debug, Clone, Copy, Default)]
-struct Bucket(i64);
+struct Bucket {
+    /// The time at which it is full again, in microseconds.
+    full_at: i64,
+    /// When it was last asked.
+    asked_at: i64,
+}
 
 impl Bucket {
-    /// Takes one; `patience` is how long the taker would wait.
-    fn take(&mut self, rate: Rate, now: Timestamp, patience_ms: i64) -> Turn {
+    /// Takes so many at once; `patience` is how long the taker would wait. Whose first has its turn has it for all of
+    /// them, as a list is never taken in part, and those after it wait the longer.
+    fn take(&mut self, count: u32, rate: Rate, now: Timestamp, patience_ms: i64) -> Turn {
         let now = now.as_millis().saturating_mul(MICROS);
         let each = (1_000 * MICROS / i64::from(rate.per_second.max(1))).max(1);
         let depth = each.saturating_mul(i64::from(rate.burst.max(1)));
-        // A clock that was set back leaves no bucket empty for longer than it ever is.
-        let full_at = self.0.clamp(now, now.saturating_add(depth).saturating_add(patience_ms * MICROS));
-        self.0 = full_at;
+        // A clock that was set back leaves no bucket empty for longer than single calls do.
+        let latest = if now < self.asked_at { depth.saturating_add(patience_ms * MICROS) } else { i64::MAX };
+        let full_at = self.full_at.clamp(now, now.saturating_add(latest));
+        *self = Self { full_at, asked_at: now };
         let next = full_at.saturating_add(each);
         let wait = next.saturating_sub(now).saturating_sub(depth);
         if wait > patience_ms * MICROS {
             return Turn::TurnedAway;
         }
-        self.0 = next;
+        self.full_at = full_at.saturating_add(each.saturating_mul(i64::from(count.max(1))));
         match u64::try_from(wait) {
             Ok(wait @ 1..) => Turn::After(wait.div_ceil(MICROS.unsigned_abs())),
             _ => Turn::Now,
@@ -83,20 +90,20 @@ impl Generations {
 }
 
 impl Throttle {
-    /// Takes one of a partner's calls, which has shown that it is the partner's.
-    pub fn partner(&self, slug: &str, rate: Rate, now: Timestamp) -> Turn {
+    /// Takes a partner's call of so many rows, which has shown that it is the partner's.
+    pub fn partner(&self, slug: &str, rows: u32, rate: Rate, now: Timestamp) -> Turn {
         let mut partners = self.partners.lock().unwrap_or_else(PoisonError::into_inner);
         // Slugs come from the configuration, so they are few.
         if let Some(bucket) = partners.get_mut(slug) {
-            return bucket.take(rate, now, PATIENCE_MS);
+            return bucket.take(rows, rate, now, PATIENCE_MS);
         }
-        partners.entry(slug.to_owned()).or_default().take(rate, now, PATIENCE_MS)
+        partners.entry(slug.to_owned()).or_default().take(rows, rate, now, PATIENCE_MS)
     }
 
     /// Takes one call of somebody who has shown nothing good; whether it may still cost something.
     pub fn stranger(&self, address: Option<IpAddr>, now: Timestamp) -> bool {
         let mut strangers = self.strangers.lock().unwrap_or_else(PoisonError::into_inner);
-        strangers.bucket(key_of(address)).take(STRANGERS, now, 0) == Turn::Now
+        strangers.bucket(key_of(address)).take(1, STRANGERS, now, 0) == Turn::Now
     }
 
     /// How many addresses are remembered.
@@ -128,24 +135,40 @@ mod tests {
     #[test]
     fn a_partner_waits_for_its_turn_and_is_turned_away_when_the_wait_is_long() {
         let throttle = Throttle::default();
-        let turns: Vec<Turn> = (0..500).map(|_| throttle.partner("acme", RATE, at(0))).collect();
+        let turns: Vec<Turn> = (0..500).map(|_| throttle.partner("acme", 1, RATE, at(0))).collect();
         assert_eq!(turns.iter().filter(|turn| **turn == Turn::Now).count(), 200);
         assert_eq!(turns[200], Turn::After(10));
         assert_eq!(turns[399], Turn::After(2_000));
         assert_eq!(turns[400], Turn::TurnedAway);
-        assert_eq!(throttle.partner("other", RATE, at(0)), Turn::Now, "everybody has a budget of their own");
-        assert_eq!(throttle.partner("acme", RATE, at(10)), Turn::After(2_000));
-        assert_eq!(throttle.partner("acme", RATE, at(60_000)), Turn::Now);
+        assert_eq!(
+            throttle.partner("other", 1, RATE, at(0)),
+            Turn::Now,
+            "everybody has a budget of their own"
+        );
+        assert_eq!(throttle.partner("acme", 1, RATE, at(10)), Turn::After(2_000));
+        assert_eq!(throttle.partner("acme", 1, RATE, at(60_000)), Turn::Now);
+    }
+
+    #[test]
+    fn the_rows_of_a_list_are_charged_one_by_one() {
+        let throttle = Throttle::default();
+        // A list that is longer than the budget is taken all the same; whoever comes next waits for all of it.
+        assert_eq!(throttle.partner("acme", 1_000, RATE, at(0)), Turn::Now);
+        assert_eq!(throttle.partner("acme", 1, RATE, at(0)), Turn::TurnedAway);
+        assert_eq!(throttle.partner("acme", 1, RATE, at(5_000)), Turn::TurnedAway);
+        assert_eq!(throttle.partner("acme", 1_000, RATE, at(6_010)), Turn::After(2_000));
+        assert_eq!(throttle.partner("acme", 1, RATE, at(8_010)), Turn::TurnedAway);
+        assert_eq!(throttle.partner("acme", 1, RATE, at(60_000)), Turn::Now);
     }
 
     #[test]
     fn a_clock_that_is_set_back_starves_nobody() {
         let throttle = Throttle::default();
         for _ in 0..200 {
-            throttle.partner("acme", RATE, at(86_400_000));
+            throttle.partner("acme", 1, RATE, at(86_400_000));
         }
-        assert!(matches!(throttle.partner("acme", RATE, at(0)), Turn::TurnedAway | Turn::After(_)));
-        assert_eq!(throttle.partner("acme", RATE, at(5_000)), Turn::Now);
+        assert!(matches!(throttle.partner("acme", 1, RATE, at(0)), Turn::TurnedAway | Turn::After(_)));
+        assert_eq!(throttle.partner("acme", 1, RATE, at(5_000)), Turn::Now);
     }
 
     #[test]

@@ -14,10 +14,16 @@ use crate::metrics::Name;
 use crate::throttle::Turn;
 
 impl Engine {
-    /// Lets a partner's call in: at once, after its turn has come, or not at all.
-    pub(super) async fn admit(&self, partner: &Partner, now: Timestamp) -> Result<(), PostbackOut> {
+    /// Lets a partner's call of so many rows in: at once, after its turn has come, or not at all.
+    pub(super) async fn admit(
+        &self,
+        partner: &Partner,
+        rows: usize,
+        now: Timestamp,
+    ) -> Result<(), PostbackOut> {
         let Some(rate) = partner.rate else { return Ok(()) };
-        let turn = self.throttle.partner(&partner.slug, rate, now);
+        let rows = u32::try_from(rows).unwrap_or(u32::MAX);
+        let turn = self.throttle.partner(&partner.slug, rows, rate, now);
         let outcome = match turn {
             Turn::Now => return Ok(()),
             Turn::After(_) => "queued",
