@@ -132,7 +132,9 @@ impl Mask<'_> {
 
     fn text(self, raw: &str) -> Option<String> {
         let raw_begins = raw.trim_start().as_bytes().first();
-        if !raw.contains(['=', '%']) && !raw_begins.is_some_and(|byte| matches!(byte, b'{' | b'[' | 0xEF)) {
+        if !raw.bytes().any(|byte| matches!(byte, b'=' | b'%'))
+            && !raw_begins.is_some_and(|byte| matches!(byte, b'{' | b'[' | 0xEF))
+        {
             return None;
         }
         let mut found = self.once(raw);

@@ -1,10 +1,11 @@
 //! Which names hold a secret or tell who somebody is, however they are spelled. Of values this knows nothing.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 use crate::config::Partner;
 use crate::fields::{FIELDS, Field, FieldKind, SECRET_NAMES, TOKEN_PARAMS};
+use crate::params::decode;
 
 /// More names of secrets, which a contract may give to a field of its own.
 const SECRET_WORDS: &[&str] = &["sign", "shasign", "hash", "securitycode"];
@@ -96,33 +97,34 @@ fn words(lists: &[&[&'static str]]) -> Words {
     lists.iter().copied().flatten().map(|word| word.as_bytes()).collect()
 }
 
-/// Names whose values are secrets, whatever a contract reads from them.
-static SECRET: LazyLock<HashSet<Vec<u8>>> = LazyLock::new(|| {
-    TOKEN_PARAMS.iter().chain(SECRET_NAMES).map(|name| Squeezed::of(name).bytes().to_vec()).collect()
-});
-static SECRET_MORE: LazyLock<Words> = LazyLock::new(|| words(&[SECRET_WORDS]));
 static TECHNICAL: LazyLock<Words> = LazyLock::new(|| words(&[USER_TECHNICAL]));
 static PERSON: LazyLock<Words> = LazyLock::new(|| words(&[PERSON_KEYS]));
-/// An ending, and whether it is that of a secret.
-type End = (&'static [u8], bool);
+/// An ending, and what it stands for.
+type End = (&'static [u8], Stands);
 
 /// Endings by their last letter: most names have none of these.
 static ENDS: LazyLock<[Vec<End>; 256]> = LazyLock::new(|| {
     let mut by_letter = [const { Vec::new() }; 256];
-    let secrets = SECRET_ENDS.iter().map(|end| (end.as_bytes(), true));
-    for (end, is_secret) in secrets.chain(CONTACT_ENDS.iter().map(|end| (end.as_bytes(), false))) {
+    let secrets = SECRET_ENDS.iter().map(|end| (end.as_bytes(), Stands::Secret));
+    let contacts = CONTACT_ENDS.iter().map(|end| (end.as_bytes(), Stands::Contact));
+    for (end, stands) in secrets.chain(contacts) {
         if let Some(ends) = end.last().and_then(|letter| by_letter.get_mut(usize::from(*letter))) {
-            ends.push((end, is_secret));
+            ends.push((end, stands));
         }
     }
     by_letter
 });
 /// Fields that tell who somebody is.
 static PERSONAL: LazyLock<Vec<&str>> = LazyLock::new(|| personal().map(|field| field.name).collect());
-/// Names under which such fields are accepted.
-static PERSONAL_NAMES: LazyLock<HashSet<Vec<u8>>> = LazyLock::new(|| {
-    let accepted = personal().flat_map(|field| field.accepted);
-    accepted.chain(CONTACT_NAMES).map(|name| Squeezed::of(name).bytes().to_vec()).collect()
+/// What whole names stand for.
+static NAMES: LazyLock<HashMap<Vec<u8>, Stands>> = LazyLock::new(|| {
+    let contacts = personal().flat_map(|field| field.accepted).chain(CONTACT_NAMES);
+    let contacts = contacts.map(|name| (name, Stands::Contact));
+    let secrets = SECRET_WORDS.iter().map(|name| (name, Stands::Secret));
+    // The last one counts.
+    let tokens = TOKEN_PARAMS.iter().chain(SECRET_NAMES).map(|name| (name, Stands::Token));
+    let all = contacts.chain(secrets).chain(tokens);
+    all.map(|(name, stands)| (Squeezed::of(name).bytes().to_vec(), stands)).collect()
 });
 
 fn personal() -> impl Iterator<Item = &'static Field> {
@@ -167,13 +169,13 @@ impl Squeezed {
         list.iter().any(|word| bytes.windows(word.len()).any(|part| part == word.as_bytes()))
     }
 
-    /// Whether it ends as a secret's name does (`Some(true)`), or as that of a contact value.
-    fn end(&self) -> Option<bool> {
+    /// What it stands for by its ending.
+    fn end(&self) -> Option<Stands> {
         let bytes = self.bytes();
         let ends = ENDS.get(usize::from(*bytes.last()?))?;
         // Whether a device is mobile tells nothing about anybody.
-        let (_, is_secret) = ends.iter().find(|(end, _)| bytes.ends_with(end))?;
-        (bytes != b"ismobile").then_some(*is_secret)
+        let (_, stands) = ends.iter().find(|(end, _)| bytes.ends_with(end))?;
+        (bytes != b"ismobile").then_some(*stands)
     }
 }
 
@@ -191,22 +193,16 @@ enum Stands {
 }
 
 fn stands(name: &str) -> Stands {
-    segments(name)
-        .map(|part| {
-            let part = Squeezed::of(part);
-            let end = part.end();
-            if SECRET.contains(part.bytes()) {
-                Stands::Token
-            } else if end == Some(true) || SECRET_MORE.contains(part.bytes()) {
-                Stands::Secret
-            } else if end == Some(false) || PERSONAL_NAMES.contains(part.bytes()) {
-                Stands::Contact
-            } else {
-                Stands::Open
-            }
-        })
-        .max()
-        .unwrap_or(Stands::Open)
+    let of = |part: &str| {
+        let part = Squeezed::of(part);
+        let whole = NAMES.get(part.bytes()).copied();
+        whole.unwrap_or_else(|| part.end().unwrap_or(Stands::Open))
+    };
+    if name.contains('%') {
+        // Encoded over again: whoever reads it so has the secret.
+        return segments(&decode(name.as_bytes()).0).map(of).max().unwrap_or(Stands::Open);
+    }
+    segments(name).map(of).max().unwrap_or(Stands::Open)
 }
 
 /// A name, or the parts of one that is a path: `email[]`, `user[email]`, `data.user.email`. A semicolon parts names for

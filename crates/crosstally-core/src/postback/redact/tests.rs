@@ -240,6 +240,7 @@ fn names_are_compared_without_their_spelling_and_by_their_ends() {
         "address1",
         "customer_name",
         "em%E2%80%8Bail",
+        "%2574oken",
         "custom[phone-number][]",
         "customer[name]",
         "Customer.First",
