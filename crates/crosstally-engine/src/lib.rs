@@ -33,6 +33,7 @@ pub mod throttle;
 pub mod trace;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
 use arc_swap::ArcSwap;
 use crosstally_core::ids::ClickIdKey;
@@ -79,6 +80,8 @@ pub struct Engine {
     pub throttle: Arc<Throttle>,
     /// How many clicks come from where.
     pub flood: Arc<Flood>,
+    /// How many receipts were made; their order within a millisecond.
+    pub receipts: Arc<AtomicU32>,
     /// Which hour was found in balance.
     pub balanced: Arc<balance::Balanced>,
     /// Counters and gauges.

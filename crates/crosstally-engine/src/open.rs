@@ -92,6 +92,7 @@ impl Engine {
             fx: Arc::default(),
             throttle: Arc::default(),
             flood: Arc::new(Flood::new(u64::from_be_bytes(random.bytes()))),
+            receipts: Arc::default(),
             balanced: Arc::default(),
             metrics: Metrics::default(),
             node: hex_of(random.bytes::<8>()).into(),

@@ -224,7 +224,7 @@ pub(crate) enum Token {
         /// Its name.
         #[arg(long)]
         name: String,
-        /// What it may do: admin, read, config:write, deliveries:write, events:write.
+        /// What it may do: admin, read, config:write, deliveries:write, receipts:write, events:write.
         #[arg(long, value_delimiter = ',', default_value = "admin")]
         scopes: Vec<String>,
         #[command(flatten)]

@@ -322,7 +322,8 @@ fn fresh(postback: &Postback, click: Option<&Click>, context: &mut Context<'_>) 
         base: Balance::default(),
         movements: 0,
         event_time: postback.event_time.unwrap_or(context.received_at),
-        created_at: context.now,
+        // When it was received, not when its click appeared: its rate may depend on the day.
+        created_at: context.received_at,
         updated_at: context.now,
         event_id: None,
         external_id: None,

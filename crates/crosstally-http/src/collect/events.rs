@@ -35,12 +35,16 @@ where
     }
     let (parts, stream) = request.into_parts();
     // Whoever may not send is not read.
-    if let Err(answer) = auth::require(state, &parts.headers, "events:write").await {
-        return close(answer);
-    }
+    let sender = match auth::require(state, &parts.headers, "events:write").await {
+        Ok(sender) => sender,
+        Err(answer) => return close(answer),
+    };
     let partner = match partner(&parts) {
         Ok(partner) => partner,
-        Err(answer) => return close(answer),
+        Err(reason) => {
+            let detail = "the query cannot be read, so the partner is not known";
+            return close(refusal(reason, detail, None));
+        }
     };
     let raw = match collect(stream).await {
         Ok(raw) => raw,
@@ -59,7 +63,7 @@ where
     };
     match parts.headers.get("idempotency-key").map(|key| key.to_str().unwrap_or("")) {
         None => booked(state, inbound).await.0,
-        Some(key) => once(state, key, inbound).await,
+        Some(key) => once(state, &sender, key, inbound).await,
     }
 }
 
@@ -80,10 +84,9 @@ where
 }
 
 /// The partner that the query names. A query that cannot be read may name one: its events are nobody's.
-fn partner(parts: &Parts) -> Result<String, Answer> {
+fn partner(parts: &Parts) -> Result<String, Reason> {
     let query = parts.uri.query().unwrap_or_default();
-    let params = Params::parse(query.as_bytes())
-        .map_err(|reason| refusal(reason, "the query cannot be read, so the partner is not known", None))?;
+    let params = Params::parse(query.as_bytes())?;
     Ok(params.get("partner").unwrap_or(SERVER_EVENTS).to_owned())
 }
 
@@ -104,12 +107,14 @@ async fn booked(state: &State, inbound: Inbound) -> (Answer, bool) {
     }
 }
 
-/// The same request under the same key is done once; its answer is given again.
-async fn once(state: &State, key: &str, inbound: Inbound) -> Answer {
+/// The same request of a sender under the same key is done once; its answer is given again.
+async fn once(state: &State, sender: &str, key: &str, inbound: Inbound) -> Answer {
     if key.is_empty() || key.len() > IDEMPOTENCY_KEY_BYTES_MAX {
         let detail = format!("Idempotency-Key has 1 to {IDEMPOTENCY_KEY_BYTES_MAX} printable characters");
         return fault(Fault::BadRequest, detail);
     }
+    // Two senders may choose the same key; a name of a token holds no line feed.
+    let key = &format!("{sender}\n{key}");
     match state.engine.claim_key(key, &[inbound.partner.as_bytes(), &inbound.body]).await {
         Ok(Claim::Mine) => {}
         Ok(Claim::Running) => return fault(Fault::KeyInUse, ""),

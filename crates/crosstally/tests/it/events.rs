@@ -154,13 +154,22 @@ async fn idempotency(kind: Kind) -> Result<()> {
     assert_eq!(bad.status, 400, "{}", bad.text());
     assert_eq!(keyed(&server, "key-2", "{\"evnt\":\"x\"}").await?.text(), bad.text());
     // A request that broke off leaves a key behind that is busy, and free again after a minute.
-    let digest_of_another = server.engine.claim_key("key-3", &[b"events", event("T3").as_bytes()]).await?;
+    let digest_of_another =
+        server.engine.claim_key("test\nkey-3", &[b"events", event("T3").as_bytes()]).await?;
     assert_eq!(digest_of_another, crosstally_store::Claim::Mine);
     let busy = keyed(&server, "key-3", &event("T3")).await?;
     assert_eq!(
         (busy.status, text(&busy.json()?, "/code").to_owned()),
         (409, "idempotency_key_in_use".into())
     );
+    // Somebody else's key of the same name is another one.
+    let other = server.engine.create_token("other", &["events:write".to_owned()]).await?.token;
+    let request = Request::post("/v1/events")
+        .header("authorization", format!("Bearer {other}"))
+        .header("content-type", "application/json")
+        .header("idempotency-key", "key-3")
+        .body(http_body_util::Full::new(bytes::Bytes::from(event("T9"))))?;
+    assert_eq!(client::send(server.tracking, request).await?.status, 200);
     server.advance(61_000);
     assert_eq!(keyed(&server, "key-3", &event("T3")).await?.status, 200);
     // Twenty at once are one.

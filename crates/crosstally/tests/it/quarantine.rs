@@ -24,6 +24,8 @@ on_both! {
     a_contract_is_read_over_booked_calls => reread;
     /// A call that is given another name takes along which goals it has met; what no amount is stated with stays as it is.
     a_renamed_call_sends_nothing_again => renamed;
+    /// The rows of one call are read again in their order.
+    the_rows_of_a_list_keep_their_order => rows;
     /// A server event that waited and came again is one event.
     an_event_that_waited_twice_is_one => waited_twice;
     /// A transaction that nothing is booked under is traced to the calls that wait or were refused.
@@ -400,6 +402,23 @@ async fn traced(kind: Kind) -> Result<()> {
     }
     let path = "/api/v1/trace/order-9";
     assert_eq!(get_as(server.admin, path, &server.token).await?.status, 404);
+    server.stop().await;
+    Ok(())
+}
+
+async fn rows(kind: Kind) -> Result<()> {
+    let server = TestServer::ready(kind).await?;
+    for number in 0..12 {
+        let row = |cents: u32| json!({ "tid": format!("N{number}"), "status": "approved", "payout": format!("{cents}.00") });
+        let list = json!([row(10), row(20), row(30)]).to_string();
+        let answer = post_as(server.tracking, "/postback/acme", "", &list).await?;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    let all = again(&server, json!({ "partner": "acme", "apply": true })).await?;
+    assert!(all["data"].as_array().unwrap().iter().all(|row| row["changed"] == false), "{all:#}");
+    let conversions = server.engine.store.list_conversions(None, 50).await?;
+    assert_eq!(conversions.len(), 12);
+    assert!(conversions.iter().all(|conversion| conversion.balance.confirmed == 3_000), "{conversions:#?}");
     server.stop().await;
     Ok(())
 }
