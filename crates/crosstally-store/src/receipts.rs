@@ -38,11 +38,7 @@ impl Store {
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub async fn booked_receipts(
-        &self,
-        id: ConversionId,
-        limit: u32,
-    ) -> Result<Vec<Receipt>, StoreError> {
+    pub async fn booked_receipts(&self, id: ConversionId, limit: u32) -> Result<Vec<Receipt>, StoreError> {
         on!(self, booked_receipts(id, limit))
     }
 
