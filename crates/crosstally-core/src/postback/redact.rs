@@ -119,11 +119,13 @@ pub struct Kept {
 /// the parts of a multipart form as a form. Of what cannot be looked into, nothing is kept in the open but its size.
 #[must_use]
 pub fn body(inbound: &Inbound, keep: Keep<'_>) -> Kept {
+    // Its parameters are the sender's to choose.
+    let kind = inside::text(&inbound.content_type, keep).unwrap_or_else(|| inbound.content_type.clone());
     let raw = inbound.body.as_slice();
-    let kept = |body: Vec<u8>| Kept { body, content_type: inbound.content_type.clone(), is_lost: false };
+    let kept = |body: Vec<u8>| Kept { body, content_type: kind.clone(), is_lost: false };
     let lost = || Kept {
         body: format!("({} bytes that could not be read)", raw.len()).into_bytes(),
-        content_type: inbound.content_type.clone(),
+        content_type: kind.clone(),
         is_lost: true,
     };
     match media(&inbound.content_type, raw) {

@@ -38,6 +38,9 @@ const CONTACT_ENDS: &[&str] = &[
     "postcode",
     "postalcode",
     "zipcode",
+    "userip",
+    "clientip",
+    "browserip",
 ];
 /// Parts of the names under which a person is described.
 const PERSON_PATHS: &[&str] =

@@ -165,6 +165,8 @@ fn a_body_that_is_no_form_is_not_kept_in_the_open() {
             assert!(!String::from_utf8_lossy(&kept.body).contains("s3cret"), "{raw}");
         }
     }
+    let typed = kept("<a/>", "text/xml; charset=utf-8; token=s3cret");
+    assert_eq!(typed.content_type, "text/xml; charset=utf-8; token=***");
     assert!(!kept("tid=1&at=10:30&flag\n", "").is_lost);
     for (raw, expected) in [
         ("tid=1&token:s3cret&x=2", "tid=1&***&x=2"),
@@ -241,6 +243,7 @@ fn names_are_compared_without_their_spelling_and_by_their_ends() {
         "customer_name",
         "em%E2%80%8Bail",
         "%2574oken",
+        "browser_ip",
         "custom[phone-number][]",
         "customer[name]",
         "Customer.First",
