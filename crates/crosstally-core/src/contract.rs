@@ -259,6 +259,8 @@ pub struct Terms {
     pub encoding: Option<Encoding>,
     /// Fields without which a call is a breach.
     pub required: Option<Vec<String>>,
+    /// Parameters that tell of the sending and not of the sale: they differ when the same message comes again.
+    pub volatile: Option<Vec<String>>,
     /// The statuses that may come; empty means any.
     pub allowed: Option<Vec<Status>>,
     /// The bounds of `payout` and `revenue`.
@@ -309,6 +311,7 @@ impl Terms {
             rounding: self.rounding.or(below.rounding),
             encoding: self.encoding.or(below.encoding),
             required: self.required.clone().or_else(|| below.required.clone()),
+            volatile: self.volatile.clone().or_else(|| below.volatile.clone()),
             allowed: self.allowed.clone().or_else(|| below.allowed.clone()),
             ranges: map(&self.ranges, &below.ranges),
             max_delay_ms: self.max_delay_ms.or(below.max_delay_ms),
@@ -409,6 +412,12 @@ impl Contract {
     #[must_use]
     pub fn required(&self) -> &[String] {
         self.0.required.as_deref().unwrap_or(&[])
+    }
+
+    /// Parameters that are no part of what a call says.
+    #[must_use]
+    pub fn volatile(&self) -> &[String] {
+        self.0.volatile.as_deref().unwrap_or(&[])
     }
 
     /// Whether this status may come.

@@ -7,7 +7,7 @@ use crosstally_core::money::Currency;
 use crosstally_core::params::Params;
 use crosstally_core::postback::book::Context;
 use crosstally_core::postback::normalise::Setting;
-use crosstally_core::postback::replay::{Around, Case, Repair, Replayed, kept_params, replay};
+use crosstally_core::postback::replay::{Around, Case, Repair, Replayed, kept, kept_params, replay};
 use crosstally_core::postback::{
     Awaited, ClickRef, Inbound, Postback, Receipt, SERVER_EVENT, STRANGER, dedupe, server_event,
 };
@@ -287,16 +287,10 @@ impl Engine {
             .as_ref()
             .and_then(|sealed| self.keys.unseal_bytes(&receipt.id.to_string(), sealed));
         let is_original = original.is_some();
-        let inbound = Inbound {
-            method: receipt.method.clone(),
-            partner: receipt.partner.clone(),
-            query: receipt.query.clone(),
-            body: original.unwrap_or_else(|| receipt.body.clone()),
-            content_type: receipt.content_type.clone(),
-            headers: receipt.headers.clone(),
-            user_agent: receipt.user_agent.clone(),
-            ..Inbound::default()
-        };
+        let mut inbound = kept(receipt);
+        if let Some(original) = original {
+            inbound.body = original;
+        }
         (inbound, is_original)
     }
 

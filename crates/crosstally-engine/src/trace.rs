@@ -6,7 +6,8 @@ use crosstally_core::click::Click;
 use crosstally_core::conversion::Conversion;
 use crosstally_core::ids::{CallId, ClickId, ConversionId, DeliveryId, GoalEventId, ReceiptId};
 use crosstally_core::ledger::LedgerEntry;
-use crosstally_core::postback::{Inbound, Receipt, body};
+use crosstally_core::postback::Receipt;
+use crosstally_core::postback::replay::{kept, kept_params};
 use crosstally_core::reason::Reason;
 use crosstally_core::route::GoalEvent;
 use crosstally_core::time::DAY_MS;
@@ -247,14 +248,7 @@ fn names(receipt: &Receipt, transaction: &str, snapshot: &Snapshot) -> bool {
     if let Some(read) = receipt.read.get("transaction_id") {
         return read.as_str() == Some(transaction);
     }
-    let encoding = snapshot.partner(&receipt.partner).map(|(partner, _)| partner.contract.encoding());
-    let inbound = Inbound {
-        query: receipt.query.clone(),
-        body: receipt.body.clone(),
-        content_type: receipt.content_type.clone(),
-        ..Inbound::default()
-    };
-    let rows = body::rows(&inbound, encoding.unwrap_or_default()).unwrap_or_default();
-    let mut params = rows.iter().filter_map(|row| row.params.as_ref().ok()).flat_map(|params| params.iter());
-    params.any(|param| param.value.trim() == transaction)
+    let Some((partner, _)) = snapshot.partner(&receipt.partner) else { return false };
+    let params = kept_params(&mut kept(receipt), partner).unwrap_or_default();
+    params.iter().any(|param| param.value.trim() == transaction)
 }

@@ -1,6 +1,5 @@
 //! Duplicates over a long history: with millions of receipts stored, a postback that came before is still answered at once.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use anyhow::{Result, bail};
@@ -45,14 +44,8 @@ pub(crate) fn run(bench: &Bench, database: Database) -> Result<Vec<Row>> {
     server.stop()?;
     let load = load::median(runs)?;
     let goal = |goal| if database == Database::Sqlite { goal } else { Goal::Shown };
-    let row = |name: &str, unit: &str, measured, goal, details: &[(&str, u64)]| Row {
-        name: name.to_owned(),
-        database: database.name().to_owned(),
-        unit: unit.to_owned(),
-        measured,
-        limit: None,
-        goal,
-        details: details.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect::<BTreeMap<_, _>>(),
+    let row = |name: &str, unit: &str, measured, goal, details: &[(&str, u64)]| {
+        Row::alone(name, database.name(), (measured, unit), goal, details)
     };
     let details = [
         ("requests/s", load.per_second),

@@ -1,6 +1,5 @@
 //! Memory at rest and under click load, and the time to be ready with millions of clicks stored.
 
-use std::collections::BTreeMap;
 use std::thread;
 use std::time::Duration;
 
@@ -52,14 +51,8 @@ pub(crate) fn run(bench: &Bench, database: Database) -> Result<Vec<Row>> {
     let load_kb = server.resident_peak_kb()?;
     server.stop()?;
 
-    let row = |name: &str, unit: &str, measured, goal, details: &[(&str, u64)]| Row {
-        name: name.to_owned(),
-        database: database.name().to_owned(),
-        unit: unit.to_owned(),
-        measured,
-        limit: None,
-        goal,
-        details: details.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect::<BTreeMap<_, _>>(),
+    let row = |name: &str, unit: &str, measured, goal, details: &[(&str, u64)]| {
+        Row::alone(name, database.name(), (measured, unit), goal, details)
     };
     let ready_ms = |place: usize| -> Result<u64> {
         Ok(u64::try_from(ready.get(place).context("no starts")?.as_millis())?)

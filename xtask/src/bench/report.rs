@@ -50,6 +50,25 @@ pub(crate) enum Goal {
 }
 
 impl Row {
+    /// A figure that stands for itself: there is nothing on the machine to measure it against.
+    pub(crate) fn alone(
+        name: &str,
+        database: &str,
+        (measured, unit): (u64, &str),
+        goal: Goal,
+        details: &[(&str, u64)],
+    ) -> Self {
+        Self {
+            name: name.to_owned(),
+            database: database.to_owned(),
+            unit: unit.to_owned(),
+            measured,
+            limit: None,
+            goal,
+            details: details.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect(),
+        }
+    }
+
     /// How much of the limit was reached, in percent.
     fn percent(&self) -> Option<u64> {
         let limit = self.limit.as_ref()?;

@@ -209,18 +209,15 @@ fn summed(before: Amounts, now: Amounts, value_of: ValueOf) -> Amounts {
     Amounts { payout, revenue, value: value_of.of(payout, revenue) }
 }
 
-/// Parameters that tell of the sending and not of the sale, so that they differ when the same message comes again. Stripe counts
-/// the endpoints that are still to be told: <https://docs.stripe.com/api/events/object>.
-const OF_SENDING: &[&str] = &["pending_webhooks"];
-
-/// The digest of all that a call says: its parameters in any order and the headers that the contract reads, without secrets
+/// The digest of all that a call says: its parameters in any order and the headers that the contract reads, without what is volatile, secret
 /// and personal data, so that a kept call that is read again has the same.
 #[must_use]
 pub fn content(params: &Params, headers: &[(String, String)], partner: Option<&Partner>) -> ContentHash {
+    let volatile = partner.map_or(&[][..], |partner| partner.contract.volatile());
     let of_headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let mut pairs: Vec<(&str, &str)> = redact::open(params, partner)
         .map(|param| (param.name.as_str(), param.value.as_str()))
-        .filter(|(name, _)| !OF_SENDING.contains(name))
+        .filter(|(name, _)| !volatile.iter().any(|volatile| volatile.eq_ignore_ascii_case(name)))
         .chain(of_headers)
         .collect();
     pairs.sort_unstable();

@@ -327,16 +327,24 @@ pub fn said_of(receipt: &Receipt, partner: &Partner) -> Option<Said> {
 
 /// The digest of a kept call, as reading it again would have it.
 fn content_of(receipt: &Receipt, partner: &Partner) -> ContentHash {
-    let mut inbound = Inbound {
+    let headers = parse::from_headers(&receipt.headers, &partner.contract);
+    let params = kept_params(&mut kept(receipt), partner);
+    params.map_or(ContentHash::default(), |params| movement::content(&params, &headers, Some(partner)))
+}
+
+/// The call that a receipt keeps.
+#[must_use]
+pub fn kept(receipt: &Receipt) -> Inbound {
+    Inbound {
         method: receipt.method.clone(),
+        partner: receipt.partner.clone(),
         query: receipt.query.clone(),
         body: receipt.body.clone(),
         content_type: receipt.content_type.clone(),
+        headers: receipt.headers.clone(),
+        user_agent: receipt.user_agent.clone(),
         ..Inbound::default()
-    };
-    let headers = parse::from_headers(&receipt.headers, &partner.contract);
-    let params = kept_params(&mut inbound, partner);
-    params.map_or(ContentHash::default(), |params| movement::content(&params, &headers, Some(partner)))
+    }
 }
 
 /// The parameters of a kept call: each row of a list has a receipt of its own.

@@ -139,9 +139,10 @@ CREATE TABLE goal_events (
     PRIMARY KEY (id, workspace)
 );
 
-CREATE INDEX goal_events_by_conversion ON goal_events (conversion, id);
+-- Those of a conversion are found by the ids that it has of them.
 
--- The outbox. `available_at` is when a pending delivery can be leased: the end of its lease while it is leased, else its
+-- The outbox. The ids of a goal event's deliveries begin with its own, so that they need no index to be found by.
+-- `available_at` is when a pending delivery can be leased: the end of its lease while it is leased, else its
 -- due time. One index range therefore finds what is due and what was left behind, and never touches what is being worked
 -- on; it carries the deadline so that the sweep for overdue ones reads little but this index.
 --
@@ -174,7 +175,6 @@ CREATE INDEX deliveries_pending ON deliveries (destination, workspace, available
 CREATE INDEX deliveries_unsent ON deliveries (state, workspace, id)
     WHERE state = 'dead' OR state = 'expired' OR state = 'cancelled';
 CREATE INDEX deliveries_by_destination ON deliveries (destination, workspace, id);
-CREATE INDEX deliveries_by_conversion ON deliveries (conversion, id);
 
 -- How many deliveries stand where, kept with every change; in slots, as above. One slot alone may be negative.
 CREATE TABLE delivery_counts (

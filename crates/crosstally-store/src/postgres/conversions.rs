@@ -66,7 +66,14 @@ impl Postgres {
         &self,
         id: ConversionId,
     ) -> Result<Vec<GoalEvent>, StoreError> {
-        self.goal_events("conversion = $2 ORDER BY id", &[&WORKSPACE, &Id::from(id)]).await
+        let met = self.goal_events_met(id).await?;
+        self.goal_events("id = ANY ($2) ORDER BY id", &[&WORKSPACE, &met]).await
+    }
+
+    /// The goal events of a conversion: it has their ids itself, also of those that it met under another name.
+    pub(super) async fn goal_events_met(&self, id: ConversionId) -> Result<Vec<Id>, StoreError> {
+        let met = self.conversion(id).await?.map(|conversion| conversion.goals_met).unwrap_or_default();
+        Ok(met.iter().map(|met| Id::from(met.event)).collect())
     }
 
     pub(super) async fn conversions(

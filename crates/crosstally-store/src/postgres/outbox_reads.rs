@@ -1,7 +1,7 @@
 //! Looking into the outbox.
 
 use crosstally_core::delivery::DeliveryState;
-use crosstally_core::ids::{ConversionId, DeliveryId};
+use crosstally_core::ids::{ConversionId, DeliveryId, GoalEventId};
 use crosstally_core::time::Timestamp;
 
 use super::rows::{Id, Text};
@@ -31,7 +31,16 @@ impl Postgres {
         &self,
         id: ConversionId,
     ) -> Result<Vec<DeliveryRecord>, StoreError> {
-        self.deliveries("d.conversion = $2 ORDER BY d.id", &[&WORKSPACE, &Id::from(id)]).await
+        let mut deliveries = Vec::new();
+        for event in self.goal_events_met(id).await? {
+            let event = GoalEventId::from_bytes(event.0);
+            let (first, last) = (DeliveryId::of(event, 0), DeliveryId::of(event, u32::MAX));
+            let condition = "d.id BETWEEN $2 AND $3 AND d.goal_event = $4 ORDER BY d.id";
+            let range: [&Value<'_>; 4] = [&WORKSPACE, &Id::from(first), &Id::from(last), &Id::from(event)];
+            deliveries.extend(self.deliveries(condition, &range).await?);
+        }
+        deliveries.sort_by_key(|delivery| delivery.id);
+        Ok(deliveries)
     }
 
     pub(crate) async fn attempts(&self, id: DeliveryId) -> Result<Vec<AttemptRecord>, StoreError> {

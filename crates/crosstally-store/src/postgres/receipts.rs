@@ -133,13 +133,7 @@ impl Postgres {
         id: ConversionId,
         limit: u32,
     ) -> Result<Vec<Receipt>, StoreError> {
-        let condition = "id IN (SELECT receipt FROM ledger_entries WHERE workspace = $1 AND conversion = $2
-                UNION ALL
-                SELECT id FROM receipts
-                WHERE workspace = $1 AND conversion = $2
-                    AND (revision > 0 OR verdict NOT IN ('recorded', 'updated')))
-            ORDER BY id LIMIT $3";
-        self.receipts(condition, &[&WORKSPACE, &Id::from(id), &i64::from(limit)]).await
+        self.receipts_of(id, "", limit).await
     }
 
     pub(crate) async fn booked_receipts(
@@ -147,14 +141,26 @@ impl Postgres {
         id: ConversionId,
         limit: u32,
     ) -> Result<Vec<Receipt>, StoreError> {
-        let condition = "id IN (SELECT receipt FROM ledger_entries WHERE workspace = $1 AND conversion = $2
+        let only = " AND conversion = $2 AND verdict IN ('recorded', 'updated')";
+        self.receipts_of(id, only, limit).await
+    }
+
+    /// What moved a conversion is found by the ledger, all else by an index that holds nothing but that: its condition must
+    /// stand here word for word.
+    async fn receipts_of(
+        &self,
+        id: ConversionId,
+        only: &str,
+        limit: u32,
+    ) -> Result<Vec<Receipt>, StoreError> {
+        let condition = format!(
+            "id IN (SELECT receipt FROM ledger_entries WHERE workspace = $1 AND conversion = $2
                 UNION ALL
-                SELECT id FROM receipts
-                WHERE workspace = $1 AND conversion = $2
-                    AND revision > 0)
-                AND verdict IN ('recorded', 'updated') AND conversion = $2
-            ORDER BY id LIMIT $3";
-        self.receipts(condition, &[&WORKSPACE, &Id::from(id), &i64::from(limit)]).await
+                SELECT id FROM receipts WHERE workspace = $1 AND conversion = $2
+                    AND (revision > 0 OR verdict NOT IN ('recorded', 'updated'))){only}
+            ORDER BY id LIMIT $3"
+        );
+        self.receipts(&condition, &[&WORKSPACE, &Id::from(id), &i64::from(limit)]).await
     }
 
     pub(crate) async fn receipts_of_click(

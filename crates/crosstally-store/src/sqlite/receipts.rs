@@ -39,12 +39,7 @@ impl Sqlite {
         id: ConversionId,
         limit: u32,
     ) -> Result<Vec<Receipt>, StoreError> {
-        let condition = "id IN (SELECT receipt FROM ledger_entries WHERE conversion = ?1
-                UNION ALL
-                SELECT id FROM receipts WHERE conversion = ?1
-                    AND (revision > 0 OR verdict NOT IN ('recorded', 'updated')))
-            ORDER BY id LIMIT ?2";
-        self.engine.read(move |connection| list(connection, condition, params![id.as_bytes(), limit])).await
+        self.receipts_of(id, "", limit).await
     }
 
     pub(crate) async fn booked_receipts(
@@ -52,13 +47,18 @@ impl Sqlite {
         id: ConversionId,
         limit: u32,
     ) -> Result<Vec<Receipt>, StoreError> {
-        let condition = "id IN (SELECT receipt FROM ledger_entries WHERE conversion = ?1
-                UNION ALL
-                SELECT id FROM receipts WHERE conversion = ?1
-                    AND revision > 0)
-                AND verdict IN ('recorded', 'updated') AND conversion = ?1
-            ORDER BY id LIMIT ?2";
-        self.engine.read(move |connection| list(connection, condition, params![id.as_bytes(), limit])).await
+        let only = " AND conversion = ?1 AND verdict IN ('recorded', 'updated')";
+        self.receipts_of(id, only, limit).await
+    }
+
+    async fn receipts_of(
+        &self,
+        id: ConversionId,
+        only: &str,
+        limit: u32,
+    ) -> Result<Vec<Receipt>, StoreError> {
+        let condition = of_conversion(only);
+        self.engine.read(move |connection| list(connection, &condition, params![id.as_bytes(), limit])).await
     }
 
     pub(crate) async fn receipts_of_click(
@@ -110,6 +110,18 @@ impl Sqlite {
         };
         self.engine.read(work).await
     }
+}
+
+/// What moved a conversion is found by the ledger, all else by an index that holds nothing but that: its condition must
+/// stand here word for word.
+pub(super) fn of_conversion(only: &str) -> String {
+    format!(
+        "id IN (SELECT receipt FROM ledger_entries WHERE conversion = ?1
+            UNION ALL
+            SELECT id FROM receipts WHERE conversion = ?1
+                AND (revision > 0 OR verdict NOT IN ('recorded', 'updated'))){only}
+        ORDER BY id LIMIT ?2"
+    )
 }
 
 /// Writes a receipt and counts it.

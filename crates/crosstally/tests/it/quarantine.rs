@@ -349,6 +349,10 @@ async fn renamed(kind: Kind) -> Result<()> {
     assert_eq!(server.accepted().await?.len(), 1, "the purchase was sent before");
     let of_new = server.engine.store.conversions_of_transaction("acme".into(), "T2".into(), 2).await?;
     assert_eq!((of_new.len(), of_new[0].goals_met.len(), of_new[0].balance.confirmed), (1, 1, 1000));
+    let trace = server.api("/api/v1/trace/T2").await?;
+    let found =
+        (&trace["conversions"][0]["events"], text(&trace, "/conversions/0/deliveries/0/delivery/state"));
+    assert_eq!(found.1, "delivered", "what was sent for it is told with it: {:#}", found.0);
     // A status without amounts follows whatever currency the conversion has.
     for query in
         ["tid=E1&status=lead&payout=10&currency=EUR", "tid=E1&status=approved", "tid=E1&status=reversed"]

@@ -28,6 +28,7 @@ pub(super) const KEYS: &[&str] = &[
     "rounding",
     "encoding",
     "required",
+    "volatile",
     "allowed",
     "ranges",
     "max_delay",
@@ -61,6 +62,9 @@ pub(super) fn read(section: &Section<'_>, found: &mut Findings<'_>) -> Terms {
         rounding: section.word("rounding", found),
         encoding: section.word("encoding", found),
         required: section.item("required").map(|item| required(item, found)),
+        volatile: section
+            .item("volatile")
+            .map(|item| item.list(found).iter().map(|text| text.text.to_owned()).collect()),
         allowed: section.item("allowed").map(|item| allowed(item, found)),
         ranges: ranges(section, found),
         max_delay_ms: section.text("max_delay", found).and_then(|text| span(&text, found)),

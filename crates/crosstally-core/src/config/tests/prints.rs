@@ -238,6 +238,7 @@ fn judging() -> impl Strategy<Value = Terms> {
         prop::option::of(prop::collection::vec(currency(), 0..3)),
         prop::option::of(prop::sample::subsequence(fields, 0..3)),
         prop::option::of(prop::sample::subsequence(Status::ALL.to_vec(), 0..5)),
+        prop::option::of(prop::collection::vec(name(), 0..3)),
     );
     let bound = || prop::option::of(prop::sample::select(vec!["0", "0.10", "500", "12.345"]));
     let range = (bound(), bound())
@@ -249,13 +250,14 @@ fn judging() -> impl Strategy<Value = Terms> {
     let answers = (some(), prop::option::of(name()), prop::option::of(prop::sample::select(SCHEMES)), some());
     let times = (prop::option::of(1..315_360_000_000_i64), prop::option::of(any::<bool>()));
     (lists, ranges, modes, answers, times).prop_map(|(lists, ranges, modes, answers, times)| {
-        let (currencies, required, allowed) = lists;
+        let (currencies, required, allowed, volatile) = lists;
         let (duplicates, duplicates_of, transaction_scope, negative, reversal, fx) = modes;
         let (answer, answer_text, signature, missing_status) = answers;
         let (max_delay_ms, late_approvals) = times;
         Terms {
             currencies,
             required,
+            volatile,
             allowed,
             ranges,
             max_delay_ms,

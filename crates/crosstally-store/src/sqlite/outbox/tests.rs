@@ -39,3 +39,15 @@ fn what_is_asked_of_millions_is_answered_by_an_index() {
         assert_eq!(plan(&connection, question), expected, "{question}");
     }
 }
+
+#[test]
+fn the_receipts_of_a_conversion_are_found_without_looking_at_all_others() {
+    let connection = database();
+    for only in ["", " AND verdict IN ('recorded', 'updated')"] {
+        let question =
+            format!("SELECT id FROM receipts WHERE {}", super::super::receipts::of_conversion(only));
+        let plan = plan(&connection, &question);
+        assert!(plan.contains("SEARCH receipts USING INDEX receipts_by_conversion (conversion=?)"), "{plan}");
+        assert!(!plan.contains("SCAN receipts"), "{plan}");
+    }
+}
