@@ -2,12 +2,15 @@
 
 use crosstally_core::delivery::Outcome;
 use crosstally_core::reason::Reason;
-use crosstally_core::time::{DAY_MS, SECOND_MS, Timestamp};
+use crosstally_core::time::{DAY_MS, MINUTE_MS, SECOND_MS, Timestamp};
+use serde_json::{Map, Value};
 
 use crate::dialect::{Reading, Response, Settings};
 
 /// The longest wait that a destination can ask for. A longer one is a mistake, and nothing is lost by asking again.
 pub(crate) const WAIT_MAX_MS: i64 = 7 * DAY_MS;
+/// The wait after a throttle that names none.
+pub(crate) const THROTTLE_WAIT_MS: i64 = MINUTE_MS;
 /// Characters of an answer that are shown.
 pub(crate) const EXCERPT_CHARS_MAX: usize = 300;
 
@@ -44,6 +47,49 @@ pub(crate) fn redirected(settings: &Settings, response: &Response) -> Reading {
 /// An outcome that may be better later.
 pub(crate) const fn retry(reason: Reason, after_ms: Option<i64>) -> Outcome {
     Outcome::Retry { reason, after_ms }
+}
+
+/// A detail for people: one line, short, without secrets.
+pub(crate) fn shown(settings: &Settings, detail: &str) -> String {
+    shorten(&line(&settings.masked(detail)))
+}
+
+/// The answer as a JSON object. One that was cut off is not read: what is missing could be the verdict.
+pub(crate) fn object(response: &Response) -> Option<Map<String, Value>> {
+    if response.body_cut {
+        return None;
+    }
+    match serde_json::from_slice(&response.body) {
+        Ok(Value::Object(object)) => Some(object),
+        _ => None,
+    }
+}
+
+/// An outcome that waits for somebody to change something.
+pub(crate) fn pause(reason: Reason, detail: impl Into<String>) -> Reading {
+    Reading::whole(Outcome::Pause { reason }, detail)
+}
+
+/// An answer to a call that came too early: everybody waits as long as it asks, or a minute.
+pub(crate) fn throttled(asked_ms: Option<i64>, detail: impl Into<String>) -> Reading {
+    Reading::whole(retry(Reason::DestRateLimited, asked_ms), detail)
+        .slow_down(Some(asked_ms.unwrap_or(THROTTLE_WAIT_MS)))
+}
+
+/// An answer that is not in the platform's words: of a proxy, a firewall, or another server altogether. Only its status
+/// counts.
+pub(crate) fn foreign(settings: &Settings, response: &Response, asked_ms: Option<i64>) -> Reading {
+    let detail = shown(settings, &format!("{}: {}", response.status, excerpt(settings, response)));
+    let passing = |reason| Reading::whole(retry(reason, asked_ms), detail.as_str());
+    match response.status {
+        408 => passing(Reason::DestTimeout),
+        429 => throttled(asked_ms, detail),
+        500.. => passing(Reason::DestServerError).slow_down(asked_ms),
+        404 => pause(Reason::DestMisconfigured, detail),
+        410 => pause(Reason::DestGone, detail),
+        413 => Reading::whole(Outcome::Split { reason: Reason::DestRejected }, detail),
+        _ => passing(Reason::DestUnreadable),
+    }
 }
 
 /// The beginning of an answer's body as one line, secrets masked.

@@ -4,10 +4,18 @@
 //! is ever sent. One folder per destination, always the same files: `config.rs`, `request.rs`, `response.rs`,
 //! `tests.rs`.
 
+mod age;
+mod amount;
 mod answer;
+mod batch;
 pub mod catalog;
 pub mod dialect;
+mod field;
 mod json;
 pub mod mask;
 pub mod meta;
+mod names;
 pub mod postback;
+mod refused;
+mod setting;
+mod visitor;

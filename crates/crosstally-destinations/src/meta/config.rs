@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use crosstally_core::config::Setting;
 use crosstally_core::secret::Secret;
-use url::Url;
 
 use crate::dialect::{FieldType, SettingField, SettingProblem, Settings};
+use crate::setting;
 
 const ENDPOINT: &str = "https://graph.facebook.com";
 const API_VERSION: &str = "v26.0";
@@ -15,7 +15,6 @@ const PARTNER_AGENT: &str = "crosstally";
 /// Meta takes fewer than 23 characters.
 const PARTNER_AGENT_CHARS_MAX: usize = 22;
 const DATASET_ID_DIGITS_MAX: usize = 32;
-const TEXT_BYTES_MAX: usize = 256;
 
 /// Upload bookkeeping that goes into the body as it is.
 const UPLOAD_KEYS: [&str; 4] = ["namespace_id", "upload_id", "upload_tag", "upload_source"];
@@ -40,12 +39,7 @@ pub(super) const FIELDS: &[SettingField] = &[
         required: false,
         help: "Shows the events under Test Events; they count all the same, so remove it in production.",
     },
-    SettingField {
-        name: "endpoint",
-        field_type: FieldType::Url,
-        required: false,
-        help: "Where to send instead of https://graph.facebook.com: a sandbox or a proxy.",
-    },
+    setting::endpoint_field("Where to send instead of https://graph.facebook.com: a sandbox or a proxy."),
     SettingField {
         name: "api_version",
         field_type: FieldType::Text,
@@ -112,41 +106,20 @@ impl<'a> Config<'a> {
 
 /// Checks the settings beyond presence and type.
 pub(super) fn check(settings: &BTreeMap<String, Setting>) -> Vec<SettingProblem> {
-    let mut problems = Vec::new();
-    for (name, setting) in settings {
-        let Setting::Text(text) = setting else { continue };
-        let problem = match name.as_str() {
-            "dataset_id" => dataset_id(text),
-            "endpoint" => endpoint(text),
-            "api_version" => api_version(text),
-            "partner_agent" => partner_agent(text),
-            "test_event_code" => test_event_code(text),
-            name if UPLOAD_KEYS.contains(&name) => plain_text(text),
-            _ => None,
-        };
-        problems.extend(problem.map(|problem| SettingProblem::new(name, problem)));
-    }
-    problems
+    setting::check_texts(settings, |name, text| match name {
+        "dataset_id" => dataset_id(text).map(str::to_owned),
+        "endpoint" => setting::endpoint(text, ENDPOINT),
+        "api_version" => api_version(text).map(str::to_owned),
+        "partner_agent" => partner_agent(text).map(str::to_owned),
+        "test_event_code" => test_event_code(text).map(str::to_owned),
+        name if UPLOAD_KEYS.contains(&name) => setting::plain_text(text),
+        _ => None,
+    })
 }
 
 fn dataset_id(text: &str) -> Option<&'static str> {
     let fine = (1..=DATASET_ID_DIGITS_MAX).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
     (!fine).then_some("is not an id of digits; copy the dataset id from Events Manager")
-}
-
-fn endpoint(text: &str) -> Option<&'static str> {
-    const ABSOLUTE: &str = "is not an absolute http or https URL; write it like https://graph.facebook.com";
-    let Ok(url) = Url::parse(text) else { return Some(ABSOLUTE) };
-    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
-        return Some(ABSOLUTE);
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Some(
-            "has a query or a fragment; the version and the dataset are put behind it, so end it before them",
-        );
-    }
-    let user = !url.username().is_empty() || url.password().is_some();
-    user.then_some("has a user name or password in it; remove what stands before the @")
 }
 
 fn api_version(text: &str) -> Option<&'static str> {
@@ -169,10 +142,4 @@ fn partner_agent(text: &str) -> Option<&'static str> {
 fn test_event_code(text: &str) -> Option<&'static str> {
     let fine = (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric());
     (!fine).then_some("is not a test code; copy it from Test Events, such as TEST12345, or remove the line")
-}
-
-fn plain_text(text: &str) -> Option<&'static str> {
-    let fine = (1..=TEXT_BYTES_MAX).contains(&text.len()) && !text.chars().any(char::is_control);
-    (!fine)
-        .then_some("is empty, longer than 256 bytes or has control characters; shorten it or remove the line")
 }

@@ -6,51 +6,23 @@ use serde_json::{Map, Value};
 
 use super::config::Config;
 use super::rules::{self, Checked};
-use crate::dialect::{Built, LeftOut, Request, Settings};
+use crate::batch::{self, EVENTS_BYTES_MAX, Limits};
+use crate::dialect::{Built, Request, Settings};
 use crate::json::Object;
 
 /// The most events that Meta takes in one request.
 pub(super) const BATCH_MAX: usize = 1000;
-/// Bytes of the events in one request. Meta publishes no bound; a thousand rich events have about two million.
-const EVENTS_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// Bytes of one event. Nothing honest has a tenth of it.
-const EVENT_BYTES_MAX: usize = 256 * 1024;
 
 /// Builds a request for the events that Meta takes.
 pub(super) fn build(settings: &Settings, events: &[OutboundEvent], now: Timestamp) -> Built {
-    let mut built = Built { request: None, included: Vec::new(), payloads: Vec::new(), left_out: Vec::new() };
-    let mut bytes = 0;
-    for (index, event) in events.iter().enumerate() {
-        if built.included.len() == BATCH_MAX {
-            break;
-        }
-        match payload(event, now) {
-            Ok(payload) if bytes + payload.len() > EVENTS_BYTES_MAX => break,
-            Ok(payload) => {
-                bytes += payload.len() + 1;
-                built.included.push(index);
-                built.payloads.push(payload);
-            }
-            Err(refused) => {
-                built.left_out.push(LeftOut { index, reason: refused.reason, detail: refused.detail });
-            }
-        }
-    }
-    if !built.included.is_empty() {
-        built.request = Some(request(settings, &built.payloads, bytes));
-    }
-    built
-}
-
-fn payload(event: &OutboundEvent, now: Timestamp) -> Result<String, rules::Refused> {
-    let checked = rules::check(event, now)?;
-    let mut out = Vec::with_capacity(1536);
-    write_event(&checked, &mut out);
-    if out.len() > EVENT_BYTES_MAX {
-        let detail = format!("the event has {} bytes; at most {EVENT_BYTES_MAX} are sent", out.len());
-        return Err(rules::Refused::incomplete(detail));
-    }
-    Ok(String::from_utf8(out).expect("JSON is written in UTF-8"))
+    let limits = Limits { events: BATCH_MAX, bytes: EVENTS_BYTES_MAX };
+    let payload = |event: &OutboundEvent| {
+        let checked = rules::check(event, now)?;
+        let mut out = Vec::with_capacity(1536);
+        write_event(&checked, &mut out);
+        Ok(out)
+    };
+    batch::gather(events, limits, payload, |payloads, bytes| request(settings, payloads, bytes))
 }
 
 fn request(settings: &Settings, payloads: &[String], bytes: usize) -> Request {
@@ -71,17 +43,9 @@ fn request(settings: &Settings, payloads: &[String], bytes: usize) -> Request {
     let mut body_shown = Vec::with_capacity(before_token + 1);
     body_shown.extend_from_slice(body.get(..before_token).unwrap_or_default());
     body_shown.push(b'}');
-    Request {
-        method: "POST",
-        url: format!("{}/{}/{}/events", config.endpoint, config.api_version, config.dataset_id),
-        headers: vec![
-            ("content-type".to_owned(), "application/json".to_owned()),
-            ("accept".to_owned(), "application/json".to_owned()),
-        ],
-        body,
-        body_shown,
-        secrets: config.access_token.cloned().into_iter().collect(),
-    }
+    let url = format!("{}/{}/{}/events", config.endpoint, config.api_version, config.dataset_id);
+    let secrets = config.access_token.cloned().into_iter().collect();
+    Request { body_shown, ..batch::json_post(url, [], body, secrets) }
 }
 
 fn write_event(checked: &Checked<'_>, out: &mut Vec<u8>) {
@@ -100,7 +64,7 @@ fn write_event(checked: &Checked<'_>, out: &mut Vec<u8>) {
         object.put_some("data_processing_options_state", limits.state);
     }
     object.object("user_data", |user| write_user(checked, user));
-    if checked.value.is_some() || checked.currency.is_some() || !event.custom.is_empty() {
+    if checked.money.value.is_some() || checked.money.currency.is_some() || !event.custom.is_empty() {
         object.object("custom_data", |custom| write_custom(checked, custom));
     }
     if !event.extra.is_empty() {
@@ -131,10 +95,10 @@ fn write_user(checked: &Checked<'_>, object: &mut Object<'_>) {
 
 fn write_custom(checked: &Checked<'_>, object: &mut Object<'_>) {
     // The digits go out as they are: no number type stands between the ledger and the wire.
-    if let Some(value) = checked.value {
+    if let Some(value) = checked.money.value {
         object.raw("value", value.as_bytes());
     }
-    object.put_some("currency", checked.currency);
+    object.put_some("currency", checked.money.currency);
     write_present(&checked.event.custom, object);
 }
 

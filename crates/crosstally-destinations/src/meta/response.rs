@@ -7,12 +7,11 @@ use crosstally_core::time::{HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp};
 use serde_json::{Map, Value};
 
 use crate::answer::{
-    WAIT_MAX_MS, excerpt, is_redirect, is_success, line, redirected, retry, retry_after_ms, shorten,
+    self, THROTTLE_WAIT_MS, WAIT_MAX_MS, excerpt, foreign, is_redirect, is_success, object, redirected,
+    retry, retry_after_ms,
 };
 use crate::dialect::{Reading, Response, Settings};
 
-/// The wait after a throttle that names none.
-const THROTTLE_WAIT_MS: i64 = MINUTE_MS;
 /// The wait after a block by policy (code 368), which lasts hours to days.
 const BLOCK_WAIT_MS: i64 = HOUR_MS;
 /// From this share of a quota on, calls are spaced out.
@@ -27,16 +26,14 @@ pub(super) fn read(settings: &Settings, response: &Response, sent: usize, now: T
     if is_redirect(response.status) {
         return redirected(settings, response);
     }
-    // An answer that was cut off is not read: what is missing could be the count.
-    let json = if response.body_cut { None } else { serde_json::from_slice::<Value>(&response.body).ok() };
     let wait = Wait::of(response, now);
-    let reading = match &json {
-        Some(Value::Object(object)) => match GraphError::of(object) {
+    let reading = match object(response) {
+        Some(object) => match GraphError::of(&object) {
             Some(error) => refused(settings, response, &error, &wait),
-            None if is_success(response.status) => counted(settings, response, object, sent),
+            None if is_success(response.status) => counted(settings, response, &object, sent),
             None => by_status(settings, response, &wait),
         },
-        _ => by_status(settings, response, &wait),
+        None => by_status(settings, response, &wait),
     };
     let slow_down = reading.slow_down_ms.max(wait.usage_ms);
     reading.slow_down(slow_down)
@@ -103,14 +100,10 @@ const fn class(code: i64, subcode: Option<i64>) -> Class {
 fn refused(settings: &Settings, response: &Response, error: &GraphError, wait: &Wait) -> Reading {
     let detail = shown(settings, response, &error.detail);
     let status = response.status;
-    let throttled = || {
-        let asked = wait.asked_ms.or(wait.regain_ms);
-        Reading::whole(retry(Reason::DestRateLimited, asked), detail.as_str())
-            .slow_down(Some(asked.unwrap_or(THROTTLE_WAIT_MS)))
-    };
+    let throttled = || answer::throttled(wait.asked_ms.or(wait.regain_ms), detail.as_str());
     let passing =
         |reason| Reading::whole(retry(reason, wait.asked_ms), detail.as_str()).slow_down(wait.asked_ms);
-    let pause = |reason| Reading::whole(Outcome::Pause { reason }, detail.as_str());
+    let pause = |reason| answer::pause(reason, detail.as_str());
     let class = class(error.code, error.subcode);
     match class {
         Class::Throttled => throttled(),
@@ -144,20 +137,11 @@ fn refused(settings: &Settings, response: &Response, error: &GraphError, wait: &
     }
 }
 
-/// An answer that is not one of the Graph API: of a proxy, a firewall, or another server altogether.
+/// An answer that is not one of the Graph API.
 fn by_status(settings: &Settings, response: &Response, wait: &Wait) -> Reading {
-    let what = format!("{}: {}", response.status, excerpt(settings, response));
-    let detail = shown(settings, response, &what);
-    let passing = |reason| Reading::whole(retry(reason, wait.asked_ms), detail.as_str());
-    match response.status {
-        408 => passing(Reason::DestTimeout),
-        429 => passing(Reason::DestRateLimited).slow_down(Some(wait.asked_ms.unwrap_or(THROTTLE_WAIT_MS))),
-        500.. => passing(Reason::DestServerError).slow_down(wait.asked_ms),
-        404 => Reading::whole(Outcome::Pause { reason: Reason::DestMisconfigured }, detail),
-        410 => Reading::whole(Outcome::Pause { reason: Reason::DestGone }, detail),
-        413 => Reading::whole(Outcome::Split { reason: Reason::DestRejected }, detail),
-        _ => passing(Reason::DestUnreadable),
-    }
+    let mut reading = foreign(settings, response, wait.asked_ms);
+    reading.detail = shown(settings, response, &reading.detail);
+    reading
 }
 
 /// A success, if it confirms every event.
@@ -189,7 +173,7 @@ fn shown(settings: &Settings, response: &Response, detail: &str) -> String {
         Some(warning) => format!("{warning}; {detail}"),
         None => detail.to_owned(),
     };
-    shorten(&line(&settings.masked(&detail)))
+    answer::shown(settings, &detail)
 }
 
 /// How long Meta asks to wait, by its headers.

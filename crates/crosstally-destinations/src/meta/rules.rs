@@ -5,22 +5,21 @@
 
 use crosstally_core::event::server_event::ACTION_SOURCES;
 use crosstally_core::event::{DataProcessing, OutboundEvent};
-use crosstally_core::reason::Reason;
-use crosstally_core::time::{DAY_MS, SECOND_MS, Timestamp};
+use crosstally_core::time::{DAY_MS, Timestamp};
 use serde_json::{Map, Value};
 use url::Url;
 
-use self::field::{Kind, check_fields};
 use self::user::User;
+use crate::age;
+use crate::amount::Amount;
+use crate::field::{Kind, check_fields};
+use crate::refused::Refused;
 
 mod custom;
-mod field;
 mod user;
 
 const AGE_MAX_MS: i64 = 7 * DAY_MS;
 const STORE_AGE_MAX_MS: i64 = 62 * DAY_MS;
-/// Clocks disagree by a little; Meta publishes no bound.
-const AHEAD_MAX_MS: i64 = 60 * SECOND_MS;
 
 /// States of the United States with a law of their own; 0 lets Meta find the state out.
 const STATES: std::ops::RangeInclusive<i64> = 1000..=1013;
@@ -68,27 +67,12 @@ const ATTRIBUTION: &[(&str, Kind)] = &[
     ("attribution_value", Kind::Number),
 ];
 
-/// Why an event is left out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Refused {
-    pub(super) reason: Reason,
-    pub(super) detail: String,
-}
-
-impl Refused {
-    /// An event that lacks something, or has it in a form that Meta does not take.
-    pub(super) fn incomplete(detail: impl Into<String>) -> Self {
-        Self { reason: Reason::EventIncomplete, detail: detail.into() }
-    }
-}
-
 /// An event that Meta takes.
 pub(super) struct Checked<'a> {
     pub(super) event: &'a OutboundEvent,
     pub(super) event_time_s: i64,
     pub(super) referrer_url: Option<&'a str>,
-    pub(super) value: Option<&'a str>,
-    pub(super) currency: Option<&'static str>,
+    pub(super) money: Amount<'a>,
     pub(super) user: User<'a>,
 }
 
@@ -106,7 +90,7 @@ pub(super) fn check(event: &OutboundEvent, now: Timestamp) -> Result<Checked<'_>
         let words = ACTION_SOURCES.join(", ");
         return Err(Refused::incomplete(format!("action_source must be one of {words}")));
     }
-    let event_time_s = event_time_s(event, now)?;
+    let event_time_s = age::event_time(event, now, max_age_ms(&event.action_source), "Meta")?.as_seconds();
     if event.event_source_url.as_deref().is_some_and(|text| !is_web_address(text)) {
         return Err(Refused::incomplete("event_source_url must be an http or https URL"));
     }
@@ -119,31 +103,12 @@ pub(super) fn check(event: &OutboundEvent, now: Timestamp) -> Result<Checked<'_>
     if event.event_name == "AppendAttribution" {
         append_attribution(&event.extra)?;
     }
-    let (value, currency) = custom::money(event)?;
+    let purchase = event.event_name == "Purchase";
+    let money = Amount::of(event, "Meta", purchase.then_some("a Purchase"))?;
     custom::check(&event.custom)?;
     // The page before may be an app, android-app://.., which is no reason to lose the event.
     let referrer_url = event.referrer_url.as_deref().filter(|text| is_web_address(text));
-    Ok(Checked { event, event_time_s, referrer_url, value, currency, user })
-}
-
-fn event_time_s(event: &OutboundEvent, now: Timestamp) -> Result<i64, Refused> {
-    let age = now.millis_since(event.event_time);
-    let age_max = max_age_ms(&event.action_source);
-    if age > age_max {
-        let detail = format!(
-            "event_time {} is {} days ago; Meta takes {} events up to {} days old",
-            event.event_time,
-            age / DAY_MS,
-            event.action_source,
-            age_max / DAY_MS
-        );
-        return Err(Refused { reason: Reason::EventTooOld, detail });
-    }
-    if age < -AHEAD_MAX_MS {
-        let detail = format!("event_time {} is {} s ahead of now", event.event_time, -(age / SECOND_MS));
-        return Err(Refused::incomplete(detail));
-    }
-    Ok(event.event_time.min(now).as_seconds())
+    Ok(Checked { event, event_time_s, referrer_url, money, user })
 }
 
 fn is_web_address(text: &str) -> bool {

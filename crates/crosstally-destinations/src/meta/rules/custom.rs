@@ -1,11 +1,10 @@
-//! `custom_data`: the money and the standard keys. Keys of the sender's own are free.
+//! `custom_data`: the standard keys. Keys of the sender's own are free.
 
-use crosstally_core::event::OutboundEvent;
-use crosstally_core::money::Currency;
 use serde_json::{Map, Value};
 
-use super::field::{Kind, check_fields};
-use super::{Refused, SEGMENTS};
+use super::SEGMENTS;
+use crate::field::{Kind, check_fields};
+use crate::refused::Refused;
 
 const DELIVERY: &[&str] = &["in_store", "curbside", "home_delivery"];
 
@@ -38,29 +37,6 @@ const ITEM: &[(&str, Kind)] = &[
     ("description", Kind::Text),
 ];
 
-/// The value as JSON digits, and the currency's code.
-pub(super) fn money(event: &OutboundEvent) -> Result<(Option<&str>, Option<&'static str>), Refused> {
-    let value = event.value.as_deref();
-    if value.is_some_and(|text| text.starts_with('-')) {
-        return Err(Refused::incomplete("value must be 0 or more; Meta has no refunds"));
-    }
-    if value.is_some_and(|text| !is_json_decimal(text)) {
-        return Err(Refused::incomplete("value must be a plain decimal such as 12.34"));
-    }
-    let currency = match event.currency.as_deref().map(str::parse::<Currency>) {
-        None => None,
-        Some(Ok(currency)) => Some(currency.code()),
-        Some(Err(_)) => return Err(Refused::incomplete("currency must be an ISO 4217 code")),
-    };
-    let purchase = event.event_name == "Purchase";
-    for (missing, name) in [(value.is_none(), "value"), (currency.is_none(), "currency")] {
-        if purchase && missing {
-            return Err(Refused::incomplete(format!("{name} is required for a Purchase")));
-        }
-    }
-    Ok((value, currency))
-}
-
 /// All other keys.
 pub(super) fn check(custom: &Map<String, Value>) -> Result<(), Refused> {
     for key in ["value", "currency"] {
@@ -89,11 +65,4 @@ fn content_item(index: usize, item: &Value) -> Result<(), Refused> {
         }
     }
     check_fields(item, ITEM).map_err(|wrong| refuse(&format!(".{wrong}")))
-}
-
-/// Whether a text is a decimal that JSON takes as a number: `0.50`, not `.5`, `00.5` or `5.`.
-fn is_json_decimal(text: &str) -> bool {
-    let (whole, fraction) = text.split_once('.').map_or((text, None), |(w, f)| (w, Some(f)));
-    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-    digits(whole) && (whole == "0" || !whole.starts_with('0')) && fraction.is_none_or(digits)
 }

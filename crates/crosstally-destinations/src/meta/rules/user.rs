@@ -1,14 +1,13 @@
 //! `user_data`: whether there is enough of it to recognise somebody, and whether what must be plain or hashed is.
 
-use std::net::IpAddr;
-
 use crosstally_core::event::{OutboundEvent, Visitor};
 use crosstally_core::identity::Contact;
 use crosstally_core::identity::click_cookies::ClickCookie;
 use crosstally_core::identity::meta::Field;
 use serde_json::Value;
 
-use super::Refused;
+use crate::refused::Refused;
+use crate::visitor::{ip_address, is_lower_hex, is_sha256, user_agent};
 
 /// Ids that Meta or a device handed out: plain, or they are useless.
 const PLAIN_IDS: [&str; 11] = [
@@ -48,14 +47,8 @@ impl<'a> User<'a> {
                 return Err(Refused::incomplete(format!("{} must be hashed", field.key())));
             }
         }
-        let client_ip_address = some(visitor.client_ip_address.as_deref());
-        if client_ip_address.is_some_and(|text| text.parse::<IpAddr>().is_err()) {
-            return Err(Refused::incomplete("client_ip_address must be one IPv4 or IPv6 address"));
-        }
-        let client_user_agent = some(visitor.client_user_agent.as_deref());
-        if client_user_agent.is_some_and(is_sha256) {
-            return Err(Refused::incomplete("client_user_agent must be plain, not hashed"));
-        }
+        let client_ip_address = ip_address(visitor)?;
+        let client_user_agent = user_agent(visitor)?;
         let user = Self {
             contact: &event.contact,
             client_ip_address,
@@ -107,10 +100,6 @@ impl<'a> User<'a> {
     }
 }
 
-fn some(text: Option<&str>) -> Option<&str> {
-    text.filter(|text| !text.trim().is_empty())
-}
-
 fn plain_id(key: &str, value: &Value) -> Result<(), Refused> {
     let text = match value {
         Value::String(text) => text.as_str(),
@@ -130,10 +119,6 @@ fn plain_id(key: &str, value: &Value) -> Result<(), Refused> {
     }
 }
 
-fn is_sha256(text: &str) -> bool {
-    text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit())
-}
-
 /// SHA-256, or MD5 from a sender who hashed the value; behind a SHA-256 Meta's own libraries may have put a mark of
 /// eight characters. None of these needs escaping in JSON.
 fn is_hash(text: &str) -> bool {
@@ -145,11 +130,6 @@ fn is_hash(text: &str) -> bool {
         }
         _ => false,
     }
-}
-
-/// Looks at every byte without stopping at the first wrong one, which lets the compiler take many at a time.
-fn is_lower_hex(hash: &[u8]) -> bool {
-    hash.iter().fold(true, |fine, b| fine & (b.is_ascii_digit() | matches!(b, b'a'..=b'f')))
 }
 
 /// `fb.{one digit}.{13 digits}.{payload}`: a cookie may be well formed and still not what Meta's own pages set.

@@ -7,7 +7,7 @@ const NUMBER_BYTES_MAX: usize = 40;
 
 /// What a key may hold.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::meta) enum Kind {
+pub(crate) enum Kind {
     /// A text.
     Text,
     /// One of these words.
@@ -74,7 +74,7 @@ impl Kind {
 }
 
 /// Checks the known keys of an object. What is wrong names the key without what it stands in.
-pub(super) fn check_fields(map: &Map<String, Value>, fields: &[(&str, Kind)]) -> Result<(), String> {
+pub(crate) fn check_fields(map: &Map<String, Value>, fields: &[(&str, Kind)]) -> Result<(), String> {
     // The objects are small, so that comparing lengths beats hashing every known key.
     for (key, value) in map.iter().filter(|(_, value)| !value.is_null()) {
         let Some((_, kind)) = fields.iter().find(|(known, _)| known == key) else { continue };

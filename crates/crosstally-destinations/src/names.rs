@@ -1,0 +1,39 @@
+//! Event names: from the standard names, written as Meta writes them, to a platform's own.
+
+use crate::dialect::{FieldType, SettingField, Settings};
+
+/// The setting that gives single names another counterpart.
+pub(crate) const FIELD: SettingField = SettingField {
+    name: "event_names",
+    field_type: FieldType::Map,
+    required: false,
+    help: "What the platform calls a goal's event_name, by that name, where the usual counterpart does not fit.",
+};
+
+/// The platform's name of an event: by the settings, else by the platform's table, else as it is.
+pub(crate) fn of<'a>(settings: &'a Settings, table: &[(&str, &'static str)], name: &'a str) -> &'a str {
+    let own = settings.map(FIELD.name).find(|(known, _)| *known == name).map(|(_, theirs)| theirs);
+    own.or_else(|| table.iter().find(|(known, _)| *known == name).map(|(_, theirs)| *theirs)).unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use crosstally_core::config::Setting;
+
+    use super::*;
+
+    #[test]
+    fn a_name_is_the_settings_or_the_tables_or_its_own() {
+        let own = BTreeMap::from([("Lead".to_owned(), "CUSTOM_EVENT_1".to_owned())]);
+        let values = BTreeMap::from([(FIELD.name.to_owned(), Setting::Map(own))]);
+        let settings = Settings { values, ..Settings::default() };
+        let table = [("Lead", "SIGN_UP"), ("Purchase", "PURCHASE")];
+        for (name, sent) in
+            [("Lead", "CUSTOM_EVENT_1"), ("Purchase", "PURCHASE"), ("SEARCH", "SEARCH"), ("lead", "lead")]
+        {
+            assert_eq!(of(&settings, &table, name), sent);
+        }
+    }
+}
