@@ -25,7 +25,7 @@ pub const VARIABLES: &[(&str, &str)] = &[
     ("source", "the source's slug, or an empty text without a click"),
     ("attributed", "whether the conversion has a click"),
     ("click", "the click's parameters by name, e.g. click.sub1"),
-    ("fields", "the postback's parameters by name, e.g. fields.country"),
+    ("fields", "the postback's parameters by name, e.g. fields.offer_id"),
     ("movements", "how many movements the conversion has"),
     ("labels", "what is noteworthy about the conversion, by code: 'too_fast' in labels, size(labels) == 0"),
 ];

@@ -8,7 +8,10 @@ use std::collections::BTreeMap;
 use crate::ledger::Status;
 use crate::money::Currency;
 
+mod meaning;
 pub mod number;
+
+pub use meaning::{ANY_OTHER, Meaning};
 
 macro_rules! choice {
     ($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident $word:literal,)* }) => {
@@ -193,36 +196,6 @@ impl ValueOf {
     }
 }
 
-/// What a partner's status word means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Meaning {
-    /// One of ours.
-    Status(Status),
-    /// Nothing to book: a ping, an event that the contract does not want.
-    Ignore,
-}
-
-/// The partner's word that stands for all that are not in the map.
-pub const ANY_OTHER: &str = "*";
-
-impl crate::word::Word for Meaning {
-    const ALL: &'static [Self] = &[
-        Self::Status(Status::Lead),
-        Self::Status(Status::Hold),
-        Self::Status(Status::Approved),
-        Self::Status(Status::Rejected),
-        Self::Status(Status::Reversed),
-        Self::Ignore,
-    ];
-
-    fn word(self) -> &'static str {
-        match self {
-            Self::Status(status) => status.as_str(),
-            Self::Ignore => "ignore",
-        }
-    }
-}
-
 /// The bounds of an amount, as decimals of whatever currency it comes in.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Range {
@@ -239,6 +212,9 @@ pub struct Terms {
     pub params: BTreeMap<String, Vec<String>>,
     /// The partner's status word, in lower case, to what it means.
     pub statuses: BTreeMap<String, Meaning>,
+    /// Parameters that say more about the status, of which the first that came counts: `word+value` is looked up in the map
+    /// before the word.
+    pub status_with: Option<Vec<String>>,
     /// What a call without a status means.
     pub missing_status: Option<Status>,
     /// The currency of amounts that come without one.
@@ -301,6 +277,7 @@ impl Terms {
         Self {
             params: map(&self.params, &below.params),
             statuses: map(&self.statuses, &below.statuses),
+            status_with: self.status_with.clone().or_else(|| below.status_with.clone()),
             missing_status: self.missing_status.or(below.missing_status),
             currency: self.currency.or(below.currency),
             currencies: self.currencies.clone().or_else(|| below.currencies.clone()),
@@ -365,6 +342,19 @@ impl Contract {
         known
             .or_else(|| Status::from_word(&word).map(Meaning::Status))
             .or_else(|| self.0.statuses.get(ANY_OTHER).copied())
+    }
+
+    /// Parameters that say more about the status.
+    #[must_use]
+    pub fn status_with(&self) -> &[String] {
+        self.0.status_with.as_deref().unwrap_or(&[])
+    }
+
+    /// A status word with what another parameter says about it, if the map has the two as one.
+    #[must_use]
+    pub fn word_with(&self, word: &str, value: &str) -> Option<String> {
+        let both = format!("{}+{}", word.trim(), value.trim()).to_lowercase();
+        self.0.statuses.contains_key(&both).then_some(both)
     }
 
     /// What a call without a status means.

@@ -169,6 +169,10 @@ fn status(fields: &Fields, contract: &Contract) -> Result<(Status, String), Stop
     let Some(word) = fields.get("status") else { return Ok((contract.missing_status(), String::new())) };
     match contract.meaning(word) {
         Some(Meaning::Status(status)) => Ok((status, word.to_owned())),
+        Some(Meaning::Ask) => Err(Stop::quarantined(
+            Reason::StatusUnmapped,
+            format!("what status {} means, somebody has to say for each call", printable(word)),
+        )),
         Some(Meaning::Ignore) | None => Err(Stop::quarantined(
             Reason::StatusUnmapped,
             format!("status {} is not in the partner's map", printable(word)),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::contract::Contract;
-use crate::fields::{FIELDS, Field, FieldKind};
+use crate::fields::{FIELDS, Field, FieldKind, field_named};
 use crate::params::{Param, Params};
 use crate::postback::Headers;
 use crate::postback::replay::Repair;
@@ -53,7 +53,25 @@ pub fn fields(params: Params, headers: &Headers, contract: &Contract) -> Result<
             by_name.insert(field.name, value);
         }
     }
+    if let Some(both) = more_of_status(&by_name, &params, contract)? {
+        by_name.insert("status", both);
+    }
     Ok(Fields { by_name, params, headers: from_headers(headers, contract) })
+}
+
+/// The status word with what another parameter says about it, where the contract tells such calls apart.
+fn more_of_status(
+    by_name: &BTreeMap<&'static str, String>,
+    params: &Params,
+    contract: &Contract,
+) -> Result<Option<String>, Stop> {
+    let (Some(word), Some(status)) = (by_name.get("status"), field_named("status")) else { return Ok(None) };
+    for theirs in contract.status_with() {
+        if let Some(value) = pick(params, theirs, status)? {
+            return Ok(contract.word_with(word, &value));
+        }
+    }
+    Ok(None)
 }
 
 /// What the contract reads from headers: as much a part of what a call says as its parameters.

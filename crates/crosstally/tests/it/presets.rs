@@ -58,8 +58,9 @@ struct Signed {
 }
 
 /// Fewer calls than this mean that a file was lost.
-const PRESET_CALLS_MIN: usize = 430;
-const OTHER_CALLS_MIN: usize = 200;
+const PRESETS_MIN: usize = 60;
+const PRESET_CALLS_MIN: usize = 475;
+const OTHER_CALLS_MIN: usize = 250;
 
 fn preset_cases() -> Result<Vec<Case>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crosstally-core/presets");
@@ -69,7 +70,10 @@ fn preset_cases() -> Result<Vec<Case>> {
     for file in files {
         let text = std::fs::read_to_string(file.path())?;
         let preset: PresetFile = toml::from_str(&text).with_context(|| file.path().display().to_string())?;
-        assert!(preset.sample.len() >= 4, "{}: good, duplicate, rejected, broken", preset.name);
+        for kind in ["good", "duplicate", "rejected", "broken"] {
+            let has = preset.sample.iter().any(|sample| sample.kind == kind);
+            assert!(has, "{} has no call that is {kind}", preset.name);
+        }
         let mut partner = format!("preset = \"{}\"\n", preset.name);
         let scheme = preset.contract.signature.as_deref().and_then(Scheme::named);
         if scheme.is_some() {
@@ -81,7 +85,9 @@ fn preset_cases() -> Result<Vec<Case>> {
 }
 
 async fn presets(kind: Kind) -> Result<()> {
-    run(kind, preset_cases()?, PRESET_CALLS_MIN).await
+    let cases = preset_cases()?;
+    assert!(cases.len() >= PRESETS_MIN, "{} presets", cases.len());
+    run(kind, cases, PRESET_CALLS_MIN).await
 }
 
 async fn calls(kind: Kind) -> Result<()> {

@@ -80,7 +80,7 @@ async fn unsigned(kind: Kind) -> Result<()> {
     server.apply(&config).await?;
     let paid = json!({ "id": 7, "currency": "USD", "total_price": "100.00" }).to_string();
     let refund =
-        json!({ "id": 8, "order_id": 7, "transactions": [{ "amount": "10.00", "currency": "USD" }] })
+        json!({ "id": 8, "order_id": 7, "transactions": [{ "amount": "10.00", "currency": "USD", "status": "success" }] })
             .to_string();
     let call = |topic: &str, body: &str| {
         Call::post("application/json", body.to_owned()).header("x-shopify-topic", topic).signed(
@@ -110,7 +110,8 @@ async fn stripe(kind: Kind) -> Result<()> {
     server.apply(&with_preset("stripe", "duplicates = \"add\"")).await?;
     let event = |pending: u32| {
         json!({ "id": "evt_1", "type": "checkout.session.completed", "pending_webhooks": pending, "data": { "object": {
-            "id": "cs_1", "object": "checkout.session", "amount_total": 1000, "currency": "usd", "payment_intent": "pi_1"
+            "id": "cs_1", "object": "checkout.session", "amount_total": 1000, "currency": "usd", "payment_intent": "pi_1",
+            "payment_status": "paid"
         } } })
     };
     let mut results = Vec::new();

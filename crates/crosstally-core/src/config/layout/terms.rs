@@ -42,6 +42,7 @@ fn lists(terms: &Terms) -> Vec<(&str, Value<'_>)> {
         terms.currencies.as_ref().map(|list| list.iter().map(|one| one.code().to_owned()).collect());
     keys.extend(currencies.map(|list| ("currencies", Value::List(list))));
     keys.extend(terms.required.clone().map(|list| ("required", Value::List(list))));
+    keys.extend(terms.status_with.clone().map(|list| ("status_with", Value::List(list))));
     keys.extend(terms.volatile.clone().map(|list| ("volatile", Value::List(list))));
     let allowed = terms.allowed.as_ref().map(|list| list.iter().map(|one| one.word().to_owned()).collect());
     keys.extend(allowed.map(|list| ("allowed", Value::List(list))));

@@ -18,6 +18,7 @@ use crate::time::{DAY_MS, parse_span_ms};
 pub(super) const KEYS: &[&str] = &[
     "params",
     "statuses",
+    "status_with",
     "missing_status",
     "currency",
     "currencies",
@@ -52,6 +53,7 @@ pub(super) fn read(section: &Section<'_>, found: &mut Findings<'_>) -> Terms {
     Terms {
         params: params(section, found),
         statuses: statuses(section, found),
+        status_with: section.item("status_with").map(|item| status_with(item, found)),
         missing_status: section.word("missing_status", found),
         currency: section.currency("currency", found),
         currencies: section.item("currencies").map(|item| currencies(item, found)),
@@ -286,6 +288,26 @@ fn statuses(section: &Section<'_>, found: &mut Findings<'_>) -> BTreeMap<String,
         }
     }
     statuses
+}
+
+/// Parameters that say more about the status. Headers are not among them: of those, only what a field is read from is kept.
+fn status_with(item: Item<'_>, found: &mut Findings<'_>) -> Vec<String> {
+    let texts = if item.is_list() { item.list(found) } else { item.into_text(found).into_iter().collect() };
+    let mut names = Vec::new();
+    for text in texts.iter().take(NAMES_MAX) {
+        let Some(name) = param_name(text, "status_with", found) else { continue };
+        if name.to_ascii_lowercase().starts_with("header:") {
+            let problem = format!("{} is a header, and `status_with` names parameters", shown(&name));
+            found.problem(&text.spot, problem, "name a parameter of the query or the body");
+            continue;
+        }
+        names.push(name);
+    }
+    if let Some(one_more) = texts.get(NAMES_MAX) {
+        let problem = format!("`status_with` has more than {NAMES_MAX} names");
+        found.problem(&one_more.spot, problem, format!("keep to {NAMES_MAX}"));
+    }
+    names
 }
 
 fn meaning(text: &Text<'_>, word: &str, found: &mut Findings<'_>) -> Option<Meaning> {

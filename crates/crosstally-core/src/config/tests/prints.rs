@@ -210,25 +210,30 @@ fn reading() -> impl Strategy<Value = Terms> {
     let word = name()
         .prop_map(|word| word.to_lowercase())
         .prop_filter("settled", |word| word.to_lowercase() == *word && word.trim() == word && word != "*");
-    let meaning = prop_oneof![one_of::<Status>().prop_map(Meaning::Status), Just(Meaning::Ignore)];
+    let meaning =
+        prop_oneof![one_of::<Status>().prop_map(Meaning::Status), Just(Meaning::Ignore), Just(Meaning::Ask)];
     let numbers = (some(), some(), some(), some(), some(), prop::option::of(currency()), some());
     let statuses = prop::collection::btree_map(word, meaning, 0..4);
-    (numbers, params(), statuses, some()).prop_map(|(numbers, params, statuses, missing_status)| {
-        let (amounts, decimal, thousands, rounding, encoding, currency, value) = numbers;
-        Terms {
-            params,
-            statuses,
-            missing_status,
-            currency,
-            value,
-            amounts,
-            decimal,
-            thousands,
-            rounding,
-            encoding,
-            ..Terms::default()
-        }
-    })
+    let status_with = prop::option::of(prop::collection::vec("[a-z.]{1,8}x", 0..3));
+    (numbers, params(), statuses, some(), status_with).prop_map(
+        |(numbers, params, statuses, missing_status, status_with)| {
+            let (amounts, decimal, thousands, rounding, encoding, currency, value) = numbers;
+            Terms {
+                params,
+                statuses,
+                status_with,
+                missing_status,
+                currency,
+                value,
+                amounts,
+                decimal,
+                thousands,
+                rounding,
+                encoding,
+                ..Terms::default()
+            }
+        },
+    )
 }
 
 /// The terms by which calls are judged and answered.

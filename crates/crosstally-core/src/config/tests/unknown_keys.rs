@@ -17,7 +17,17 @@ pub(super) const LEVELS: &[(&str, &str, &[&str])] = &[
     (
         "[[partner]]\nslug = \"a\"\n@ = 1\n",
         "partner[a]",
-        &["preset", "currency", "value", "params", "statuses", "missing_status", "duplicates", "auth"],
+        &[
+            "preset",
+            "currency",
+            "value",
+            "params",
+            "statuses",
+            "status_with",
+            "missing_status",
+            "duplicates",
+            "auth",
+        ],
     ),
     (
         "[[partner]]\nslug = \"a\"\nparams = { @ = \"x\" }\n",

@@ -293,7 +293,8 @@ fn of_contract(partner: Option<&Partner>) -> impl Iterator<Item = &str> {
     let named = partner
         .into_iter()
         .flat_map(move |partner| fields.clone().flat_map(move |field| partner.contract.params(field.name)));
-    named.map(String::as_str)
+    let of_status = partner.into_iter().flat_map(|partner| partner.contract.status_with());
+    named.chain(of_status).map(String::as_str)
 }
 
 /// Whether the contract reads something from a parameter that is neither secret nor personal, whatever its name.

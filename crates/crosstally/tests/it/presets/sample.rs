@@ -20,9 +20,9 @@ const SECRET: &str = "acme-secret";
 pub(crate) struct Sample {
     /// What it shows.
     pub(crate) title: String,
-    /// For readers of the file: good, duplicate, rejected, broken or other.
-    #[serde(default, rename = "kind")]
-    _kind: String,
+    /// Good, duplicate, rejected, broken or other.
+    #[serde(default)]
+    pub(crate) kind: String,
     /// The query; `{click}`, `{click2}` and `{click3}` stand for clicks.
     #[serde(default)]
     query: String,
