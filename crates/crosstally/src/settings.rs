@@ -3,7 +3,8 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
+use crosstally_core::config::address;
 use crosstally_store::Location;
 use ipnet::IpNet;
 
@@ -89,24 +90,16 @@ pub(crate) fn serve(flags: &Serve) -> Result<ServeSettings> {
     })
 }
 
+/// A proxy's address, by the rule for every list of addresses.
 fn range(text: &str, any: bool) -> Result<IpNet> {
     let text = text.trim();
-    let range = match text.parse::<std::net::IpAddr>() {
-        Ok(address) => IpNet::from(address),
-        Err(_) => {
-            text.parse().with_context(|| format!("trusted_proxies: `{text}` is not an address or range"))?
-        }
-    };
-    if range.prefix_len() == 0 && !any {
+    let range =
+        address::range(text).map_err(|no| anyhow!("trusted_proxies: `{text}` {}; {}", no.problem, no.fix))?;
+    if address::is_everybody(&range) && !any {
         bail!(
-            "trusted_proxies: `{text}` would believe anybody; name your own proxies, or set trust_any_proxy = true if \
-             nobody but your proxies can reach this port"
+            "trusted_proxies: `{text}` would believe nearly anybody; name your own proxies, or set trust_any_proxy = true \
+             if nobody but your proxies can reach this port"
         );
-    }
-    if let IpNet::V6(v6) = range
-        && let Some(v4) = v6.addr().to_ipv4_mapped().filter(|_| v6.prefix_len() >= 96)
-    {
-        bail!("trusted_proxies: `{text}` is an IPv4 range in IPv6 form; write {v4}/{}", v6.prefix_len() - 96);
     }
     Ok(range)
 }

@@ -5,7 +5,63 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use ipnet::IpNet;
 use url::Host;
+
+/// A list of addresses holds no range of public addresses that is wider: the largest that anybody was ever given.
+const WIDEST_V4: u8 = 8;
+/// The same for IPv6, of which providers have blocks from /19 on.
+const WIDEST_V6: u8 = 16;
+
+/// What is wrong with an address or a range, and how to mend it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoRange {
+    /// What is wrong, without the text itself.
+    pub problem: String,
+    /// How to mend it.
+    pub fix: String,
+}
+
+/// Reads an address, or a range of them, as every list of addresses writes it.
+///
+/// # Errors
+/// It is neither, an address within a range, or an IPv4 range in IPv6 form.
+pub fn range(text: &str) -> Result<IpNet, NoRange> {
+    let no = |problem: &str, fix: String| Err(NoRange { problem: problem.to_owned(), fix });
+    let single = || text.parse().ok().map(|address: IpAddr| IpNet::from(address));
+    let Some(range) = text.parse::<IpNet>().ok().or_else(single) else {
+        return no(
+            "is not an address or range",
+            "write it like \"203.0.113.0/24\" or \"2001:db8::/32\"".to_owned(),
+        );
+    };
+    if range.trunc() != range {
+        let (whole, one) = (range.trunc(), range.addr());
+        let fix = format!("write \"{whole}\" for the range or \"{one}\" for the one address");
+        return no("names an address within a range", fix);
+    }
+    if let IpNet::V6(v6) = range
+        && let Some(v4) = v6.addr().to_ipv4_mapped().filter(|_| v6.prefix_len() >= 96)
+    {
+        let fix = format!("write \"{v4}/{}\"", v6.prefix_len() - 96);
+        return no("is an IPv4 range in IPv6 form, which no call comes from", fix);
+    }
+    Ok(range)
+}
+
+/// Whether a range is so wide that it lets everybody in, also if it is one half of everything.
+#[must_use]
+pub fn is_everybody(range: &IpNet) -> bool {
+    match range {
+        IpNet::V4(range) => range.prefix_len() < WIDEST_V4,
+        // What is not handed out to the public is a private network, however wide.
+        IpNet::V6(range) => {
+            let first = range.network().segments()[0];
+            let is_outside = range.prefix_len() >= 3 && !(0x2000..=0x3fff).contains(&first);
+            range.prefix_len() < WIDEST_V6 && !is_outside
+        }
+    }
+}
 
 /// Whether a URL's host is, by its spelling alone, this machine or a private network.
 #[must_use]
@@ -71,6 +127,35 @@ mod tests {
     use url::Url;
 
     use super::*;
+
+    #[test]
+    fn half_of_all_addresses_is_everybody() {
+        for text in
+            ["0.0.0.0/0", "::/0", "0.0.0.0/1", "128.0.0.0/1", "64.0.0.0/2", "2000::/3", "8000::/1", "::/1"]
+        {
+            assert!(is_everybody(&range(text).unwrap()), "{text}");
+        }
+        for text in
+            ["10.0.0.0/8", "203.0.113.9", "fc00::/7", "fe80::/10", "2600::/16", "2001:db8::/32", "::1"]
+        {
+            assert!(!is_everybody(&range(text).unwrap()), "{text}");
+        }
+    }
+
+    #[test]
+    fn ranges_are_read_the_same_way_everywhere() {
+        for (text, says) in [
+            ("proxy.example", "is not an address or range"),
+            ("10.0.0.0/33", "is not an address or range"),
+            (" 10.0.0.1", "is not an address or range"),
+            ("10.0.0.1/8", "an address within a range"),
+            ("::ffff:10.0.0.0/104", "IPv4 range in IPv6 form"),
+        ] {
+            assert!(range(text).unwrap_err().problem.contains(says), "{text}");
+        }
+        assert!(range("::ffff:10.0.0.0/104").unwrap_err().fix.contains("10.0.0.0/8"));
+        assert_eq!(range("203.0.113.9").unwrap().to_string(), "203.0.113.9/32");
+    }
 
     #[test]
     fn spellings_of_private_hosts_are_seen_through() {

@@ -83,11 +83,13 @@ fn read_all(document: &str, catalog: &dyn Catalog, found: &mut Findings<'_>) -> 
         config.campaigns.extend(campaign::campaign(&section, slug, &sources, base_currency, found));
     }
     let mut endpoints = drop_in::DropIns::default();
+    let mut secrets = partner::Secrets::default();
     for (section, slug) in entries(&root, "partner", &mut Slugs::default(), found) {
         let partner = partner::partner(&section, slug, found);
         if let Some(endpoint) = &partner.drop_in {
             endpoints.take(&section, endpoint, &partner.slug, found);
         }
+        secrets.take(&section, &partner, found);
         config.partners.push(partner);
     }
     let mut destinations = Slugs::default();

@@ -1,10 +1,13 @@
 //! Reads partners.
 
+use std::collections::BTreeMap;
+
 use ipnet::IpNet;
 
 use super::document::{Item, Section, Text, shown};
-use super::findings::Findings;
+use super::findings::{Findings, Spot};
 use super::{drop_in, secret, terms};
+use crate::config::address;
 use crate::config::preset::{self, Preset};
 use crate::config::{Auth, Partner, Rate, SecretRef, TokenPlace};
 use crate::contract::Contract;
@@ -120,7 +123,7 @@ fn auth(section: &Section<'_>, slug: &str, found: &mut Findings<'_>) -> Auth {
         secret: current,
         old_secret: old,
         scheme: auth.word("scheme", found),
-        allow: allow.iter().filter_map(|text| range(text, found)).collect(),
+        allow: allow.iter().filter_map(|text| allowed(text, found)).collect(),
     }
 }
 
@@ -157,25 +160,59 @@ fn places(item: Item<'_>, found: &mut Findings<'_>) -> Vec<TokenPlace> {
 }
 
 pub(super) fn range(text: &Text<'_>, found: &mut Findings<'_>) -> Option<IpNet> {
-    let single = || text.text.parse().ok().map(|address: std::net::IpAddr| IpNet::from(address));
-    let Some(range) = text.text.parse::<IpNet>().ok().or_else(single) else {
-        let problem = format!("{} is not an address range", shown(text.text));
-        found.problem(&text.spot, problem, "write it like \"203.0.113.0/24\" or \"2001:db8::/32\"");
-        return None;
-    };
-    if range.trunc() != range {
-        let problem = format!("{} names an address within a range", shown(text.text));
-        let fix =
-            format!("write \"{}\" for the range or \"{}\" for the one address", range.trunc(), range.addr());
-        found.problem(&text.spot, problem, fix);
-        return None;
+    match address::range(text.text) {
+        Ok(range) => Some(range),
+        Err(no) => {
+            found.problem(&text.spot, format!("{} {}", shown(text.text), no.problem), no.fix);
+            None
+        }
     }
-    if let IpNet::V6(v6) = range
-        && let Some(v4) = v6.addr().to_ipv4_mapped().filter(|_| v6.prefix_len() >= 96)
-    {
-        let problem = format!("{} is an IPv4 range in IPv6 form, which no call comes from", shown(text.text));
-        found.problem(&text.spot, problem, format!("write \"{v4}/{}\"", v6.prefix_len() - 96));
-        return None;
+}
+
+/// A range of addresses that a call may come from. One that holds everybody is taken and warned about: what was in force
+/// must not keep a server from starting.
+fn allowed(text: &Text<'_>, found: &mut Findings<'_>) -> Option<IpNet> {
+    let range = range(text, found)?;
+    if address::is_everybody(&range) {
+        let problem = format!("{} in `allow` lets nearly every address in", shown(text.text));
+        found.warning(&text.spot, problem, "name the partner's addresses, or remove `allow`");
     }
     Some(range)
+}
+
+/// Which partner has a secret already, by the place where it is kept.
+#[derive(Default)]
+pub(super) struct Secrets(BTreeMap<(u8, String), String>);
+
+impl Secrets {
+    /// Notes a partner's secrets, and warns of one that another partner has: whoever knows it can speak for both.
+    pub(super) fn take(&mut self, section: &Section<'_>, partner: &Partner, found: &mut Findings<'_>) {
+        let auth = &partner.auth;
+        let held = [
+            ("token", &auth.token),
+            ("hmac", &auth.hmac),
+            ("secret", &auth.secret),
+            ("old_secret", &auth.old_secret),
+        ];
+        let spot = section.spot_of("auth");
+        for (key, reference) in held.into_iter().filter_map(|(key, held)| Some((key, held.as_ref()?))) {
+            let kept = match reference {
+                SecretRef::Env(name) => (0, name.clone()),
+                SecretRef::File(path) => (1, path.clone()),
+                SecretRef::Literal(literal) => (2, literal.expose().to_owned()),
+                // Sealed once for each record: no two are alike.
+                SecretRef::Sealed(_) => continue,
+            };
+            let owner = self.0.entry(kept).or_insert_with(|| partner.slug.clone());
+            if *owner == partner.slug {
+                continue;
+            }
+            let problem = format!(
+                "partner {} has the same secret: whoever may call as one of them may call as the other",
+                shown(owner)
+            );
+            let fix = format!("give each its own: {key} = {}", secret::example(&partner.slug, key));
+            found.warning(&Spot { path: format!("{}.{key}", spot.path), ..spot.clone() }, problem, fix);
+        }
+    }
 }

@@ -40,7 +40,7 @@ fn what_is_out_of_bounds_is_refused_with_a_fix() {
         ("repeated_address = 3", "must be a table"),
         ("data_centres = \"198.51.100.0/24\"", "must be a list of texts"),
         ("data_centres = [\"198.51.100.7/24\"]", "names an address within a range"),
-        ("data_centres = [\"cloud\"]", "is not an address range"),
+        ("data_centres = [\"cloud\"]", "is not an address or range"),
     ] {
         let problems = fraud(keys).unwrap_err();
         assert!(problems.iter().any(|one| one.problem.contains(says)), "{keys}: {problems:?}");

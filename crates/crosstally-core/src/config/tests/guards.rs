@@ -43,6 +43,79 @@ fn a_sender_that_signs_without_a_secret_here_is_warned_about() {
 }
 
 #[test]
+fn what_says_more_about_the_status_is_a_parameter() {
+    for (keys, says) in [
+        ("status_with = \"header:x-topic\"", "is a header"),
+        ("status_with = [\"a\", \"data.api_key\"]", "is where a secret stands"),
+        ("status_with = \"{status}\"", "is a macro"),
+        ("status_with = 5", "`status_with` must be a text"),
+        ("statuses = { a = \"asks\" }", "`asks` is not a value of `statuses`"),
+    ] {
+        let problems = partner(keys).unwrap_err();
+        assert!(problems.iter().any(|one| one.problem.contains(says)), "{keys}: {problems:?}");
+    }
+    let many: Vec<String> = (0..17).map(|number| format!("\"p{number}\"")).collect();
+    assert!(partner(&format!("status_with = [{}]", many.join(", "))).is_err());
+    let (partner, _) =
+        partner("status_with = \"state\"\nstatuses = { \"Done+Paid\" = \"approved\" }").unwrap();
+    assert_eq!(partner.contract.word_with(" done", "PAID "), Some("done+paid".to_owned()));
+    assert_eq!(partner.contract.word_with("done", "unpaid"), None);
+}
+
+#[test]
+fn a_range_that_lets_everybody_in_is_warned_about() {
+    for text in ["0.0.0.0/0", "::/0", "0.0.0.0/1", "128.0.0.0/1", "2000::/3"] {
+        let document =
+            format!("[[partner]]\nslug = \"acme\"\nauth = {{ allow = [\"203.0.113.9\", \"{text}\"] }}\n");
+        let expected = format!(
+            "test.toml:3:34: warning: `{text}` in `allow` lets nearly every address in\n  \
+             fix: name the partner's addresses, or remove `allow`"
+        );
+        assert_eq!(warned(&document), [expected]);
+    }
+    for text in ["203.0.113.0/24", "10.0.0.0/8", "2001:db8::/32"] {
+        let (_, warnings) = partner(&format!("auth = {{ allow = [\"{text}\"] }}")).unwrap();
+        assert_eq!(warnings, [], "{text}");
+    }
+}
+
+#[test]
+fn two_partners_with_one_secret_are_warned_about() {
+    let document = |first: &str, second: &str| {
+        format!(
+            "[[partner]]\nslug = \"a\"\nauth = {{ {first} }}\n\n[[partner]]\nslug = \"b\"\nauth = {{ {second} }}\n"
+        )
+    };
+    for (first, second, key) in [
+        ("secret = { env = \"S\" }", "secret = { env = \"S\" }", "secret"),
+        ("hmac = { env = \"S\" }", "secret = { env = \"S\" }", "secret"),
+        ("secret = { env = \"A\" }, old_secret = { env = \"S\" }", "hmac = { env = \"S\" }", "hmac"),
+        ("token = { file = \"/s\" }", "token = { file = \"/s\" }", "token"),
+    ] {
+        let expected = format!(
+            "test.toml:7:8: warning: partner `a` has the same secret: whoever may call as one of them may call as the \
+             other\n  fix: give each its own: {key} = {{ env = \"B_{}\" }}",
+            key.to_uppercase()
+        );
+        assert_eq!(warned(&document(first, second)), [expected]);
+    }
+    let spelled = document("token = \"hunter2\"", "token = \"hunter2\"");
+    let told = warned(&spelled);
+    assert!(
+        told.iter().any(|one| one.contains("the same secret")) && !told.join("\n").contains("hunter2"),
+        "{told:?}"
+    );
+    for (first, second) in [
+        ("secret = { env = \"S\" }", "secret = { env = \"T\" }"),
+        ("secret = { env = \"S\" }", "secret = { file = \"S\" }"),
+    ] {
+        assert_eq!(warned(&document(first, second)), Vec::<String>::new());
+    }
+    let own = "[[partner]]\nslug = \"a\"\nauth = { token = { env = \"S\" }, secret = { env = \"S\" } }\n";
+    assert_eq!(warned(own), Vec::<String>::new());
+}
+
+#[test]
 fn secrets_that_contradict_each_other_are_refused() {
     for (keys, says) in [
         ("auth = { hmac = { env = \"A\" }, secret = { env = \"B\" } }", "`hmac`"),
