@@ -36,7 +36,7 @@ pub enum Name {
     Postbacks,
     /// Authenticated postbacks, by partner and by what they showed: `token_header`, `token_query`, `secret`, `old_secret`.
     PostbacksShown,
-    /// Postbacks over a budget, by partner and outcome: `queued`, `turned_away`. Those turned away have no receipt.
+    /// Postbacks over a budget, by partner and outcome: `queued`, `turned_away`. Those turned away share a receipt a second.
     PostbacksLimited,
     /// Receipts that are stored, by partner and verdict: the balance. Whoever is not configured is `(others)`.
     Receipts,
@@ -58,6 +58,9 @@ pub enum Name {
     DestinationPaused,
     /// Requests answered, by door and status.
     Requests,
+    /// Connections that ended before a request was read or answered, by door and reason: `unreadable` (no HTTP, or lengths
+    /// that contradict each other), `too_large` (its head), `timeout` (also idle ones), `broke_off`.
+    ConnectionsBroken,
     /// Clicks waiting in the spool.
     SpoolClicks,
     /// The version of the configuration in force.
@@ -81,6 +84,7 @@ impl Name {
             Self::DeliveryOldestAge => "crosstally_delivery_oldest_age_seconds",
             Self::DestinationPaused => "crosstally_destination_paused",
             Self::Requests => "crosstally_http_requests_total",
+            Self::ConnectionsBroken => "crosstally_http_connections_broken_total",
             Self::SpoolClicks => "crosstally_spool_clicks",
             Self::ConfigVersion => "crosstally_config_version",
         }

@@ -107,13 +107,14 @@ impl Engine {
     ) -> Result<(Result<Vec<Row>, Stop>, Option<String>), Result<PostbackOut, StoreError>> {
         match read::call(inbound, snapshot, now) {
             Err(stop) => {
-                self.admit_stranger(inbound, now).map_err(Ok)?;
+                self.admit_stranger(inbound, snapshot, now).await.map_err(Ok)?;
                 Err(self.record_stop(inbound, snapshot, Stopped { stop, stranger: true }, now).await)
             }
             Ok(call) => {
                 let (partner, _) = snapshot.partner(&inbound.partner).expect("found in this snapshot before");
                 self.count_shown(partner, &call.shown);
-                self.admit(partner, call.rows.as_ref().map_or(1, Vec::len), now).await.map_err(Ok)?;
+                let rows = call.rows.as_ref().map_or(1, Vec::len);
+                self.admit(inbound, snapshot, rows, now).await.map_err(Ok)?;
                 Ok((call.rows, call.shown.signed.and_then(|signed| signed.nonce)))
             }
         }
@@ -123,7 +124,7 @@ impl Engine {
     pub async fn refuse_postback(&self, inbound: Inbound, reason: Reason, detail: &str) -> PostbackOut {
         let now = self.clock.now();
         let snapshot = self.snapshot.load_full();
-        if let Err(out) = self.admit_stranger(&inbound, now) {
+        if let Err(out) = self.admit_stranger(&inbound, &snapshot, now).await {
             return out;
         }
         let stopped = Stopped { stop: Stop::refused(reason, detail), stranger: true };

@@ -25,6 +25,16 @@ const MICROS: i64 = 1_000;
 pub struct Throttle {
     partners: Mutex<HashMap<String, Bucket>>,
     strangers: Mutex<Generations>,
+    away: Mutex<HashMap<String, Away>>,
+}
+
+/// A sender's calls that were turned away.
+#[derive(Debug, Default)]
+struct Away {
+    /// The second of the last one that was told.
+    told_s: i64,
+    /// Those after it that nothing tells of yet.
+    untold: u64,
 }
 
 /// Whether a call may go on.
@@ -106,6 +116,24 @@ impl Throttle {
         strangers.bucket(key_of(address)).take(1, STRANGERS, now, 0) == Turn::Now
     }
 
+    /// Notes that a call was turned away. Once a second there is one to tell of, with the number of those before it that
+    /// nothing tells of: a receipt for each call of a flood would be the flood's second victim. `sender` is a slug of the
+    /// configuration, or one word for all strangers.
+    pub fn turned_away(&self, sender: &str, now: Timestamp) -> Option<u64> {
+        let second = now.as_millis().div_euclid(1_000);
+        let mut away = self.away.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = match away.get_mut(sender) {
+            Some(known) => known,
+            None => away.entry(sender.to_owned()).or_insert(Away { told_s: i64::MIN, untold: 0 }),
+        };
+        if known.told_s == second {
+            known.untold += 1;
+            return None;
+        }
+        known.told_s = second;
+        Some(std::mem::take(&mut known.untold))
+    }
+
     /// How many addresses are remembered.
     #[must_use]
     pub fn addresses(&self) -> usize {
@@ -159,6 +187,20 @@ mod tests {
         assert_eq!(throttle.partner("acme", 1_000, RATE, at(6_010)), Turn::After(2_000));
         assert_eq!(throttle.partner("acme", 1, RATE, at(8_010)), Turn::TurnedAway);
         assert_eq!(throttle.partner("acme", 1, RATE, at(60_000)), Turn::Now);
+    }
+
+    #[test]
+    fn a_flood_is_told_of_once_a_second_and_every_call_is_counted() {
+        let throttle = Throttle::default();
+        let told: Vec<_> = (0..3_000).filter_map(|ms| throttle.turned_away("acme", at(ms))).collect();
+        assert_eq!(told, [0, 999, 999]);
+        assert_eq!(throttle.turned_away("other", at(0)), Some(0), "everybody is told of apart");
+        assert_eq!(
+            throttle.turned_away("acme", at(90_000)),
+            Some(999),
+            "what was not told of is not forgotten"
+        );
+        assert_eq!(throttle.turned_away("acme", at(0)), Some(0), "also when the clock was set back");
     }
 
     #[test]

@@ -6,21 +6,24 @@ use crosstally_core::postback::signature::SecretUsed;
 use crosstally_core::postback::{Booking, Facts, Inbound, Receipt};
 use crosstally_core::reason::Reason;
 use crosstally_core::time::Timestamp;
-use crosstally_core::verdict::Verdict;
+use crosstally_core::verdict::{Stop, Verdict};
 
-use super::PostbackOut;
+use super::{PostbackOut, STRANGER_BYTES_MAX, Stopped};
 use crate::Engine;
 use crate::metrics::Name;
+use crate::snapshot::Snapshot;
 use crate::throttle::Turn;
 
 impl Engine {
     /// Lets a partner's call of so many rows in: at once, after its turn has come, or not at all.
     pub(super) async fn admit(
         &self,
-        partner: &Partner,
+        inbound: &Inbound,
+        snapshot: &Snapshot,
         rows: usize,
         now: Timestamp,
     ) -> Result<(), PostbackOut> {
+        let (partner, _) = snapshot.partner(&inbound.partner).expect("found in this snapshot before");
         let Some(rate) = partner.rate else { return Ok(()) };
         let rows = u32::try_from(rows).unwrap_or(u32::MAX);
         let turn = self.throttle.partner(&partner.slug, rows, rate, now);
@@ -35,17 +38,64 @@ impl Engine {
                 self.clock.sleep(ms).await;
                 Ok(())
             }
-            _ => Err(turned_away("this partner sends more calls than its `rate`; try again later")),
+            _ => {
+                let detail = "this partner sends more calls than its `rate`; try again later";
+                Err(self.turn_away(inbound, snapshot, &partner.slug, detail, now).await)
+            }
         }
     }
 
     /// Whether a call that has shown nothing good may still cost a receipt.
-    pub(super) fn admit_stranger(&self, inbound: &Inbound, now: Timestamp) -> Result<(), PostbackOut> {
+    pub(super) async fn admit_stranger(
+        &self,
+        inbound: &Inbound,
+        snapshot: &Snapshot,
+        now: Timestamp,
+    ) -> Result<(), PostbackOut> {
         if self.throttle.stranger(inbound.peer, now) {
             return Ok(());
         }
         self.metrics.count(Name::PostbacksLimited, &[("partner", "unknown"), ("outcome", "turned_away")], 1);
-        Err(turned_away("too many calls from this address that are nobody's; try again later"))
+        let detail = "too many calls from this address that are nobody's; try again later";
+        Err(self.turn_away(inbound, snapshot, "", detail, now).await)
+    }
+
+    /// Turns a call away. One receipt a second stands for all of a partner's, and one for all strangers': it says how many
+    /// more there were. A call that is too large to be a sample is left out of it.
+    async fn turn_away(
+        &self,
+        inbound: &Inbound,
+        snapshot: &Snapshot,
+        sender: &str,
+        detail: &str,
+        now: Timestamp,
+    ) -> PostbackOut {
+        let out = PostbackOut {
+            verdict: Verdict::Refused,
+            reason: Some(Reason::TooManyRequests),
+            detail: detail.to_owned(),
+            receipt: None,
+            conversion: None,
+        };
+        let Some(more) = self.throttle.turned_away(sender, now) else { return out };
+        let told = match more {
+            0 => detail.to_owned(),
+            _ => format!("{detail}; {more} more were turned away since the last receipt of this kind"),
+        };
+        let mut sample = inbound.clone();
+        if sample.query.len() + sample.body.len() > STRANGER_BYTES_MAX {
+            (sample.query, sample.body) = (Vec::new(), Vec::new());
+        }
+        let stopped =
+            Stopped { stop: Stop::refused(Reason::TooManyRequests, told), stranger: sender.is_empty() };
+        match self.record_stop(&sample, snapshot, stopped, now).await {
+            Ok(kept) => PostbackOut { receipt: kept.receipt, ..out },
+            // Whoever is turned away has no use for the reason why nothing was noted.
+            Err(error) => {
+                tracing::warn!(error = %error, "a receipt of calls that were turned away could not be stored");
+                out
+            }
+        }
     }
 
     /// Counts by which secret a call came in, so that an old one is taken away when nobody uses it any more.
@@ -61,16 +111,6 @@ impl Engine {
         for by in [token, secret].into_iter().flatten() {
             self.metrics.count_for(Name::PostbacksShown, &partner.slug, ("by", by));
         }
-    }
-}
-
-fn turned_away(detail: &str) -> PostbackOut {
-    PostbackOut {
-        verdict: Verdict::Refused,
-        reason: Some(Reason::TooManyRequests),
-        detail: detail.to_owned(),
-        receipt: None,
-        conversion: None,
     }
 }
 

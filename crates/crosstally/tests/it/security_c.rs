@@ -7,10 +7,11 @@ use crosstally_http::{DoorOptions, ProxyHeader};
 use crosstally_testkit::database::{Database, Kind};
 use crosstally_testkit::on_both;
 use crosstally_testkit::server::TestServer;
+use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::commands::program;
-use crate::guarded::{Call, fine, metric, refused, told, with_keys};
+use crate::guarded::{Call, fine, metric, refused, told, with_keys, word};
 
 on_both! {
     /// Line C1: nobody but a trusted proxy speaks for others.
@@ -27,6 +28,8 @@ on_both! {
     c6_a_network_of_ipv6_is_one_sender => networks;
     /// Line C7: a partner waits for its turn, and is told to come again only when the wait is long.
     c7_a_partner_over_its_rate_waits_and_then_is_told_when_to_come => waits;
+    /// Line C7: a receipt a second stands for all calls that were turned away, and says how many there were.
+    c7_calls_that_are_turned_away_share_a_receipt => shared;
 }
 
 const ALLOWED: &str = r#"auth = { allow = ["203.0.113.9"] }"#;
@@ -112,8 +115,11 @@ async fn configured(kind: Kind) -> Result<()> {
 async fn lists(kind: Kind) -> Result<()> {
     let database = Database::fresh(kind).await?;
     for (list, says) in [
-        ("0.0.0.0/0", "would believe anybody"),
-        ("10.0.0.1,::/0", "would believe anybody"),
+        ("0.0.0.0/0", "would believe nearly anybody"),
+        ("10.0.0.1,::/0", "would believe nearly anybody"),
+        ("0.0.0.0/1,128.0.0.0/1", "would believe nearly anybody"),
+        ("2000::/3", "would believe nearly anybody"),
+        ("10.0.0.1/8", "an address within a range"),
         ("10.0.0.0/33", "is not an address or range"),
         ("proxy.example", "is not an address or range"),
         ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
@@ -161,6 +167,8 @@ async fn networks(kind: Kind) -> Result<()> {
             u32::from(from(format!("2001:db8:7:1::{number:x}")).send(&server).await?.status == 429);
     }
     assert_eq!(turned_away, 20, "all of a /64 share what one sender may");
+    let receipts = server.api("/api/v1/receipts/balance").await?;
+    assert_eq!(receipts["data"][0]["received"], 501, "one of the 20 stands for all of them: {receipts}");
     assert_eq!(from("2001:db8:7:2::1".into()).send(&server).await?.status, 401, "the next one has its own");
     server.stop().await;
     Ok(())
@@ -208,6 +216,54 @@ async fn waits(kind: Kind) -> Result<()> {
     }
     let taken = answers.iter().filter(|reply| reply.status == 200).count();
     assert_eq!((taken, answers.len()), (22, 30));
+    server.stop().await;
+    Ok(())
+}
+
+async fn shared(kind: Kind) -> Result<()> {
+    let server = TestServer::start(kind).await?;
+    server.apply(&with_keys("rate = { per_second = 1, burst = 2 }")).await?;
+    let list: String = (0..100).map(|row| format!("{{\"tid\":\"L{row}\",\"payout\":1}}\n")).collect();
+    assert_eq!(Call::post("application/x-ndjson", list).send(&server).await?.status, 200);
+    // Whoever comes after a hundred rows is turned away for longer than this test takes.
+    let large = Call::post("application/x-www-form-urlencoded", format!("tid=C7&x={}", "x".repeat(5_000)));
+    let mut receipts = Vec::new();
+    for (call, advance) in [
+        (Call::get("tid=C7a&payout=1"), 0),
+        (Call::get("tid=C7b&payout=1"), 0),
+        (Call::get("tid=C7c&payout=1"), 1_000),
+        (large, 1_000),
+    ] {
+        let reply = call.send(&server).await?;
+        assert_eq!((reply.status, reply.header("retry-after").is_some()), (429, true), "{}", reply.text());
+        receipts.push(word(&reply.json()?, "receipt").to_owned());
+        server.advance(advance);
+    }
+    let [first, second, third, fourth] = receipts.as_slice() else { anyhow::bail!("{receipts:?}") };
+    assert!(
+        first.starts_with("rcp_") && second.is_empty() && third.is_empty() && fourth.starts_with("rcp_"),
+        "{receipts:?}"
+    );
+    let kept = server.api(&format!("/api/v1/receipts/{first}")).await?;
+    assert_eq!(
+        (word(&kept, "code"), &kept["request"]["query"]),
+        ("too_many_requests", &json!("tid=C7a&payout=1"))
+    );
+    let kept = server.api(&format!("/api/v1/receipts/{fourth}")).await?;
+    assert!(
+        word(&kept, "detail").ends_with("; 2 more were turned away since the last receipt of this kind"),
+        "{kept}"
+    );
+    assert_eq!(kept["request"]["body"], "", "what is large is no sample: {kept}");
+    let balance = server.api("/api/v1/receipts/balance").await?;
+    assert_eq!(
+        (&balance["data"][0]["refused"], &balance["data"][0]["received"]),
+        (&json!(2), &json!(102)),
+        "{balance}"
+    );
+    let limited =
+        metric(&server, "crosstally_postbacks_limited_total{partner=\"acme\",outcome=\"turned_away\"}")?;
+    assert_eq!(limited, 4, "each call is counted");
     server.stop().await;
     Ok(())
 }
