@@ -31,11 +31,6 @@ use crate::{api, collect, ops};
 ///
 /// What is large is boxed: every connection holds the largest thing that may happen on it, and moves it about.
 pub(crate) async fn tracking(state: &State, request: Request<Incoming>, peer: IpAddr) -> Answer {
-    if ambiguous_length(&request) {
-        let mut answer = fault(Fault::BadRequest, "the body's length is stated twice");
-        answer.headers_mut().insert(header::CONNECTION, http::HeaderValue::from_static("close"));
-        return answer;
-    }
     let path = request.uri().path();
     if let Some(campaign) = path.strip_prefix("/c/").and_then(segment) {
         return match *request.method() {
@@ -67,12 +62,6 @@ pub(crate) async fn tracking(state: &State, request: Request<Incoming>, peer: Ip
 
 fn segment(rest: &str) -> Option<&str> {
     (!rest.is_empty() && !rest.contains('/')).then_some(rest)
-}
-
-/// Two statements about where a body ends are how requests are smuggled past a proxy.
-fn ambiguous_length<B>(request: &Request<B>) -> bool {
-    let headers = request.headers();
-    headers.contains_key(header::TRANSFER_ENCODING) && headers.contains_key(header::CONTENT_LENGTH)
 }
 
 /// The admin listener: private.
@@ -126,9 +115,6 @@ pub(crate) fn admin(state: State) -> Router {
     reason = "what is collected is our own answer, bounded by the page limits"
 )]
 pub(crate) async fn admin_call(router: Router, request: Request<Incoming>) -> Answer {
-    if ambiguous_length(&request) {
-        return fault(Fault::BadRequest, "the body's length is stated twice");
-    }
     let request =
         request.map(|body| AxumBody::new(Limited::new(body, crosstally_core::limits::ADMIN_BODY_BYTES_MAX)));
     let answer = match router.oneshot(request).await {

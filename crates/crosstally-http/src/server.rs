@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crosstally_engine::metrics::{Metrics, Name};
 use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -89,9 +90,9 @@ pub async fn serve(listening: Listening, state: State, stop: watch::Receiver<boo
     let admin_router = router::admin(state.clone());
     let tracking = async {
         if let Some(listener) = listening.tracking {
+            let door = Door::new("tracking", &state);
             let state = Arc::new(state.clone());
-            let seats = Seats::of(&state.options);
-            accept(listener, seats, stop.clone(), move |request, peer| {
+            accept(listener, door, stop.clone(), move |request, peer| {
                 let state = Arc::clone(&state);
                 async move { router::tracking(&state, request, peer).await }
             })
@@ -100,7 +101,7 @@ pub async fn serve(listening: Listening, state: State, stop: watch::Receiver<boo
     };
     let admin = async {
         if let Some(listener) = listening.admin {
-            accept(listener, Seats::of(&state.options), stop.clone(), move |request, _| {
+            accept(listener, Door::new("admin", &state), stop.clone(), move |request, _| {
                 router::admin_call(admin_router.clone(), request)
             })
             .await;
@@ -109,7 +110,36 @@ pub async fn serve(listening: Listening, state: State, stop: watch::Receiver<boo
     tokio::join!(tracking, admin);
 }
 
-async fn accept<H, F>(listener: TcpListener, seats: Seats, mut stop: watch::Receiver<bool>, handle: H)
+/// A listener's name, its seats, and where it counts.
+#[derive(Clone)]
+struct Door {
+    name: &'static str,
+    seats: Seats,
+    metrics: Metrics,
+}
+
+impl Door {
+    fn new(name: &'static str, state: &State) -> Self {
+        Self { name, seats: Seats::of(&state.options), metrics: state.engine.metrics.clone() }
+    }
+
+    /// A connection that ended before a request was read or answered: nobody had the time to write a receipt.
+    fn broken(&self, error: &hyper::Error) {
+        let reason = if error.is_parse_too_large() {
+            "too_large"
+        } else if error.is_parse() {
+            "unreadable"
+        } else if error.is_timeout() {
+            "timeout"
+        } else {
+            "broke_off"
+        };
+        self.metrics.count(Name::ConnectionsBroken, &[("door", self.name), ("reason", reason)], 1);
+        tracing::debug!(door = self.name, reason, error = %error, "a connection ended early");
+    }
+}
+
+async fn accept<H, F>(listener: TcpListener, door: Door, mut stop: watch::Receiver<bool>, handle: H)
 where
     H: Fn(Request<Incoming>, IpAddr) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Answer> + Send + 'static,
@@ -144,10 +174,13 @@ where
         };
         while connections.try_join_next().is_some() {}
         // Whoever holds this many already gets no more; the connection is closed without a word.
-        let Some(seat) = seats.take(peer.ip()) else { continue };
+        let Some(seat) = door.seats.take(peer.ip()) else { continue };
         let connection = connection(stream, peer.ip(), &builder, &graceful, handle.clone());
+        let door = door.clone();
         connections.spawn(async move {
-            connection.await;
+            if let Err(error) = connection.await {
+                door.broken(&error);
+            }
             drop((permit, seat));
         });
     }
@@ -218,7 +251,7 @@ fn connection<H, F>(
     builder: &http1::Builder,
     graceful: &GracefulShutdown,
     handle: H,
-) -> impl Future<Output = ()> + Send + 'static
+) -> impl Future<Output = hyper::Result<()>> + Send + 'static
 where
     H: Fn(Request<Incoming>, IpAddr) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Answer> + Send + 'static,
@@ -229,10 +262,5 @@ where
         let answer = handle(request, peer);
         async move { Ok::<_, std::convert::Infallible>(answer.await) }
     });
-    let serving = graceful.watch(builder.serve_connection(TokioIo::new(stream), service));
-    async move {
-        if let Err(error) = serving.await {
-            tracing::debug!(error = %error, "a connection ended early");
-        }
-    }
+    graceful.watch(builder.serve_connection(TokioIo::new(stream), service))
 }

@@ -9,6 +9,8 @@ use crosstally_testkit::on_both;
 use crosstally_testkit::server::{CONFIG, TestServer};
 use serde_json::Value;
 
+use crate::guarded::metric;
+
 on_both! {
     /// Every breach has its status, code and receipt.
     every_breach_has_its_status_code_and_receipt => breaches;
@@ -16,6 +18,9 @@ on_both! {
     a_wrong_token_is_refused_and_never_kept => tokens;
     /// Line D4: requests that state their length twice, or badly.
     d4_ambiguous_lengths_are_refused => ambiguous;
+    /// Line D4: a request with a length and with chunks is read by its chunks, is the last one of its connection, and
+    /// hides no other.
+    d4_a_length_beside_chunks_smuggles_nothing => smuggled;
     /// Line D2/D3: large and compressed bodies.
     d3_large_and_compressed_bodies_are_refused => large;
     /// However a call is written, its token and its contacts are not kept.
@@ -102,10 +107,10 @@ async fn tokens(kind: Kind) -> Result<()> {
 async fn ambiguous(kind: Kind) -> Result<()> {
     let server = TestServer::ready(kind).await?;
     for head in [
-        "content-length: 5\r\ntransfer-encoding: chunked",
         "content-length: 5\r\ncontent-length: 6",
         "content-length: five",
         "transfer-encoding: chunked, identity",
+        "content-length: 5\r\ntransfer-encoding: xchunked",
         "x: a\r\n b",
     ] {
         let request = format!(
@@ -117,6 +122,52 @@ async fn ambiguous(kind: Kind) -> Result<()> {
         assert!(reply.is_empty() || reply.starts_with("HTTP/1.1 400"), "{head}: {reply}");
         assert!(reply.matches("HTTP/1.1").count() <= 1, "the connection goes on after {head}: {reply}");
     }
+    // Nobody had a call in hand to write a receipt of; it is counted, with the reason.
+    let counted = || {
+        metric(&server, "crosstally_http_connections_broken_total{door=\"tracking\",reason=\"unreadable\"}")
+    };
+    for _ in 0..200 {
+        if counted()? >= 5 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(counted()?, 5);
+    server.stop().await;
+    Ok(())
+}
+
+async fn smuggled(kind: Kind) -> Result<()> {
+    let server = TestServer::ready(kind).await?;
+    let hidden = "GET /postback/acme?tid=hidden&payout=9 HTTP/1.1\r\nhost: a\r\n\r\n";
+    let chunks = |number: usize| format!("10\r\ntid=D4{number}&payout=1\r\n0\r\n\r\n{hidden}");
+    let length = chunks(0).len();
+    let stated = [
+        format!("content-length: {length}\r\ntransfer-encoding: chunked"),
+        format!("transfer-encoding: chunked\r\ncontent-length: {length}"),
+        "content-length: 0\r\ntransfer-encoding: chunked".to_owned(),
+        "transfer-encoding: chunked\r\ncontent-length: 4\r\ncontent-length: 4".to_owned(),
+    ];
+    for (number, lengths) in stated.iter().enumerate() {
+        let request = format!(
+            "POST /postback/acme HTTP/1.1\r\nhost: a\r\ncontent-type: application/x-www-form-urlencoded\r\n{lengths}\r\n\r\n{}",
+            chunks(number)
+        );
+        let reply = client::raw(server.tracking, request.as_bytes(), Duration::from_secs(2)).await?;
+        assert!(reply.matches("HTTP/1.1").count() <= 1, "the connection goes on after {lengths}: {reply}");
+        let closes = reply.to_ascii_lowercase().contains("connection: close");
+        assert!(reply.is_empty() || reply.starts_with("HTTP/1.1 200") && closes, "{lengths}: {reply}");
+    }
+    // Each has its receipt, with what its chunks say.
+    let receipts = server.api("/api/v1/receipts").await?;
+    let mut bodies: Vec<&str> = receipts["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["request"]["body"].as_str().unwrap())
+        .collect();
+    bodies.sort_unstable();
+    assert_eq!(bodies, ["tid=D40&payout=1", "tid=D41&payout=1", "tid=D42&payout=1", "tid=D43&payout=1"]);
     server.stop().await;
     Ok(())
 }
