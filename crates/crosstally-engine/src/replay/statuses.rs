@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crosstally_core::ledger::Status;
 use crosstally_core::money::Currency;
+use crosstally_core::postback::normalise::{self, Setting};
 use crosstally_core::postback::replay::Repair;
 use crosstally_core::postback::{Receipt, parse, propose};
 use crosstally_core::reason::Reason;
@@ -59,6 +60,8 @@ impl Engine {
         let snapshot = self.snapshot.load_full();
         let mut words: BTreeMap<(String, String), UnknownStatus> = BTreeMap::new();
         let (mut seen, mut capped) = (0, false);
+        let mut approval = Repair::default();
+        approval.set.insert("status".into(), Status::Approved.as_str().into());
         let mut filter = ReceiptFilter {
             partner: partner.map(str::to_owned),
             verdict: Some(Verdict::Quarantined),
@@ -72,7 +75,7 @@ impl Engine {
             filter.after = Some(last.id);
             seen += page.len();
             for receipt in page.iter().filter(|receipt| !is_of_stranger(receipt)) {
-                let Some(word) = self.status_word(receipt, &snapshot) else { continue };
+                let Some((word, stake)) = self.waiting(receipt, &approval, &snapshot) else { continue };
                 let key = (receipt.partner.clone(), word.clone());
                 if words.len() >= WORDS_MAX && !words.contains_key(&key) {
                     capped = true;
@@ -81,7 +84,7 @@ impl Engine {
                 let one = words.entry(key).or_insert_with(|| first(receipt, word));
                 one.receipts += 1;
                 one.last_at = receipt.received_at;
-                self.add_stake(one, receipt, &snapshot);
+                add_stake(one, stake);
             }
             if seen >= RECEIPTS_MAX {
                 capped = true;
@@ -95,25 +98,39 @@ impl Engine {
         Ok(UnknownStatuses { words, capped })
     }
 
-    /// The word as the contract in force finds it; `None` if it knows the word by now.
-    fn status_word(&self, receipt: &Receipt, snapshot: &Snapshot) -> Option<String> {
+    /// The word as the contract in force finds it, and what the call would be worth as an approval: one reading for both.
+    /// `None` if the contract knows the word by now.
+    fn waiting(
+        &self,
+        receipt: &Receipt,
+        approval: &Repair,
+        snapshot: &Snapshot,
+    ) -> Option<(String, Option<(Currency, i64)>)> {
         let (partner, _) = snapshot.partner(&receipt.partner)?;
         let (mut inbound, _) = self.kept_call(receipt);
         let params = super::params(&mut inbound, partner).ok()?;
         let fields = parse::fields(params, &inbound.headers, &partner.contract).ok()?;
         let word = fields.get("status")?.trim().to_lowercase();
-        partner.contract.meaning(&word).is_none().then_some(word)
-    }
-
-    fn add_stake(&self, word: &mut UnknownStatus, receipt: &Receipt, snapshot: &Snapshot) {
-        let mut repair = Repair::default();
-        repair.set.insert("status".into(), Status::Approved.as_str().into());
-        let Ok(postback) = self.reread(receipt, &repair, snapshot) else { return };
-        let Some(value) = postback.amounts.value else { return };
-        match word.money.iter_mut().find(|(currency, _)| *currency == postback.currency) {
-            Some((_, sum)) => *sum = sum.saturating_add(value),
-            None => word.money.push((postback.currency, value)),
+        if partner.contract.meaning(&word).is_some() {
+            return None;
         }
+        let setting = Setting {
+            partner,
+            workspace: &snapshot.config.workspace,
+            click_id_key: &self.click_id_key,
+            received_at: receipt.received_at,
+        };
+        let postback = normalise::postback(&parse::repaired(fields, approval), setting).ok();
+        let stake = postback.and_then(|postback| Some((postback.currency, postback.amounts.value?)));
+        Some((word, stake))
+    }
+}
+
+fn add_stake(word: &mut UnknownStatus, stake: Option<(Currency, i64)>) {
+    let Some((currency, value)) = stake else { return };
+    match word.money.iter_mut().find(|(known, _)| *known == currency) {
+        Some((_, sum)) => *sum = sum.saturating_add(value),
+        None => word.money.push((currency, value)),
     }
 }
 
