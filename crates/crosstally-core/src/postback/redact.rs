@@ -1,7 +1,5 @@
 //! Step: what is kept of a raw call. Secrets and personal data are masked in place; every other byte stays.
 
-use std::collections::HashSet;
-
 use crate::config::Partner;
 use crate::params::{Param, Params, decode};
 use crate::postback::body::{Media, media};
@@ -9,6 +7,7 @@ use crate::postback::json::Json;
 use crate::postback::{Headers, Inbound};
 
 mod inside;
+mod items;
 mod names;
 
 pub use names::{Keep, is_kept_out, is_masked};
@@ -24,11 +23,15 @@ const MASK_TEXT: &str = "***";
 #[must_use]
 pub fn pairs(raw: &[u8], keep: Keep<'_>) -> Vec<u8> {
     let mut out = Vec::with_capacity(raw.len());
+    let named = items::of_form(raw, keep);
     for (at, piece) in raw.split(|&b| b == b'&').enumerate() {
         if at > 0 {
             out.push(b'&');
         }
-        pair(piece, keep, &mut out);
+        match items::held_name(piece, &named, keep) {
+            Some(name) => out.extend([name, b"=", MASK].concat()),
+            None => pair(piece, keep, &mut out),
+        }
     }
     out
 }
@@ -84,7 +87,7 @@ fn is_no_pair(piece: &[u8]) -> bool {
 fn masked_inside(piece: &[u8], keep: Keep<'_>) -> Option<Vec<u8>> {
     let at = piece.iter().position(|&byte| byte == b'=')?;
     let (name, value) = piece.split_at(at + 1);
-    let is_plain = |byte: &u8| !matches!(byte, b'%' | b'=' | b'{' | b'[');
+    let is_plain = |byte: &u8| !matches!(byte, b'%' | b'=' | b'{' | b'[' | b':');
     if value.iter().all(is_plain) {
         return None;
     }
@@ -199,12 +202,12 @@ pub fn headers(headers: &Headers, keep: Keep<'_>) -> Headers {
 /// The parameters that are neither secret nor personal: what a condition may ask for and a digest covers. What is masked
 /// in what is kept is left out, so that a kept call that is read again has the same.
 pub fn open<'p>(params: &'p Params, partner: Option<&'p Partner>) -> impl Iterator<Item = &'p Param> {
-    let named = named(params, partner);
+    let named = items::of_params(params, partner);
     params.iter().filter(move |param| {
         !is_kept_out(&param.name, partner)
             && param.value.as_bytes() != MASK
             && !is_no_name(param)
-            && (named.is_empty() || !is_held(&param.name, &named))
+            && (named.is_empty() || !items::is_held(&param.name, &named))
             && (inside::text(&param.value, Keep { partner, contact: false }).is_none()
                 || names::is_key(&param.name, partner))
     })
@@ -214,24 +217,6 @@ pub fn open<'p>(params: &'p Params, partner: Option<&'p Partner>) -> impl Iterat
 fn is_no_name(param: &Param) -> bool {
     param.name.contains('"')
         || param.value.is_empty() && (param.name.contains(':') || param.name.as_bytes() == MASK)
-}
-
-/// Shops send their own fields as `{"name": "email", "value": "…"}`, which is two parameters beside `[email]`, and others
-/// send `["email", "…"]`. The paths of such items.
-fn named<'p>(params: &'p Params, partner: Option<&'p Partner>) -> HashSet<&'p str> {
-    let item = |param: &'p Param| {
-        let (item, key) = param.name.rsplit_once('.')?;
-        ((key == "0" || inside::is_naming(key)) && is_masked(&param.value, partner)).then_some(item)
-    };
-    params.iter().filter_map(item).collect()
-}
-
-fn is_held(name: &str, named: &HashSet<&str>) -> bool {
-    name.match_indices('.').any(|(at, _)| {
-        let (item, rest) = name.split_at(at);
-        let key = rest.get(1..).and_then(|rest| rest.split('.').next()).unwrap_or_default();
-        (key == "1" || inside::is_holding(key)) && named.contains(item)
-    })
 }
 
 #[cfg(test)]

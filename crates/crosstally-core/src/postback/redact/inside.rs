@@ -132,7 +132,7 @@ impl Mask<'_> {
 
     fn text(self, raw: &str) -> Option<String> {
         let raw_begins = raw.trim_start().as_bytes().first();
-        if !raw.bytes().any(|byte| matches!(byte, b'=' | b'%'))
+        if !raw.bytes().any(|byte| matches!(byte, b'=' | b'%' | b':'))
             && !raw_begins.is_some_and(|byte| matches!(byte, b'{' | b'[' | 0xEF))
         {
             return None;
@@ -159,7 +159,7 @@ impl Mask<'_> {
     fn once(self, text: &str) -> Option<String> {
         let trimmed = text.trim_start_matches(|c: char| c == '\u{feff}' || c.is_whitespace());
         if !trimmed.starts_with(['{', '[']) {
-            return self.pairs(text);
+            return self.plain(text);
         }
         let looks_json = trimmed.contains(':') && trimmed.contains(['"', '\'']);
         match serde_json::from_str::<Json>(trimmed) {
@@ -170,8 +170,49 @@ impl Mask<'_> {
                 touched.then(|| serde_json::to_string(&document).unwrap_or_else(|_| MASK_TEXT.into()))
             }
             Err(_) if looks_json => Some(MASK_TEXT.into()),
-            Err(_) => self.pairs(text),
+            Err(_) => self.plain(text),
         }
+    }
+
+    /// A text that is no document: pairs, and lines as of a header.
+    fn plain(self, text: &str) -> Option<String> {
+        let pairs = self.pairs(text);
+        let lines = self.lines(pairs.as_deref().unwrap_or(text));
+        lines.or(pairs)
+    }
+
+    /// `name: value`, in a line of its own or behind other words. All that stands behind the name goes with it.
+    fn lines(self, text: &str) -> Option<String> {
+        if !text.contains(':') {
+            return None;
+        }
+        let (mut kept, mut touched) = (String::with_capacity(text.len()), false);
+        for line in text.split_inclusive('\n') {
+            match self.secret_begins(line) {
+                Some(at) => {
+                    let (before, _) = line.split_at(at);
+                    let end = line.trim_end_matches(['\r', '\n']).len();
+                    kept.push_str(before);
+                    kept.push(' ');
+                    kept.push_str(MASK_TEXT);
+                    kept.push_str(line.get(end..).unwrap_or_default());
+                    touched = true;
+                }
+                None => kept.push_str(line),
+            }
+        }
+        touched.then_some(kept)
+    }
+
+    /// Where the value of the first name in a line begins that is masked.
+    fn secret_begins(self, line: &str) -> Option<usize> {
+        let is_filled = |at: usize| line.get(at..).is_some_and(|rest| !rest.trim().is_empty());
+        line.match_indices(':').map(|(at, _)| at).find_map(|at| {
+            let before = line.get(..at)?.trim_end_matches([' ', '"', '\'']);
+            let name =
+                before.rsplit(|c: char| !c.is_alphanumeric() && !matches!(c, '-' | '_' | '%')).next()?;
+            (!name.is_empty() && is_filled(at + 1) && self.keep.masks(name)).then_some(at + 1)
+        })
     }
 
     /// `name=value` wherever it stands: in a URL's query, in a form's body.

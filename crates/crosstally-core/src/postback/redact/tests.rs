@@ -198,9 +198,26 @@ fn what_stands_inside_a_value_is_masked() {
         "x=1&payload=%7B%22token%22%3A%22s3cret%22%7D&y=2",
         "x=1&payload=%257B%2522token%2522%253A%2522s3cret%2522%257D&y=2",
         "page=https%3A%2F%2Fx.example%2F%3Femail%3Ds3cret%26a%3D1",
+        "fields[0][name]=token&fields[0][value]=s3cret&fields[1][name]=size&fields[1][value]=m",
+        "fields[0][value]=s3cret&fields[0][name]=E-Mail&tid=1",
+        "fields%5B0%5D%5Bname%5D=token&fields%5B0%5D%5Bvalue%5D=s3cret",
+        "fields[][key]=phone&fields[][value][]=s3cret",
+        "f.0.label=email&f.0.answer=s3cret",
+        "p[0][0]=email&p[0][1]=s3cret",
+        r#"{"note":"token: s3cret"}"#,
+        r#"{"note":"please call\r\nPhone : s3cret\r\nthanks"}"#,
+        r#"{"headers":"Accept: */*\nAuthorization: Bearer s3cret\nX-Api-Key:s3cret"}"#,
+        r#"{"note":"the buyer's e-mail: s3cret at home"}"#,
+        r#"{"x":"\"token\": \"s3cret\""}"#,
+        "note=token:+s3cret&x=1",
+        "note=token%3A%20s3cret&x=1",
     ] {
         assert_hidden(raw, "");
     }
+    let raw = r#"{"at":"2026-11-20T12:00:00-05:00","u":"https://x.example:8080/a","s":"Size: m","t":"10:30","e":"token:"}"#;
+    assert_eq!(kept(raw, "").body, raw.as_bytes());
+    let form = b"fields[0][name]=size&fields[0][value]=m&at=10:30&u=https://x.example/&note=Size:+m";
+    assert_eq!(pairs(form, Keep::default()), form);
     let raw = r#"{"x":"{ \"size\": 1 }","u":"https://x.example/?a=1&b=2","click_id":"a=b=="}"#;
     assert_eq!(kept(raw, "").body, raw.as_bytes());
     let form = b"x=%7B%22size%22%3A1%7D&u=https%3a%2f%2fx.example%2f%3Fa=1&order_id=token%3D1";
