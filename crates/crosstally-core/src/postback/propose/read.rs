@@ -44,8 +44,10 @@ pub(super) fn sample(text: &str) -> Result<Sample, Unreadable> {
     if text.len() > SAMPLE_BYTES_MAX {
         return Err(Unreadable::TooLarge);
     }
-    let text = text.trim().trim_matches(['\'', '"', '`']);
-    let sample = match text.chars().next() {
+    let seen: String = text.chars().filter(|c| !is_invisible(*c)).collect();
+    let is_cleaned = seen.len() != text.len();
+    let text = seen.trim().trim_matches(['\'', '"', '`', '\u{201c}', '\u{201d}', '\u{2018}', '\u{2019}']);
+    let mut sample = match text.chars().next() {
         Some('{') if text.contains(':') && !text.contains('=') || text.starts_with("{\"") => document(text)?,
         Some('[') if text.trim_start_matches('[').trim_start().starts_with('{') => {
             let items = json::items(text.as_bytes()).map_err(|stop| Unreadable::BrokenJson(stop.detail))?;
@@ -53,7 +55,18 @@ pub(super) fn sample(text: &str) -> Result<Sample, Unreadable> {
         }
         _ => address(text)?,
     };
+    if is_cleaned {
+        sample.notes.push("characters that nobody sees were left out: they came with the copied text".into());
+    }
     if sample.params.is_empty() { Err(Unreadable::Empty) } else { Ok(sample) }
+}
+
+/// What comes along with text that is copied from a page or a chat: no width, soft hyphens, directions of writing.
+const fn is_invisible(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}'
+    )
 }
 
 fn document(text: &str) -> Result<Sample, Unreadable> {

@@ -160,6 +160,18 @@ fn what_is_no_call_is_said_to_be_none() {
     );
 }
 
+#[test]
+fn what_nobody_sees_in_a_pasted_line_is_left_out_and_said() {
+    let clean = of("https://t.example/postback?subid={clickid}&payout={payout}&status=approved");
+    let pasted = "\u{feff}\u{201c}https://t.example/post\u{ad}back?sub\u{200b}id={click\u{200d}id}&pay\u{2060}out={payout}&status=appro\u{200b}ved\u{201d}";
+    let read = of(pasted);
+    assert_eq!((&read.params, &read.section, &read.url), (&clean.params, &clean.section, &clean.url));
+    assert!(read.notes.iter().any(|note| note.contains("nobody sees")), "{:?}", read.notes);
+    assert!(!clean.notes.iter().any(|note| note.contains("nobody sees")));
+    let json = of("{\"click_id\u{200b}\": \"x\", \"payout\": 1}");
+    assert_eq!(field(&json, "click_id"), Some("click_id"));
+}
+
 proptest::proptest! {
     #[test]
     fn any_text_is_read_or_said_to_be_unreadable(text in ".{0,200}") {
