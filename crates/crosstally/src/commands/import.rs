@@ -13,6 +13,7 @@ use crate::exit::{self, Code};
 use crate::remote::{self, Remote, Where};
 use crate::show;
 
+mod cell;
 mod conversions;
 
 /// The longest line of a file.
@@ -166,7 +167,8 @@ impl Rows {
                 none.insert(BufWriter::new(made))
             }
         };
-        writeln!(rejects, "{text},\"line {line}: {problem}\"")?;
+        let cells: Vec<String> = cells(text).iter().map(|text| cell::written(text)).collect();
+        writeln!(rejects, "{},{}", cells.join(","), cell::quoted(&format!("line {line}: {problem}")))?;
         Ok(())
     }
 
@@ -203,6 +205,15 @@ fn is_head(text: &str) -> bool {
     })
 }
 
+/// The cells of a row that is not taken, however many it has.
+fn cells(text: &str) -> Vec<String> {
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
+    match reader.records().next() {
+        Some(Ok(record)) => record.iter().map(|text| cell::plain(text).to_owned()).collect(),
+        _ => vec![text.to_owned()],
+    }
+}
+
 /// The two fields of a row; a field in quotes may hold commas, and quotes that are doubled.
 fn fields(text: &str) -> Option<(String, String)> {
     if text.len() > LINE_BYTES_MAX {
@@ -210,7 +221,7 @@ fn fields(text: &str) -> Option<(String, String)> {
     }
     let (alias, rest) = field(text)?;
     let (click, rest) = field(rest.strip_prefix(',')?)?;
-    rest.is_empty().then_some((alias, click))
+    rest.is_empty().then(|| (cell::plain(&alias).to_owned(), cell::plain(&click).to_owned()))
 }
 
 fn field(text: &str) -> Option<(String, &str)> {
@@ -246,6 +257,7 @@ mod tests {
             (" a , b ", two("a", "b")),
             ("\"a,1\",\"b\"", two("a,1", "b")),
             ("\"say \"\"x\"\"\",b", two("say \"x\"", "b")),
+            ("'=1+1,b", two("=1+1", "b")),
             ("a", None),
             ("a,b,c", None),
             ("\"a,b", None),

@@ -122,7 +122,9 @@ async fn imported(kind: Kind) -> Result<()> {
     let many: String = (0..1_500).map(|at| format!("old-{at},{click}\r\n")).collect();
     std::fs::write(
         &file,
-        format!("alias,click_id\n{many}\n\"with,comma\",{click}\nx,not-ours\nthree,of,them\n"),
+        format!(
+            "alias,click_id\n{many}\n\"with,comma\",{click}\nx,not-ours\nthree,of,them\n=1+1,@not-ours\n"
+        ),
     )?;
     let (name, admin) = (file.display().to_string(), format!("http://{}", server.admin));
     let command = ["--json", "import", "aliases", &name, "--url", &admin, "--token", &server.token];
@@ -131,13 +133,17 @@ async fn imported(kind: Kind) -> Result<()> {
         let text = format!("{}{}", out(&output), String::from_utf8_lossy(&output.stderr));
         assert_eq!(output.status.code(), Some(5), "{text}");
         let sums: Value = serde_json::from_slice(&output.stdout).context(text)?;
-        let expected = serde_json::json!({ "rows": 1_503, "added": added, "known": known, "rejected": 2 });
+        let expected = serde_json::json!({ "rows": 1_504, "added": added, "known": known, "rejected": 3 });
         assert_eq!(sums, expected, "{more:?}");
     }
     let rejected = std::fs::read_to_string(format!("{name}.rejected.csv"))?;
     assert!(
         rejected.contains("x,not-ours,\"line 1504: ") && rejected.contains("three,of,them,"),
         "{rejected}"
+    );
+    assert!(
+        rejected.contains("\n'=1+1,'@not-ours,\"line 1506: "),
+        "what a spreadsheet would run is text: {rejected}"
     );
     let reply = server.postback("click_id=old-1499&payout=3").await?;
     assert!(reply.text().contains("recorded"), "{}", reply.text());
@@ -151,7 +157,7 @@ async fn offline(kind: Kind) -> Result<()> {
     let file = server.database.directory().join("crm.csv");
     let good: String =
         (0..450).map(|at| format!("{click},D-{at},approved,1.00,2026-11-20 10:00:00\r\n")).collect();
-    let bad = format!("{click},D-x,paid,1.00,\n{click},D-y,approved,\"1,50\",\n,,,,\n,,approved,1.00,\n");
+    let bad = format!("{click},-2+3,paid,1.00,\n{click},D-y,approved,\"1,50\",\n,,,,\n,,approved,1.00,\n");
     std::fs::write(&file, format!("\u{feff}Voucher,deal,status,payout,event_time\n{good}{bad}"))?;
     let (name, admin) = (file.display().to_string(), format!("http://{}", server.admin));
     let command = [
@@ -183,7 +189,9 @@ async fn offline(kind: Kind) -> Result<()> {
         assert_eq!(told["results"], results, "{more:?}");
     }
     let rejected = std::fs::read_to_string(format!("{name}.rejected.csv"))?;
-    for part in ["status_unmapped", "amount_not_a_number", "identity_missing", "Voucher,deal,status"] {
+    for part in
+        ["status_unmapped", "amount_not_a_number", "identity_missing", "Voucher,deal,status", ",'-2+3,paid"]
+    {
         assert!(rejected.contains(part), "{part} in {rejected}");
     }
     assert_eq!(server.engine.store.list_conversions(None, 500).await?.len(), 450);

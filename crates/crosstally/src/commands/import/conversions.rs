@@ -11,6 +11,7 @@ use crosstally_engine::imports::ROWS_MAX;
 use crosstally_http::api::imports::{ImportIn, ImportOut, ImportedOut};
 use serde_json::json;
 
+use super::cell;
 use crate::cli::At;
 use crate::exit::{self, Code};
 use crate::remote::{self, Where};
@@ -130,7 +131,7 @@ impl Import {
     }
 
     fn named(&self, row: &Row) -> Vec<(String, String)> {
-        let cells = row.cells.iter().map(|cell| plain(cell.trim()).to_owned());
+        let cells = row.cells.iter().map(|text| cell::plain(text.trim()).to_owned());
         self.names.iter().cloned().zip(cells).collect()
     }
 
@@ -156,12 +157,13 @@ impl Import {
                 let made = csv::WriterBuilder::new().flexible(true).from_path(path);
                 let mut writer = made.with_context(|| format!("{} cannot be made", path.display()))?;
                 let head = self.reader.headers()?.iter().map(str::to_owned);
-                writer.write_record(head.chain(["row", "code", "detail"].map(str::to_owned)))?;
+                let head = head.chain(["row", "code", "detail"].map(str::to_owned));
+                writer.write_record(head.map(|name| cell::safe(&name)))?;
                 none.insert(writer)
             }
         };
         let own = [number.to_string(), code.to_owned(), detail.to_owned()];
-        rejects.write_record(cells.iter().map(str::to_owned).chain(own).map(|cell| safe(&cell)))?;
+        rejects.write_record(cells.iter().map(str::to_owned).chain(own).map(|text| cell::safe(&text)))?;
         Ok(())
     }
 
@@ -192,7 +194,7 @@ impl Import {
 /// The parameter name of each column: our field where it is mapped, else the column's own name.
 fn names(head: &csv::StringRecord, map: &[String]) -> Result<Vec<String>> {
     let mut names: Vec<String> =
-        head.iter().map(|name| name.trim_start_matches('\u{feff}').trim().to_owned()).collect();
+        head.iter().map(|name| cell::plain(name.trim_start_matches('\u{feff}').trim()).to_owned()).collect();
     for pair in map {
         let Some((field, column)) = pair.split_once('=') else {
             return Err(exit::with(Code::Usage, format!("`{pair}` is not FIELD=COLUMN")));
@@ -208,32 +210,4 @@ fn names(head: &csv::StringRecord, map: &[String]) -> Result<Vec<String>> {
         field.clone_into(name);
     }
     Ok(names)
-}
-
-/// A cell that a spreadsheet does not take for a formula. [`plain`] reads it back.
-fn safe(cell: &str) -> String {
-    let number = cell.strip_prefix('-').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
-    let acts = cell.starts_with(['=', '+', '@', '\t', '\r', '-', '\'']) && !number;
-    if acts { format!("'{cell}") } else { cell.to_owned() }
-}
-
-fn plain(cell: &str) -> &str {
-    match cell.strip_prefix('\'') {
-        Some(rest) if rest.starts_with(['=', '+', '@', '\t', '\r', '-', '\'']) => rest,
-        _ => cell,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn e2_cells_are_no_formulas_and_read_back() {
-        for cell in ["=cmd()", "+1650", "@x", "-x", "\tx", "'=x", "-12.34", "12", "", "a=b"] {
-            assert_eq!(plain(&safe(cell)), cell);
-            assert!(!safe(cell).starts_with(['=', '+', '@', '\t']), "{cell}");
-        }
-        assert_eq!(safe("-12.34"), "-12.34");
-    }
 }
