@@ -31,4 +31,12 @@ impl Store {
     pub async fn click(&self, id: ClickId) -> Result<Option<Click>, StoreError> {
         on!(self, click(id))
     }
+
+    /// Whether there is any click.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn has_clicks(&self) -> Result<bool, StoreError> {
+        on!(self, has_clicks())
+    }
 }

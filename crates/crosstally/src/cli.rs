@@ -61,7 +61,7 @@ pub(crate) enum Command {
     /// Look at receipts: every inbound call with its verdict.
     #[command(subcommand)]
     Receipts(Receipts),
-    /// Fill a data directory with demo clicks, and with leads that a partner reports for them.
+    /// Fill an empty data directory with demo clicks, and with leads that a partner reports for them.
     Seed {
         #[command(flatten)]
         amount: SeedAmount,
@@ -90,6 +90,9 @@ pub(crate) struct SeedAmount {
     /// The partner that reports them; it must be configured.
     #[arg(long)]
     pub(crate) partner: Option<String>,
+    /// Put demo data among real data, from which nothing takes it out again.
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 /// Where the data is.

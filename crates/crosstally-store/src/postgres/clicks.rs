@@ -78,6 +78,12 @@ impl Postgres {
         let found = self.engine.read(&find, &[&WORKSPACE, &Id::from(id)]).await?;
         found.first().map(rows::click).transpose()
     }
+
+    pub(crate) async fn has_clicks(&self) -> Result<bool, StoreError> {
+        let find = "SELECT EXISTS (SELECT 1 FROM clicks WHERE workspace = $1)";
+        let found = self.engine.read(find, &[&WORKSPACE]).await?;
+        found.first().map_or(Ok(false), |row| rows::get(row, 0))
+    }
 }
 
 fn labelled_columns<'rows>(

@@ -45,6 +45,14 @@ impl Sqlite {
         };
         self.engine.read(work).await
     }
+
+    pub(crate) async fn has_clicks(&self) -> Result<bool, StoreError> {
+        let work = |connection: &Connection| {
+            let find = "SELECT EXISTS (SELECT 1 FROM clicks WHERE workspace = ?1)";
+            Ok(connection.prepare_cached(find)?.query_row([WORKSPACE], |row| row.get(0))?)
+        };
+        self.engine.read(work).await
+    }
 }
 
 /// 1 if the click is new, 0 if it was there.

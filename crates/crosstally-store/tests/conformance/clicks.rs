@@ -55,7 +55,9 @@ pub(crate) async fn a_click_is_appended_once(stage: &Stage) {
     let click = build::click(0);
     let mut again = click.clone();
     again.campaign = "another".into();
+    assert!(!store.has_clicks().await.unwrap());
     store.append_click(Arc::new(click.clone())).await.unwrap();
+    assert!(store.has_clicks().await.unwrap());
     store.append_click(Arc::new(again)).await.unwrap();
     assert_eq!(store.click(click.id).await.unwrap(), Some(click));
 }

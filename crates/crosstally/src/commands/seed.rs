@@ -16,6 +16,8 @@ use crate::exit::{self, Code};
 use crate::{local, settings, show};
 
 const BATCH: u64 = 5_000;
+/// What the store says of an installation that was empty when it was first filled with demo data.
+const DEMO: &[u8] = b"demo";
 
 /// Clicks that the leads are attributed to, in turn.
 const CLICKS_KEPT: usize = 10_000;
@@ -31,6 +33,11 @@ pub(crate) async fn run(amount: &SeedAmount, place: &Place, json: bool) -> Resul
     }
     let ground = settings::ground(place)?;
     let (clicks, leads) = local::with_engine(&ground, async |engine| {
+        if !is_for_demos(engine).await? && !amount.force {
+            let message = "there are clicks or receipts here that no demo made, and demo data would stand among them for \
+                           good: name an empty directory with --data, or add --force if that is meant";
+            return Err(exit::with(Code::CheckFailed, message));
+        }
         let mut kept = Vec::new();
         let mut stored = 0;
         while stored < amount.clicks {
@@ -53,6 +60,14 @@ pub(crate) async fn run(amount: &SeedAmount, place: &Place, json: bool) -> Resul
     }
     let booked = if amount.leads > 0 { format!(", {leads} leads booked") } else { String::new() };
     show::text(&format!("{clicks} clicks stored{booked}\n"))
+}
+
+/// Whether the installation holds nothing but demo data: what it was when it was first asked stands for good.
+async fn is_for_demos(engine: &Engine) -> Result<bool> {
+    let is_empty =
+        !engine.store.has_clicks().await? && engine.store.list_receipts(None, None, 1).await?.is_empty();
+    let is: &[u8] = if is_empty { DEMO } else { b"real" };
+    Ok(engine.store.installation_value("filled_with".into(), is.to_vec()).await? == DEMO)
 }
 
 /// Reports leads; how many of them were new.

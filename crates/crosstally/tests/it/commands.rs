@@ -16,6 +16,8 @@ on_both! {
     a_slip_of_the_pen_makes_no_installation => slips;
     /// Leads without clicks to attribute them to are a mistake in the command line, and nothing is made.
     seeded_leads_need_clicks => seed;
+    /// Demo data is not put among real clicks or receipts unless somebody says that it is meant.
+    demo_data_stays_away_from_real_data => seed_among_real;
     /// `capi build` prints the request on stdout, what it left out of the event on stderr, and sends nothing.
     capi_build_says_what_it_left_out => capi_build;
 }
@@ -126,6 +128,36 @@ async fn seed(kind: Kind) -> Result<()> {
     let output = program().run(&words, &database.flags(), database.directory())?;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.code() == Some(2) && said.contains("--clicks"), "{said}");
+    Ok(())
+}
+
+async fn seed_among_real(kind: Kind) -> Result<()> {
+    let seeded = |database: &Database, words: &[&str]| -> Result<(Option<i32>, String)> {
+        let words = [&["seed", "--campaign", "summer", "--clicks", "3"], words].concat();
+        let output = program().run(&words, &database.flags(), database.directory())?;
+        let said = [output.stdout, output.stderr].concat();
+        Ok((output.status.code(), String::from_utf8_lossy(&said).into_owned()))
+    };
+    for path in ["/c/summer?fbclid=1", "/postback/acme?tid=1&payout=1"] {
+        let database = Database::fresh(kind).await?;
+        configure(&database, "127.0.0.1:9".parse()?)?;
+        let server = program().serve(&database.flags(), database.directory()).await?;
+        client::get(server.address, path).await?;
+        server.stop()?;
+        for _ in 0..2 {
+            let (code, said) = seeded(&database, &[])?;
+            assert!(code == Some(6) && said.contains("--force"), "{path}: {said}");
+        }
+        let (code, said) = seeded(&database, &["--force"])?;
+        assert!(code == Some(0) && said.contains("3 clicks stored"), "{path}: {said}");
+        assert_eq!(seeded(&database, &[])?.0, Some(6), "once real, always real");
+    }
+    let database = Database::fresh(kind).await?;
+    configure(&database, "127.0.0.1:9".parse()?)?;
+    for _ in 0..2 {
+        let (code, said) = seeded(&database, &["--partner", "acme", "--leads", "2"])?;
+        assert_eq!(code, Some(0), "a directory for demos may be filled again: {said}");
+    }
     Ok(())
 }
 
