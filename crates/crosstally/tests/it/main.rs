@@ -15,6 +15,7 @@ mod guarded;
 mod histories;
 mod histories_killed;
 mod journey;
+mod kept;
 mod ledger;
 mod nodes;
 mod oracle;
