@@ -57,6 +57,8 @@ impl std::fmt::Display for DeliveryState {
 pub enum Outcome {
     /// The destination confirmed the event.
     Delivered,
+    /// The destination took the event and will not say whether it counts: as good as it gets there.
+    Unverified,
     /// It may work later.
     Retry {
         /// Why it did not work.
@@ -87,6 +89,7 @@ impl Outcome {
     pub const fn reason(&self) -> Reason {
         match self {
             Self::Delivered => Reason::Delivered,
+            Self::Unverified => Reason::AcceptedUnverified,
             Self::Retry { reason, .. }
             | Self::Refused { reason }
             | Self::Split { reason }
@@ -94,11 +97,11 @@ impl Outcome {
         }
     }
 
-    /// The word for tables and metrics.
+    /// The word for tables and metrics. What is delivered without proof has a reason of its own, not a word.
     #[must_use]
     pub const fn as_str(&self) -> &'static str {
         match self {
-            Self::Delivered => "delivered",
+            Self::Delivered | Self::Unverified => "delivered",
             Self::Retry { .. } => "retry",
             Self::Refused { .. } => "refused",
             Self::Split { .. } => "split",

@@ -247,6 +247,9 @@ reasons! {
     Delivered "delivered" Fine false
         "The destination confirmed the event."; "All is well.";
         "Nothing.".
+    AcceptedUnverified "accepted_unverified" Fine false
+        "The destination took the event without saying whether it counts."; "A platform that answers every call alike, or checks what it took only later.";
+        "Nothing; compare the platform's own reports when the sums matter.".
     EventTooOld "event_too_old" Problem false
         "The event is older than the destination accepts."; "A long delay before approval, or a long outage.";
         "Send the goal's event earlier, or set another event time.".

@@ -39,8 +39,8 @@ pub struct AttemptFacts {
 /// What becomes of the delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
-    /// It is delivered.
-    Delivered,
+    /// It is delivered, proven or not.
+    Delivered(Reason),
     /// It is tried again at this time.
     RetryAt(Timestamp, Reason),
     /// It waits for its destination, which is paused; the attempt does not count.
@@ -56,7 +56,7 @@ pub enum Next {
 #[must_use]
 pub fn next(outcome: &Outcome, facts: AttemptFacts) -> Next {
     match outcome {
-        Outcome::Delivered => Next::Delivered,
+        Outcome::Delivered | Outcome::Unverified => Next::Delivered(outcome.reason()),
         Outcome::Refused { reason } | Outcome::Split { reason } => Next::Dead(*reason),
         Outcome::Pause { reason } => Next::Wait(*reason),
         Outcome::Retry { reason, after_ms } => {
@@ -124,6 +124,17 @@ mod tests {
         );
         assert_eq!(next(&retry(None), facts(11, MINUTE_MS)), Next::Expired);
         assert_eq!(next(&retry(Some(4 * HOUR_MS)), facts(1, 3 * HOUR_MS)), Next::Expired);
+    }
+
+    #[test]
+    fn what_is_taken_without_proof_is_delivered_and_says_so() {
+        for (outcome, code) in
+            [(Outcome::Delivered, "delivered"), (Outcome::Unverified, "accepted_unverified")]
+        {
+            let reason = Reason::from_code(code).expect("a code of the catalogue");
+            assert_eq!(next(&outcome, facts(1, 0)), Next::Delivered(reason));
+            assert_eq!((outcome.as_str(), outcome.reason()), ("delivered", reason));
+        }
     }
 
     #[test]

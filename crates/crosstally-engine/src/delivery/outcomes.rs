@@ -100,7 +100,7 @@ pub(super) fn settle(lease: &Lease, outcome: Outcome, now: Timestamp, jitter_per
         jitter_permille,
     };
     let (after, reason) = match retry::next(&outcome, facts) {
-        Next::Delivered => (After::Delivered, Reason::Delivered),
+        Next::Delivered(reason) => (After::Delivered, reason),
         Next::RetryAt(at, reason) => (After::RetryAt(at), reason),
         Next::Wait(reason) => (After::Wait, reason),
         Next::Dead(reason) => (After::Dead, reason),
@@ -171,6 +171,8 @@ mod tests {
         assert_eq!(settled(retry.clone()), (After::Dead, Reason::RetriesExhausted));
         assert_eq!(settled(Outcome::Pause { reason: Reason::DestAuth }), (After::Wait, Reason::DestAuth));
         assert_eq!(settled(Outcome::Delivered), (After::Delivered, Reason::Delivered));
+        let unverified = (After::Delivered, Reason::AcceptedUnverified);
+        assert_eq!(settled(Outcome::Unverified), unverified);
         let last = Lease { deadline_at: NOW.plus_millis(SECOND_MS), ..lease(0) };
         assert_eq!(settle(&last, retry, NOW, 0).after, After::Expired);
     }

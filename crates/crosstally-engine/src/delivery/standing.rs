@@ -97,7 +97,11 @@ pub(super) const fn came_to_nothing(outcome: &BatchOutcome) -> bool {
 fn pause_reason(outcome: &BatchOutcome) -> Option<Reason> {
     let of = |outcome: &Outcome| match outcome {
         Outcome::Pause { reason } => Some(*reason),
-        Outcome::Delivered | Outcome::Retry { .. } | Outcome::Refused { .. } | Outcome::Split { .. } => None,
+        Outcome::Delivered
+        | Outcome::Unverified
+        | Outcome::Retry { .. }
+        | Outcome::Refused { .. }
+        | Outcome::Split { .. } => None,
     };
     match outcome {
         BatchOutcome::Whole(outcome) => of(outcome),
@@ -236,7 +240,7 @@ mod tests {
             assert_eq!((throttled.paused, throttled.not_before), (None, NOW.plus_millis(7_000)));
         }
         assert_eq!(after(&retry, None, true), None);
-        for outcome in [&Outcome::Delivered, &refused, &split] {
+        for outcome in [&Outcome::Delivered, &Outcome::Unverified, &refused, &split] {
             let open = after(outcome, None, true).unwrap();
             assert_eq!((open.paused, open.not_before), (None, NOW));
         }
