@@ -20,7 +20,9 @@ pub mod google;
 pub mod meta;
 pub mod phone;
 mod place;
+pub mod reddit;
 mod text;
+pub mod tiktok;
 
 pub use contact::{Contact, ContactIn, FORMS_PER_FIELD_MAX, VALUES_PER_FIELD_MAX, hash_contact};
 pub use dropped::{DropReason, Dropped};

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::dropped::{DropReason, Dropped};
 use super::meta::{self, Field};
 use super::text::{is_hex, trim};
-use super::{VALUE_BYTES_MAX, google, phone, sha256_hex};
+use super::{VALUE_BYTES_MAX, google, phone, reddit, sha256_hex, tiktok};
 
 /// Values of one field that are read; the rest is dropped.
 pub const VALUES_PER_FIELD_MAX: usize = 10;
@@ -123,6 +123,15 @@ pub struct Contact {
     /// Last names by Google's rules.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub google_last_name: Vec<String>,
+    /// E-mail addresses by Reddit's rules.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reddit_email: Vec<String>,
+    /// Phone numbers by TikTok's rules, where that differs from E.164.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tiktok_phone: Vec<String>,
+    /// The advertiser's own ids as given but for spaces around them, where that differs: in capitals, for one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exact_external_id: Vec<String>,
 }
 
 impl Contact {
@@ -160,7 +169,7 @@ impl Contact {
         }
     }
 
-    fn lists(&self) -> [&Vec<String>; 16] {
+    fn lists(&self) -> [&Vec<String>; 19] {
         [
             &self.email,
             &self.phone,
@@ -178,11 +187,14 @@ impl Contact {
             &self.google_phone,
             &self.google_first_name,
             &self.google_last_name,
+            &self.reddit_email,
+            &self.tiktok_phone,
+            &self.exact_external_id,
         ]
     }
 
     // In the same order as `lists`.
-    fn lists_mut(&mut self) -> [&mut Vec<String>; 16] {
+    fn lists_mut(&mut self) -> [&mut Vec<String>; 19] {
         [
             &mut self.email,
             &mut self.phone,
@@ -200,13 +212,17 @@ impl Contact {
             &mut self.google_phone,
             &mut self.google_first_name,
             &mut self.google_last_name,
+            &mut self.reddit_email,
+            &mut self.tiktok_phone,
+            &mut self.exact_external_id,
         ]
     }
 
     fn add(&mut self, field: Field, value: &str, default_region: Option<&str>, forms: Vec<String>) {
         let list = match field {
             Field::Em => {
-                add_all(&mut self.google_email, google_form(value, google::email));
+                add_all(&mut self.google_email, sha256_form(value, google::email));
+                add_all(&mut self.reddit_email, sha256_form(value, reddit::email));
                 &mut self.email
             }
             Field::Ph => {
@@ -214,11 +230,11 @@ impl Contact {
                 &mut self.phone
             }
             Field::Fn => {
-                add_all(&mut self.google_first_name, google_form(value, google::name));
+                add_all(&mut self.google_first_name, sha256_form(value, google::name));
                 &mut self.first_name
             }
             Field::Ln => {
-                add_all(&mut self.google_last_name, google_form(value, google::name));
+                add_all(&mut self.google_last_name, sha256_form(value, google::name));
                 &mut self.last_name
             }
             Field::Ge => &mut self.gender,
@@ -227,7 +243,11 @@ impl Contact {
             Field::St => &mut self.state,
             Field::Zp => &mut self.zip,
             Field::Country => &mut self.country,
-            Field::ExternalId => &mut self.external_id,
+            Field::ExternalId => {
+                let exact = sha256_form(value, |value| Some(trim(value).to_owned()));
+                add_all(&mut self.exact_external_id, exact.filter(|hash| !forms.contains(hash)));
+                &mut self.external_id
+            }
             // Pieces of names and dates are not gathered from senders.
             Field::F5first | Field::F5last | Field::Fi | Field::Dobd | Field::Dobm | Field::Doby => return,
         };
@@ -241,6 +261,8 @@ impl Contact {
         }
         let e164 = phone::to_e164(value, default_region);
         add_all(&mut self.e164_phone, e164.as_deref().map(sha256_hex));
+        let national = e164.as_deref().and_then(tiktok::phone);
+        add_all(&mut self.tiktok_phone, national.map(sha256_hex));
         add_all(&mut self.google_phone, e164.or_else(|| google::phone(value)).as_deref().map(sha256_hex));
     }
 }
@@ -305,8 +327,8 @@ fn forms(
     }
 }
 
-// Google takes SHA-256 alone, and from a sender who hashed the value it can only be passed on.
-fn google_form(value: &str, normalise: fn(&str) -> Option<String>) -> Option<String> {
+// Other platforms than Meta take SHA-256 alone, and from a sender who hashed the value it can only be passed on.
+fn sha256_form(value: &str, normalise: fn(&str) -> Option<String>) -> Option<String> {
     let trimmed = trim(value);
     if is_hex(trimmed, 64) {
         return Some(trimmed.to_ascii_lowercase());

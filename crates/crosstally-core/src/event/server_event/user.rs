@@ -6,10 +6,12 @@ use serde_json::Value;
 
 use super::fields::Fields;
 use super::{Invalid, ServerDefaults};
+use crate::click::AD_CLICK_PARAMS;
 use crate::event::Visitor;
 use crate::identity::click_cookies::ClickCookie;
 use crate::identity::{Contact, ContactIn, hash_contact};
 use crate::limits;
+use crate::macros::looks_like_macro;
 
 const PERSON: &[&str] = &[
     "email",
@@ -42,6 +44,13 @@ const PLAIN_IDS: &[&str] = &[
     "ig_account_id",
     "ig_sid",
     "whatsapp_business_account_id",
+    // TikTok's browser cookie.
+    "ttp",
+    // Snapchat's browser cookie, and a device of Apple's by its vendor.
+    "sc_cookie1",
+    "idfv",
+    // Reddit's browser cookie.
+    "rdt_uuid",
 ];
 
 const OTHER_NAMES: &[(&str, &str)] = &[
@@ -82,6 +91,12 @@ const OTHER_NAMES: &[(&str, &str)] = &[
     ("user_agent", "client_user_agent"),
     ("_fbc", "fbc"),
     ("_fbp", "fbp"),
+    ("_ttp", "ttp"),
+    ("_scid", "sc_cookie1"),
+    ("_rdt_uuid", "rdt_uuid"),
+    ("sc_click_id", "ScCid"),
+    ("_epik", "epik"),
+    ("_rdt_cid", "rdt_cid"),
 ];
 
 pub(super) fn read(
@@ -90,7 +105,8 @@ pub(super) fn read(
     defaults: ServerDefaults<'_>,
     notes: &mut Vec<Invalid>,
 ) -> (Contact, Visitor) {
-    fields.only(&[PERSON, PLAIN_IDS], OTHER_NAMES);
+    let click_ids: Vec<&str> = AD_CLICK_PARAMS.iter().map(|param| param.name).collect();
+    fields.only(&[PERSON, PLAIN_IDS, &click_ids], OTHER_NAMES);
     let mut external_id = external_ids;
     external_id.extend(fields.texts("external_id"));
     let given = ContactIn {
@@ -116,8 +132,8 @@ pub(super) fn read(
         client_user_agent: fields.text("client_user_agent", limits::HEADER_BYTES_MAX),
         fbc: cookie(fields, "fbc", notes),
         fbp: cookie(fields, "fbp", notes),
+        ad_click_ids: AD_CLICK_PARAMS.iter().filter_map(|param| click_id(fields, param.name)).collect(),
         other: PLAIN_IDS.iter().filter_map(|key| plain_id(fields, key)).collect(),
-        ..Visitor::default()
     };
     (contact, visitor)
 }
@@ -143,6 +159,12 @@ fn cookie(fields: &mut Fields<'_, '_>, key: &'static str, notes: &mut Vec<Invali
     let problem = "the cookie was left out: it must read fb.{index}.{milliseconds}.{value}".to_owned();
     notes.push(Invalid { pointer: format!("/user/{key}"), problem });
     None
+}
+
+/// An ad click id, byte for byte. A macro that was not filled in is none.
+fn click_id(fields: &mut Fields<'_, '_>, key: &'static str) -> Option<(String, Value)> {
+    let text = fields.text(key, limits::PARAM_VALUE_BYTES_MAX)?;
+    (!looks_like_macro(&text)).then(|| (key.to_owned(), Value::String(text)))
 }
 
 /// An id as given: a number stays a number.

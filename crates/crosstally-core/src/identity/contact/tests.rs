@@ -49,6 +49,9 @@ fn a_whole_person_is_hashed_into_every_form() {
         google_phone: hashes(&["+16505551212"]),
         google_first_name: hashes(&["valéry"]),
         google_last_name: hashes(&["o'neil-smith"]),
+        reddit_email: hashes(&["johnsmith@gmail.com", "john@work.example"]),
+        tiktok_phone: Vec::new(),
+        exact_external_id: hashes(&["User-42"]),
     };
     assert!(contact == expected, "{}", serde_json::to_string_pretty(&contact).unwrap());
     assert_eq!(dropped, []);
@@ -162,4 +165,18 @@ fn debug_output_shows_no_value() {
     let shown = format!("{given:?} {contact:?}");
     assert!(shown.contains("email: 1") && shown.contains("{\"em\": 1}"), "{shown}");
     assert!(!shown.contains("bob") && !shown.contains(&contact.email[0]), "{shown}");
+}
+
+#[test]
+fn forms_that_are_the_usual_ones_are_not_kept_twice() {
+    let given = ContactIn {
+        phone: of(&["+86 138 1234 5678", "+16505551212"]),
+        external_id: of(&["user-42", " X1 "]),
+        ..ContactIn::default()
+    };
+    let contact = hash_contact(&given, None, YEAR).0;
+    assert_eq!(contact.e164_phone, hashes(&["+8613812345678", "+16505551212"]));
+    assert_eq!(contact.tiktok_phone, hashes(&["13812345678"]));
+    assert_eq!(contact.external_id, hashes(&["user-42", "x1"]));
+    assert_eq!(contact.exact_external_id, hashes(&["X1"]));
 }
