@@ -92,6 +92,28 @@ pub(crate) fn foreign(settings: &Settings, response: &Response, asked_ms: Option
     }
 }
 
+/// An answer of a platform that speaks by its statuses, other than success: `said` are its own words, absent if the
+/// answer is not the platform's.
+pub(crate) fn by_status(
+    settings: &Settings,
+    response: &Response,
+    asked_ms: Option<i64>,
+    said: Option<&str>,
+) -> Reading {
+    let mut reading = match (response.status, said) {
+        (401, _) => pause(Reason::DestAuth, ""),
+        (403, _) => pause(Reason::DestPermission, ""),
+        (405, _) => pause(Reason::DestMisconfigured, ""),
+        (404 | 408 | 410 | 413 | 425 | 429, _) => foreign(settings, response, asked_ms),
+        // Bad data, as far as anybody can tell: the batch is halved until the one event is found.
+        (400..=499, Some(_)) => Reading::whole(Outcome::Split { reason: Reason::DestRejected }, ""),
+        _ => foreign(settings, response, asked_ms),
+    };
+    let words = said.map_or_else(|| excerpt(settings, response), str::to_owned);
+    reading.detail = shown(settings, &format!("{}: {words}", response.status));
+    reading
+}
+
 /// The beginning of an answer's body as one line, secrets masked.
 pub(crate) fn excerpt(settings: &Settings, response: &Response) -> String {
     // Masked as a whole before it is cut: half a secret is no longer recognised.

@@ -3,10 +3,13 @@
 use crate::dialect::Dialect;
 
 /// Every kind, in the order that docs and errors list them.
-pub const KINDS: &[&dyn Dialect] = &[&crate::meta::Meta, &crate::postback::Postback];
+pub const KINDS: &[&dyn Dialect] = &[&crate::meta::Meta, &crate::tiktok::Tiktok, &crate::postback::Postback];
 
 /// The dialect of this kind.
 #[must_use]
 pub fn by_kind(kind: &str) -> Option<&'static dyn Dialect> {
     KINDS.iter().copied().find(|dialect| dialect.kind() == kind)
 }
+
+#[cfg(test)]
+mod tests;

@@ -44,6 +44,13 @@ impl<'o> Object<'o> {
         self.out.extend_from_slice(json);
     }
 
+    /// Writes a key and a number's own digits, if there are any: no number type stands between.
+    pub(crate) fn digits(&mut self, key: &str, digits: Option<&str>) {
+        if let Some(digits) = digits {
+            self.raw(key, digits.as_bytes());
+        }
+    }
+
     /// Writes a key and a list of texts that are JSON already.
     pub(crate) fn raw_list(&mut self, key: &str, items: &[String]) {
         self.key(key);
@@ -85,6 +92,15 @@ impl<'o> Object<'o> {
         write(self.out, key);
         self.out.push(b':');
     }
+}
+
+/// An object as text.
+pub(crate) fn text(fill: impl FnOnce(&mut Object<'_>)) -> String {
+    let mut out = Vec::new();
+    let mut object = Object::open(&mut out);
+    fill(&mut object);
+    object.close();
+    String::from_utf8(out).expect("JSON is written in UTF-8")
 }
 
 /// Writes a value.

@@ -9,6 +9,7 @@ mod amount;
 mod answer;
 mod batch;
 pub mod catalog;
+mod custom;
 pub mod dialect;
 mod field;
 mod json;
@@ -16,6 +17,10 @@ pub mod mask;
 pub mod meta;
 mod names;
 pub mod postback;
+mod privacy;
 mod refused;
+#[cfg(test)]
+mod sample;
 mod setting;
+pub mod tiktok;
 mod visitor;

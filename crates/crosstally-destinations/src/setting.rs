@@ -22,6 +22,21 @@ pub(crate) fn check_texts(
     texts.filter_map(|(name, text)| Some(SettingProblem::new(name, problem_of(name, text)?))).collect()
 }
 
+/// A secret without which nothing can be sent.
+pub(crate) const fn secret_field(name: &'static str, help: &'static str) -> SettingField {
+    SettingField { name, field_type: FieldType::Secret, required: true, help }
+}
+
+/// A text without which nothing can be sent.
+pub(crate) const fn required_text(name: &'static str, help: &'static str) -> SettingField {
+    SettingField { name, field_type: FieldType::Text, required: true, help }
+}
+
+/// A text that may be absent.
+pub(crate) const fn optional_text(name: &'static str, help: &'static str) -> SettingField {
+    SettingField { name, field_type: FieldType::Text, required: false, help }
+}
+
 /// The setting `endpoint`; every kind has it.
 pub(crate) const fn endpoint_field(help: &'static str) -> SettingField {
     SettingField { name: "endpoint", field_type: FieldType::Url, required: false, help }

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::{HeaderMap, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::Sleep;
@@ -19,6 +20,26 @@ pub(crate) enum ReadError {
     TooLarge,
     /// It ended before its end.
     BrokenOff,
+    /// It is compressed.
+    Encoded,
+    /// It did not come in time.
+    TooSlow,
+}
+
+/// A body that takes longer is given up.
+const WITHIN: Duration = Duration::from_secs(60);
+
+/// The body of a request, as platforms take them: not compressed, whole and in time.
+pub(crate) async fn receive(
+    headers: &HeaderMap,
+    body: axum::body::Body,
+    bytes_max: usize,
+) -> Result<Bytes, ReadError> {
+    let encoding = headers.get(header::CONTENT_ENCODING);
+    if encoding.is_some_and(|encoding| encoding != "identity") {
+        return Err(ReadError::Encoded);
+    }
+    tokio::time::timeout(WITHIN, read(body, bytes_max)).await.unwrap_or(Err(ReadError::TooSlow))
 }
 
 /// The whole body, if it has no more than `bytes_max` bytes. A longer one is never cut.

@@ -31,6 +31,7 @@ pub(crate) async fn index() -> Response {
         "platforms": Platform::ALL.iter().map(|platform| platform.name()).collect::<Vec<_>>(),
         "send": {
             "meta": ["POST /v26.0/{dataset}/events", "GET /tr?id={dataset}&ev={event}&eid={event_id}&dl={url}"],
+            "tiktok": ["POST /open_api/v1.3/event/track/"],
         },
         "look": [
             "GET /_sandbox/events",

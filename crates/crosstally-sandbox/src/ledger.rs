@@ -55,6 +55,17 @@ impl Key {
     }
 }
 
+/// Joins parts so that no two lists of parts give the same text.
+pub(crate) fn join(parts: &[&str]) -> String {
+    let mut text = String::with_capacity(parts.iter().map(|part| part.len() + 8).sum());
+    for part in parts {
+        text.push_str(&part.len().to_string());
+        text.push(':');
+        text.push_str(part);
+    }
+    text
+}
+
 /// One valid event, ready to be recorded.
 pub(crate) struct Entry {
     pub(crate) event_name: String,

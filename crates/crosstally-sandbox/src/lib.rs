@@ -85,8 +85,10 @@
 
 mod body;
 mod chance;
+mod edge;
 mod faults;
 mod inspect;
+mod json;
 mod ledger;
 mod meta;
 mod misbehave;
@@ -95,6 +97,7 @@ mod problem;
 mod router;
 mod server;
 mod state;
+mod tiktok;
 
 pub use platform::Platform;
 pub use router::router;

@@ -16,7 +16,6 @@ mod tests;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -39,8 +38,6 @@ use crate::state::Sandbox;
 pub(crate) use self::pixel::hit;
 
 const NAME: &str = Platform::Meta.name();
-/// A body that takes longer is given up.
-const BODY_WITHIN: Duration = Duration::from_secs(60);
 /// How much of an unreadable body is kept for people.
 const EXCERPT_BYTES: usize = 2048;
 const INVALID_DATASET: &str = "(invalid)";
@@ -189,17 +186,13 @@ impl Edge {
     }
 
     async fn read_body(&self, headers: &http::HeaderMap, body: Body) -> Result<Bytes, Refusal> {
-        let encoding = headers.get(header::CONTENT_ENCODING);
-        if encoding.is_some_and(|encoding| encoding != "identity") {
-            return Err(Refusal::unreadable_encoding());
-        }
         let max = self.sandbox.limits().body_bytes_max;
-        match tokio::time::timeout(BODY_WITHIN, body::read(body, max)).await {
-            Ok(Ok(body)) => Ok(body),
-            Ok(Err(ReadError::TooLarge)) => Err(Refusal::too_large(max)),
-            Ok(Err(ReadError::BrokenOff)) => Err(Refusal::bad_parameter("the body broke off")),
-            Err(_) => Err(Refusal::body_too_slow()),
-        }
+        body::receive(headers, body, max).await.map_err(|error| match error {
+            ReadError::TooLarge => Refusal::too_large(max),
+            ReadError::BrokenOff => Refusal::bad_parameter("the body broke off"),
+            ReadError::Encoded => Refusal::unreadable_encoding(),
+            ReadError::TooSlow => Refusal::body_too_slow(),
+        })
     }
 
     /// Checks and records a call. The last `missing` events are lost on the way, without a word.

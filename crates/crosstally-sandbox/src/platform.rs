@@ -5,17 +5,20 @@
 pub enum Platform {
     /// Meta's Conversions API and pixel.
     Meta,
+    /// TikTok's Events API.
+    Tiktok,
 }
 
 impl Platform {
     /// All of them, in the order in which they are shown.
-    pub const ALL: &[Self] = &[Self::Meta];
+    pub const ALL: &[Self] = &[Self::Meta, Self::Tiktok];
 
     /// The name in listings and filters.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Meta => "meta",
+            Self::Tiktok => "tiktok",
         }
     }
 

@@ -2,9 +2,11 @@
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{delete, get, post};
+use axum::routing::{MethodRouter, delete, get, post};
 
+use crate::edge::{self, Edge};
 use crate::state::Sandbox;
+use crate::tiktok::Tiktok;
 use crate::{inspect, meta};
 
 /// The routes of all platforms, and those to look into the sandbox. See the crate's documentation.
@@ -29,8 +31,15 @@ pub fn router(sandbox: Sandbox) -> Router {
         .route("/{version}/{dataset}/events", post(meta::events).fallback(meta::unsupported))
         .route("/tr", get(meta::hit).post(meta::hit))
         .route("/tr/", get(meta::hit).post(meta::hit))
+        // TikTok
+        .route("/open_api/v1.3/event/track/", edge(&Tiktok))
         .fallback(meta::unknown_path)
         // Each route caps its own body.
         .layer(DefaultBodyLimit::disable())
         .with_state(sandbox)
+}
+
+/// The route of a platform's events edge.
+fn edge(edge: &'static dyn Edge) -> MethodRouter<Sandbox> {
+    post(move |sandbox, request| edge::play(edge, sandbox, request))
 }

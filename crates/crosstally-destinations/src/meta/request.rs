@@ -94,10 +94,7 @@ fn write_user(checked: &Checked<'_>, object: &mut Object<'_>) {
 }
 
 fn write_custom(checked: &Checked<'_>, object: &mut Object<'_>) {
-    // The digits go out as they are: no number type stands between the ledger and the wire.
-    if let Some(value) = checked.money.value {
-        object.raw("value", value.as_bytes());
-    }
+    object.digits("value", checked.money.value);
     object.put_some("currency", checked.money.currency);
     write_present(&checked.event.custom, object);
 }

@@ -13,6 +13,7 @@ use self::user::User;
 use crate::age;
 use crate::amount::Amount;
 use crate::field::{Kind, check_fields};
+use crate::privacy;
 use crate::refused::Refused;
 
 mod custom;
@@ -118,11 +119,7 @@ fn is_web_address(text: &str) -> bool {
 /// The three keys stand together or not at all.
 fn data_processing(limits: &DataProcessing) -> Result<(), Refused> {
     let refuse = |detail: &str| Err(Refused::incomplete(detail));
-    let limited = match limits.options.as_slice() {
-        [] => false,
-        [option] if option == "LDU" => true,
-        _ => return refuse("data_processing_options must be [] or [\"LDU\"]"),
-    };
+    let limited = privacy::is_limited(limits)?;
     match (limits.country, limits.state) {
         (Some(country), _) if !matches!(country, 0 | 1) => {
             refuse("data_processing_options_country must be 0 or 1")

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::ledger::{Key, Source};
+use crate::ledger::{Key, Source, join};
 
 const HOUR_MS: i64 = 60 * 60 * 1000;
 const WINDOW_MS: i64 = 48 * HOUR_MS;
@@ -60,15 +60,4 @@ fn store_key(dataset: &str, name: &str, event: &Map<String, Value>) -> Option<Ke
     let time = event.get("event_time")?.to_string();
     let parts = ["store", dataset, &time, name, text(custom, "item_number"), order];
     Some(Key::new("order_id", join(&parts), STORE_WINDOW_MS))
-}
-
-/// Joins parts so that no two lists of parts give the same text.
-fn join(parts: &[&str]) -> String {
-    let mut text = String::with_capacity(parts.iter().map(|part| part.len() + 8).sum());
-    for part in parts {
-        text.push_str(&part.len().to_string());
-        text.push(':');
-        text.push_str(part);
-    }
-    text
 }

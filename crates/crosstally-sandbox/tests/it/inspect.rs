@@ -58,7 +58,12 @@ async fn the_sandbox_explains_itself() {
     let server = Server::start().await;
     for path in ["/_sandbox", "/_sandbox/"] {
         let index = server.get(path).await;
-        assert_eq!((index.status, &index.json()["platforms"]), (200, &json!(["meta"])), "{path}");
+        let index_json = index.json();
+        let platforms = index_json["platforms"].as_array().unwrap();
+        assert_eq!((index.status, &platforms[0]), (200, &json!("meta")), "{path}");
+        for platform in platforms {
+            assert!(index_json["send"][platform.as_str().unwrap()][0].is_string(), "{platform}");
+        }
     }
     let lost = server.get("/_sandbox/nothing").await;
     assert_eq!(

@@ -9,4 +9,5 @@ mod faults;
 mod inspect;
 mod meta;
 mod pixel;
+mod platforms;
 mod server;

@@ -42,6 +42,10 @@ impl Answer {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
     }
 
+    pub(crate) fn json_or_none(&self) -> Option<Value> {
+        serde_json::from_str(&self.text).ok()
+    }
+
     /// code and error_subcode of a Graph error.
     pub(crate) fn codes(&self) -> (i64, Option<u64>) {
         let error = &self.json()["error"];

@@ -20,6 +20,7 @@ mod ledger;
 mod nodes;
 mod oracle;
 mod partner;
+mod platforms;
 mod postback_commands;
 mod presets;
 mod quarantine;

@@ -146,7 +146,7 @@ const CUSTOM: &[(&str, &str)] = &[
     (r#"{"num_items": -1}"#, "num_items must be a whole number"),
     (r#"{"predicted_ltv": true}"#, "predicted_ltv must be a number"),
     (r#"{"delivery_category": "drone"}"#, "delivery_category must be one of in_store"),
-    (r#"{"customer_segmentation": "new"}"#, "custom_data.customer_segmentation must be one of"),
+    (r#"{"customer_segmentation": "new"}"#, "custom.customer_segmentation must be one of"),
     (r#"{"contents": {"id": "a"}}"#, "contents must be a list of objects"),
     (r#"{"contents": ["a"]}"#, "contents[0] must be an object"),
     (r#"{"contents": [{"id": "a", "quantity": 1, "item_price": "12.34"}]}"#, ""),

@@ -1,12 +1,73 @@
-//! Whatever is stored and whatever comes back: no panic, valid JSON, no secret in sight.
+//! Samples for tests: an event that every platform takes, settings of every kind, and whatever could stand in a store.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::collections::BTreeMap;
+
+use crosstally_core::config::{SecretRef, Setting};
+use crosstally_core::event::server_event::{self, ServerDefaults};
 use crosstally_core::event::{DataProcessing, OutboundEvent, Visitor};
+use crosstally_core::secret::Secret;
 use crosstally_core::time::Timestamp;
 use proptest::prelude::*;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use super::{Meta, NOW, TOKEN, event, settings};
-use crate::dialect::{Dialect, Response};
+use crate::dialect::Settings;
+
+/// 2025-11-27T01:01:40Z
+pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_764_205_300_000);
+pub(crate) const TOKEN: &str = "EAAB-tok/en+1";
+
+/// Settings of texts, with the token under `secret`.
+pub(crate) fn settings(secret: &str, texts: &[(&str, &str)]) -> Settings {
+    let mut values: BTreeMap<String, Setting> =
+        texts.iter().map(|(name, text)| ((*name).to_owned(), Setting::Text((*text).to_owned()))).collect();
+    values.insert(secret.to_owned(), Setting::Secret(SecretRef::Env("TOKEN".to_owned())));
+    Settings { values, secrets: BTreeMap::from([(secret.to_owned(), Secret::new(TOKEN))]) }
+}
+
+/// What a kind needs to send anything, the token under the first name.
+pub(crate) fn needs(kind: &str) -> (&'static str, &'static [(&'static str, &'static str)]) {
+    match kind {
+        "meta" => ("access_token", &[("dataset_id", "1234567890")]),
+        "tiktok" => ("access_token", &[("pixel_code", "C0DE")]),
+        "postback" => ("secret", &[("url", "https://a.example/p?c={click_id}&t={secret}")]),
+        other => panic!("{other} needs a sample of its settings"),
+    }
+}
+
+/// A kind's settings, those that it needs and more.
+pub(crate) fn of_kind(kind: &str, more: &[(&str, &str)]) -> Settings {
+    let (secret, needed) = needs(kind);
+    settings(secret, &[needed, more].concat())
+}
+
+/// A server event that every platform takes; its `event_time` is now.
+pub(crate) fn purchase() -> Value {
+    json!({
+        "event": "Purchase", "event_id": "e-1", "value": "10.00", "currency": "USD",
+        "event_source_url": "https://shop.example/thanks",
+        "user": {"email": "a@b.example", "client_user_agent": "UA/1.0", "client_ip_address": "2001:db8::1"},
+    })
+}
+
+/// Reads a server event and sets each pointer to the value given, `null` to take it away.
+pub(crate) fn event(changes: &[(&str, Value)]) -> OutboundEvent {
+    read(&changed(purchase(), changes))
+}
+
+pub(crate) fn changed(mut event: Value, changes: &[(&str, Value)]) -> Value {
+    for (pointer, value) in changes {
+        let (parent, key) = pointer.rsplit_once('/').unwrap();
+        let parent = event.pointer_mut(parent).unwrap().as_object_mut().unwrap();
+        parent.insert(key.to_owned(), value.clone());
+    }
+    event
+}
+
+pub(crate) fn read(event: &Value) -> OutboundEvent {
+    let defaults = ServerDefaults { default_region: None, now: NOW };
+    server_event::read(event.to_string().as_bytes(), defaults).unwrap().event
+}
 
 pub(crate) fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
@@ -82,46 +143,4 @@ pub(crate) fn any_event() -> impl Strategy<Value = OutboundEvent> {
             }
         },
     )
-}
-
-proptest! {
-    #[test]
-    fn building_never_panics_and_accounts_for_every_event(events in prop::collection::vec(any_event(), 0..6)) {
-        let built = Meta.build(&settings(&[]), &events, NOW);
-        prop_assert_eq!(built.included.len() + built.left_out.len(), events.len());
-        prop_assert_eq!(built.included.len(), built.payloads.len());
-        for payload in &built.payloads {
-            prop_assert!(serde_json::from_str::<Value>(payload).is_ok(), "{}", payload);
-            prop_assert!(!payload.contains(TOKEN));
-        }
-        for left in &built.left_out {
-            prop_assert!(!left.detail.is_empty() && !left.detail.contains(TOKEN));
-        }
-        prop_assert_eq!(built.request.is_some(), !built.included.is_empty());
-        if let Some(request) = built.request {
-            let body: Value = serde_json::from_slice(&request.body).unwrap();
-            prop_assert_eq!(body.get("data").unwrap().as_array().unwrap().len(), built.included.len());
-            let shown = String::from_utf8(request.body_shown.clone()).unwrap();
-            let debug = format!("{request:?}");
-            for text in [shown, request.url, debug] {
-                prop_assert!(!text.contains(TOKEN), "{}", text);
-            }
-        }
-    }
-
-    #[test]
-    fn reading_never_panics_and_never_takes_noise_for_success(
-        status in any::<u16>(),
-        body in prop_oneof![any_json().prop_map(|json| json.to_string().into_bytes()), prop::collection::vec(any::<u8>(), 0..64)],
-        header in ".{0,20}",
-        sent in 1_usize..1000,
-    ) {
-        let headers = ["retry-after", "x-app-usage", "x-business-use-case-usage", "location"]
-            .map(|name| (name.to_owned(), header.clone()))
-            .to_vec();
-        let response = Response { status, headers, body, body_cut: false };
-        let reading = Meta.read(&settings(&[]), &response, sent, NOW);
-        prop_assert!(!matches!(reading.outcome, crate::dialect::BatchOutcome::Whole(crosstally_core::delivery::Outcome::Delivered)));
-        prop_assert!(reading.slow_down_ms.is_none_or(|wait| wait >= 0));
-    }
 }

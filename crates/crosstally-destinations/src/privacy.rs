@@ -1,0 +1,28 @@
+//! Limits of use that a platform is told, or that keep an event from it.
+
+use crosstally_core::event::{DataProcessing, OutboundEvent};
+
+use crate::refused::Refused;
+
+/// Whether use is limited as laws of the United States ask for: the sender's `["LDU"]`, or its explicit `[]`.
+pub(crate) fn is_limited(limits: &DataProcessing) -> Result<bool, Refused> {
+    match limits.options.as_slice() {
+        [] => Ok(false),
+        [option] if option == "LDU" => Ok(true),
+        _ => Err(Refused::incomplete("data_processing_options must be [] or [\"LDU\"]")),
+    }
+}
+
+/// The same of an event; `None` if the sender said nothing.
+pub(crate) fn limited(event: &OutboundEvent) -> Result<Option<bool>, Refused> {
+    event.data_processing.as_ref().map(is_limited).transpose()
+}
+
+/// Keeps an event back that may be used for attribution only, where the platform cannot be told so.
+pub(crate) fn no_opt_out(event: &OutboundEvent, platform: &str) -> Result<(), Refused> {
+    if event.opt_out == Some(true) {
+        let detail = format!("opt_out is true, which {platform} cannot be told; the event is not sent");
+        return Err(Refused::incomplete(detail));
+    }
+    Ok(())
+}

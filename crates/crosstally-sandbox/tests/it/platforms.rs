@@ -1,0 +1,186 @@
+//! The edges of the platforms beside Meta: who may call, what is refused, what is taken once.
+
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::server::{Answer, HASH, NOW_SECONDS, Server};
+
+/// What differs from platform to platform.
+struct Platform {
+    name: &'static str,
+    path: &'static str,
+    /// The header of the token; none if it stands in the path.
+    token: Option<(&'static str, &'static str)>,
+    /// The same call without a good token.
+    expired: (&'static str, Option<(&'static str, &'static str)>),
+    /// A good event with this id.
+    event: fn(&str) -> Value,
+    /// The body around the events.
+    around: fn(&[Value]) -> Value,
+    /// Events that are refused, by the JSON pointer that is changed.
+    bad: &'static [(&'static str, &'static str)],
+    /// The status and a piece of the answer to one bad event among good ones, and how many are taken then.
+    one_bad: (u16, &'static str, usize),
+    /// The status and a piece of the answer to a token that is no longer good.
+    denied: (u16, &'static str),
+}
+
+const PLATFORMS: &[Platform] = &[TIKTOK];
+
+const TIKTOK: Platform = Platform {
+    name: "tiktok",
+    path: "/open_api/v1.3/event/track/",
+    token: Some(("access-token", "T")),
+    expired: ("/open_api/v1.3/event/track/", Some(("access-token", "expired-1"))),
+    event: |id| {
+        json!({
+            "event": "Purchase", "event_time": NOW_SECONDS, "event_id": id,
+            "user": {"email": [HASH], "ip": "192.0.2.1", "user_agent": "UA"},
+            "page": {"url": "https://shop.example/"},
+            "properties": {"value": 12.34, "currency": "USD", "contents": [{"content_id": "7", "price": 5.0, "quantity": 1}]},
+        })
+    },
+    around: |events| json!({"event_source": "web", "event_source_id": "P1", "data": events}),
+    bad: &[
+        ("/event", "\"\""),
+        ("/event_time", "1"),
+        ("/event_time", "1764205300000"),
+        ("/user", "{}"),
+        ("/user/email", "[\"a@b.example\"]"),
+        ("/user/ip", "\"here\""),
+        ("/page", "null"),
+        ("/page/url", "\"android-app://a\""),
+        ("/properties/value", "\"12.34\""),
+        ("/properties/value", "-1"),
+        ("/properties/currency", "\"usd\""),
+        ("/properties/contents", "[{}]"),
+        ("/limited_data_use", "1"),
+    ],
+    one_bad: (200, "20001", 2),
+    denied: (200, "40105"),
+};
+
+impl Platform {
+    async fn send(&self, server: &Server, events: &[Value]) -> Answer {
+        call(server, self.path, self.token, &(self.around)(events)).await
+    }
+}
+
+async fn call(server: &Server, path: &str, token: Option<(&str, &str)>, body: &Value) -> Answer {
+    let headers: Vec<_> = token.into_iter().chain([("content-type", "application/json")]).collect();
+    server.send(Method::POST, path, &headers, body.to_string()).await.unwrap()
+}
+
+fn changed(mut event: Value, pointer: &str, json: &str) -> Value {
+    let (parent, key) = pointer.rsplit_once('/').unwrap();
+    let parent = event.pointer_mut(parent).unwrap();
+    match parent {
+        Value::Array(items) => items[key.parse::<usize>().unwrap()] = serde_json::from_str(json).unwrap(),
+        _ => parent[key] = serde_json::from_str(json).unwrap(),
+    }
+    event
+}
+
+#[tokio::test]
+async fn good_events_are_taken_once_and_listed_as_sent() {
+    for platform in PLATFORMS {
+        let server = Server::start().await;
+        let events = [(platform.event)("a"), (platform.event)("b")];
+        for _ in 0..2 {
+            let answer = platform.send(&server, &events).await;
+            assert!((200..300).contains(&answer.status), "{} {}", platform.name, answer.text);
+        }
+        let rows = server.list("events").await;
+        assert_eq!(rows.len(), 2, "{}", platform.name);
+        assert_eq!(rows[0]["event"], events[0]);
+        assert_eq!(rows[0]["platform"], platform.name);
+        assert_eq!(server.list("duplicates").await.len(), 2, "{}", platform.name);
+        let kept = server.get(&format!("/_sandbox/events?platform={}", platform.name)).await.json();
+        assert_eq!(kept["data"].as_array().unwrap().len(), 2);
+        server.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn bad_events_are_refused() {
+    for platform in PLATFORMS {
+        let server = Server::start().await;
+        for (pointer, json) in platform.bad {
+            let bad = changed((platform.event)("bad"), pointer, json);
+            let answer = platform.send(&server, &[bad]).await;
+            let rows = server.list("refused").await;
+            assert_eq!(rows.len(), 1, "{} {pointer} {json}: {}", platform.name, answer.text);
+            assert!(!rows[0]["reason"].as_str().unwrap().is_empty());
+            assert_eq!(server.list("events").await.len(), 0, "{} {pointer} {json}", platform.name);
+            assert_eq!(server.delete("/_sandbox").await.status, 204);
+        }
+        server.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn one_bad_event_among_good_ones() {
+    for platform in PLATFORMS {
+        let server = Server::start().await;
+        let (pointer, json) = platform.bad[0];
+        let bad = changed((platform.event)("bad"), pointer, json);
+        let answer = platform.send(&server, &[(platform.event)("a"), bad, (platform.event)("b")]).await;
+        let (status, piece, taken) = platform.one_bad;
+        assert_eq!(answer.status, status, "{} {}", platform.name, answer.text);
+        assert!(answer.text.contains(piece), "{} {}", platform.name, answer.text);
+        assert_eq!(server.list("events").await.len(), taken, "{}", platform.name);
+        assert_eq!(server.list("refused").await[0]["index"], 1, "{}", platform.name);
+        server.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn tokens_and_bodies_are_checked() {
+    for platform in PLATFORMS {
+        let server = Server::start().await;
+        let body = (platform.around)(&[(platform.event)("a")]);
+        let (path, token) = platform.expired;
+        let (status, piece) = platform.denied;
+        let bare = platform.path.split('?').next().unwrap();
+        for (path, token) in [(path, token), (bare, None)] {
+            let answer = call(&server, path, token, &body).await;
+            assert_eq!(answer.status, status, "{} {}", platform.name, answer.text);
+            assert!(answer.text.contains(piece), "{} {}", platform.name, answer.text);
+        }
+        for body in [json!([]), json!({}), (platform.around)(&[])] {
+            let before = server.list("refused").await.len();
+            call(&server, platform.path, platform.token, &body).await;
+            assert_eq!(server.list("refused").await.len(), before + 1, "{} {body}", platform.name);
+        }
+        assert_eq!(server.list("events").await.len(), 0, "{}", platform.name);
+        server.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn faults_meet_every_edge() {
+    for platform in PLATFORMS {
+        let server = Server::start().await;
+        let one = [(platform.event)("a")];
+        server
+            .fault(json!({"kind": "throttle", "retry_after": 7, "times": 1, "platform": platform.name}))
+            .await;
+        let answer = platform.send(&server, &one).await;
+        assert_eq!(answer.headers["retry-after"], "7", "{} {}", platform.name, answer.text);
+        server.fault(json!({"kind": "status", "status": 503, "times": 1})).await;
+        assert_eq!(platform.send(&server, &one).await.status, 503, "{}", platform.name);
+        server.fault(json!({"kind": "server_error", "html": true, "times": 1})).await;
+        let answer = platform.send(&server, &one).await;
+        assert_eq!((answer.status, answer.json_or_none()), (500, None), "{}", platform.name);
+        assert_eq!(server.list("events").await.len(), 0, "{}", platform.name);
+        server.fault(json!({"kind": "reset_after_accept", "times": 1})).await;
+        let headers: Vec<_> = platform.token.into_iter().collect();
+        let body = (platform.around)(&one).to_string();
+        assert!(server.send(Method::POST, platform.path, &headers, body).await.is_err(), "{}", platform.name);
+        assert_eq!(server.list("events").await.len(), 1, "{}", platform.name);
+        server.fault(json!({"kind": "reject_event_id", "event_id": "c"})).await;
+        platform.send(&server, &[(platform.event)("c")]).await;
+        assert_eq!(server.list("events").await.len(), 1, "{}", platform.name);
+        server.stop().await;
+    }
+}

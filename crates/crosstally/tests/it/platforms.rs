@@ -1,0 +1,157 @@
+//! The ad platforms beside Meta, each over the same journeys: what differs is a row of [`Platform`].
+
+use anyhow::{Context, Result};
+use crosstally_testkit::client;
+use crosstally_testkit::database::Kind;
+use crosstally_testkit::on_both;
+use crosstally_testkit::server::{CONFIG, START, TestServer};
+use serde_json::{Value, json};
+
+on_both! {
+    /// TikTok: a click becomes one event, through a throttle and a repeat; a bad event alone is dead; a token pauses.
+    tiktok_gets_each_event_once => tiktok;
+}
+
+/// What differs from platform to platform.
+struct Platform {
+    /// The destination's kind; also the sandbox's name of the platform.
+    kind: &'static str,
+    /// The settings, as TOML.
+    settings: &'static str,
+    /// The parameter of the platform's click id.
+    click_id: &'static str,
+    /// Where the click id stands in the event.
+    click_id_at: &'static str,
+    /// Where the event's name stands, and what a Purchase is called.
+    name: (&'static str, &'static str),
+    /// Where the event's id stands.
+    id_at: &'static str,
+    /// Where the value stands, and how 12.34 is written.
+    value: (&'static str, &'static str),
+    /// Where the time stands, and its unit in milliseconds.
+    time: (&'static str, i64),
+}
+
+const TIKTOK: Platform = Platform {
+    kind: "tiktok",
+    settings: "pixel_code = \"C0DE\"\naccess_token = { env = \"META_TOKEN\" }",
+    click_id: "ttclid",
+    click_id_at: "/user/ttclid",
+    name: ("/event", "Purchase"),
+    id_at: "/event_id",
+    value: ("/properties/value", "12.34"),
+    time: ("/event_time", 1000),
+};
+
+async fn tiktok(kind: Kind) -> Result<()> {
+    journeys(kind, &TIKTOK).await
+}
+
+async fn journeys(kind: Kind, platform: &Platform) -> Result<()> {
+    let server = TestServer::start(kind).await?;
+    server.apply(&configuration(platform, server.sandbox)?).await?;
+    once(&server, platform).await?;
+    one_bad(&server).await?;
+    expired_token(&server).await?;
+    let everything = server.api("/api/v1/deliveries?limit=500").await?.to_string();
+    assert!(!everything.contains("tok-good"), "the token is shown");
+    server.stop().await;
+    Ok(())
+}
+
+/// The usual configuration with another destination.
+fn configuration(platform: &Platform, sandbox: std::net::SocketAddr) -> Result<String> {
+    let (before, rest) = CONFIG.split_once("[[destination]]").context("a destination")?;
+    let (_, goals) = rest.split_once("[[goal]]").context("a goal")?;
+    let Platform { kind, settings, .. } = platform;
+    Ok(format!(
+        "{before}[[destination]]\nslug = \"ads\"\nkind = \"{kind}\"\n{settings}\nendpoint = \"http://{sandbox}\"\nallow_private = true\n\n[[goal]]{}",
+        goals.replace("meta-main", "ads")
+    ))
+}
+
+async fn deliveries(server: &TestServer) -> Result<Vec<Value>> {
+    let list = server.api("/api/v1/deliveries?limit=500").await?;
+    Ok(list.get("data").and_then(Value::as_array).cloned().unwrap_or_default())
+}
+
+fn word<'a>(row: &'a Value, name: &str) -> &'a str {
+    row.get(name).and_then(Value::as_str).unwrap_or("")
+}
+
+fn at<'a>(event: &'a Value, pointer: &str) -> &'a Value {
+    event.pointer(pointer).unwrap_or_else(|| panic!("no {pointer} in {event}"))
+}
+
+/// Click, postback, a throttle, the event; then an answer that got lost: recognised by its id.
+async fn once(server: &TestServer, platform: &Platform) -> Result<()> {
+    let click = server.click(&format!("{}=aB-c_D.1&sub1=x", platform.click_id)).await?;
+    server.fault(&json!({"kind": "throttle", "retry_after": 120, "times": 1})).await?;
+    server.fault(&json!({"kind": "reset_after_accept", "times": 1})).await?;
+    let reply = server.postback(&format!("click_id={click}&tid=T1&payout=12.34&currency=USD")).await?;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    server.deliver().await?;
+    let row = deliveries(server).await?.remove(0);
+    assert_eq!((word(&row, "state"), word(&row, "code")), ("pending", "dest_rate_limited"), "{row}");
+    server.advance(119_000);
+    server.deliver().await?;
+    assert_eq!(server.accepted().await?.len(), 0, "sooner than the platform asked");
+    for _ in 0..3 {
+        server.advance(200_000);
+        server.deliver().await?;
+    }
+    let row = deliveries(server).await?.remove(0);
+    assert_eq!(word(&row, "state"), "delivered", "{row}");
+    assert_eq!(at(&row, "/attempts").to_string(), "3");
+    let accepted = server.accepted().await?;
+    assert_eq!(accepted.len(), 1, "the same id is accepted once");
+    let duplicates = client::get(server.sandbox, "/_sandbox/duplicates").await?.json()?;
+    assert_eq!(duplicates.get("data").and_then(Value::as_array).map(Vec::len), Some(1));
+    assert_eq!(word(&accepted[0], "platform"), platform.kind);
+    let event = at(&accepted[0], "/event");
+    assert_eq!(at(event, platform.click_id_at), "aB-c_D.1");
+    assert_eq!(at(event, platform.name.0), platform.name.1);
+    assert_eq!(at(event, platform.id_at), at(&row, "/event_id"));
+    assert_eq!(at(event, platform.value.0).to_string(), platform.value.1);
+    let unit = platform.time.1;
+    assert_eq!(at(event, platform.time.0).to_string(), (START.as_millis() / unit).to_string());
+    Ok(())
+}
+
+/// Five conversions, one of which the platform refuses: it alone is dead.
+async fn one_bad(server: &TestServer) -> Result<()> {
+    let click = server.click("sub1=y").await?;
+    for number in 2..7 {
+        server.postback(&format!("click_id={click}&tid=T{number}&payout=1.50")).await?;
+    }
+    let rows = deliveries(server).await?;
+    let bad = rows.iter().find(|row| word(row, "state") == "pending").context("a pending delivery")?;
+    server.fault(&json!({"kind": "reject_event_id", "event_id": word(bad, "event_id")})).await?;
+    server.deliver().await?;
+    server.no_faults().await?;
+    assert_eq!(server.accepted().await?.len(), 5);
+    let rows = deliveries(server).await?;
+    let dead: Vec<&Value> = rows.iter().filter(|row| word(row, "state") == "dead").collect();
+    assert_eq!(dead.len(), 1, "{rows:?}");
+    assert_eq!((word(dead[0], "id"), word(dead[0], "code")), (word(bad, "id"), "dest_rejected"));
+    assert_eq!(rows.iter().filter(|row| word(row, "state") == "delivered").count(), 5);
+    Ok(())
+}
+
+/// A token that is no longer good holds everything; a new one lets it go.
+async fn expired_token(server: &TestServer) -> Result<()> {
+    server.fault(&json!({"kind": "expired_token"})).await?;
+    let click = server.click("sub1=z").await?;
+    server.postback(&format!("click_id={click}&tid=T9&payout=2.00")).await?;
+    server.deliver().await?;
+    let held = deliveries(server).await?.into_iter().find(|row| word(row, "state") == "held");
+    assert_eq!(word(&held.context("a held delivery")?, "code"), "dest_auth");
+    server.no_faults().await?;
+    let request = http::Request::post("/api/v1/destinations/ads/resume")
+        .header("authorization", format!("Bearer {}", server.token));
+    let reply = client::send(server.admin, request.body(http_body_util::Full::default())?).await?;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    server.deliver().await?;
+    assert_eq!(server.accepted().await?.len(), 6);
+    Ok(())
+}
