@@ -148,11 +148,13 @@ pub enum EntryKind {
     Replay,
     /// A rate was set or changed; only the amounts in the base currency move.
     Rate,
+    /// The last of its calls is another conversion's now, or nobody's. The name is free for the next call.
+    Left,
 }
 
 impl EntryKind {
     /// All kinds.
-    pub const ALL: [Self; 3] = [Self::Call, Self::Replay, Self::Rate];
+    pub const ALL: [Self; 4] = [Self::Call, Self::Replay, Self::Rate, Self::Left];
 
     /// The word for it.
     #[must_use]
@@ -161,6 +163,7 @@ impl EntryKind {
             Self::Call => "call",
             Self::Replay => "replay",
             Self::Rate => "rate",
+            Self::Left => "left",
         }
     }
 

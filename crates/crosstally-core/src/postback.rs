@@ -13,7 +13,7 @@ use crate::fraud::{Seen, Sighting};
 use crate::goal::GoalDecision;
 use crate::identity::Contact;
 use crate::ids::{ClickId, ConversionId, ReceiptId};
-use crate::ledger::{Amounts, ContentHash, LedgerEntry, Status};
+use crate::ledger::{Amounts, ContentHash, EntryKind, LedgerEntry, Status};
 use crate::limits;
 use crate::money::Currency;
 use crate::reason::Reason;
@@ -235,6 +235,8 @@ pub enum Awaited {
     Click(ClickId),
     /// A click that stands for this foreign click id.
     Alias(String),
+    /// The sale of this name, which a refund has overtaken.
+    Sale(DedupeKey),
 }
 
 impl Awaited {
@@ -259,6 +261,10 @@ impl Awaited {
         match kind {
             "click" => ClickId::parse_unchecked(value).ok().map(Self::Click),
             "alias" => Some(Self::Alias(value.to_owned())),
+            "sale" => {
+                let (partner, key) = value.split_once('\n')?;
+                Some(Self::Sale(DedupeKey { partner: partner.to_owned(), key: key.to_owned() }))
+            }
             _ => None,
         }
     }
@@ -269,6 +275,7 @@ impl fmt::Display for Awaited {
         match self {
             Self::Click(click) => write!(out, "click:{click}"),
             Self::Alias(alias) => write!(out, "alias:{alias}"),
+            Self::Sale(sale) => write!(out, "sale:{}\n{}", sale.partner, sale.key),
         }
     }
 }
@@ -288,6 +295,27 @@ pub struct Facts {
     pub nonce_used_by: Option<ReceiptId>,
     /// Where the contact and the address were seen; nothing unless it was asked for.
     pub seen: Vec<Seen>,
+}
+
+impl Facts {
+    /// Whether all calls have left the conversion, and none has come since.
+    #[must_use]
+    pub fn is_left(&self) -> bool {
+        let last = self.entries.iter().rfind(|entry| entry.kind != EntryKind::Rate);
+        last.is_some_and(|entry| entry.kind == EntryKind::Left)
+    }
+
+    /// The conversion, if a call speaks of it: one that all its calls have left is only a name.
+    #[must_use]
+    pub fn spoken_of(&self) -> Option<&Conversion> {
+        self.conversion.as_ref().filter(|_| !self.is_left())
+    }
+
+    /// The click that gets the credit: the one that the conversion has, else the call's.
+    #[must_use]
+    pub fn credited(&self) -> Option<&Click> {
+        self.attributed.as_ref().filter(|_| self.spoken_of().is_some()).or(self.click.as_ref())
+    }
 }
 
 /// Which facts to load.

@@ -187,6 +187,9 @@ reasons! {
     TransitionRefused "transition_refused" Notice false
         "The status cannot follow the conversion's present status."; "Calls that arrived out of order.";
         "Nothing, if the later status is right; otherwise repair the receipt.".
+    SaleUnknown "sale_unknown" Problem true
+        "A refund came, and the sale that it takes back is not booked."; "A refund that overtook its sale, or one under another transaction id.";
+        "Nothing, if the sale is on its way: the refund is booked after it by itself. Otherwise repair the transaction id.".
     TooManyMovements "too_many_movements" Problem false
         "The conversion has more movements than the limit."; "One transaction id used for many sales.";
         "Have the partner send a transaction id per sale.".

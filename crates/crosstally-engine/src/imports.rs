@@ -1,15 +1,18 @@
 //! Conversions from a file: offline sales, a CRM's export, a network's statement. Each row is booked as a call of its partner
-//! would be, so that a file that is read twice is booked once.
+//! would be. Rows name their file and place in it (`import_row`), so that a file that is read twice is booked once, however
+//! much later; a dry run makes the same decisions and records nothing.
 
 use crosstally_core::ids::ReceiptId;
 use crosstally_core::params::Params;
-use crosstally_core::postback::{Inbound, dedupe};
+use crosstally_core::postback::Inbound;
+use crosstally_core::postback::replay::Repair;
 use crosstally_core::reason::Reason;
 use crosstally_core::verdict::{Stop, Verdict};
 use crosstally_store::StoreError;
 
 use crate::Engine;
 use crate::postback::{PostbackOut, Stopped, read};
+use crate::replay::imagined::Imagined;
 
 /// Rows of one request.
 pub const ROWS_MAX: usize = 500;
@@ -30,7 +33,7 @@ pub struct ImportedRow {
 }
 
 impl Engine {
-    /// Books rows of names and values as calls of a partner. A dry run says how each row would be read.
+    /// Books rows of names and values as calls of a partner. A dry run says what would become of each.
     ///
     /// # Errors
     /// See [`StoreError`]; rows before the one that failed are booked, and are duplicates the next time.
@@ -41,6 +44,7 @@ impl Engine {
         dry_run: bool,
     ) -> Result<Vec<ImportedRow>, StoreError> {
         let mut done = Vec::with_capacity(rows.len());
+        let mut imagined = Imagined::default();
         for row in rows {
             let mut params = Params::default();
             for (name, value) in row.into_iter().filter(|(_, value)| !value.is_empty()) {
@@ -53,7 +57,7 @@ impl Engine {
                 ..Inbound::default()
             };
             let out = if dry_run {
-                self.look_at(&inbound, params).await?
+                self.look_at(&inbound, params, &mut imagined).await?
             } else {
                 self.import_row(&inbound, params).await?.into()
             };
@@ -70,19 +74,25 @@ impl Engine {
         }
     }
 
-    async fn look_at(&self, inbound: &Inbound, params: Params) -> Result<ImportedRow, StoreError> {
+    /// What would become of a row, after those that were looked at before it.
+    async fn look_at(
+        &self,
+        inbound: &Inbound,
+        params: Params,
+        imagined: &mut Imagined,
+    ) -> Result<ImportedRow, StoreError> {
         let (now, snapshot) = (self.clock.now(), self.snapshot.load_full());
         let postback = match read::postback(params, inbound, &snapshot, &self.click_id_key, now, None) {
             Ok(postback) => postback,
             Err(stop) => return Ok(stop.into()),
         };
-        let contract = snapshot.partner(&inbound.partner).map(|(partner, _)| &partner.contract);
-        let known = match contract.and_then(|contract| dedupe::key(&postback, contract)) {
-            Some(key) => self.store.conversion_of_key(key).await?.is_some(),
-            None => false,
-        };
-        let verdict = if known { Verdict::Updated } else { Verdict::Recorded };
-        Ok(ImportedRow { verdict, reason: None, detail: String::new(), receipt: None })
+        let mut receipt = self.receipt(inbound, &snapshot, now);
+        receipt.contact = postback.contact;
+        let decided = self.decide_replay(&receipt, &Repair::default(), imagined).await?;
+        let would_be = &decided.replayed.booking.receipt;
+        let (verdict, reason, detail) = (would_be.verdict, would_be.reason, would_be.detail.clone());
+        imagined.note(decided);
+        Ok(ImportedRow { verdict, reason, detail, receipt: None })
     }
 }
 

@@ -14,7 +14,8 @@ use crosstally_core::postback::body::Row;
 use crosstally_core::postback::book::{self, Context};
 use crosstally_core::postback::redact::Keep;
 use crosstally_core::postback::{
-    Booking, ClickRef, Facts, FactsWanted, Inbound, Postback, Receipt, STRANGER, dedupe, parse, redact,
+    Awaited, Booking, ClickRef, Facts, FactsWanted, Inbound, Postback, Receipt, STRANGER, dedupe, parse,
+    redact,
 };
 use crosstally_core::reason::Reason;
 use crosstally_core::time::Timestamp;
@@ -187,7 +188,9 @@ impl Engine {
         now: Timestamp,
         nonce: Option<String>,
     ) -> Result<PostbackOut, StoreError> {
-        self.resolve_alias(&mut postback).await?;
+        if let Some(alias) = self.resolve_alias(&mut postback).await? {
+            self.book_waiting_for(&alias).await?;
+        }
         let (partner, _) = snapshot.partner(&postback.partner).expect("found in this snapshot before");
         let mut receipt = self.receipt(inbound, snapshot, now);
         receipt.read = Arc::new(book::read_summary(&postback));
@@ -242,14 +245,13 @@ impl Engine {
         Ok(told(&booking.receipt))
     }
 
-    /// A click id of another tracker may stand for a click of ours.
-    pub(crate) async fn resolve_alias(&self, postback: &mut Postback) -> Result<(), StoreError> {
-        if let ClickRef::Foreign { value, .. } = &postback.click
-            && let Some(click) = self.store.click_of_alias(value.clone()).await?
-        {
-            postback.click = ClickRef::Ours(click);
-        }
-        Ok(())
+    /// A click id of another tracker may stand for a click of ours. What other calls may wait for then.
+    pub(crate) async fn resolve_alias(&self, postback: &mut Postback) -> Result<Option<Awaited>, StoreError> {
+        let ClickRef::Foreign { value, .. } = &postback.click else { return Ok(None) };
+        let alias = value.clone();
+        let Some(click) = self.store.click_of_alias(alias.clone()).await? else { return Ok(None) };
+        postback.click = ClickRef::Ours(click);
+        Ok(Some(Awaited::Alias(alias)))
     }
 
     pub(crate) fn wake_for(&self, booking: &Booking) {
@@ -297,7 +299,7 @@ impl Engine {
         ReceiptId::new(now, tail)
     }
 
-    fn receipt(&self, inbound: &Inbound, snapshot: &Snapshot, now: Timestamp) -> Receipt {
+    pub(crate) fn receipt(&self, inbound: &Inbound, snapshot: &Snapshot, now: Timestamp) -> Receipt {
         let partner: Option<&Partner> = snapshot.partner(&inbound.partner).map(|(partner, _)| partner);
         let id = self.receipt_id(now);
         let keep = Keep { partner, contact: snapshot.config.workspace.keep_contact };

@@ -1,8 +1,10 @@
 //! Receipts that are read again: one, many, or those whose click has appeared.
 
+use crosstally_core::click::Click;
 use crosstally_core::config::Partner;
 use crosstally_core::conversion::DedupeKey;
 use crosstally_core::ids::{ConversionId, ReceiptId};
+use crosstally_core::ledger::Status;
 use crosstally_core::money::Currency;
 use crosstally_core::params::Params;
 use crosstally_core::postback::book::Context;
@@ -12,7 +14,6 @@ use crosstally_core::postback::{
     Awaited, ClickRef, Inbound, Postback, Receipt, SERVER_EVENT, STRANGER, dedupe, server_event,
 };
 use crosstally_core::reason::Reason;
-use crosstally_core::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp};
 use crosstally_core::verdict::{Stop, Verdict};
 use crosstally_store::{Replay, ReplayAnswer, StoreError};
 
@@ -21,18 +22,19 @@ use crate::metrics::Name;
 use crate::postback::read;
 use crate::snapshot::Snapshot;
 
+pub mod imagined;
 pub mod impact;
 pub mod statuses;
+mod waits;
+
+use imagined::Imagined;
 
 /// How often a replay is decided again when something moves under it.
 const TRIES_MAX: usize = 8;
+/// The cause of reading a receipt again because what it waited for has come.
+const MATCHED: &str = "matched";
 /// Calls that moved one conversion, and those that were read again without moving it.
 const RECEIPTS_MAX: u32 = 10_000;
-/// How long a receipt waits for its click.
-const WAIT_MS_MAX: i64 = 30 * DAY_MS;
-/// Receipts that are looked at in one go.
-const WAITS_MAX: u32 = 200;
-
 /// Why a receipt is not read again.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
@@ -48,6 +50,12 @@ pub enum ReplayError {
     /// It was not taken for a repetition, so that there is nothing to make real.
     #[error("receipt {0} is no duplicate; only a swallowed call can be made real")]
     NotSwallowed(ReceiptId),
+    /// Its conversion has a click, and keeps it.
+    #[error(
+        "receipt {0} is booked in {1}, which keeps the click that it is attributed to (click_changed); to book it on another \
+         click, give it a transaction id of its own as well"
+    )]
+    Attributed(ReceiptId, ConversionId),
     /// Others move the same conversion all the time.
     #[error("the conversion of receipt {0} moved while it was read again; try again")]
     Busy(ReceiptId),
@@ -86,6 +94,34 @@ pub struct ReplayOut {
     pub changed: bool,
 }
 
+/// What reading a receipt again comes to, and what was known for it.
+pub(crate) struct Decided {
+    pub(crate) replayed: Replayed,
+    old: Option<Around>,
+    new: Option<Around>,
+    click: Option<Click>,
+}
+
+impl Decided {
+    /// What refunds wait for that came ahead, if the receipt is that.
+    fn sale(&self) -> Option<Awaited> {
+        let receipt = &self.replayed.booking.receipt;
+        let is_booked = matches!(receipt.verdict, Verdict::Recorded | Verdict::Updated);
+        let is_sale = receipt.read.get("status").is_some_and(|status| status == Status::Approved.as_str());
+        let known = self.new.as_ref().map(|new| &new.conversion);
+        let conversion = self.replayed.conversion().or(known)?;
+        (is_booked && is_sale).then(|| Awaited::Sale(conversion.key.clone()))
+    }
+
+    /// The conversion that a booked receipt stays in, if that is attributed to another click than the one that it names now.
+    fn keeps_its_click(&self) -> Option<ConversionId> {
+        let known = &self.old.as_ref()?.conversion;
+        let stays = self.replayed.booking.receipt.conversion == Some(known.id);
+        let named = self.click.as_ref().map(|click| click.id);
+        (stays && named != known.click).then_some(known.id)
+    }
+}
+
 impl Engine {
     /// Reads a receipt again under the contract in force, with a repair if one is given.
     ///
@@ -96,6 +132,20 @@ impl Engine {
         id: ReceiptId,
         repair: &Repair,
         how: &How,
+    ) -> Result<ReplayOut, ReplayError> {
+        self.replay_after(id, repair, how, &mut Imagined::default()).await
+    }
+
+    /// The same after others that were only looked at: what they would have done counts as done.
+    ///
+    /// # Errors
+    /// See [`ReplayError`]; nothing is changed then.
+    pub async fn replay_after(
+        &self,
+        id: ReceiptId,
+        repair: &Repair,
+        how: &How,
+        imagined: &mut Imagined,
     ) -> Result<ReplayOut, ReplayError> {
         for _ in 0..TRIES_MAX {
             let receipt = self.store.receipt(id).await?.ok_or(ReplayError::NotFound(id))?;
@@ -111,15 +161,30 @@ impl Engine {
             {
                 return Err(ReplayError::NotSwallowed(id));
             }
-            let replayed = self.decide_replay(&receipt, repair).await?;
-            let out = told(&receipt, &replayed);
-            if how.dry_run || !replayed.changed && repair.is_empty() {
+            let decided = self.decide_replay(&receipt, repair, imagined).await?;
+            if repair.set.contains_key("click_id")
+                && let Some(conversion) = decided.keeps_its_click()
+            {
+                return Err(ReplayError::Attributed(id, conversion));
+            }
+            let out = told(&receipt, &decided.replayed);
+            if how.dry_run {
+                imagined.note(decided);
+                return Ok(out);
+            }
+            let sale = decided.sale();
+            let replayed = decided.replayed;
+            if !replayed.changed && repair.is_empty() {
                 return Ok(out);
             }
             let deliveries = replayed.booking.clone();
             if self.record(receipt, replayed, repair, how).await? == ReplayAnswer::Done {
                 self.wake_for(&deliveries);
                 self.metrics.count(Name::Replays, &[("cause", how.cause)], 1);
+                if let Some(sale) = sale.filter(|_| how.cause != MATCHED) {
+                    // The refunds that wait for it, before the calls that came after both are read.
+                    self.book_refunds_of(&sale).await?;
+                }
                 return Ok(out);
             }
         }
@@ -156,7 +221,12 @@ impl Engine {
         self.store.record_replay(replay).await
     }
 
-    async fn decide_replay(&self, receipt: &Receipt, repair: &Repair) -> Result<Replayed, StoreError> {
+    pub(crate) async fn decide_replay(
+        &self,
+        receipt: &Receipt,
+        repair: &Repair,
+        imagined: &Imagined,
+    ) -> Result<Decided, StoreError> {
         let snapshot = self.snapshot.load_full();
         let repair = self.with_earlier_repairs(receipt, repair).await?;
         let mut reading = self.reread(receipt, &repair, &snapshot);
@@ -172,15 +242,12 @@ impl Engine {
         }
         let booked = matches!(receipt.verdict, Verdict::Recorded | Verdict::Updated);
         let old = match receipt.conversion.filter(|_| booked) {
-            Some(id) => self.around(id).await?,
+            Some(id) => self.around(id, imagined).await?,
             None => None,
         };
         let new = match &key {
             Some(key) if old.as_ref().is_some_and(|old| old.conversion.key == *key) => old.clone(),
-            Some(key) => match self.store.conversion_of_key(key.clone()).await? {
-                Some(conversion) => self.around(conversion.id).await?,
-                None => None,
-            },
+            Some(key) => self.around_key(key, imagined).await?,
             None => None,
         };
         let click = match reading.as_ref().map(|postback| &postback.click) {
@@ -188,7 +255,7 @@ impl Engine {
             _ => None,
         };
         let Some((partner, _)) = snapshot.partner(&receipt.partner) else {
-            return Ok(unknown_partner(receipt));
+            return Ok(Decided { replayed: unknown_partner(receipt), old, new, click });
         };
         let seen = match &reading {
             Ok(postback) => self.seen(postback, &snapshot.config, new.as_ref()).await?,
@@ -217,7 +284,8 @@ impl Engine {
             rates: &rates,
             random: &mut || random.bytes(),
         };
-        Ok(replay(&case, &mut context))
+        let replayed = replay(&case, &mut context);
+        Ok(Decided { replayed, old, new, click })
     }
 
     async fn with_earlier_repairs(&self, receipt: &Receipt, repair: &Repair) -> Result<Repair, StoreError> {
@@ -232,7 +300,20 @@ impl Engine {
         Ok(repair.clone().after(&all))
     }
 
-    async fn around(&self, id: ConversionId) -> Result<Option<Around>, StoreError> {
+    async fn around_key(&self, key: &DedupeKey, imagined: &Imagined) -> Result<Option<Around>, StoreError> {
+        if let Some(around) = imagined.under(key) {
+            return Ok(Some(around));
+        }
+        match self.store.conversion_of_key(key.clone()).await? {
+            Some(conversion) => self.around(conversion.id, imagined).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn around(&self, id: ConversionId, imagined: &Imagined) -> Result<Option<Around>, StoreError> {
+        if let Some(around) = imagined.of(id) {
+            return Ok(Some(around));
+        }
         let Some(conversion) = self.store.conversion(id).await? else { return Ok(None) };
         let receipts = self.store.booked_receipts(id, RECEIPTS_MAX).await?;
         if receipts.len() >= usize::try_from(RECEIPTS_MAX).unwrap_or(usize::MAX) {
@@ -293,70 +374,12 @@ impl Engine {
         }
         (inbound, is_original)
     }
-
-    /// Looks after receipts that wait: what has appeared is booked, what waits too long waits no more. Returns how many
-    /// were booked.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    pub async fn match_waiting(&self) -> Result<usize, StoreError> {
-        let now = self.clock.now();
-        let how = How { cause: "matched", author: "crosstally".into(), dry_run: false };
-        let (mut put_off, mut matched) = (Vec::new(), 0);
-        for wait in self.store.due_waits(now, WAITS_MAX).await? {
-            let is_there = match Awaited::from_text(&wait.awaited) {
-                Some(Awaited::Click(click)) => self.store.click(click).await?.is_some(),
-                Some(Awaited::Alias(alias)) => self.store.click_of_alias(alias).await?.is_some(),
-                None => false,
-            };
-            if is_there {
-                match self.replay_receipt(wait.receipt, &Repair::default(), &how).await {
-                    Ok(out) if out.changed => matched += 1,
-                    Ok(_)
-                    | Err(
-                        ReplayError::NotFound(_)
-                        | ReplayError::Stranger(_)
-                        | ReplayError::ServerEvent(_)
-                        | ReplayError::NotSwallowed(_),
-                    ) => {
-                        put_off.push((wait.receipt, None));
-                    }
-                    Err(ReplayError::Busy(_)) => {
-                        put_off.push((wait.receipt, Some(now.plus_millis(SECOND_MS))))
-                    }
-                    Err(ReplayError::Store(error)) => {
-                        // One that cannot be booked must not hold up those behind it.
-                        tracing::warn!(receipt.id = %wait.receipt, error = %error, "a waiting receipt was not booked");
-                        put_off.push((wait.receipt, Some(now.plus_millis(MINUTE_MS))));
-                    }
-                }
-                continue;
-            }
-            let too_long = now.millis_since(wait.since) > WAIT_MS_MAX;
-            put_off.push((wait.receipt, (!too_long).then(|| next_look(now, wait.looks))));
-        }
-        if !put_off.is_empty() {
-            self.store.put_off_waits(put_off).await?;
-        }
-        Ok(matched)
-    }
 }
 
 /// The parameters of a kept call.
 fn params(inbound: &mut Inbound, partner: &Partner) -> Result<Params, Stop> {
     read::parts(inbound)?;
     kept_params(inbound, partner)
-}
-
-/// A postback that overtakes its click is seconds ahead; one whose click never comes is looked at ever less.
-fn next_look(now: Timestamp, looks: u32) -> Timestamp {
-    let pause = match looks {
-        0..10 => SECOND_MS,
-        10..30 => 10 * SECOND_MS,
-        30..60 => 5 * MINUTE_MS,
-        _ => 2 * HOUR_MS,
-    };
-    now.plus_millis(pause)
 }
 
 fn name(postback: &Postback, receipt: &Receipt, repair: &Repair, snapshot: &Snapshot) -> Option<DedupeKey> {
@@ -385,7 +408,7 @@ pub fn is_fixed_event(receipt: &Receipt) -> bool {
 
 fn unknown_partner(receipt: &Receipt) -> Replayed {
     let booking = crosstally_core::postback::Booking::receipt_only(receipt.clone());
-    Replayed { booking, taken_out: None, changed: false }
+    Replayed { booking, taken_out: None, changed: false, money: Vec::new() }
 }
 
 fn told(before: &Receipt, replayed: &Replayed) -> ReplayOut {
@@ -396,7 +419,7 @@ fn told(before: &Receipt, replayed: &Replayed) -> ReplayOut {
         is: (after.verdict, after.reason),
         detail: after.detail.clone(),
         conversion: after.conversion,
-        money: replayed.money(),
+        money: replayed.money.clone(),
         changed: replayed.changed,
     }
 }

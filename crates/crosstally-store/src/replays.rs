@@ -128,12 +128,21 @@ impl Store {
         on!(self, revisions(receipt))
     }
 
-    /// Receipts that wait and are due for a look, those first that are due longest.
+    /// Receipts that wait and are due for a look: first those of which it is known that what they wait for has come, then
+    /// those that are due longest.
     ///
     /// # Errors
     /// See [`StoreError`].
     pub async fn due_waits(&self, now: Timestamp, limit: u32) -> Result<Vec<Wait>, StoreError> {
         on!(self, due_waits(now, limit))
+    }
+
+    /// Receipts that wait for this, oldest first.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn waits_for(&self, awaited: String, limit: u32) -> Result<Vec<Wait>, StoreError> {
+        on!(self, waits_for(awaited, limit))
     }
 
     /// Puts the next look at waiting receipts off; without a time they wait no longer.

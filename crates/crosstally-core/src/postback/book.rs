@@ -1,28 +1,26 @@
 //! Step: from a postback and the facts to everything that it changes. The last decision before recording, made over one
 //! consistent view of the facts; if the facts move meanwhile, it is made again.
 
-use serde_json::{Map, Value};
-
 use crate::click::Click;
-use crate::condition::Subject;
-use crate::config::{Campaign, Config, Destination, Partner};
+use crate::config::{Config, Destination, Partner};
 use crate::contract::DuplicateMode;
 use crate::conversion::{Conversion, DedupeKey, GoalMet};
-use crate::delivery::DeliveryState;
+use crate::event::derived_event_id;
 use crate::fx::Rates;
-use crate::goal::{self, GoalDecision};
-use crate::ids::{ConversionId, DeliveryId, GoalEventId};
+use crate::ids::ConversionId;
 use crate::ledger::{Balance, ContentHash, EntryKind, LedgerEntry};
-use crate::params::Params;
 use crate::postback::movement::{self, Past, Said, Standing, Step};
 use crate::postback::{Booking, ClickRef, ConversionChange, Facts, Postback, Receipt};
 use crate::pricing::{self, Market};
 use crate::reason::Reason;
-use crate::route::{self, GoalEvent, NewDelivery};
 use crate::time::{HOUR_MS, Timestamp};
 use crate::verdict::Verdict;
 
+mod goals;
 pub(super) mod labels;
+mod summary;
+
+pub use summary::read_summary;
 
 /// What booking needs besides the postback and the facts.
 pub struct Context<'a> {
@@ -56,7 +54,7 @@ impl Context<'_> {
 /// Decides what a postback changes.
 #[must_use]
 pub fn book(postback: &Postback, facts: &Facts, mut receipt: Receipt, mut context: Context<'_>) -> Booking {
-    if let Some(stop) = unmatched_click(postback, facts) {
+    if let Some(stop) = unmatched_click(postback, facts.click.as_ref()) {
         return stopped(receipt, Verdict::Quarantined, stop.0, stop.1);
     }
     if let Some(stopped) = kept_out(postback, facts, &receipt, &context) {
@@ -73,7 +71,9 @@ pub fn book(postback: &Postback, facts: &Facts, mut receipt: Receipt, mut contex
             return stopped(receipt, Verdict::Duplicate, reason, standing_text(before));
         }
         Step::Blocked(reason) => {
-            return stopped(receipt, Verdict::Quarantined, reason, standing_text(before));
+            // Told again, it has its place after this movement.
+            receipt.sequence = before.map(|known| known.movements);
+            return blocked(receipt, reason, standing_text(facts.spoken_of()), &context);
         }
     };
     write(postback, facts, standing, receipt, EntryKind::Call, &mut context)
@@ -86,14 +86,14 @@ pub(super) fn kept_out(
     receipt: &Receipt,
     context: &Context<'_>,
 ) -> Option<Booking> {
-    if let Some(detail) = too_late(postback, facts.click.as_ref(), context) {
+    if let Some(detail) = too_late(postback, facts.click.as_ref(), context.partner, context.received_at) {
         return Some(stopped(receipt.clone(), Verdict::Quarantined, Reason::EventTooLate, detail));
     }
-    let click = facts.attributed.as_ref().or(facts.click.as_ref());
+    let click = facts.credited();
     let campaign = click.and_then(|click| context.config.campaign(&click.campaign));
     let test = click.is_some_and(|click| click.test) || campaign.is_some_and(|campaign| campaign.test);
     // A conversion that was booked for real stays real, whatever its campaign is made later.
-    (test && facts.conversion.is_none()).then(|| {
+    (test && facts.spoken_of().is_none()).then(|| {
         stopped(
             receipt.clone(),
             Verdict::Test,
@@ -109,6 +109,7 @@ pub(super) fn correction(
     after: &Conversion,
     receipt: &Receipt,
     now: Timestamp,
+    kind: EntryKind,
 ) -> LedgerEntry {
     let base_delta = pricing::delta(Some(before), after);
     LedgerEntry {
@@ -130,7 +131,7 @@ pub(super) fn correction(
         fx: after.fx,
         base_confirmed_delta: base_delta.map(|delta| delta.confirmed),
         base_pending_delta: base_delta.map(|delta| delta.pending),
-        kind: EntryKind::Replay,
+        kind,
         content: ContentHash::default(),
     }
 }
@@ -157,15 +158,15 @@ pub(super) fn write_after(
     met_before: &[GoalMet],
     context: &mut Context<'_>,
 ) -> Booking {
-    let before = facts.conversion.as_ref();
+    let (before, spoken_of) = (facts.conversion.as_ref(), facts.spoken_of());
     // What an event tells about the visitor is of the click that gets the credit, not of the call's.
-    let click = facts.attributed.as_ref().or(facts.click.as_ref());
+    let click = facts.credited();
     let campaign = click.and_then(|click| context.config.campaign(&click.campaign));
     for label in labels::of(postback, facts, standing, context) {
         labels::add(&mut receipt.labels, &label);
     }
     let mut conversion = moved(postback, facts, standing, context);
-    if before.is_none() {
+    if spoken_of.is_none() && !met_before.is_empty() {
         conversion.goals_met = met_before.to_vec();
     }
     for label in &receipt.labels {
@@ -173,9 +174,9 @@ pub(super) fn write_after(
     }
     let mut entry = entry(postback, before, &conversion, &receipt, context);
     entry.kind = kind;
-    let followed = follow_goals(postback, click, campaign, &mut conversion, context);
-    receipt.verdict = if before.is_some() { Verdict::Updated } else { Verdict::Recorded };
-    receipt.reason = match (&conversion.click, before) {
+    let followed = goals::follow(postback, click, campaign, &mut conversion, context);
+    receipt.verdict = if spoken_of.is_some() { Verdict::Updated } else { Verdict::Recorded };
+    receipt.reason = match (&conversion.click, spoken_of) {
         (None, None) => Some(Reason::NoClickId),
         _ => None,
     };
@@ -215,8 +216,22 @@ pub(super) fn stopped(mut receipt: Receipt, verdict: Verdict, reason: Reason, de
     Booking::receipt_only(receipt)
 }
 
-pub(super) fn unmatched_click(postback: &Postback, facts: &Facts) -> Option<(Reason, String)> {
-    match (&postback.click, &facts.click) {
+/// A call that cannot be booked as it is. A refund that has overtaken its sale waits for it.
+pub(super) fn blocked(receipt: Receipt, reason: Reason, detail: String, context: &Context<'_>) -> Booking {
+    let mut booking = stopped(receipt, Verdict::Quarantined, reason, detail);
+    if reason == Reason::SaleUnknown {
+        let receipt = &mut booking.receipt;
+        receipt.awaits = Some(super::Awaited::Sale(context.key.clone()));
+        // It is about no conversion until there is the sale, whatever else bears the name.
+        (receipt.conversion, receipt.sequence) = (None, None);
+    }
+    booking
+}
+
+/// Why a call's click is not one that is stored.
+#[must_use]
+pub fn unmatched_click(postback: &Postback, click: Option<&Click>) -> Option<(Reason, String)> {
+    match (&postback.click, click) {
         (ClickRef::Ours(id), None) => Some((Reason::ClickUnknown, format!("no click {id} is stored here"))),
         (ClickRef::Foreign { reason, value }, _) => {
             Some((*reason, format!("click_id is {}", super::parse::printable(value))))
@@ -226,9 +241,15 @@ pub(super) fn unmatched_click(postback: &Postback, facts: &Facts) -> Option<(Rea
 }
 
 /// What a contract says about the time between a click and what came of it.
-fn too_late(postback: &Postback, click: Option<&Click>, context: &Context<'_>) -> Option<String> {
-    let (click, most) = (click?, context.partner.contract.max_delay_ms()?);
-    let delay = postback.event_time.unwrap_or(context.received_at).millis_since(click.at);
+#[must_use]
+pub fn too_late(
+    postback: &Postback,
+    click: Option<&Click>,
+    partner: &Partner,
+    received_at: Timestamp,
+) -> Option<String> {
+    let (click, most) = (click?, partner.contract.max_delay_ms()?);
+    let delay = postback.event_time.unwrap_or(received_at).millis_since(click.at);
     (delay > most).then(|| {
         format!("it happened {} h after its click; the contract allows {} h", delay / HOUR_MS, most / HOUR_MS)
     })
@@ -244,23 +265,15 @@ pub fn said(postback: &Postback, at: Timestamp) -> Said {
         amounts: postback.amounts,
         at,
         content: postback.content,
+        once: postback.fields.iter().any(|(name, _)| name == movement::IMPORT_ROW),
     }
 }
 
 fn decide(postback: &Postback, facts: &Facts, context: &Context<'_>) -> Step {
     let contract = &context.partner.contract;
     let said = said(postback, context.received_at);
-    let known = facts.conversion.as_ref().map(standing_of);
-    let past: Vec<Past> = facts
-        .entries
-        .iter()
-        .map(|entry| Past {
-            status: entry.status,
-            amounts: entry.amounts,
-            at: entry.recorded_at,
-            content: entry.content,
-        })
-        .collect();
+    let known = facts.spoken_of().map(standing_of);
+    let past: Vec<Past> = facts.entries.iter().map(Past::of).collect();
     movement::step(&said, known.as_ref(), &past, context.mode, contract)
 }
 
@@ -284,9 +297,10 @@ fn standing_text(conversion: Option<&Conversion>) -> String {
 }
 
 fn moved(postback: &Postback, facts: &Facts, standing: Standing, context: &mut Context<'_>) -> Conversion {
-    let mut conversion = match &facts.conversion {
-        Some(known) => known.clone(),
-        None => fresh(postback, facts.click.as_ref(), context),
+    let mut conversion = match (&facts.conversion, facts.spoken_of()) {
+        (_, Some(known)) => known.clone(),
+        (None, None) => fresh(postback, facts.click.as_ref(), context),
+        (Some(left), None) => taken_up(left, postback, fresh(postback, facts.click.as_ref(), context)),
     };
     conversion.status = standing.status;
     conversion.currency = standing.currency;
@@ -337,6 +351,26 @@ fn fresh(postback: &Postback, click: Option<&Click>, context: &mut Context<'_>) 
     conversion
 }
 
+/// A conversion that all its calls had left, and of which one speaks again: nothing is left of it but its name, its history
+/// and the goals that were met under it.
+fn taken_up(left: &Conversion, postback: &Postback, fresh: Conversion) -> Conversion {
+    // Platforms know the name's own event id from the event of a call that is another conversion's now.
+    let other = || {
+        let key = format!("{}\n#again:{}", left.key.key, left.movements);
+        derived_event_id(&DedupeKey { key, ..left.key.clone() }, None)
+    };
+    Conversion {
+        id: left.id,
+        key: left.key.clone(),
+        fx: left.fx,
+        base: left.base,
+        movements: left.movements,
+        goals_met: left.goals_met.clone(),
+        event_id: postback.event_id.clone().or_else(|| left.goals_met.is_empty().then(other)),
+        ..fresh
+    }
+}
+
 fn attribute(conversion: &mut Conversion, click: &Click) {
     conversion.click = Some(click.id);
     conversion.campaign.clone_from(&click.campaign);
@@ -374,104 +408,4 @@ fn entry(
         base_confirmed_delta: base_delta.map(|delta| delta.confirmed),
         base_pending_delta: base_delta.map(|delta| delta.pending),
     }
-}
-
-#[derive(Default)]
-struct Followed {
-    decisions: Vec<GoalDecision>,
-    events: Vec<GoalEvent>,
-    deliveries: Vec<NewDelivery>,
-}
-
-fn follow_goals(
-    postback: &Postback,
-    click: Option<&Click>,
-    campaign: Option<&Campaign>,
-    conversion: &mut Conversion,
-    context: &mut Context<'_>,
-) -> Followed {
-    let click_params: Vec<(String, String)> = click
-        .and_then(|click| Params::parse(click.query.as_bytes()).ok())
-        .map(|params| params.iter().map(|param| (param.name.clone(), param.value.clone())).collect())
-        .unwrap_or_default();
-    let mut followed = Followed::default();
-    let config = context.config;
-    for goal in &config.goals {
-        let labels = &conversion.labels;
-        let subject = Subject { conversion, fields: &postback.fields, click_params: &click_params, labels };
-        let (reason, detail) = goal::decide(goal, &subject);
-        let mut decision = GoalDecision { goal: goal.slug.clone(), reason, detail, event: None };
-        if reason == Reason::GoalMet {
-            let id = GoalEventId::new(context.now, (context.random)());
-            decision.event = Some(id);
-            conversion.goals_met.push(GoalMet { goal: goal.slug.clone(), event: id });
-            let event = route::event(route::Source {
-                goal,
-                conversion,
-                event_time: postback.event_time.unwrap_or(context.received_at),
-                click,
-                click_params: &click_params,
-                campaign,
-                page: postback.page.as_deref(),
-                given: postback.given.as_deref(),
-            });
-            // A partner's clock may be a little ahead; platforms refuse events from the future, so it is waited for.
-            let due_at = context.now.max(event.event_time).plus_millis(goal.delay_ms);
-            for (number, slug) in (0..).zip(&goal.send_to) {
-                let Some(destination) = config.destination(slug) else { continue };
-                let max_age = (context.max_age_ms)(destination, &event.action_source);
-                followed.deliveries.push(NewDelivery {
-                    id: DeliveryId::of(id, number),
-                    goal_event: id,
-                    conversion: conversion.id,
-                    destination: slug.clone(),
-                    state: DeliveryState::Pending,
-                    due_at,
-                    deadline_at: event.event_time.plus_millis(max_age),
-                });
-            }
-            followed.events.push(GoalEvent {
-                id,
-                conversion: conversion.id,
-                goal: goal.slug.clone(),
-                sequence: conversion.movements,
-                event,
-                created_at: context.now,
-            });
-        }
-        followed.decisions.push(decision);
-    }
-    followed
-}
-
-/// What a receipt says was read out of the call, without personal data.
-#[must_use]
-pub fn read_summary(postback: &Postback) -> Map<String, Value> {
-    let mut read = Map::new();
-    let mut put = |name: &str, value: Option<String>| {
-        if let Some(value) = value {
-            read.insert(name.into(), Value::String(value));
-        }
-    };
-    let amount = |minor: Option<i64>| minor.map(|minor| postback.currency.format_minor(minor));
-    put(
-        "click_id",
-        match &postback.click {
-            ClickRef::None => None,
-            ClickRef::Ours(id) => Some(id.to_string()),
-            ClickRef::Foreign { value, .. } => Some(value.clone()),
-        },
-    );
-    put("transaction_id", postback.transaction_id.clone());
-    put("status", Some(postback.status.as_str().into()));
-    put("status_word", Some(postback.status_word.clone()).filter(|word| !word.is_empty()));
-    put("payout", amount(postback.amounts.payout));
-    put("revenue", amount(postback.amounts.revenue));
-    put("value", amount(postback.amounts.value));
-    put("currency", Some(postback.currency.code().into()));
-    put("event", postback.event.clone());
-    put("event_time", postback.event_time.map(|at| at.to_string()));
-    put("event_id", postback.event_id.clone());
-    put("external_id", postback.external_id.clone());
-    read
 }

@@ -6,7 +6,8 @@ use sha2::{Digest, Sha256};
 
 use crate::config::Partner;
 use crate::contract::{Contract, DuplicateMode, ReversalAmount, ValueOf};
-use crate::ledger::{Amounts, ContentHash, Status};
+use crate::ids::ReceiptId;
+use crate::ledger::{Amounts, ContentHash, LedgerEntry, Status};
 use crate::limits;
 use crate::money::Currency;
 use crate::params::Params;
@@ -16,6 +17,9 @@ use crate::time::{HOUR_MS, Timestamp};
 
 /// How long after a call the very same call is taken for a retry of the sender. Senders try for a day.
 pub const RETRY_WINDOW_MS: i64 = 24 * HOUR_MS;
+
+/// The parameter by which the rows of an imported file are told apart: its digest and the row's number.
+pub const IMPORT_ROW: &str = "import_row";
 
 /// What a call says about a conversion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +36,8 @@ pub struct Said {
     pub at: Timestamp,
     /// The digest of all that it says.
     pub content: ContentHash,
+    /// Whether it is one of a kind, as a row of a file is: the same one again is the same one after years.
+    pub once: bool,
 }
 
 /// Where a conversion stands.
@@ -62,10 +68,19 @@ pub struct Past {
     pub status: Status,
     /// The amounts in force after it.
     pub amounts: Amounts,
-    /// When its call was received.
+    /// When its call was received, not when it was booked: a call that waited for its click is retried like any other.
     pub at: Timestamp,
     /// What its call said.
     pub content: ContentHash,
+}
+
+impl Past {
+    /// What an entry of the ledger tells.
+    #[must_use]
+    pub fn of(entry: &LedgerEntry) -> Self {
+        let LedgerEntry { status, amounts, content, .. } = *entry;
+        Self { status, amounts, at: entry.receipt.time(), content }
+    }
 }
 
 /// What a call does.
@@ -81,8 +96,9 @@ pub enum Step {
 
 /// Decides what a call does to a conversion, or to none yet.
 ///
-/// Precedence: amounts in another currency than the booked ones block; the very same call within a day is a retry; then
-/// the duplicate mode speaks; a status that cannot follow is a late repeat if it was booked before, else it is blocked.
+/// Precedence: a refund waits for its sale; amounts in another currency than the booked ones block; the very same call
+/// within a day is a retry, unless the conversion has come to another status since; then the duplicate mode speaks; a
+/// status that cannot follow is a late repeat if it was booked before, else it is blocked.
 #[must_use]
 pub fn step(
     said: &Said,
@@ -92,6 +108,13 @@ pub fn step(
     contract: &Contract,
 ) -> Step {
     let Some(known) = known else {
+        // Calls of before that belong to another conversion now were still received.
+        if is_retry(said, None, past) {
+            return Step::Same(Reason::SameContent);
+        }
+        if said.status == Status::Reversed {
+            return Step::Blocked(Reason::SaleUnknown);
+        }
         return Step::Moves(Standing {
             status: said.status,
             currency: said.currency,
@@ -104,10 +127,12 @@ pub fn step(
     if priced && !known.is_open() && said.currency != known.currency {
         return Step::Blocked(Reason::CurrencyChanged);
     }
-    if is_retry(said, past) {
+    if is_retry(said, Some(known), past) {
         return Step::Same(Reason::SameContent);
     }
-    let next = follow(said, known, mode, contract);
+    let Some(next) = follow(said, known, mode, contract) else {
+        return Step::Blocked(Reason::TransitionRefused);
+    };
     let adds = mode == DuplicateMode::Add && next.amounts != known.amounts;
     if (next.status, next.amounts) == (known.status, known.amounts) && !adds {
         return Step::Same(Reason::SameContent);
@@ -130,24 +155,35 @@ pub fn step(
     Step::Moves(next)
 }
 
-fn is_retry(said: &Said, past: &[Past]) -> bool {
+fn is_retry(said: &Said, known: Option<&Standing>, past: &[Past]) -> bool {
+    let again = |past: &Past| {
+        // A sale that was refused and is approved once more in the same words is approved, not retried.
+        let stands = known.is_none_or(|known| known.status == past.status || known.status == said.status);
+        said.once || stands && said.at.millis_since(past.at).abs() <= RETRY_WINDOW_MS
+    };
     said.content != ContentHash::default()
-        && past.iter().any(|past| {
-            past.content == said.content && said.at.millis_since(past.at).abs() <= RETRY_WINDOW_MS
-        })
+        && past.iter().filter(|past| past.content == said.content).any(again)
 }
 
-/// Where the conversion would stand.
-fn follow(said: &Said, known: &Standing, mode: DuplicateMode, contract: &Contract) -> Standing {
+/// Where the conversion would stand; `None` if a refund contradicts those before it.
+fn follow(said: &Said, known: &Standing, mode: DuplicateMode, contract: &Contract) -> Option<Standing> {
     let currency = if known.is_open() { said.currency } else { known.currency };
     let value_of = contract.value();
     let standing = |status, amounts| Standing { status, currency, amounts, movements: known.movements + 1 };
-    if said.status == Status::Reversed && !known.is_open() {
-        match contract.reversal() {
-            ReversalAmount::Whole => {}
-            ReversalAmount::Part => return taken_back(said, known, value_of, standing),
-            ReversalAmount::Remaining => return remaining(said, known, value_of, standing),
-        }
+    if said.status == Status::Reversed
+        && contract.reversal() != ReversalAmount::Whole
+        && let Some(amounts) = paid_back(said.amounts, known)
+    {
+        return match contract.reversal() {
+            // Nothing is left to take a part of.
+            _ if !known.status.is_confirmed() && !known.status.is_pending() => {
+                Some(standing(said.status, known.amounts))
+            }
+            ReversalAmount::Remaining => remaining(amounts, known, value_of, standing),
+            ReversalAmount::Whole | ReversalAmount::Part => {
+                Some(taken_back(amounts, known, value_of, standing))
+            }
+        };
     }
     let adds = mode == DuplicateMode::Add && said.status == known.status;
     let amounts = if adds {
@@ -155,12 +191,31 @@ fn follow(said: &Said, known: &Standing, mode: DuplicateMode, contract: &Contrac
     } else {
         merged(known.amounts, said.amounts, value_of)
     };
-    standing(said.status, amounts)
+    Some(standing(said.status, amounts))
+}
+
+/// What a refund states, in the fields in which the sale's amounts are known: a sale with one amount is paid back out of
+/// that one, whatever field the refund uses. `None` if the sale has no price.
+fn paid_back(said: Amounts, known: &Standing) -> Option<Amounts> {
+    if known.is_open() {
+        return None;
+    }
+    Some(match (known.amounts, said) {
+        (
+            Amounts { payout: Some(_), revenue: None, .. },
+            Amounts { payout: None, revenue: part @ Some(_), .. },
+        ) => Amounts { payout: part, revenue: None, ..said },
+        (
+            Amounts { payout: None, revenue: Some(_), .. },
+            Amounts { payout: part @ Some(_), revenue: None, .. },
+        ) => Amounts { payout: None, revenue: part, ..said },
+        _ => said,
+    })
 }
 
 /// A refund of a part leaves the rest; a refund of all of it, or without an amount, takes the conversion back.
 fn taken_back(
-    said: &Said,
+    part: Amounts,
     known: &Standing,
     value_of: ValueOf,
     standing: impl Fn(Status, Amounts) -> Standing,
@@ -169,23 +224,34 @@ fn taken_back(
         (Some(before), Some(part)) => Some((before - part).max(0)),
         (before, _) => before,
     };
-    let payout = rest(known.amounts.payout, said.amounts.payout);
-    let revenue = rest(known.amounts.revenue, said.amounts.revenue);
+    let payout = rest(known.amounts.payout, part.payout);
+    let revenue = rest(known.amounts.revenue, part.revenue);
     let after = Amounts { payout, revenue, value: value_of.of(payout, revenue) };
-    let is_part = said.amounts.value.is_some() && after.value.is_some_and(|value| value > 0);
+    // Whoever pays the whole order back has no sale any more, whatever is known of the commission.
+    let is_all = [(part.payout, payout), (part.revenue, revenue)]
+        .iter()
+        .any(|(part, rest)| matches!((part, rest), (Some(1..), Some(0))));
+    let is_part = part.value.is_some() && !is_all && after.value.is_some_and(|value| value > 0);
     if is_part { standing(known.status, after) } else { standing(Status::Reversed, known.amounts) }
 }
 
-/// The amount says what is left.
+/// The amount says what is left. More than there was is a refund that a later one has overtaken.
 fn remaining(
-    said: &Said,
+    left: Amounts,
     known: &Standing,
     value_of: ValueOf,
     standing: impl Fn(Status, Amounts) -> Standing,
-) -> Standing {
-    match said.amounts.value {
-        Some(1..) => standing(known.status, merged(known.amounts, said.amounts, value_of)),
-        _ => standing(Status::Reversed, known.amounts),
+) -> Option<Standing> {
+    let rises =
+        |left: Option<i64>, known: Option<i64>| left.zip(known).is_some_and(|(left, known)| left > known);
+    match left.value {
+        Some(1..)
+            if rises(left.payout, known.amounts.payout) || rises(left.revenue, known.amounts.revenue) =>
+        {
+            None
+        }
+        Some(1..) => Some(standing(known.status, merged(known.amounts, left, value_of))),
+        _ => Some(standing(Status::Reversed, known.amounts)),
     }
 }
 
@@ -207,6 +273,85 @@ fn summed(before: Amounts, now: Amounts, value_of: ValueOf) -> Amounts {
     };
     let (payout, revenue) = (sum(before.payout, now.payout), sum(before.revenue, now.revenue));
     Amounts { payout, revenue, value: value_of.of(payout, revenue) }
+}
+
+/// A call among others of its conversion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Placed {
+    /// Its receipt.
+    pub receipt: ReceiptId,
+    /// What it says.
+    pub said: Said,
+    /// What it does if it is a repeat with a change.
+    pub mode: DuplicateMode,
+    /// Where it stood among the conversion's movements if it was judged when it came: after how many, and whether it was
+    /// none itself.
+    pub live: Option<(u32, bool)>,
+}
+
+/// Puts the calls of a conversion into their order: that of the times at which they came, but those that were judged as
+/// they came stay in the order in which they were, however close together or on whichever node that was.
+pub fn put_in_order(calls: &mut [Placed]) {
+    calls.sort_by_key(|call| (call.said.at, call.receipt));
+    let mut live: Vec<Placed> = calls.iter().filter(|call| call.live.is_some()).copied().collect();
+    live.sort_by_key(|call| call.live);
+    for (place, call) in calls.iter_mut().filter(|call| call.live.is_some()).zip(live) {
+        *place = call;
+    }
+}
+
+/// Where calls in their order lead, and what each of them does. What has left the conversion leads nowhere, but whoever
+/// tries one of those calls again tries a call that came.
+#[must_use]
+pub fn fold(calls: &[Placed], left: Vec<Past>, contract: &Contract) -> (Option<Standing>, Vec<Step>) {
+    let steps = Vec::with_capacity(calls.len());
+    let mut fold = Fold { contract, left, standing: None, past: Vec::new(), steps };
+    // Refunds that came ahead of their sale follow it.
+    let mut ahead: Vec<usize> = Vec::new();
+    for (at, call) in calls.iter().enumerate() {
+        let step = fold.step(call);
+        fold.steps.push(step);
+        if step == Step::Blocked(Reason::SaleUnknown) {
+            ahead.push(at);
+        } else if fold.standing.is_some_and(|standing| standing.status.is_confirmed()) {
+            for at in ahead.drain(..) {
+                let step = fold.step(&calls[at]);
+                fold.steps[at] = step;
+            }
+        }
+    }
+    (fold.standing, fold.steps)
+}
+
+struct Fold<'a> {
+    contract: &'a Contract,
+    left: Vec<Past>,
+    standing: Option<Standing>,
+    past: Vec<Past>,
+    steps: Vec<Step>,
+}
+
+impl Fold<'_> {
+    fn step(&mut self, call: &Placed) -> Step {
+        let value = self.contract.value().of(call.said.amounts.payout, call.said.amounts.revenue);
+        let said = Said { amounts: Amounts { value, ..call.said.amounts }, ..call.said };
+        let left: Vec<Past> = self.left.iter().filter(|past| past.at <= said.at).copied().collect();
+        let step = if is_retry(&said, self.standing.as_ref(), &left) {
+            Step::Same(Reason::SameContent)
+        } else {
+            step(&said, self.standing.as_ref(), &self.past, call.mode, self.contract)
+        };
+        if let Step::Moves(next) = step {
+            self.past.push(Past {
+                status: next.status,
+                amounts: next.amounts,
+                at: said.at,
+                content: said.content,
+            });
+            self.standing = Some(next);
+        }
+        step
+    }
 }
 
 /// The digest of all that a call says: its parameters in any order and the headers that the contract reads, without what is volatile, secret

@@ -1,14 +1,15 @@
 //! Reading a receipt again: after a repair, under a new contract, or because what it waited for has appeared.
 //!
 //! A conversion is what its calls say, one after the other. A receipt that is read again takes its place in that order,
-//! so that an approval which is repaired today does not undo the refund that came after it. The ledger is never
-//! rewritten: one movement takes the conversion from where it stands to where it should stand.
+//! so that an approval which is repaired today does not undo the refund that came after it. Calls that were judged when
+//! they came keep the order in which they were booked. The ledger is never rewritten: one movement takes the conversion from
+//! where it stands to where it should stand.
 
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
 use super::book::{self, Context};
-use super::movement::{self, Past, Said, Standing, Step};
+use super::movement::{self, Past, Placed, Said, Standing, Step};
 use super::{
     Booking, ConversionChange, Facts, IMPORTED, Inbound, Postback, Receipt, SERVER_EVENT, body, parse, redact,
 };
@@ -46,6 +47,8 @@ pub struct Replayed {
     pub taken_out: Option<(Conversion, LedgerEntry)>,
     /// Whether anything changes.
     pub changed: bool,
+    /// By how much the confirmed and the open value change, in minor units, a sum for each currency in which they do.
+    pub money: Vec<(Currency, i64, i64)>,
 }
 
 /// What is known when a receipt is read again.
@@ -81,10 +84,55 @@ pub fn replay(case: &Case<'_>, context: &mut Context<'_>) -> Replayed {
     };
     let books = matches!(booking.receipt.verdict, Verdict::Recorded | Verdict::Updated | Verdict::Duplicate);
     let leaves = case.old.filter(|_| moved_away || !books);
-    let taken_out = leaves.and_then(|old| without(old, case.receipt, context));
+    let goes_along = case.old.is_some_and(|old| takes_along(old, &booking));
+    let taken_out = leaves.and_then(|old| without(old, case.receipt, goes_along, context));
+    let changes = [
+        booking.conversion.as_ref().map(|after| (case.new, after.conversion())),
+        taken_out.as_ref().map(|(after, _)| (case.old, after)),
+    ];
+    let money = money(changes.into_iter().flatten());
     let changed =
         booking.conversion.is_some() || taken_out.is_some() || differs(case.receipt, &booking.receipt);
-    Replayed { booking, taken_out, changed }
+    Replayed { booking, taken_out, changed, money }
+}
+
+/// By how much conversions change: each leaves its currency with its whole balance and enters the one that it has after.
+fn money<'a>(
+    changes: impl Iterator<Item = (Option<&'a Around>, &'a Conversion)>,
+) -> Vec<(Currency, i64, i64)> {
+    let mut sums: Vec<(Currency, i64, i64)> = Vec::new();
+    let mut add = |currency: Currency, confirmed: i64, pending: i64| match sums
+        .iter_mut()
+        .find(|(known, ..)| *known == currency)
+    {
+        Some(sum) => {
+            sum.1 = sum.1.saturating_add(confirmed);
+            sum.2 = sum.2.saturating_add(pending);
+        }
+        None => sums.push((currency, confirmed, pending)),
+    };
+    for (before, after) in changes {
+        add(after.currency, after.balance.confirmed, after.balance.pending);
+        if let Some(before) = before.map(|around| &around.conversion) {
+            add(before.currency, -before.balance.confirmed, -before.balance.pending);
+        }
+    }
+    // Where nothing changes but the status, one currency is enough to say so.
+    let changes = |sum: &(Currency, i64, i64)| (sum.1, sum.2) != (0, 0);
+    let shown = sums.iter().position(changes).unwrap_or(0);
+    let mut at = 0..;
+    sums.retain(|sum| at.next() == Some(shown) || changes(sum));
+    sums
+}
+
+/// Whether a receipt takes the goals that its old conversion has met along to the one that it begins now.
+fn takes_along(old: &Around, booking: &Booking) -> bool {
+    let after = booking.conversion.as_ref().map(ConversionChange::conversion);
+    after.is_some_and(|after| {
+        booking.receipt.verdict == Verdict::Recorded
+            && after.id != old.conversion.id
+            && old.conversion.goals_met.iter().all(|met| after.goals_met.contains(met))
+    })
 }
 
 fn differs(before: &Receipt, after: &Receipt) -> bool {
@@ -117,32 +165,46 @@ fn booked(case: &Case<'_>, postback: &Postback, context: &mut Context<'_>) -> Bo
         nonce_used_by: None,
         seen: case.seen.to_vec(),
     };
-    if let Some((reason, detail)) = book::unmatched_click(postback, &facts) {
+    if let Some((reason, detail)) = book::unmatched_click(postback, case.click) {
         return book::stopped(receipt, Verdict::Quarantined, reason, detail);
     }
     if let Some(stopped) = book::kept_out(postback, &facts, &receipt, context) {
         return stopped;
     }
-    let members = case.new.map_or_else(Vec::new, |new| members(new, Some(case.receipt.id), context.partner));
-    let own = (case.receipt.id, book::said(postback, case.receipt.received_at));
-    let (standing, step) = fold(&members, Some(own), context);
+    let mut calls = case.new.map_or_else(Vec::new, |new| members(new, Some(case.receipt.id), context));
+    calls.push(Placed {
+        receipt: case.receipt.id,
+        said: book::said(postback, case.receipt.received_at),
+        mode: context.mode,
+        live: case.new.and_then(|new| judged_live(case.receipt, new)),
+    });
+    movement::put_in_order(&mut calls);
+    let left = case.new.map_or_else(Vec::new, |new| left(new, &calls));
+    let (standing, steps) = movement::fold(&calls, left, &context.partner.contract);
+    let step = calls.iter().position(|call| call.receipt == case.receipt.id).and_then(|at| steps.get(at));
     let Some(new) = case.new else {
         return match step {
             Some(Step::Moves(standing)) => {
                 receipt.labels = still_true(case.receipt, &receipt);
                 let met = case.old.map_or(&[][..], |old| &old.conversion.goals_met);
                 let kind = kind_of(case.receipt);
-                book::write_after(postback, &facts, standing, receipt, kind, met, context)
+                book::write_after(postback, &facts, *standing, receipt, kind, met, context)
             }
+            Some(Step::Blocked(reason)) => book::blocked(receipt, *reason, String::new(), context),
             _ => book::stopped(receipt, Verdict::Quarantined, Reason::TransitionRefused, String::new()),
         };
     };
     receipt.conversion = Some(new.conversion.id);
     receipt.sequence = Some(new.conversion.movements);
     match step {
-        Some(Step::Blocked(reason)) => book::stopped(receipt, Verdict::Quarantined, reason, String::new()),
+        Some(Step::Blocked(reason)) => {
+            // What it was told when it came, it is told again.
+            receipt.sequence = case.receipt.sequence.or(receipt.sequence);
+            book::blocked(receipt, *reason, String::new(), context)
+        }
         Some(Step::Same(reason)) if case.old.is_none() => {
-            book::stopped(receipt, Verdict::Duplicate, reason, String::new())
+            receipt.sequence = case.receipt.sequence.or(receipt.sequence);
+            book::stopped(receipt, Verdict::Duplicate, *reason, String::new())
         }
         _ => settle(case, postback, &facts, standing, receipt, context),
     }
@@ -180,11 +242,9 @@ fn settle(
     context: &mut Context<'_>,
 ) -> Booking {
     let known = facts.conversion.as_ref();
-    let present = known.map(book::standing_of);
-    let target = standing.map(|standing| Standing {
-        movements: present.map_or(0, |present| present.movements) + 1,
-        ..standing
-    });
+    let present = facts.spoken_of().map(book::standing_of);
+    let movements = known.map_or(0, |known| known.movements) + 1;
+    let target = standing.map(|standing| Standing { movements, ..standing });
     let was = case.receipt.verdict;
     let same = |target: &Standing, present: &Standing| {
         (target.status, target.currency, target.amounts)
@@ -192,8 +252,10 @@ fn settle(
     };
     receipt.labels = still_true(case.receipt, &receipt);
     match (target, present) {
-        (Some(target), Some(present)) if !same(&target, &present) => {
-            let mut booking = book::write(postback, facts, target, receipt, EntryKind::Replay, context);
+        (Some(target), present) if present.is_none_or(|present| !same(&target, &present)) => {
+            let met = case.old.map_or(&[][..], |old| &old.conversion.goals_met);
+            let kind = EntryKind::Replay;
+            let mut booking = book::write_after(postback, facts, target, receipt, kind, met, context);
             if was == Verdict::Recorded {
                 booking.receipt.verdict = Verdict::Recorded;
             }
@@ -218,26 +280,37 @@ fn settle(
 }
 
 /// The movement that takes a receipt out of a conversion.
-fn without(old: &Around, receipt: &Receipt, context: &Context<'_>) -> Option<(Conversion, LedgerEntry)> {
-    let members = members(old, Some(receipt.id), context.partner);
-    let (standing, _) = fold(&members, None, context);
+fn without(
+    old: &Around,
+    receipt: &Receipt,
+    goes_along: bool,
+    context: &Context<'_>,
+) -> Option<(Conversion, LedgerEntry)> {
+    let mut members = members(old, Some(receipt.id), context);
+    movement::put_in_order(&mut members);
+    let (standing, _) = movement::fold(&members, Vec::new(), &context.partner.contract);
     let known = &old.conversion;
-    // A conversion that no call speaks of any more has earned nothing.
+    // A conversion that no call speaks of any more has earned nothing, and the next call begins it anew.
+    let kind = if standing.is_none() { EntryKind::Left } else { EntryKind::Replay };
     let (status, currency, amounts) = standing
         .map_or((Status::Rejected, known.currency, known.amounts), |standing| {
             (standing.status, standing.currency, standing.amounts)
         });
-    if (status, currency, amounts) == (known.status, known.currency, known.amounts) {
+    let same = (status, currency, amounts) == (known.status, known.currency, known.amounts);
+    if same && kind == EntryKind::Replay {
         return None;
     }
     let mut conversion = known.clone();
+    if kind == EntryKind::Left && goes_along {
+        conversion.goals_met.clear();
+    }
     (conversion.status, conversion.currency, conversion.amounts) = (status, currency, amounts);
     conversion.balance = Balance::under(status, amounts.value);
     crate::pricing::price(Some(known), &mut conversion, &context.market());
     conversion.movements += 1;
     conversion.updated_at = context.now;
     conversion.labels = labels_without(old, receipt.id);
-    let entry = book::correction(known, &conversion, receipt, context.now);
+    let entry = book::correction(known, &conversion, receipt, context.now, kind);
     Some((conversion, entry))
 }
 
@@ -253,59 +326,44 @@ fn labels_without(around: &Around, but: ReceiptId) -> Vec<String> {
     labels
 }
 
-/// The receipts of a conversion and what they say, in the order in which they came, without one of them.
-fn members(around: &Around, but: Option<ReceiptId>, partner: &Partner) -> Vec<(ReceiptId, Said)> {
+/// The receipts of a conversion and what they say, without one of them.
+fn members(around: &Around, but: Option<ReceiptId>, context: &Context<'_>) -> Vec<Placed> {
     around
         .receipts
         .iter()
         .filter(|receipt| Some(receipt.id) != but)
         .filter(|receipt| matches!(receipt.verdict, Verdict::Recorded | Verdict::Updated))
         .filter_map(|receipt| {
-            let said = said_of(receipt, partner)?;
+            let said = said_of(receipt, context.partner)?;
             // What a server event said is told by the event as it came, and its receipt keeps it masked.
             let own = around.entries.iter().find(|entry| entry.receipt == receipt.id);
             let content =
                 own.filter(|_| receipt.method == SERVER_EVENT).map_or(said.content, |own| own.content);
-            Some((receipt.id, Said { content, ..said }))
+            let said = Said { content, ..said };
+            let live = judged_live(receipt, around);
+            Some(Placed { receipt: receipt.id, said, mode: context.mode, live })
         })
         .collect()
 }
 
-/// Where calls lead one after the other, and what the one of them does that is looked at.
-fn fold(
-    members: &[(ReceiptId, Said)],
-    own: Option<(ReceiptId, Said)>,
-    context: &Context<'_>,
-) -> (Option<Standing>, Option<Step>) {
-    let contract = &context.partner.contract;
-    let mut calls: Vec<(ReceiptId, Said)> = members.iter().copied().chain(own).collect();
-    calls.sort_by_key(|(id, said)| (said.at, *id));
-    let (mut standing, mut own_step) = (None, None);
-    let mut past: Vec<Past> = Vec::new();
-    let mode = context.mode;
-    for (id, said) in calls {
-        let said = Said {
-            amounts: Amounts {
-                value: contract.value().of(said.amounts.payout, said.amounts.revenue),
-                ..said.amounts
-            },
-            ..said
-        };
-        let step = movement::step(&said, standing.as_ref(), &past, mode, contract);
-        if own.is_some_and(|(own, _)| own == id) {
-            own_step = Some(step);
-        }
-        if let Step::Moves(next) = step {
-            past.push(Past {
-                status: next.status,
-                amounts: next.amounts,
-                at: said.at,
-                content: said.content,
-            });
-            standing = Some(next);
-        }
+/// The movements of calls that are not among these any more.
+fn left(around: &Around, calls: &[Placed]) -> Vec<Past> {
+    let gone = |entry: &&LedgerEntry| calls.iter().all(|call| call.receipt != entry.receipt);
+    around.entries.iter().filter(gone).map(Past::of).collect()
+}
+
+/// After how many movements of its conversion a receipt was judged when it came, and whether it was none itself. `None` if
+/// it was not judged then, or about another conversion: its place is that of the time at which it came.
+fn judged_live(receipt: &Receipt, around: &Around) -> Option<(u32, bool)> {
+    let own = around.entries.iter().find(|entry| {
+        let at_once = entry.recorded_at == receipt.received_at;
+        entry.receipt == receipt.id && entry.kind == EntryKind::Call && at_once
+    });
+    if let Some(own) = own {
+        return Some((own.sequence, false));
     }
-    (standing, own_step)
+    let untouched = receipt.revision == 0 && receipt.conversion == Some(around.conversion.id);
+    receipt.sequence.filter(|_| untouched).map(|sequence| (sequence, true))
 }
 
 /// What a booked receipt said, from what was read out of it.
@@ -314,6 +372,7 @@ pub fn said_of(receipt: &Receipt, partner: &Partner) -> Option<Said> {
     let text = |name: &str| receipt.read.get(name).and_then(Value::as_str);
     let currency: Currency = text("currency")?.parse().ok()?;
     let minor = |name: &str| text(name).and_then(|text| currency.parse_minor(text).ok());
+    let (content, once) = content_of(receipt, partner);
     Some(Said {
         status: Status::from_word(text("status")?)?,
         currency,
@@ -321,15 +380,17 @@ pub fn said_of(receipt: &Receipt, partner: &Partner) -> Option<Said> {
         currency_stated: text("payout").or(text("revenue")).is_some(),
         amounts: Amounts { payout: minor("payout"), revenue: minor("revenue"), value: minor("value") },
         at: receipt.received_at,
-        content: content_of(receipt, partner),
+        content,
+        once,
     })
 }
 
-/// The digest of a kept call, as reading it again would have it.
-fn content_of(receipt: &Receipt, partner: &Partner) -> ContentHash {
+/// The digest of a kept call, as reading it again would have it, and whether it is a row of a file.
+fn content_of(receipt: &Receipt, partner: &Partner) -> (ContentHash, bool) {
     let headers = parse::from_headers(&receipt.headers, &partner.contract);
-    let params = kept_params(&mut kept(receipt), partner);
-    params.map_or(ContentHash::default(), |params| movement::content(&params, &headers, Some(partner)))
+    let Ok(params) = kept_params(&mut kept(receipt), partner) else { return Default::default() };
+    let once = params.iter().any(|param| param.name == movement::IMPORT_ROW);
+    (movement::content(&params, &headers, Some(partner)), once)
 }
 
 /// The call that a receipt keeps.
@@ -399,14 +460,6 @@ impl Repair {
 }
 
 impl Replayed {
-    /// By how much the confirmed and the open value change, in minor units, with their currency.
-    #[must_use]
-    pub fn money(&self) -> Vec<(Currency, i64, i64)> {
-        let own = self.booking.entry.iter();
-        let out = self.taken_out.iter().map(|(_, entry)| entry);
-        own.chain(out).map(|entry| (entry.currency, entry.confirmed_delta, entry.pending_delta)).collect()
-    }
-
     /// The conversion after the receipt's own movement.
     #[must_use]
     pub fn conversion(&self) -> Option<&Conversion> {

@@ -19,6 +19,7 @@ use crate::time::DAY_MS;
 use crate::verdict::Stop;
 
 mod labels;
+mod order;
 mod shown;
 
 const NOW: Timestamp = Timestamp::from_millis(1_764_201_600_000);

@@ -1,15 +1,18 @@
-//! What another contract would make of the calls of the last days: how many rows would read otherwise, and how much money
-//! moves. Nothing is changed.
+//! What another contract would make of the calls of the last days: how many would come to something else, and how much money
+//! moves. The decision is that of a booking: retries, clicks that are not there, aliases, delays and earlier repairs count as
+//! they do then. Nothing is changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
+use crosstally_core::click::Click;
 use crosstally_core::conversion::DedupeKey;
-use crosstally_core::ledger::Balance;
+use crosstally_core::ids::{ClickId, ReceiptId};
+use crosstally_core::ledger::{Amounts, Balance, Status};
 use crosstally_core::money::Currency;
 use crosstally_core::postback::book;
-use crosstally_core::postback::movement::{self, Past, Said, Standing, Step};
+use crosstally_core::postback::movement::{self, Placed, Step};
 use crosstally_core::postback::replay::Repair;
-use crosstally_core::postback::{Postback, Receipt};
+use crosstally_core::postback::{ClickRef, Postback, Receipt};
 use crosstally_core::reason::Reason;
 use crosstally_core::time::DAY_MS;
 use crosstally_core::verdict::{Stop, Verdict};
@@ -24,6 +27,8 @@ pub const DAYS: i64 = 30;
 /// Receipts per partner that are looked at; a sample beyond that would look like the whole.
 const RECEIPTS_MAX: usize = 200_000;
 const PAGE: u32 = 1_000;
+/// Clicks that are remembered while receipts are looked at.
+const CLICKS_MAX: usize = 10_000;
 
 /// What a change would do to one partner's calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +39,7 @@ pub struct Impact {
     pub receipts: usize,
     /// Whether there are more.
     pub capped: bool,
-    /// Receipts that would read otherwise.
+    /// Receipts that would come to something else.
     pub rows: usize,
     /// Of these: how many would newly be booked, and how many no more.
     pub gained: usize,
@@ -44,30 +49,39 @@ pub struct Impact {
     pub money: Vec<(Currency, i64, i64)>,
 }
 
-/// What one call comes to.
+/// What one call says, and under which name; or why it would not be booked whatever came before it.
 type Reading = Result<(DedupeKey, Postback), Stop>;
+
+/// What one call comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Came {
+    /// It is one of its conversion's calls.
+    Booked(String, Status, Currency, Amounts),
+    /// It repeats what is booked.
+    Swallowed,
+    /// It waits, or is refused.
+    Kept(Reason),
+}
+
+/// The clicks that were looked up last; calls about one click mostly come together.
+#[derive(Default)]
+struct Clicks(HashMap<ClickId, Option<Click>>);
 
 #[derive(Default)]
 struct Side {
-    calls: BTreeMap<String, Vec<(Said, Option<String>)>>,
+    calls: BTreeMap<String, Vec<Placed>>,
+    came: HashMap<ReceiptId, Came>,
 }
 
 impl Engine {
-    /// Compares the readings of a partner's receipts of the last days under two configurations.
+    /// Compares what a partner's receipts of the last days come to under two configurations.
     ///
     /// # Errors
     /// See [`StoreError`].
     pub async fn impact(&self, partner: &str, old: &Snapshot, new: &Snapshot) -> Result<Impact, StoreError> {
-        let mut impact = Impact {
-            partner: partner.to_owned(),
-            receipts: 0,
-            capped: false,
-            rows: 0,
-            gained: 0,
-            lost: 0,
-            money: Vec::new(),
-        };
+        let (mut receipts, mut capped) = (Vec::new(), false);
         let (mut before, mut after) = (Side::default(), Side::default());
+        let mut clicks = Clicks::default();
         let mut filter = ReceiptFilter {
             partner: Some(partner.to_owned()),
             from: Some(self.clock.now().plus_millis(-DAYS * DAY_MS)),
@@ -79,88 +93,139 @@ impl Engine {
             filter.after = Some(last.id);
             for receipt in page.iter().filter(|receipt| !is_of_stranger(receipt) && !is_fixed_event(receipt))
             {
-                let (was, is) = (self.reading(receipt, old), self.reading(receipt, new));
-                impact.count(&was, &is);
-                before.add(receipt, was);
-                after.add(receipt, is);
+                let repair = self.with_earlier_repairs(receipt, &Repair::default()).await?;
+                before.add(receipt, self.reading(receipt, &repair, old, &mut clicks).await?, old);
+                after.add(receipt, self.reading(receipt, &repair, new, &mut clicks).await?, new);
+                receipts.push(receipt.id);
             }
-            if impact.receipts >= RECEIPTS_MAX {
-                impact.capped = true;
+            if receipts.len() >= RECEIPTS_MAX {
+                capped = true;
                 break;
             }
             // A long look must not keep a thread from the redirects.
             tokio::task::yield_now().await;
         }
-        impact.money = difference(&before.balances(old, partner), &after.balances(new, partner));
+        let money = difference(&before.balances(old, partner), &after.balances(new, partner));
+        let mut impact = Impact {
+            partner: partner.to_owned(),
+            receipts: receipts.len(),
+            capped,
+            rows: 0,
+            gained: 0,
+            lost: 0,
+            money,
+        };
+        for id in receipts {
+            impact.count(before.came.get(&id), after.came.get(&id));
+        }
         Ok(impact)
     }
 
-    fn reading(&self, receipt: &Receipt, snapshot: &Snapshot) -> Reading {
-        let repair = Repair::default();
-        let postback = self.reread(receipt, &repair, snapshot)?;
-        let key = super::name(&postback, receipt, &repair, snapshot)
-            .ok_or_else(|| crate::postback::nameless(&postback))?;
-        let waits = receipt.verdict == Verdict::Quarantined
-            && matches!(
-                receipt.reason,
-                Some(Reason::ClickUnknown | Reason::ClickIdMalformed | Reason::ClickIdForged)
-            );
-        if waits || receipt.verdict == Verdict::Test && receipt.reason == Some(Reason::TestCall) {
-            return Err(Stop::new(receipt.verdict, receipt.reason.unwrap_or(Reason::TestCall), ""));
+    /// What a receipt says under a configuration, by the checks that a call has to pass before it is compared with others.
+    async fn reading(
+        &self,
+        receipt: &Receipt,
+        repair: &Repair,
+        snapshot: &Snapshot,
+        clicks: &mut Clicks,
+    ) -> Result<Reading, StoreError> {
+        let mut postback = match self.reread(receipt, repair, snapshot) {
+            Ok(postback) => postback,
+            Err(stop) => return Ok(Err(stop)),
+        };
+        self.resolve_alias(&mut postback).await?;
+        let Some(key) = super::name(&postback, receipt, repair, snapshot) else {
+            return Ok(Err(crate::postback::nameless(&postback)));
+        };
+        let click = match &postback.click {
+            ClickRef::Ours(id) => self.click_among(*id, clicks).await?,
+            ClickRef::None | ClickRef::Foreign { .. } => None,
+        };
+        if let Some((reason, detail)) = book::unmatched_click(&postback, click) {
+            return Ok(Err(Stop::quarantined(reason, detail)));
         }
-        Ok((key, postback))
+        let Some((partner, _)) = snapshot.partner(&receipt.partner) else {
+            return Ok(Err(Stop::refused(Reason::UnknownPartner, "")));
+        };
+        if let Some(detail) = book::too_late(&postback, click, partner, receipt.received_at) {
+            return Ok(Err(Stop::quarantined(Reason::EventTooLate, detail)));
+        }
+        if receipt.conversion.is_none() && click.is_some_and(|click| is_test(click, snapshot)) {
+            return Ok(Err(Stop::new(Verdict::Test, Reason::TestCall, "")));
+        }
+        Ok(Ok((key, postback)))
+    }
+
+    async fn click_among<'a>(
+        &self,
+        id: ClickId,
+        clicks: &'a mut Clicks,
+    ) -> Result<Option<&'a Click>, StoreError> {
+        if !clicks.0.contains_key(&id) {
+            if clicks.0.len() >= CLICKS_MAX {
+                clicks.0.clear();
+            }
+            let found = self.store.click(id).await?;
+            clicks.0.insert(id, found);
+        }
+        Ok(clicks.0.get(&id).and_then(Option::as_ref))
     }
 }
 
+fn is_test(click: &Click, snapshot: &Snapshot) -> bool {
+    click.test || snapshot.config.campaign(&click.campaign).is_some_and(|campaign| campaign.test)
+}
+
 impl Impact {
-    fn count(&mut self, was: &Reading, is: &Reading) {
-        self.receipts += 1;
-        let same = match (was, is) {
-            (Ok((key, was)), Ok((other, is))) => {
-                (key, was.status, was.currency, was.amounts) == (other, is.status, is.currency, is.amounts)
-            }
-            (Err(was), Err(is)) => was.reason == is.reason,
-            (Ok(_), Err(_)) => {
-                self.lost += 1;
-                false
-            }
-            (Err(_), Ok(_)) => {
-                self.gained += 1;
-                false
-            }
-        };
-        self.rows += usize::from(!same);
+    fn count(&mut self, was: Option<&Came>, is: Option<&Came>) {
+        let booked = |came: Option<&Came>| matches!(came, Some(Came::Booked(..)));
+        self.rows += usize::from(was != is);
+        self.gained += usize::from(!booked(was) && booked(is));
+        self.lost += usize::from(booked(was) && !booked(is));
     }
 }
 
 impl Side {
-    fn add(&mut self, receipt: &Receipt, reading: Reading) {
-        if let Ok((key, postback)) = reading {
-            let said = book::said(&postback, receipt.received_at);
-            self.calls.entry(key.key).or_default().push((said, postback.event));
-        }
+    fn add(&mut self, receipt: &Receipt, reading: Reading, snapshot: &Snapshot) {
+        let (key, postback) = match reading {
+            Ok(read) => read,
+            Err(stop) => {
+                self.came.insert(receipt.id, Came::Kept(stop.reason));
+                return;
+            }
+        };
+        let Some((partner, _)) = snapshot.partner(&receipt.partner) else { return };
+        let said = book::said(&postback, receipt.received_at);
+        let mode = partner.contract.duplicates(postback.event.as_deref());
+        let booked = Came::Booked(key.key.clone(), said.status, said.currency, said.amounts);
+        self.came.insert(receipt.id, booked);
+        self.calls.entry(key.key).or_default().push(Placed { receipt: receipt.id, said, mode, live: None });
     }
 
-    /// What all conversions come to, per currency.
-    fn balances(&self, snapshot: &Snapshot, partner: &str) -> BTreeMap<&'static str, (Currency, Balance)> {
+    /// What all conversions come to, per currency. Calls that turn out to be repeats, or to wait, are noted as that.
+    fn balances(
+        &mut self,
+        snapshot: &Snapshot,
+        partner: &str,
+    ) -> BTreeMap<&'static str, (Currency, Balance)> {
         let mut sums = BTreeMap::new();
         let Some((partner, _)) = snapshot.partner(partner) else { return sums };
-        let contract = &partner.contract;
-        for calls in self.calls.values() {
-            let (mut standing, mut past): (Option<Standing>, Vec<Past>) = (None, Vec::new());
-            for (said, event) in calls {
-                let mode = contract.duplicates(event.as_deref());
-                if let Step::Moves(next) = movement::step(said, standing.as_ref(), &past, mode, contract) {
-                    let (status, amounts, at) = (next.status, next.amounts, said.at);
-                    past.push(Past { status, amounts, at, content: said.content });
-                    standing = Some(next);
-                }
+        for calls in self.calls.values_mut() {
+            movement::put_in_order(calls);
+            let (standing, steps) = movement::fold(calls, Vec::new(), &partner.contract);
+            for (call, step) in calls.iter().zip(steps) {
+                let came = match step {
+                    Step::Moves(_) => continue,
+                    Step::Same(_) => Came::Swallowed,
+                    Step::Blocked(reason) => Came::Kept(reason),
+                };
+                self.came.insert(call.receipt, came);
             }
             let Some(standing) = standing else { continue };
             let balance = Balance::under(standing.status, standing.amounts.value);
             let sum = sums.entry(standing.currency.code()).or_insert((standing.currency, Balance::default()));
-            sum.1.confirmed += balance.confirmed;
-            sum.1.pending += balance.pending;
+            sum.1.confirmed = sum.1.confirmed.saturating_add(balance.confirmed);
+            sum.1.pending = sum.1.pending.saturating_add(balance.pending);
         }
         sums
     }

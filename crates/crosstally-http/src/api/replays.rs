@@ -11,6 +11,7 @@ use crosstally_core::reason::Reason;
 use crosstally_core::time::Timestamp;
 use crosstally_core::verdict::Verdict;
 use crosstally_engine::Engine;
+use crosstally_engine::replay::imagined::Imagined;
 use crosstally_engine::replay::{How, ReplayError, ReplayOut};
 use crosstally_store::ReceiptFilter;
 use http::HeaderMap;
@@ -151,8 +152,10 @@ pub async fn page(engine: &Engine, wanted: &ReplayIn, author: &str) -> Result<Re
         (ids.map_err(|_| PageError::Bad("receipts are named like rcp_01..".into()))?, None)
     };
     let mut data = Vec::with_capacity(ids.len());
+    // In a preview each is decided as if those before it had been done.
+    let mut imagined = Imagined::default();
     for id in ids {
-        data.push(match engine.replay_receipt(id, &repair, &how).await {
+        data.push(match engine.replay_after(id, &repair, &how, &mut imagined).await {
             Ok(out) => ReplayRow::from(&out),
             Err(ReplayError::Store(error)) => return Err(error.into()),
             Err(error) => unchanged(id, error.to_string()),

@@ -14,7 +14,7 @@ const ADD: &str = "WITH new AS (
         ON CONFLICT DO NOTHING
         RETURNING alias
     ), woken AS (
-        UPDATE receipt_waits AS w SET next_at = $4 FROM new
+        UPDATE receipt_waits AS w SET next_at = 0 FROM new
         WHERE w.workspace = $1 AND w.awaited = 'alias:' || new.alias
     )
     SELECT count(*) FROM new";

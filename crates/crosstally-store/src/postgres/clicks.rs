@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crosstally_core::click::Click;
 use crosstally_core::ids::ClickId;
+use crosstally_core::postback::Awaited;
 
 use super::fault::Fault;
 use super::rows::{Columns, Id, Text};
@@ -27,8 +28,14 @@ macro_rules! insert {
 const INSERT: &str = insert!("", "");
 /// Few clicks have labels, so that the others do not pay for the column.
 const INSERT_LABELLED: &str = insert!(", labels", ", $19::text[]");
-const INSERT_AND_COUNT: &str =
-    concat!("WITH new AS (", insert!(", labels", ", $19::text[]"), " RETURNING 1) SELECT count(*) FROM new");
+/// They come late, and postbacks may have overtaken them.
+const INSERT_AND_COUNT: &str = concat!(
+    "WITH new AS (",
+    insert!(", labels", ", $19::text[]"),
+    " RETURNING 1), woken AS (
+        UPDATE receipt_waits SET next_at = 0 WHERE workspace = $1 AND awaited = ANY ($20::text[])
+    ) SELECT count(*) FROM new"
+);
 
 /// A click on its way into a batch.
 pub(super) struct NewClick(Arc<Click>);
@@ -68,7 +75,11 @@ impl Postgres {
 
     pub(crate) async fn append_clicks(&self, clicks: Vec<Click>) -> Result<u64, StoreError> {
         let clicks: Vec<&Click> = clicks.iter().collect();
-        let counted = self.engine.write(INSERT_AND_COUNT, &labelled_columns(&clicks)?.values()).await?;
+        let awaited: Vec<String> = clicks.iter().map(|click| Awaited::Click(click.id).to_string()).collect();
+        let columns = labelled_columns(&clicks)?;
+        let mut values = columns.values();
+        values.push(&awaited);
+        let counted = self.engine.write(INSERT_AND_COUNT, &values).await?;
         let new = counted.first().map_or(Ok(0), |row| rows::get::<i64>(row, 0))?;
         Ok(u64::try_from(new).unwrap_or_default())
     }

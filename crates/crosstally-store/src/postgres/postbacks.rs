@@ -13,7 +13,7 @@ use crosstally_core::conversion::{Conversion, DedupeKey};
 use crosstally_core::delivery::DeliveryState;
 use crosstally_core::ids::ClickId;
 use crosstally_core::ledger::LedgerEntry;
-use crosstally_core::postback::{Booking, ConversionChange, Facts, FactsWanted, Receipt};
+use crosstally_core::postback::{Awaited, Booking, ConversionChange, Facts, FactsWanted, Receipt};
 use crosstally_core::route::{GoalEvent, NewDelivery};
 use crosstally_core::time::Timestamp;
 use tokio_postgres::Row;
@@ -24,7 +24,7 @@ use super::rows::{Columns, Id, Text};
 use super::sightings::{self, Sightings};
 use super::transact::{Database, Ticket, Transaction, Value};
 use super::writer::{Waiting, Work};
-use super::{Postgres, nonces, receipts, rows};
+use super::{Postgres, nonces, receipts, replays, rows};
 use crate::{Decide, StoreError, WORKSPACE};
 
 static FIND_CLICKS: LazyLock<String> = LazyLock::new(|| {
@@ -350,7 +350,10 @@ pub(super) async fn book(transaction: &Transaction, bookings: &[(usize, Booking)
     // A receipt that was read again stands already.
     let receipts: Vec<&Receipt> =
         bookings.iter().map(|booking| &booking.receipt).filter(|receipt| receipt.revision == 0).collect();
-    super::replays::wait(transaction, &receipts).await?;
+    replays::wait(transaction, &receipts).await?;
+    let sales = new.iter().chain(&moved).map(|(conversion, _)| conversion);
+    let sales = sales.filter(|sale| sale.status.is_confirmed());
+    let sales: Vec<Awaited> = sales.map(|sale| Awaited::Sale(sale.key.clone())).collect();
     let (new_rows, moved_rows) = (conversion_columns(&new)?, conversion_columns(&moved)?);
     let (entries, events) = (entry_columns(&entries), event_columns(&events)?);
     let (deliveries, receipts) = (delivery_columns(&deliveries), receipts::columns(&receipts)?);
@@ -359,6 +362,7 @@ pub(super) async fn book(transaction: &Transaction, bookings: &[(usize, Booking)
         write(transaction, INSERT_CONVERSIONS, &new_rows),
         write(transaction, UPDATE_CONVERSIONS, &moved_rows),
         nonces::claim(transaction, &bookings),
+        replays::wake(transaction, &sales),
         write(transaction, INSERT_ENTRIES, &entries),
         write(transaction, INSERT_GOAL_EVENTS, &events),
         write(transaction, INSERT_DELIVERIES, &deliveries),

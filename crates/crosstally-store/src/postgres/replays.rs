@@ -2,10 +2,11 @@
 
 use crosstally_core::conversion::{Conversion, DedupeKey};
 use crosstally_core::ids::{ConversionId, ReceiptId};
-use crosstally_core::postback::{Booking, ConversionChange, Receipt};
+use crosstally_core::postback::{Awaited, Booking, ConversionChange, Receipt};
 use crosstally_core::reason::Reason;
 use crosstally_core::time::Timestamp;
 use crosstally_core::verdict::Verdict;
+use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use super::engine::InTransaction;
@@ -37,6 +38,11 @@ pub(super) const WAIT: &str = "INSERT INTO receipt_waits (workspace, receipt, aw
 const DUE: &str =
     "SELECT receipt, awaited, since, looks FROM receipt_waits WHERE workspace = $1 AND next_at <= $2
     ORDER BY next_at LIMIT $3";
+const WAITS_FOR: &str =
+    "SELECT receipt, awaited, since, looks FROM receipt_waits WHERE workspace = $1 AND awaited = $2
+    ORDER BY receipt LIMIT $3";
+/// Before every other time: what waits for something that is there is looked at before what may wait in vain.
+const WAKE: &str = "UPDATE receipt_waits SET next_at = 0 WHERE workspace = $1 AND awaited = ANY ($2::text[])";
 const PUT_OFF: &str = "WITH n AS (SELECT * FROM unnest($2::uuid[], $3::bigint[]) AS n (receipt, next_at)), gone AS (
         DELETE FROM receipt_waits AS w USING n WHERE w.workspace = $1 AND w.receipt = n.receipt AND n.next_at IS NULL
     )
@@ -102,15 +108,12 @@ impl Postgres {
 
     pub(crate) async fn due_waits(&self, now: Timestamp, limit: u32) -> Result<Vec<Wait>, StoreError> {
         let found = self.engine.read(DUE, &[&WORKSPACE, &now.as_millis(), &i64::from(limit)]).await?;
-        let read = |row| {
-            Ok(Wait {
-                receipt: ReceiptId::from_bytes(rows::id(row, 0)?),
-                awaited: rows::get(row, 1)?,
-                since: rows::time(row, 2)?,
-                looks: rows::number(row, 3)?,
-            })
-        };
-        found.iter().map(read).collect()
+        found.iter().map(waiting).collect()
+    }
+
+    pub(crate) async fn waits_for(&self, awaited: String, limit: u32) -> Result<Vec<Wait>, StoreError> {
+        let values: [&Value<'_>; 3] = [&WORKSPACE, &Text(&awaited), &i64::from(limit)];
+        self.engine.read(WAITS_FOR, &values).await?.iter().map(waiting).collect()
     }
 
     pub(crate) async fn put_off_waits(
@@ -122,6 +125,27 @@ impl Postgres {
         self.engine.write(PUT_OFF, &[&WORKSPACE, &ids, &times]).await?;
         Ok(())
     }
+}
+
+fn waiting(row: &Row) -> Result<Wait, StoreError> {
+    Ok(Wait {
+        receipt: ReceiptId::from_bytes(rows::id(row, 0)?),
+        awaited: rows::get(row, 1)?,
+        since: rows::time(row, 2)?,
+        looks: rows::number(row, 3)?,
+    })
+}
+
+/// What waits for these is looked at first.
+pub(super) async fn wake(transaction: &Transaction, awaited: &[Awaited]) -> Result<(), Fault> {
+    if awaited.is_empty() {
+        return Ok(());
+    }
+    let awaited: Vec<String> = awaited.iter().map(ToString::to_string).collect();
+    let awaited: Vec<Text<'_>> = awaited.iter().map(|awaited| Text(awaited)).collect();
+    let wake = transaction.prepare_cached(WAKE).await?;
+    transaction.execute(&wake, &[&WORKSPACE, &awaited]).await?;
+    Ok(())
 }
 
 fn recorded<'t>(transaction: &'t Transaction, replay: &'t Replay) -> InTransaction<'t, ()> {

@@ -1,16 +1,16 @@
 //! Click ids of other trackers, and the clicks they stand for.
 
 use crosstally_core::ids::ClickId;
+use crosstally_core::postback::Awaited;
 use crosstally_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::Sqlite;
+use super::{Sqlite, replays};
 use crate::{StoreError, WORKSPACE};
 
 const FIND: &str = "SELECT click FROM click_aliases WHERE workspace = ?1 AND alias = ?2";
 const INSERT: &str = "INSERT INTO click_aliases (workspace, alias, click, created_at) VALUES (?1, ?2, ?3, ?4)
     ON CONFLICT DO NOTHING";
-const WAKE: &str = "UPDATE receipt_waits SET next_at = ?3 WHERE workspace = ?1 AND awaited = ?2";
 
 impl Sqlite {
     pub(crate) async fn click_of_alias(&self, alias: String) -> Result<Option<ClickId>, StoreError> {
@@ -31,13 +31,12 @@ impl Sqlite {
     ) -> Result<u64, StoreError> {
         let weight = aliases.len();
         let work = move |connection: &Connection| {
-            let (mut insert, mut wake) =
-                (connection.prepare_cached(INSERT)?, connection.prepare_cached(WAKE)?);
+            let mut insert = connection.prepare_cached(INSERT)?;
             let mut new = 0;
             for (alias, click) in &aliases {
                 let added = insert.execute(params![WORKSPACE, alias, click.as_bytes(), now.as_millis()])?;
                 if added > 0 {
-                    wake.execute(params![WORKSPACE, format!("alias:{alias}"), now.as_millis()])?;
+                    replays::wake(connection, &Awaited::Alias(alias.clone()))?;
                     new += 1;
                 }
             }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use crosstally_core::click::Click;
 use crosstally_core::ids::ClickId;
+use crosstally_core::postback::Awaited;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Sqlite, rows};
+use super::{Sqlite, replays, rows};
 use crate::{StoreError, WORKSPACE};
 
 const INSERT: &str =
@@ -32,6 +33,8 @@ impl Sqlite {
             let mut new = 0;
             for click in &clicks {
                 new += insert(connection, click, &click.ad_click_ids.to_stored())?;
+                // They come late, and postbacks may have overtaken them.
+                replays::wake(connection, &Awaited::Click(click.id))?;
             }
             Ok(new)
         };

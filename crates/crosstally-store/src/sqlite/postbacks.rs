@@ -7,7 +7,7 @@ use crosstally_core::conversion::Conversion;
 use crosstally_core::delivery::DeliveryState;
 use crosstally_core::ids::ClickId;
 use crosstally_core::ledger::LedgerEntry;
-use crosstally_core::postback::{Booking, ConversionChange, Facts, FactsWanted};
+use crosstally_core::postback::{Awaited, Booking, ConversionChange, Facts, FactsWanted};
 use crosstally_core::route::{GoalEvent, NewDelivery};
 use crosstally_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -132,6 +132,11 @@ pub(super) fn book_changes(connection: &Connection, booking: &Booking) -> Result
     };
     if written != 1 {
         return Err(StoreError::Corrupt("the conversion did not stand where it was moved on from".into()));
+    }
+    if let Some(sale) = booking.conversion.as_ref().map(ConversionChange::conversion)
+        && sale.status.is_confirmed()
+    {
+        super::replays::wake(connection, &Awaited::Sale(sale.key.clone()))?;
     }
     // A conversion is mostly found by the click that its receipt names.
     if let Some(conversion) = booking.conversion.as_ref().map(ConversionChange::conversion)

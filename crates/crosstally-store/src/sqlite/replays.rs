@@ -2,12 +2,12 @@
 
 use crosstally_core::conversion::{Conversion, DedupeKey};
 use crosstally_core::ids::{ConversionId, ReceiptId};
-use crosstally_core::postback::{Booking, ConversionChange, Receipt};
+use crosstally_core::postback::{Awaited, Booking, ConversionChange, Receipt};
 use crosstally_core::reason::Reason;
 use crosstally_core::time::Timestamp;
 use crosstally_core::verdict::Verdict;
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
 use super::tally::{COUNT_RECEIPTS, Tally};
 use super::{Sqlite, postbacks, receipts, rows};
@@ -31,6 +31,11 @@ const WAIT: &str = "INSERT INTO receipt_waits (receipt, workspace, awaited, sinc
 const DUE: &str =
     "SELECT receipt, awaited, since, looks FROM receipt_waits WHERE workspace = ?1 AND next_at <= ?2
     ORDER BY next_at LIMIT ?3";
+const WAITS_FOR: &str =
+    "SELECT receipt, awaited, since, looks FROM receipt_waits WHERE workspace = ?1 AND awaited = ?2
+    ORDER BY receipt LIMIT ?3";
+/// Before every other time: what waits for something that is there is looked at before what may wait in vain.
+const WAKE: &str = "UPDATE receipt_waits SET next_at = 0 WHERE workspace = ?1 AND awaited = ?2";
 const PUT_OFF: &str = "UPDATE receipt_waits SET next_at = ?2, looks = looks + 1 WHERE receipt = ?1";
 
 impl Sqlite {
@@ -113,14 +118,16 @@ impl Sqlite {
     pub(crate) async fn due_waits(&self, now: Timestamp, limit: u32) -> Result<Vec<Wait>, StoreError> {
         let work = move |connection: &Connection| {
             let mut ask = connection.prepare_cached(DUE)?;
-            let waits = ask.query_map(params![WORKSPACE, now.as_millis(), limit], |row| {
-                Ok(Wait {
-                    receipt: ReceiptId::from_bytes(row.get(0)?),
-                    awaited: row.get(1)?,
-                    since: rows::time(row, 2)?,
-                    looks: row.get(3)?,
-                })
-            })?;
+            let waits = ask.query_map(params![WORKSPACE, now.as_millis(), limit], waiting)?;
+            Ok(waits.collect::<rusqlite::Result<_>>()?)
+        };
+        self.engine.read(work).await
+    }
+
+    pub(crate) async fn waits_for(&self, awaited: String, limit: u32) -> Result<Vec<Wait>, StoreError> {
+        let work = move |connection: &Connection| {
+            let mut ask = connection.prepare_cached(WAITS_FOR)?;
+            let waits = ask.query_map(params![WORKSPACE, awaited, limit], waiting)?;
             Ok(waits.collect::<rusqlite::Result<_>>()?)
         };
         self.engine.read(work).await
@@ -147,6 +154,21 @@ impl Sqlite {
 
 const fn waits_weight() -> usize {
     16
+}
+
+fn waiting(row: &Row<'_>) -> rusqlite::Result<Wait> {
+    Ok(Wait {
+        receipt: ReceiptId::from_bytes(row.get(0)?),
+        awaited: row.get(1)?,
+        since: rows::time(row, 2)?,
+        looks: row.get(3)?,
+    })
+}
+
+/// What waits for this is looked at first.
+pub(super) fn wake(connection: &Connection, awaited: &Awaited) -> Result<(), StoreError> {
+    connection.prepare_cached(WAKE)?.execute(params![WORKSPACE, awaited.to_string()])?;
+    Ok(())
 }
 
 /// Notes what a receipt waits for.

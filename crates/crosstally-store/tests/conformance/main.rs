@@ -28,6 +28,7 @@ mod settle;
 mod sightings;
 mod stage;
 mod tokens;
+mod waits;
 
 /// Makes a test of each case on each back end.
 macro_rules! suite {
@@ -91,6 +92,10 @@ suite! {
         a_movement_that_does_not_follow_is_refused
         a_bad_booking_leaves_its_neighbours_alone
         one_key_of_two_partners_is_two_conversions
+    }
+    waits {
+        what_waits_for_one_thing_is_listed_in_its_order
+        what_has_come_wakes_what_waits_for_it
     }
     nonces {
         a_number_is_used_once_by_a_partner

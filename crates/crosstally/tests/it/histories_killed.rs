@@ -120,7 +120,7 @@ async fn compare(admin: SocketAddr, token: &str, history: &[Call]) -> Result<()>
     let mut expected: BTreeMap<String, (String, String)> = BTreeMap::new();
     for transaction in 0..TRANSACTIONS {
         let calls: Vec<&Call> = history.iter().filter(|call| call.transaction == transaction).collect();
-        let (status, cents) = model(&calls);
+        let (status, cents) = model(&calls).context("a transaction with refunds only")?;
         let confirmed = if status == "approved" { cents } else { 0 };
         let confirmed = format!("{}.{:02}", confirmed / 100, confirmed % 100);
         expected.insert(format!("T{transaction}"), (status.to_owned(), confirmed));

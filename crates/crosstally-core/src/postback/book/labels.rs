@@ -14,7 +14,7 @@ const TOO_FAST_MS: i64 = 3 * SECOND_MS;
 
 /// The labels of a call that moves its conversion.
 pub(super) fn of(postback: &Postback, facts: &Facts, next: Standing, context: &Context<'_>) -> Vec<String> {
-    let known = facts.conversion.as_ref();
+    let known = facts.spoken_of();
     let late = known.is_some_and(|known| known.status == Status::Rejected) && next.status == Status::Approved;
     let changed = match (&postback.click, known.and_then(|known| known.click)) {
         (ClickRef::Ours(named), Some(kept)) => *named != kept,

@@ -1,0 +1,140 @@
+//! Receipts that wait: for their click, for an alias that stands for one, for the sale that they take back.
+//!
+//! All that wait for one thing are booked together, in the order in which they came: a lead that has waited for hours is
+//! booked before the approval that came a second ago, or its own event would be missed.
+
+use std::collections::BTreeSet;
+use std::pin::Pin;
+
+use crosstally_core::ids::ReceiptId;
+use crosstally_core::postback::Awaited;
+use crosstally_core::postback::replay::Repair;
+use crosstally_core::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp};
+use crosstally_store::{StoreError, Wait};
+
+use super::{How, MATCHED, ReplayError};
+use crate::Engine;
+
+/// How long a receipt waits.
+const WAIT_MS_MAX: i64 = 30 * DAY_MS;
+/// Receipts that are looked at in one go.
+const WAITS_MAX: u32 = 1_000;
+/// Receipts that wait for one thing and are booked in one go.
+const OF_ONE_MAX: u32 = 1_000;
+
+/// What became of receipts that wait.
+#[derive(Default)]
+struct Looked {
+    matched: usize,
+    seen: BTreeSet<ReceiptId>,
+    put_off: Vec<(ReceiptId, Option<Timestamp>)>,
+}
+
+impl Engine {
+    /// Looks after receipts that wait: what has appeared is booked, what waits too long waits no more. Returns how many
+    /// were booked.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn match_waiting(&self) -> Result<usize, StoreError> {
+        let now = self.clock.now();
+        let mut looked = Looked::default();
+        let mut missing: BTreeSet<String> = BTreeSet::new();
+        for wait in self.store.due_waits(now, WAITS_MAX).await? {
+            if looked.seen.contains(&wait.receipt) {
+                continue;
+            }
+            let awaited = Awaited::from_text(&wait.awaited);
+            if let Some(awaited) = awaited.filter(|_| !missing.contains(&wait.awaited)) {
+                if self.has_appeared(&awaited).await? {
+                    let of_one = self.store.waits_for(wait.awaited.clone(), OF_ONE_MAX).await?;
+                    self.book_waits(of_one, now, &mut looked).await;
+                    if looked.seen.contains(&wait.receipt) {
+                        continue;
+                    }
+                } else {
+                    missing.insert(wait.awaited.clone());
+                }
+            }
+            let too_long = now.millis_since(wait.since) > WAIT_MS_MAX;
+            looked.put_off.push((wait.receipt, (!too_long).then(|| next_look(now, wait.looks))));
+        }
+        if !looked.put_off.is_empty() {
+            self.store.put_off_waits(looked.put_off).await?;
+        }
+        Ok(looked.matched)
+    }
+
+    /// Books what waits for something that is there, before a call is booked that came later.
+    pub(crate) async fn book_waiting_for(&self, awaited: &Awaited) -> Result<(), StoreError> {
+        let of_one = self.store.waits_for(awaited.to_string(), OF_ONE_MAX).await?;
+        if of_one.is_empty() {
+            return Ok(());
+        }
+        let mut looked = Looked::default();
+        self.book_waits(of_one, self.clock.now(), &mut looked).await;
+        if looked.put_off.is_empty() { Ok(()) } else { self.store.put_off_waits(looked.put_off).await }
+    }
+
+    /// The same inside a replay: its future would be a part of itself.
+    pub(super) fn book_refunds_of<'a>(
+        &'a self,
+        sale: &'a Awaited,
+    ) -> Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send + 'a>> {
+        Box::pin(self.book_waiting_for(sale))
+    }
+
+    async fn has_appeared(&self, awaited: &Awaited) -> Result<bool, StoreError> {
+        Ok(match awaited {
+            Awaited::Click(click) => self.store.click(*click).await?.is_some(),
+            Awaited::Alias(alias) => self.store.click_of_alias(alias.clone()).await?.is_some(),
+            Awaited::Sale(key) => match self.store.conversion_of_key(key.clone()).await? {
+                // Whatever has become of it since: it was approved.
+                Some(sale) => {
+                    self.store.entries(sale.id).await?.iter().any(|entry| entry.status.is_confirmed())
+                }
+                None => false,
+            },
+        })
+    }
+
+    /// Books receipts in the order in which they came.
+    async fn book_waits(&self, waits: Vec<Wait>, now: Timestamp, looked: &mut Looked) {
+        let how = How { cause: MATCHED, author: "crosstally".into(), dry_run: false };
+        for wait in waits {
+            if !looked.seen.insert(wait.receipt) {
+                continue;
+            }
+            match self.replay_receipt(wait.receipt, &Repair::default(), &how).await {
+                Ok(out) if out.changed => looked.matched += 1,
+                Ok(_)
+                | Err(
+                    ReplayError::NotFound(_)
+                    | ReplayError::Stranger(_)
+                    | ReplayError::ServerEvent(_)
+                    | ReplayError::Attributed(..)
+                    | ReplayError::NotSwallowed(_),
+                ) => looked.put_off.push((wait.receipt, None)),
+                Err(ReplayError::Busy(_)) => {
+                    looked.put_off.push((wait.receipt, Some(now.plus_millis(SECOND_MS))));
+                }
+                Err(ReplayError::Store(error)) => {
+                    // One that cannot be booked must not hold up those behind it.
+                    tracing::warn!(receipt.id = %wait.receipt, error = %error, "a waiting receipt was not booked");
+                    looked.put_off.push((wait.receipt, Some(now.plus_millis(MINUTE_MS))));
+                }
+            }
+        }
+    }
+}
+
+/// A postback that overtakes its click is seconds ahead; one whose click never comes is looked at ever less.
+fn next_look(now: Timestamp, looks: u32) -> Timestamp {
+    let pause = match looks {
+        0..10 => SECOND_MS,
+        10..30 => 10 * SECOND_MS,
+        30..60 => 5 * MINUTE_MS,
+        _ => 2 * HOUR_MS,
+    };
+    now.plus_millis(pause)
+}
