@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufReader, IsTerminal as _};
+use std::io::{BufReader, IsTerminal as _, Read as _, Seek as _};
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use crosstally_core::fields::FIELDS;
+use crosstally_core::postback::movement::IMPORT_ROW;
 use crosstally_engine::imports::ROWS_MAX;
 use crosstally_http::api::imports::{ImportIn, ImportOut, ImportedOut};
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 
 use super::cell;
 use crate::cli::At;
@@ -41,6 +43,8 @@ struct Import {
     reader: csv::Reader<BufReader<File>>,
     /// The parameter name of each column.
     names: Vec<String>,
+    /// By which the file is known again.
+    digest: String,
     row: u64,
     results: BTreeMap<String, u64>,
     refused: u64,
@@ -97,13 +101,15 @@ pub(super) async fn run(wanted: Wanted, at: &At, json: bool) -> Result<()> {
 
 impl Import {
     fn open(wanted: Wanted) -> Result<Self> {
-        let file = File::open(&wanted.file).map_err(|error| {
+        let unread = |error: std::io::Error| {
             exit::with(Code::NotFound, format!("{} cannot be read: {error}", wanted.file.display()))
-        })?;
+        };
+        let mut file = File::open(&wanted.file).map_err(unread)?;
+        let digest = digest(&mut file).map_err(unread)?;
         let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(BufReader::new(file));
         let head = reader.headers().context("the first row must name the columns")?.clone();
         let names = names(&head, &wanted.map)?;
-        Ok(Self { wanted, reader, names, row: 0, results: BTreeMap::new(), refused: 0, rejects: None })
+        Ok(Self { wanted, reader, names, digest, row: 0, results: BTreeMap::new(), refused: 0, rejects: None })
     }
 
     fn next(&mut self) -> Result<Option<Vec<Row>>> {
@@ -132,7 +138,9 @@ impl Import {
 
     fn named(&self, row: &Row) -> Vec<(String, String)> {
         let cells = row.cells.iter().map(|text| cell::plain(text.trim()).to_owned());
-        self.names.iter().cloned().zip(cells).collect()
+        // A row of this file is booked once, however often and however much later it is imported.
+        let own = (IMPORT_ROW.to_owned(), format!("{}:{}", self.digest, row.number));
+        self.names.iter().cloned().zip(cells).filter(|(name, _)| name != IMPORT_ROW).chain([own]).collect()
     }
 
     fn note(&mut self, batch: &[Row], done: &[ImportedOut]) -> Result<()> {
@@ -189,6 +197,19 @@ impl Import {
         let path = self.wanted.rejected.display();
         Err(exit::with(Code::Partial, format!("{} rows were not booked; they are in {path}", self.refused)))
     }
+}
+
+/// What names a file by its content; the file stands at its beginning afterwards.
+fn digest(file: &mut File) -> std::io::Result<String> {
+    let mut digest = Sha256::new();
+    let mut part = [0; 16 * 1024];
+    loop {
+        let length = file.read(&mut part)?;
+        let Some(read) = part.get(..length).filter(|read| !read.is_empty()) else { break };
+        digest.update(read);
+    }
+    file.rewind()?;
+    Ok(digest.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// The parameter name of each column: our field where it is mapped, else the column's own name.
