@@ -109,7 +109,16 @@ impl Import {
         let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(BufReader::new(file));
         let head = reader.headers().context("the first row must name the columns")?.clone();
         let names = names(&head, &wanted.map)?;
-        Ok(Self { wanted, reader, names, digest, row: 0, results: BTreeMap::new(), refused: 0, rejects: None })
+        Ok(Self {
+            wanted,
+            reader,
+            names,
+            digest,
+            row: 0,
+            results: BTreeMap::new(),
+            refused: 0,
+            rejects: None,
+        })
     }
 
     fn next(&mut self) -> Result<Option<Vec<Row>>> {
