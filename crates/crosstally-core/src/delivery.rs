@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::reason::Reason;
 
+pub mod job;
+pub mod lane;
 pub mod retry;
 
 /// Where a delivery stands. There is no state for "being worked on": that is a lease beside `Pending`, which ends by

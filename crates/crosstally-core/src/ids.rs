@@ -157,6 +157,8 @@ ids! {
     DeliveryId = "dlv_";
     /// One goal event: a conversion met a goal.
     GoalEventId = "evt_";
+    /// One job over many deliveries.
+    JobId = "job_";
     /// One inbound call, kept as it came, with its verdict.
     ReceiptId = "rcp_";
     /// One API token.
@@ -171,6 +173,13 @@ impl DeliveryId {
         let mut bytes = *event.as_bytes();
         bytes[12..].copy_from_slice(&number.to_be_bytes());
         Self(bytes)
+    }
+
+    /// The id behind this one among the deliveries of a goal event; `None` behind the last there can be.
+    #[must_use]
+    pub fn next_of(self, event: GoalEventId) -> Option<Self> {
+        let number = u32::from_be_bytes([self.0[12], self.0[13], self.0[14], self.0[15]]);
+        number.checked_add(1).map(|number| Self::of(event, number))
     }
 }
 

@@ -17,6 +17,7 @@ pub mod fraud;
 pub mod fx;
 pub mod http_out;
 pub mod imports;
+pub mod jobs;
 pub mod keys;
 pub mod metrics;
 pub mod open;

@@ -15,6 +15,7 @@ const FX_EVERY_MS: u64 = 2_000;
 const SPOOL_EVERY_MS: u64 = 1_000;
 const WAITS_EVERY_MS: u64 = 1_000;
 const EXPIRE_EVERY_MS: u64 = 10_000;
+const JOBS_EVERY_MS: u64 = 1_000;
 const COUNT_EVERY_MS: u64 = 5_000;
 const EXPIRE_AT_ONCE: u32 = 1_000;
 const NONCES_EVERY_MS: u64 = 60_000;
@@ -36,6 +37,9 @@ pub async fn run(engine: Engine, stop: watch::Receiver<bool>) {
         }),
         every(&engine, &stop, WAITS_EVERY_MS, "match what waits for its click", async |engine| {
             engine.match_waiting().await.map(drop).map_err(|error| error.to_string())
+        }),
+        every(&engine, &stop, JOBS_EVERY_MS, "carry jobs over deliveries on", async |engine| {
+            engine.work_on_jobs().await.map(drop).map_err(|error| error.to_string())
         }),
         every(&engine, &stop, EXPIRE_EVERY_MS, "expire late deliveries", async |engine| {
             engine.expire_overdue().await.map_err(|error| error.to_string())

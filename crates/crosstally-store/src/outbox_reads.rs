@@ -3,7 +3,7 @@
 use crosstally_core::ids::{ConversionId, DeliveryId};
 use crosstally_core::time::Timestamp;
 
-use crate::{AttemptRecord, DeliveryFilter, DeliveryRecord, OutboxCount, Store, StoreError, on};
+use crate::{AttemptRecord, DayCount, DeliveryFilter, DeliveryRecord, OutboxCount, Store, StoreError, on};
 
 impl Store {
     /// The delivery of this id.
@@ -61,5 +61,13 @@ impl Store {
     /// See [`StoreError`].
     pub async fn count_deliveries(&self) -> Result<Vec<OutboxCount>, StoreError> {
         on!(self, count_deliveries())
+    }
+
+    /// How the deliveries that were booked in a span of days stand, by day, destination and event name; newest day first.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn delivery_days(&self, from: Timestamp, to: Timestamp) -> Result<Vec<DayCount>, StoreError> {
+        on!(self, delivery_days(from, to))
     }
 }

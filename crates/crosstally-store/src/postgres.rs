@@ -16,6 +16,7 @@ mod engine;
 mod fault;
 mod fx;
 mod idempotency;
+mod jobs;
 mod ledger;
 mod migrate;
 mod nonces;

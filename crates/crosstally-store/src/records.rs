@@ -244,6 +244,25 @@ pub struct OutboxCount {
     pub oldest_due_at: Timestamp,
 }
 
+/// How the deliveries of a day stand that go to one destination under one name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DayCount {
+    /// The start of the day, UTC.
+    pub day: Timestamp,
+    /// The destination's slug.
+    pub destination: String,
+    /// The event's name.
+    pub event_name: String,
+    /// Those that arrived.
+    pub delivered: u64,
+    /// Those that will not: refused, out of attempts, too old, cancelled.
+    pub failed: u64,
+    /// Those that wait still.
+    pub open: u64,
+    /// Attempts that were made with them.
+    pub attempts: u64,
+}
+
 /// How many receipts of a partner have a verdict.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReceiptCount {

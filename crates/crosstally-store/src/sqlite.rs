@@ -12,6 +12,7 @@ mod destinations;
 mod engine;
 mod fx;
 mod idempotency;
+mod jobs;
 mod ledger;
 mod migrate;
 mod nonces;

@@ -5,9 +5,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+mod deliveries;
 mod ledger;
 mod receipts;
 
+pub(crate) use deliveries::{Deliveries, Replayed};
 pub(crate) use ledger::{Balance, BalanceBy, Ledger};
 pub(crate) use receipts::{Receipts, Which};
 
@@ -259,38 +261,6 @@ pub(crate) enum Capi {
         config: Option<PathBuf>,
         #[command(flatten)]
         place: Place,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Deliveries {
-    /// List deliveries, newest first.
-    List {
-        /// Of this destination.
-        #[arg(long)]
-        destination: Option<String>,
-        /// pending, held, delivered, dead, expired or cancelled.
-        #[arg(long)]
-        state: Option<String>,
-        /// How many.
-        #[arg(long, default_value_t = 50)]
-        limit: u32,
-        #[command(flatten)]
-        at: At,
-    },
-    /// Make deliveries due at once. Delivered ones are left alone.
-    Retry {
-        /// This delivery.
-        #[arg(long)]
-        id: Option<String>,
-        /// Those of this destination; it is resumed if it is paused.
-        #[arg(long)]
-        destination: Option<String>,
-        /// Those in this state: pending, dead, expired.
-        #[arg(long)]
-        state: Option<String>,
-        #[command(flatten)]
-        at: At,
     },
 }
 

@@ -18,6 +18,7 @@ const STEPS: &[&str] = &[
     include_str!("../../migrations/postgres/0002_inbound.sql"),
     include_str!("../../migrations/postgres/0003_fx.sql"),
     include_str!("../../migrations/postgres/0004_fraud.sql"),
+    include_str!("../../migrations/postgres/0005_jobs.sql"),
 ];
 
 const REGISTER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (version BIGINT NOT NULL PRIMARY KEY)";

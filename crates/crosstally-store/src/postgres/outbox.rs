@@ -8,6 +8,7 @@
 //! from it.
 
 use crosstally_core::delivery::DeliveryState;
+use crosstally_core::delivery::lane::reserved;
 use crosstally_core::event::OutboundEvent;
 use crosstally_core::ids::DeliveryId;
 use crosstally_core::reason::Reason;
@@ -18,8 +19,8 @@ use super::rows::{Columns, Id, Text};
 use super::transact::Value;
 use super::{Postgres, rows};
 use crate::{
-    After, CallResult, DeliveryFilter, DestinationState, Held, LeaseWanted, LeasedDelivery, NewCall, Settled,
-    Settlement, StoreError, Unsent, WORKSPACE,
+    After, CallResult, DestinationState, Held, LeaseWanted, LeasedDelivery, NewCall, Settled, Settlement,
+    StoreError, Unsent, WORKSPACE,
 };
 
 /// Keeps the counts from `moved`, which says by how much they change. See the receipts' counts for order and slot.
@@ -35,11 +36,34 @@ macro_rules! count_moved {
 }
 pub(super) use count_moved;
 
+pub(super) mod requeue;
+
+/// What is due in one lane, oldest first. Rows that are locked here and not taken are free again at the end of the statement.
+macro_rules! due_in {
+    ($lane:literal) => {
+        concat!(
+            "SELECT id, attempts, available_at FROM deliveries
+            WHERE workspace = $1 AND destination = $2 AND state = 'pending' AND lane = ",
+            $lane,
+            " AND available_at <= $3 ORDER BY available_at, id LIMIT $4 FOR UPDATE SKIP LOCKED"
+        )
+    };
+}
+
 // An attempt that is still open belonged to a lease that ran out: nobody will come back to close it.
-const LEASE: &str = "WITH due AS (
-        SELECT id, attempts, available_at FROM deliveries
-        WHERE workspace = $1 AND destination = $2 AND state = 'pending' AND available_at <= $3
-        ORDER BY available_at, id LIMIT $4 FOR UPDATE SKIP LOCKED
+const LEASE: &str = concat!(
+    "WITH fresh AS (",
+    due_in!("0"),
+    "), retried AS (",
+    due_in!("1"),
+    "), replayed AS (",
+    due_in!("2"),
+    "), ranked AS (
+        SELECT *, 0 AS lane, $7::bigint AS most, row_number() OVER (ORDER BY available_at, id) AS place FROM fresh
+        UNION ALL SELECT *, 1, $8::bigint, row_number() OVER (ORDER BY available_at, id) FROM retried
+        UNION ALL SELECT *, 2, $9::bigint, row_number() OVER (ORDER BY available_at, id) FROM replayed
+    ), due AS (
+        SELECT id, attempts, available_at FROM ranked ORDER BY place > most, lane, place LIMIT $4
     ), closed AS (
         UPDATE attempts AS a SET outcome = 'retry', reason = 'outcome_unknown'
         FROM due WHERE due.attempts > 0 AND a.delivery = due.id AND a.outcome IS NULL
@@ -54,7 +78,8 @@ const LEASE: &str = "WITH due AS (
     )
     SELECT l.id, l.fence, g.event, l.attempts, l.failures, l.deadline_at, l.created_at
     FROM leased AS l LEFT JOIN goal_events AS g ON g.id = l.goal_event
-    ORDER BY l.available_at, l.id";
+    ORDER BY l.available_at, l.id"
+);
 
 const OPEN: &str = "WITH held AS (
         UPDATE deliveries AS d SET attempts = d.attempts + 1
@@ -79,7 +104,8 @@ const SETTLE: &str = concat!(
         UPDATE deliveries AS d
         SET reason = s.reason, detail = $15, state = coalesce(s.state, d.state),
             finished_at = CASE WHEN s.state IS NULL THEN d.finished_at ELSE $12 END,
-            failures = d.failures + s.failures, due_at = coalesce(s.due_at, d.due_at),
+            failures = d.failures + s.failures, lane = greatest(d.lane, s.failures::smallint),
+            due_at = coalesce(s.due_at, d.due_at),
             available_at = CASE WHEN s.keep THEN d.available_at ELSE coalesce(s.due_at, d.due_at) END,
             lease_owner = CASE WHEN s.keep THEN d.lease_owner END,
             lease_until = CASE WHEN s.keep THEN d.lease_until END
@@ -160,39 +186,23 @@ const EXPIRE: &str = concat!(
     " SELECT count(*) FROM expired"
 );
 
-/// What follows after deliveries were found in `found`.
-const REQUEUE: &str = concat!(
-    "requeued AS (
-        UPDATE deliveries AS d
-        SET state = 'pending', due_at = $2, available_at = $2,
-            deadline_at = CASE WHEN d.deadline_at < $2 THEN $3 ELSE d.deadline_at END,
-            failures = CASE WHEN d.state = 'pending' THEN d.failures ELSE 0 END,
-            finished_at = NULL, lease_owner = NULL, lease_until = NULL
-        FROM found AS f WHERE d.id = f.id
-        RETURNING d.destination, f.state
-    ), moved AS (
-        SELECT destination, state, -1 AS change FROM requeued
-        UNION ALL SELECT destination, 'pending', 1 FROM requeued
-    ), ",
-    count_moved!(),
-    " SELECT count(*) FROM requeued"
-);
-
-/// How many deliveries are made due again in one transaction.
-const REQUEUED_AT_ONCE: u32 = 1_000;
-
 impl Postgres {
     pub(crate) async fn lease_deliveries(
         &self,
         wanted: LeaseWanted,
     ) -> Result<Vec<LeasedDelivery>, StoreError> {
-        let values: [&Value<'_>; 6] = [
+        let places = usize::try_from(wanted.limit).unwrap_or(usize::MAX);
+        let [fresh, retried, replayed] = reserved(places).map(|most| i64::try_from(most).unwrap_or(i64::MAX));
+        let values: [&Value<'_>; 9] = [
             &WORKSPACE,
             &Text(&wanted.destination),
             &wanted.now.as_millis(),
             &i64::from(wanted.limit),
             &Text(&wanted.owner),
             &wanted.until.as_millis(),
+            &fresh,
+            &retried,
+            &replayed,
         ];
         let leased = self.engine.write(LEASE, &values);
         leased.await?.iter().filter_map(|row| leased_delivery(row).transpose()).collect()
@@ -290,49 +300,6 @@ impl Postgres {
         let expired = self.engine.write(EXPIRE, &[&WORKSPACE, &now, &limit, &reason]).await?;
         total(&expired, 0)
     }
-
-    pub(crate) async fn requeue_deliveries(
-        &self,
-        filter: DeliveryFilter,
-        now: Timestamp,
-        deadline_at: Timestamp,
-    ) -> Result<u64, StoreError> {
-        let (now, deadline_at, limit) =
-            (now.as_millis(), deadline_at.as_millis(), i64::from(REQUEUED_AT_ONCE));
-        let destination = filter.destination.as_deref().map(Text);
-        let id = filter.id.map(Id::from);
-        let mut requeued = 0;
-        for state in [DeliveryState::Dead, DeliveryState::Expired, DeliveryState::Pending] {
-            if filter.state.is_some_and(|wanted| wanted != state) {
-                continue;
-            }
-            let mut values: Vec<&Value<'_>> = vec![&WORKSPACE, &now, &deadline_at, &limit];
-            // As text, not as a value: only so is a partial index found to fit.
-            let mut find =
-                format!("SELECT id, state FROM deliveries WHERE workspace = $1 AND state = '{state}'");
-            if state == DeliveryState::Pending {
-                // Those that wait; what is due already or being worked on needs no help.
-                find.push_str(" AND available_at > $2 AND lease_until IS NULL");
-            }
-            if let Some(destination) = &destination {
-                values.push(destination);
-                find.push_str(&format!(" AND destination = ${}", values.len()));
-            }
-            if let Some(id) = &id {
-                values.push(id);
-                find.push_str(&format!(" AND id = ${}", values.len()));
-            }
-            let step = format!("WITH found AS ({find} LIMIT $4 FOR UPDATE), {REQUEUE}");
-            loop {
-                let done = total(&self.engine.write(&step, &values).await?, 0)?;
-                requeued += done;
-                if done < u64::from(REQUEUED_AT_ONCE) {
-                    break;
-                }
-            }
-        }
-        Ok(requeued)
-    }
 }
 
 /// `None` if the event cannot be read: one such event must not hold up all others.
@@ -386,7 +353,7 @@ fn at_positions(rows: &[Row], held: impl Fn(usize) -> Option<Held>) -> Result<Ve
         .collect()
 }
 
-fn total(rows: &[Row], column: usize) -> Result<u64, StoreError> {
+pub(super) fn total(rows: &[Row], column: usize) -> Result<u64, StoreError> {
     rows.first().map_or(Ok(0), |row| rows::count(row, column))
 }
 

@@ -2,25 +2,52 @@
 
 use crosstally_core::delivery::DeliveryState;
 use crosstally_core::ids::{ConversionId, DeliveryId, GoalEventId};
-use crosstally_core::time::Timestamp;
+use crosstally_core::time::{DAY_MS, Timestamp};
 
 use super::rows::{Id, Text};
 use super::transact::{Value, Values};
 use super::{Postgres, rows};
-use crate::{AttemptRecord, DeliveryFilter, DeliveryRecord, OutboxCount, StoreError, WORKSPACE};
+use crate::{AttemptRecord, DayCount, DeliveryFilter, DeliveryRecord, OutboxCount, StoreError, WORKSPACE};
 
-const NEXT_DUE: &str = "SELECT min(available_at) FROM deliveries
-    WHERE workspace = $1 AND destination = $2 AND state = 'pending'";
+/// When the first of each lane can be leased: the index orders by lane before it orders by time.
+macro_rules! next_due {
+    ($destination:literal) => {
+        concat!(
+            "SELECT min(at) FROM (SELECT min(available_at) AS at FROM deliveries
+            WHERE workspace = $1 AND destination = ",
+            $destination,
+            " AND state = 'pending' AND lane = 0
+            UNION ALL SELECT min(available_at) FROM deliveries WHERE workspace = $1 AND destination = ",
+            $destination,
+            " AND state = 'pending' AND lane = 1
+            UNION ALL SELECT min(available_at) FROM deliveries WHERE workspace = $1 AND destination = ",
+            $destination,
+            " AND state = 'pending' AND lane = 2) AS lanes"
+        )
+    };
+}
 
-const COUNTS: &str = "SELECT c.destination, c.state, c.count, CASE WHEN c.state = 'pending' THEN (
-        SELECT min(d.available_at) FROM deliveries AS d
-        WHERE d.workspace = $1 AND d.destination = c.destination AND d.state = 'pending'
-    ) END
+const NEXT_DUE: &str = next_due!("$2");
+
+const COUNTS: &str = concat!(
+    "SELECT c.destination, c.state, c.count, CASE WHEN c.state = 'pending' THEN (",
+    next_due!("c.destination"),
+    ") END
     FROM (
         SELECT destination, state, sum(count)::bigint AS count FROM delivery_counts WHERE workspace = $1
         GROUP BY destination, state
     ) AS c
-    WHERE c.count > 0 ORDER BY c.destination, c.state";
+    WHERE c.count > 0 ORDER BY c.destination, c.state"
+);
+
+// Ids begin with the time at which they were booked, so a span of days is a range of ids.
+const DAYS: &str = "SELECT d.created_at / 86400000, d.destination, coalesce(e.event_name, ''),
+        count(*) FILTER (WHERE d.state = 'delivered'),
+        count(*) FILTER (WHERE d.state IN ('dead', 'expired', 'cancelled')),
+        count(*) FILTER (WHERE d.state = 'pending'), sum(d.attempts)::bigint
+    FROM deliveries AS d LEFT JOIN goal_events AS e ON e.id = d.goal_event
+    WHERE d.workspace = $1 AND d.id >= $2 AND d.id < $3
+    GROUP BY 1, 2, 3 ORDER BY 1 DESC, 2, 3";
 
 impl Postgres {
     pub(crate) async fn delivery(&self, id: DeliveryId) -> Result<Option<DeliveryRecord>, StoreError> {
@@ -98,6 +125,26 @@ impl Postgres {
             })
         };
         counts.iter().map(read).collect()
+    }
+
+    pub(crate) async fn delivery_days(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<DayCount>, StoreError> {
+        let at = |time| Id::from(DeliveryId::new(time, [0; 10]));
+        let read = |row| {
+            Ok(DayCount {
+                day: Timestamp::from_millis(rows::get::<i64>(row, 0)?.saturating_mul(DAY_MS)),
+                destination: rows::get(row, 1)?,
+                event_name: rows::get(row, 2)?,
+                delivered: rows::count(row, 3)?,
+                failed: rows::count(row, 4)?,
+                open: rows::count(row, 5)?,
+                attempts: rows::count(row, 6)?,
+            })
+        };
+        self.engine.read(DAYS, &[&WORKSPACE, &at(from), &at(to)]).await?.iter().map(read).collect()
     }
 
     async fn deliveries(

@@ -11,7 +11,9 @@ use crosstally_core::click::{AdClickIds, Click};
 use crosstally_core::conversion::{Conversion, DedupeKey};
 use crosstally_core::delivery::DeliveryState;
 use crosstally_core::fx::{Fx, Quote, Rate, Source};
-use crosstally_core::ids::{CallId, ClickId, ConversionId, DeliveryId, GoalEventId, ReceiptId, TokenId};
+use crosstally_core::ids::{
+    CallId, ClickId, ConversionId, DeliveryId, GoalEventId, JobId, ReceiptId, TokenId,
+};
 use crosstally_core::ledger::{Amounts, Balance, ContentHash, EntryKind, LedgerEntry, Status};
 use crosstally_core::money::{Currency, Money};
 use crosstally_core::postback::Receipt;
@@ -326,7 +328,7 @@ pub(super) fn count(row: &Row, column: usize) -> Result<u64> {
     u64::try_from(get::<i64>(row, column)?).map_err(|_| unreadable(row, column))
 }
 
-fn optional_number(row: &Row, column: usize) -> Result<Option<u32>> {
+pub(super) fn optional_number(row: &Row, column: usize) -> Result<Option<u32>> {
     let number = get::<Option<i64>>(row, column)?;
     number.map(u32::try_from).transpose().map_err(|_| unreadable(row, column))
 }
@@ -445,7 +447,7 @@ macro_rules! id_of {
     )*};
 }
 
-id_of! { CallId ClickId ConversionId DeliveryId GoalEventId ReceiptId TokenId }
+id_of! { CallId ClickId ConversionId DeliveryId GoalEventId JobId ReceiptId TokenId }
 
 impl ToSql for Id {
     fn to_sql(&self, _: &Type, out: &mut BytesMut) -> std::result::Result<IsNull, BoxedError> {

@@ -15,6 +15,7 @@ const STEPS: &[&str] = &[
     include_str!("../../migrations/sqlite/0002_inbound.sql"),
     include_str!("../../migrations/sqlite/0003_fx.sql"),
     include_str!("../../migrations/sqlite/0004_fraud.sql"),
+    include_str!("../../migrations/sqlite/0005_jobs.sql"),
 ];
 
 const REGISTER: &str =

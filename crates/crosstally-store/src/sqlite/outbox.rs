@@ -1,6 +1,7 @@
 //! The outbox: leasing, calling, settling. Whatever a worker writes carries the guard that its lease still holds.
 
 use crosstally_core::delivery::DeliveryState;
+use crosstally_core::delivery::lane::{Lane, shares};
 use crosstally_core::event::OutboundEvent;
 use crosstally_core::ids::{DeliveryId, GoalEventId};
 use crosstally_core::reason::Reason;
@@ -10,16 +11,17 @@ use rusqlite::{Connection, OptionalExtension, ToSql, params};
 use super::tally::COUNT_DELIVERIES;
 use super::{Sqlite, destinations};
 use crate::{
-    After, CallResult, DeliveryFilter, DestinationState, Held, LeaseWanted, LeasedDelivery, NewCall, Settled,
-    Settlement, StoreError, Unsent, WORKSPACE,
+    After, CallResult, DestinationState, Held, LeaseWanted, LeasedDelivery, NewCall, Settled, Settlement,
+    StoreError, Unsent, WORKSPACE,
 };
 
+pub(super) mod requeue;
 #[cfg(test)]
 mod tests;
 
 const FIND_DUE: &str =
     "SELECT id, fence, goal_event, attempts, failures, deadline_at, created_at FROM deliveries
-    WHERE workspace = ?1 AND destination = ?2 AND state = 'pending' AND available_at <= ?3
+    WHERE workspace = ?1 AND destination = ?2 AND state = 'pending' AND lane = ?5 AND available_at <= ?3
     ORDER BY available_at, id LIMIT ?4";
 const LEASE: &str =
     "UPDATE deliveries SET fence = fence + 1, lease_owner = ?2, lease_until = ?3, available_at = ?3
@@ -45,7 +47,7 @@ const CLOSE_ATTEMPT: &str = "UPDATE attempts SET outcome = ?3, reason = ?4
 const KEEP: &str = "UPDATE deliveries SET reason = ?3, detail = ?4
     WHERE id = ?1 AND fence = ?2 AND lease_owner IS NOT NULL";
 const POSTPONE: &str = "UPDATE deliveries SET reason = ?3, detail = ?4, failures = failures + ?5,
-        due_at = coalesce(?6, due_at), available_at = coalesce(?6, due_at), lease_owner = NULL, lease_until = NULL
+        lane = max(lane, ?5), due_at = coalesce(?6, due_at), available_at = coalesce(?6, due_at), lease_owner = NULL, lease_until = NULL
     WHERE id = ?1 AND fence = ?2 AND lease_owner IS NOT NULL";
 const FINISH: &str = "UPDATE deliveries SET reason = ?3, detail = ?4, state = ?5, finished_at = ?6,
         lease_owner = NULL, lease_until = NULL
@@ -65,15 +67,6 @@ const EXPIRE: &str = "UPDATE deliveries SET state = 'expired', reason = ?2, deta
         lease_owner = NULL, lease_until = NULL
     WHERE id = ?1 AND state = 'pending' AND deadline_at < ?3 AND (lease_until IS NULL OR lease_until <= ?3)
     RETURNING destination";
-const REQUEUE: &str = "UPDATE deliveries SET state = 'pending', due_at = ?2, available_at = ?2,
-        deadline_at = CASE WHEN deadline_at < ?2 THEN ?3 ELSE deadline_at END,
-        failures = CASE WHEN state = 'pending' THEN failures ELSE 0 END,
-        finished_at = NULL, lease_owner = NULL, lease_until = NULL
-    WHERE id = ?1";
-
-/// How many deliveries are made due again in one transaction.
-const REQUEUED_AT_ONCE: u16 = 1_000;
-
 /// A delivery just leased, its event still to be read.
 struct Taken {
     id: DeliveryId,
@@ -208,72 +201,19 @@ impl Sqlite {
         let weight = overdue.len();
         self.engine.write(weight, move |connection| expire(connection, &overdue, now)).await
     }
-
-    pub(crate) async fn requeue_deliveries(
-        &self,
-        filter: DeliveryFilter,
-        now: Timestamp,
-        deadline_at: Timestamp,
-    ) -> Result<u64, StoreError> {
-        let destinations = match &filter.destination {
-            Some(destination) => vec![destination.clone()],
-            None => self.engine.read(all_destinations).await?,
-        };
-        let mut requeued = 0;
-        for destination in destinations {
-            for state in [DeliveryState::Dead, DeliveryState::Expired, DeliveryState::Pending] {
-                if filter.state.is_some_and(|wanted| wanted != state) {
-                    continue;
-                }
-                let again =
-                    Again { destination: destination.clone(), state, id: filter.id, now, deadline_at };
-                requeued += self.requeue_all(again).await?;
-            }
-        }
-        Ok(requeued)
-    }
-
-    /// Step by step: many deliveries at once would hold up everybody else's writes.
-    async fn requeue_all(&self, again: Again) -> Result<u64, StoreError> {
-        let mut requeued = 0;
-        loop {
-            let step = again.clone();
-            let work = move |connection: &Connection| requeue(connection, &step);
-            let done = self.engine.write(usize::from(REQUEUED_AT_ONCE), work).await?;
-            requeued += done;
-            if done < u64::from(REQUEUED_AT_ONCE) {
-                return Ok(requeued);
-            }
-        }
-    }
-}
-
-/// What to try again.
-#[derive(Clone)]
-struct Again {
-    destination: String,
-    state: DeliveryState,
-    id: Option<DeliveryId>,
-    now: Timestamp,
-    deadline_at: Timestamp,
 }
 
 fn lease(connection: &Connection, wanted: &LeaseWanted) -> Result<Vec<Taken>, StoreError> {
-    let mut find = connection.prepare_cached(FIND_DUE)?;
-    let due = params![WORKSPACE, wanted.destination, wanted.now.as_millis(), wanted.limit];
-    let taken: Vec<Taken> = find
-        .query_map(due, |row| {
-            Ok(Taken {
-                id: DeliveryId::from_bytes(row.get(0)?),
-                fence: row.get::<_, i64>(1)? + 1,
-                goal_event: GoalEventId::from_bytes(row.get(2)?),
-                attempts: row.get(3)?,
-                failures: row.get(4)?,
-                deadline_at: Timestamp::from_millis(row.get(5)?),
-                created_at: Timestamp::from_millis(row.get(6)?),
-            })
-        })?
-        .collect::<rusqlite::Result<_>>()?;
+    let mut taken = Vec::new();
+    let mut waiting = Vec::with_capacity(Lane::ALL.len());
+    for lane in Lane::ALL {
+        waiting.push(due(connection, wanted, lane)?);
+    }
+    let places = usize::try_from(wanted.limit).unwrap_or(usize::MAX);
+    let counts = [waiting[0].len(), waiting[1].len(), waiting[2].len()];
+    for (due, take) in waiting.into_iter().zip(shares(places, counts)) {
+        taken.extend(due.into_iter().take(take));
+    }
     let mut lease = connection.prepare_cached(LEASE)?;
     for one in &taken {
         lease.execute(params![one.id.as_bytes(), wanted.owner, wanted.until.as_millis()])?;
@@ -283,6 +223,24 @@ fn lease(connection: &Connection, wanted: &LeaseWanted) -> Result<Vec<Taken>, St
         }
     }
     Ok(taken)
+}
+
+/// What is due in one lane, oldest first.
+fn due(connection: &Connection, wanted: &LeaseWanted, lane: Lane) -> Result<Vec<Taken>, StoreError> {
+    let due = params![WORKSPACE, wanted.destination, wanted.now.as_millis(), wanted.limit, lane.number()];
+    let mut find = connection.prepare_cached(FIND_DUE)?;
+    let found = find.query_map(due, |row| {
+        Ok(Taken {
+            id: DeliveryId::from_bytes(row.get(0)?),
+            fence: row.get::<_, i64>(1)? + 1,
+            goal_event: GoalEventId::from_bytes(row.get(2)?),
+            attempts: row.get(3)?,
+            failures: row.get(4)?,
+            deadline_at: Timestamp::from_millis(row.get(5)?),
+            created_at: Timestamp::from_millis(row.get(6)?),
+        })
+    })?;
+    Ok(found.collect::<rusqlite::Result<_>>()?)
 }
 
 fn with_events(connection: &Connection, taken: Vec<Taken>) -> Result<Vec<LeasedDelivery>, StoreError> {
@@ -429,57 +387,15 @@ fn expire(connection: &Connection, overdue: &[[u8; 16]], now: Timestamp) -> Resu
     Ok(expired)
 }
 
-fn all_destinations(connection: &Connection) -> Result<Vec<String>, StoreError> {
-    let ask = "SELECT DISTINCT destination FROM delivery_counts WHERE workspace = ?1 AND count > 0";
-    let mut ask = connection.prepare_cached(ask)?;
-    let destinations = ask.query_map([WORKSPACE], |row| row.get(0))?;
-    Ok(destinations.collect::<rusqlite::Result<_>>()?)
-}
-
-/// One step; how many it was.
-fn requeue(connection: &Connection, again: &Again) -> Result<u64, StoreError> {
-    let (now, id) = (again.now.as_millis(), again.id.as_ref().map(DeliveryId::as_bytes));
-    let waiting = again.state == DeliveryState::Pending;
-    let index = match (id, waiting) {
-        (Some(_), _) => "",
-        (None, true) => "INDEXED BY deliveries_pending",
-        (None, false) => "INDEXED BY deliveries_unsent",
-    };
-    // The state as text, not as a value: only so is a partial index found to fit.
-    let mut find = format!(
-        "SELECT id FROM deliveries {index}
-        WHERE workspace = :workspace AND destination = :destination AND state = '{}'",
-        again.state
-    );
-    let mut values: Vec<(&str, &dyn ToSql)> =
-        vec![(":workspace", &WORKSPACE), (":destination", &again.destination), (":limit", &REQUEUED_AT_ONCE)];
-    if waiting {
-        // Those that wait; what is due already or being worked on needs no help.
-        find.push_str(" AND available_at > :now AND lease_until IS NULL");
-        values.push((":now", &now));
-    }
-    if let Some(id) = &id {
-        find.push_str(" AND id = :id");
-        values.push((":id", id));
-    }
-    find.push_str(" LIMIT :limit");
-    let found: Vec<[u8; 16]> = connection
-        .prepare_cached(&find)?
-        .query_map(&*values, |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
-    let mut requeue = connection.prepare_cached(REQUEUE)?;
-    for id in &found {
-        requeue.execute(params![id, now, again.deadline_at.as_millis()])?;
-    }
-    if !waiting {
-        let count = i64::try_from(found.len()).unwrap_or(i64::MAX);
-        moved(connection, &again.destination, again.state, DeliveryState::Pending, count)?;
-    }
-    Ok(u64::try_from(found.len()).unwrap_or(u64::MAX))
+/// Counts a delivery that was booked outside a postback.
+pub(super) fn booked(connection: &Connection, destination: &str) -> Result<(), StoreError> {
+    let counted = params![WORKSPACE, destination, DeliveryState::Pending.as_str(), 1];
+    connection.prepare_cached(COUNT_DELIVERIES)?.execute(counted)?;
+    Ok(())
 }
 
 /// Keeps the counts true when deliveries go from one state to another.
-fn moved(
+pub(super) fn moved(
     connection: &Connection,
     destination: &str,
     from: DeliveryState,

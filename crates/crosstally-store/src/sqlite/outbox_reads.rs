@@ -2,14 +2,29 @@
 
 use crosstally_core::delivery::DeliveryState;
 use crosstally_core::ids::{ConversionId, DeliveryId};
-use crosstally_core::time::Timestamp;
+use crosstally_core::time::{DAY_MS, Timestamp};
 use rusqlite::{Connection, Params, ToSql, params};
 
 use super::{Sqlite, conversions, rows};
-use crate::{AttemptRecord, DeliveryFilter, DeliveryRecord, OutboxCount, StoreError, WORKSPACE};
+use crate::{AttemptRecord, DayCount, DeliveryFilter, DeliveryRecord, OutboxCount, StoreError, WORKSPACE};
 
-const NEXT_DUE: &str = "SELECT min(available_at) FROM deliveries
-    WHERE workspace = ?1 AND destination = ?2 AND state = 'pending'";
+// The first of each lane: the index orders by lane before it orders by time.
+const NEXT_DUE: &str = "SELECT min(at) FROM (
+        SELECT min(available_at) AS at FROM deliveries
+        WHERE workspace = ?1 AND destination = ?2 AND state = 'pending' AND lane = 0
+        UNION ALL SELECT min(available_at) FROM deliveries
+        WHERE workspace = ?1 AND destination = ?2 AND state = 'pending' AND lane = 1
+        UNION ALL SELECT min(available_at) FROM deliveries
+        WHERE workspace = ?1 AND destination = ?2 AND state = 'pending' AND lane = 2
+    )";
+
+// Ids begin with the time at which they were booked, so a span of days is a range of ids.
+const DAYS: &str = "SELECT d.created_at / 86400000, d.destination, coalesce(e.event_name, ''),
+        sum(d.state = 'delivered'), sum(d.state IN ('dead', 'expired', 'cancelled')), sum(d.state = 'pending'),
+        sum(d.attempts)
+    FROM deliveries AS d LEFT JOIN goal_events AS e ON e.id = d.goal_event
+    WHERE d.workspace = ?1 AND d.id >= ?2 AND d.id < ?3
+    GROUP BY 1, 2, 3 ORDER BY 1 DESC, 2, 3";
 
 /// Before every id there can be.
 const PAST_THE_LAST: &[u8] = &[0xff; 17];
@@ -87,6 +102,30 @@ impl Sqlite {
 
     pub(crate) async fn next_due(&self, destination: String) -> Result<Option<Timestamp>, StoreError> {
         self.engine.read(move |connection| next_due(connection, &destination)).await
+    }
+
+    pub(crate) async fn delivery_days(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<DayCount>, StoreError> {
+        let work = move |connection: &Connection| {
+            let at = |time| *DeliveryId::new(time, [0; 10]).as_bytes();
+            let mut ask = connection.prepare_cached(DAYS)?;
+            let days = ask.query_map(params![WORKSPACE, at(from), at(to)], |row| {
+                Ok(DayCount {
+                    day: Timestamp::from_millis(row.get::<_, i64>(0)?.saturating_mul(DAY_MS)),
+                    destination: row.get(1)?,
+                    event_name: row.get(2)?,
+                    delivered: rows::number(row, 3)?,
+                    failed: rows::number(row, 4)?,
+                    open: rows::number(row, 5)?,
+                    attempts: rows::number(row, 6)?,
+                })
+            })?;
+            Ok(days.collect::<rusqlite::Result<_>>()?)
+        };
+        self.engine.read(work).await
     }
 
     pub(crate) async fn count_deliveries(&self) -> Result<Vec<OutboxCount>, StoreError> {

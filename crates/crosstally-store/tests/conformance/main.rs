@@ -15,6 +15,7 @@ mod configs;
 mod conversions;
 mod destinations;
 mod fx;
+mod jobs;
 mod ledger;
 mod ledger_sums;
 mod nonces;
@@ -160,6 +161,15 @@ suite! {
         what_needs_no_help_is_left_alone
         filters_choose
         thousands_are_requeued
+    }
+    jobs {
+        lanes_share_a_lease
+        a_job_goes_through_its_deliveries_once
+        what_arrived_is_sent_again_only_if_asked_for
+        a_job_books_for_another_destination
+        filters_choose
+        a_job_waits_and_goes_on_when_told
+        days_tell_what_arrived
     }
     outbox_reads {
         deliveries_are_listed_newest_first_page_by_page

@@ -1,4 +1,4 @@
-//! `crosstally deliveries list|retry`.
+//! `crosstally deliveries list|retry|errors|days|replay|jobs`.
 
 use anyhow::Result;
 use crosstally_core::delivery::DeliveryState;
@@ -11,6 +11,9 @@ use crate::cli::{At, Deliveries};
 use crate::exit::{self, Code};
 use crate::remote::{self, Where, escaped};
 use crate::show;
+
+mod errors;
+mod jobs;
 
 #[derive(Deserialize)]
 struct Page {
@@ -47,6 +50,13 @@ pub(crate) async fn run(command: Deliveries, json: bool) -> Result<()> {
                 return show::json(&json!({ "requeued": requeued }));
             }
             show::text(&format!("{requeued} deliveries are due now\n"))
+        }
+        Deliveries::Errors { destination, at } => errors::groups(destination.as_deref(), &at, json).await,
+        Deliveries::Days { days, at } => errors::days(days, &at, json).await,
+        Deliveries::Replay { which, at } => jobs::replay(*which, &at, json).await,
+        Deliveries::Jobs { id: None, limit, at, .. } => jobs::list(limit, &at, json).await,
+        Deliveries::Jobs { id: Some(id), action, at, .. } => {
+            jobs::one(&id, action.as_deref(), &at, json).await
         }
     }
 }

@@ -14,6 +14,7 @@ mod fx;
 mod guarded;
 mod histories;
 mod histories_killed;
+mod jobs;
 mod journey;
 mod kept;
 mod ledger;

@@ -26,7 +26,7 @@ fn what_is_asked_of_millions_is_answered_by_an_index() {
     for (question, expected) in [
         (
             FIND_DUE,
-            "SEARCH deliveries USING INDEX deliveries_pending (workspace=? AND destination=? AND available_at<?)",
+            "SEARCH deliveries USING INDEX deliveries_pending (workspace=? AND destination=? AND lane=? AND available_at<?)",
         ),
         // Not a single row is read: the index alone says who is overdue.
         (FIND_OVERDUE, "SEARCH deliveries USING COVERING INDEX deliveries_pending (workspace=?)"),
@@ -37,6 +37,28 @@ fn what_is_asked_of_millions_is_answered_by_an_index() {
         (FIND_EVENT, "SEARCH goal_events USING INDEX sqlite_autoindex_goal_events_1 (id=?)"),
     ] {
         assert_eq!(plan(&connection, question), expected, "{question}");
+    }
+}
+
+#[test]
+fn a_job_finds_its_deliveries_in_the_order_of_an_index() {
+    use crosstally_core::delivery::job::{JobFilter, Word};
+    let connection = database();
+    let filter = JobFilter {
+        destination: "meta".into(),
+        states: Word::ALL.to_vec(),
+        code: None,
+        goal: Some("purchase".into()),
+        event_name: None,
+        from: Some(Timestamp::default()),
+        to: Timestamp::from_millis(1),
+        ids: Vec::new(),
+    };
+    for (word, index) in [(Word::Dead, "deliveries_unsent"), (Word::Delivered, "deliveries_by_destination")] {
+        let question = super::super::jobs::next_of(&filter, word.state());
+        let plan = plan(&connection, &question);
+        assert!(plan.starts_with("SEARCH d USING INDEX ") && plan.contains(index), "{plan}");
+        assert!(!plan.contains("B-TREE") && !plan.contains("SCAN"), "{plan}");
     }
 }
 

@@ -1,0 +1,105 @@
+//! The lanes of one destination: what is new, what is tried again, and what is replayed by hand each have a share that
+//! the others cannot take, so that neither an outage's backlog nor a replay of last month holds today's events up.
+
+/// Which lane a delivery waits in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Lane {
+    /// It was never refused yet.
+    Fresh,
+    /// It failed before, or was made due by hand.
+    Retry,
+    /// A job sends it once more.
+    Replay,
+}
+
+impl Lane {
+    /// All lanes, the first served first.
+    pub const ALL: [Self; 3] = [Self::Fresh, Self::Retry, Self::Replay];
+
+    /// Its number as stored.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Fresh => 0,
+            Self::Retry => 1,
+            Self::Replay => 2,
+        }
+    }
+
+    /// Of ten places, how many nobody else takes while something waits in this lane.
+    const fn reserved_of_ten(self) -> usize {
+        match self {
+            Self::Fresh => 5,
+            Self::Retry => 3,
+            Self::Replay => 2,
+        }
+    }
+}
+
+/// How many of `places` are reserved for each lane. Rounded up, so that even a few places have one for each.
+#[must_use]
+pub fn reserved(places: usize) -> [usize; 3] {
+    Lane::ALL.map(|lane| places.saturating_mul(lane.reserved_of_ten()).div_ceil(10))
+}
+
+/// How many to take from each lane, given how many wait there: first everybody's reserved places, then what is left over,
+/// in the order of the lanes.
+#[must_use]
+pub fn shares(places: usize, waiting: [usize; 3]) -> [usize; 3] {
+    let mut left = places;
+    let mut taken = [0; 3];
+    let most = reserved(places);
+    for (lane, take) in taken.iter_mut().enumerate() {
+        *take = waiting[lane].min(most[lane]).min(left);
+        left -= *take;
+    }
+    for (lane, take) in taken.iter_mut().enumerate() {
+        let more = (waiting[lane] - *take).min(left);
+        *take += more;
+        left -= more;
+    }
+    taken
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn each_lane_has_its_share_and_nothing_is_left_idle() {
+        for (places, waiting, taken) in [
+            (10, [100, 100, 100], [5, 3, 2]),
+            (10, [2, 100, 100], [2, 6, 2]),
+            (10, [0, 0, 100], [0, 0, 10]),
+            (10, [100, 0, 1], [9, 0, 1]),
+            (10, [1, 1, 1], [1, 1, 1]),
+            (1, [5, 5, 5], [1, 0, 0]),
+            (1, [0, 5, 5], [0, 1, 0]),
+            (3, [9, 9, 9], [2, 1, 0]),
+            (4, [9, 9, 9], [2, 2, 0]),
+            (0, [9, 9, 9], [0, 0, 0]),
+        ] {
+            assert_eq!(shares(places, waiting), taken, "{places} {waiting:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn as_many_as_there_are_places_for(places in 0_usize..5_000, waiting in any::<[u16; 3]>()) {
+            let waiting = waiting.map(usize::from);
+            let taken = shares(places, waiting);
+            prop_assert_eq!(taken.iter().sum::<usize>(), places.min(waiting.iter().sum()));
+            for lane in 0..3 {
+                prop_assert!(taken[lane] <= waiting[lane]);
+            }
+            // From five places on, nobody who waits goes away with nothing.
+            if places >= 5 {
+                for lane in 0..3 {
+                    prop_assert!(taken[lane] > 0 || waiting[lane] == 0);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! Jobs over many deliveries: begun with a preview, carried on step by step by whatever node is there, stopped by hand.
+
+use crosstally_core::delivery::job::{IDS_MAX, Job, JobFilter, JobState, PER_MINUTE_MAX, Word};
+use crosstally_core::ids::{DeliveryId, JobId};
+use crosstally_core::reason::Reason;
+use crosstally_core::time::DAY_MS;
+use crosstally_store::{JobAnswer, JobGroup, JobStep, StoreError};
+
+use crate::Engine;
+
+/// How long a delivery that had run out of time gets when a job sends it again. The destination still has the last word
+/// about the event's age, at send time.
+const FRESH_DEADLINE_MS: i64 = DAY_MS;
+/// Deliveries of one step, which is one transaction.
+const STEP_MAX: u32 = 500;
+/// Deliveries that wait in the lane of replays before a job goes on: enough for several batches, few enough to be stopped.
+const WAITING_MAX: u32 = 2_000;
+/// Jobs that go on side by side.
+const JOBS_MAX: u32 = 16;
+
+/// What is to be sent once more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobIn {
+    /// Which deliveries.
+    pub filter: JobFilter,
+    /// Where to send instead.
+    pub to_destination: Option<String>,
+    /// How many in a minute.
+    pub per_minute: Option<u32>,
+}
+
+/// Why a job is not begun, or not moved.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    /// It cannot be meant.
+    #[error("{0}")]
+    Bad(String),
+    /// There is no such job.
+    #[error("no job {0} is stored here")]
+    NotFound(JobId),
+    /// It does not stand where that could be done.
+    #[error("job {id} is {}, so that it cannot be {}", .state.as_str(), .wanted.as_str())]
+    Ended {
+        /// The job.
+        id: JobId,
+        /// Where it stands.
+        state: JobState,
+        /// What was asked for.
+        wanted: JobState,
+    },
+    /// The store did not take it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Engine {
+    /// What a job would be about. Nothing is changed.
+    ///
+    /// # Errors
+    /// See [`JobError`].
+    pub async fn preview_job(&self, wanted: &JobIn) -> Result<Vec<JobGroup>, JobError> {
+        self.check_job(wanted)?;
+        Ok(self.store.preview_job(wanted.filter.clone(), wanted.to_destination.clone()).await?)
+    }
+
+    /// Begins a job; it goes on by itself on every node that works by the clock.
+    ///
+    /// # Errors
+    /// See [`JobError`].
+    pub async fn begin_job(&self, wanted: JobIn, author: &str) -> Result<Job, JobError> {
+        let groups = self.preview_job(&wanted).await?;
+        let now = self.clock.now();
+        let job = Job {
+            id: JobId::new(now, self.random.bytes()),
+            filter: wanted.filter,
+            to_destination: wanted.to_destination,
+            per_minute: wanted.per_minute,
+            state: JobState::Running,
+            done_to: DeliveryId::from_bytes([0; 16]),
+            wanted: groups.iter().map(|group| group.count).sum(),
+            requeued: 0,
+            skipped: 0,
+            author: author.to_owned(),
+            created_at: now,
+            updated_at: now,
+        };
+        self.store.begin_job(job.clone()).await?;
+        tracing::info!(job.id = %job.id, deliveries = job.wanted, author, "a job over deliveries began");
+        Ok(job)
+    }
+
+    /// Pauses, resumes or calls off a job.
+    ///
+    /// # Errors
+    /// See [`JobError`].
+    pub async fn move_job(&self, id: JobId, to: JobState) -> Result<Job, JobError> {
+        let job = self.store.job(id).await?.ok_or(JobError::NotFound(id))?;
+        let ended = || JobError::Ended { id, state: job.state, wanted: to };
+        if !job.state.may_become(to) {
+            return Err(ended());
+        }
+        if !self.store.move_job(id, job.state, to, self.clock.now()).await? {
+            return Err(ended());
+        }
+        tracing::info!(job.id = %id, state = to.as_str(), "a job over deliveries was moved by hand");
+        self.store.job(id).await?.ok_or(JobError::NotFound(id))
+    }
+
+    /// Carries all running jobs on as far as they may go now. Returns how many deliveries became due.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn work_on_jobs(&self) -> Result<u64, StoreError> {
+        let mut requeued = 0;
+        for job in self.store.running_jobs(JOBS_MAX).await? {
+            requeued += self.work_on(job).await?;
+        }
+        Ok(requeued)
+    }
+
+    async fn work_on(&self, mut job: Job) -> Result<u64, StoreError> {
+        let mut requeued = 0;
+        loop {
+            let most = self.room_for(&job).await?;
+            if most == 0 {
+                return Ok(requeued);
+            }
+            let found = self.store.job_deliveries(job.filter.clone(), job.done_to, most).await?;
+            let now = self.clock.now();
+            let last = u32::try_from(found.len()).unwrap_or(u32::MAX) < most;
+            let done_to = found.last().copied().unwrap_or(job.done_to);
+            let step = JobStep {
+                job: job.id,
+                from: job.done_to,
+                deliveries: found,
+                last,
+                now,
+                deadline_at: now.plus_millis(FRESH_DEADLINE_MS),
+            };
+            // Another node was faster, or somebody stopped the job: the next look will see it as it is.
+            let JobAnswer::Done { requeued: done, skipped } = self.store.advance_job(step).await? else {
+                return Ok(requeued);
+            };
+            requeued += done;
+            job.requeued += done;
+            job.skipped += skipped;
+            (job.done_to, job.updated_at) = (done_to, now);
+            self.wakeups.wake(job.to_destination.as_deref().unwrap_or(&job.filter.destination));
+            if last {
+                tracing::info!(
+                    job.id = %job.id,
+                    requeued = job.requeued,
+                    skipped = job.skipped,
+                    "a job over deliveries is done"
+                );
+                return Ok(requeued);
+            }
+        }
+    }
+
+    /// How many deliveries the next step of a job may have: by its own pace, and by what still waits from the steps before.
+    async fn room_for(&self, job: &Job) -> Result<u32, StoreError> {
+        let budget = u32::try_from(job.budget(self.clock.now())).unwrap_or(u32::MAX).min(STEP_MAX);
+        if budget == 0 {
+            return Ok(0);
+        }
+        let destination = job.to_destination.as_ref().unwrap_or(&job.filter.destination);
+        let waiting = self.store.waiting_replays(destination.clone(), WAITING_MAX).await?;
+        let room = u64::from(WAITING_MAX).saturating_sub(waiting);
+        Ok(budget.min(u32::try_from(room).unwrap_or(u32::MAX)))
+    }
+
+    /// What did not arrive, in groups by reason: of one destination, or of all that are configured.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn delivery_errors(
+        &self,
+        destination: Option<&str>,
+    ) -> Result<Vec<(String, JobGroup)>, StoreError> {
+        let mut slugs: Vec<String> = match destination {
+            Some(slug) => vec![slug.to_owned()],
+            None => self.snapshot.load().destinations().map(|ready| ready.config.slug.clone()).collect(),
+        };
+        slugs.sort_unstable();
+        let mut groups = Vec::new();
+        for slug in slugs {
+            let filter = JobFilter {
+                destination: slug.clone(),
+                states: Word::FAILED.to_vec(),
+                code: None,
+                goal: None,
+                event_name: None,
+                from: None,
+                to: self.clock.now().plus_millis(1),
+                ids: Vec::new(),
+            };
+            let found = self.store.preview_job(filter, None).await?;
+            groups.extend(found.into_iter().map(|group| (slug.clone(), group)));
+        }
+        Ok(groups)
+    }
+
+    fn check_job(&self, wanted: &JobIn) -> Result<(), JobError> {
+        let bad = |problem: String| Err(JobError::Bad(problem));
+        let filter = &wanted.filter;
+        if filter.states.is_empty() {
+            return bad("name at least one of the states delivered, dead, expired and cancelled".into());
+        }
+        if filter.ids.len() > IDS_MAX {
+            return bad(format!("names more than {IDS_MAX} deliveries; use a filter instead"));
+        }
+        if let Some(code) = &filter.code
+            && Reason::from_code(code).is_none()
+        {
+            return bad(format!("`{code}` is no reason code; docs/reason-codes.md lists them"));
+        }
+        if filter.from.is_some_and(|from| from >= filter.to) {
+            return bad("the time from which to take is not before the one up to which".into());
+        }
+        match wanted.per_minute {
+            Some(pace) if !(1..=PER_MINUTE_MAX).contains(&pace) => {
+                return bad(format!("the pace must be between 1 and {PER_MINUTE_MAX} a minute"));
+            }
+            _ => {}
+        }
+        if let Some(other) = &wanted.to_destination {
+            if *other == filter.destination {
+                return bad(format!(
+                    "`{other}` is where they were for; leave it out to send them there again"
+                ));
+            }
+            if self.snapshot.load().destination(other).is_none() {
+                return bad(format!("no destination `{other}` is configured; add it first"));
+            }
+        }
+        Ok(())
+    }
+}

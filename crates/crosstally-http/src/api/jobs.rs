@@ -1,0 +1,269 @@
+//! Jobs over many deliveries: sent once more, or to another destination. Without `apply` nothing is changed.
+
+use axum::Json;
+use axum::extract::{Path, Query, State as Extract};
+use axum::response::IntoResponse;
+use crosstally_core::delivery::DeliveryState;
+use crosstally_core::delivery::job::{Job, JobFilter, JobState, Word};
+use crosstally_core::ids::JobId;
+use crosstally_core::time::Timestamp;
+use crosstally_engine::jobs::{JobError, JobIn};
+use crosstally_store::JobGroup;
+use http::HeaderMap;
+use serde::{Deserialize, Serialize};
+
+use super::page::{PageIn, PageOut};
+use super::{Refused, Reply, bad, not_found};
+use crate::auth;
+use crate::problem::{Fault, fault};
+use crate::state::State;
+
+/// Which deliveries to send once more, and how.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ReplayIn {
+    /// Of this destination.
+    pub destination: String,
+    /// In these states: `delivered`, `dead`, `expired`, `cancelled`. By default those that did not arrive; for another
+    /// destination all four.
+    pub states: Vec<String>,
+    /// With this reason code.
+    pub code: Option<String>,
+    /// Of this goal.
+    pub goal: Option<String>,
+    /// Sent under this name.
+    pub event_name: Option<String>,
+    /// Booked at or after, RFC 3339.
+    pub from: Option<String>,
+    /// Booked before, RFC 3339; now by default.
+    pub until: Option<String>,
+    /// Only these.
+    pub ids: Vec<String>,
+    /// Send to this destination instead, unless the event is on its way there already.
+    pub to: Option<String>,
+    /// How many in a minute.
+    pub per_minute: Option<u32>,
+    /// Whether it is begun; else it is only shown.
+    pub apply: bool,
+}
+
+/// What it comes to.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ReplayOut {
+    /// How many deliveries.
+    pub deliveries: u64,
+    /// How many of them have a delivery to the other destination already and are left alone.
+    pub already: u64,
+    /// The same in groups, largest first within a state.
+    pub groups: Vec<GroupOut>,
+    /// The job, if it was begun.
+    pub job: Option<JobOut>,
+}
+
+/// Deliveries alike.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct GroupOut {
+    /// The state.
+    pub state: String,
+    /// The reason code.
+    pub code: Option<String>,
+    /// The event's name.
+    pub event_name: String,
+    /// How many.
+    pub count: u64,
+}
+
+/// A job as it is shown.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct JobOut {
+    /// Its id.
+    pub id: String,
+    /// `running`, `paused`, `cancelled`, `done`.
+    pub state: String,
+    /// The destination whose deliveries it is about.
+    pub destination: String,
+    /// Where it sends instead.
+    pub to: Option<String>,
+    /// How many in a minute.
+    pub per_minute: Option<u32>,
+    /// How many deliveries it was about when it began.
+    pub wanted: u64,
+    /// How many it made due.
+    pub requeued: u64,
+    /// How many it left alone.
+    pub skipped: u64,
+    /// Who began it.
+    pub author: String,
+    /// When it began.
+    pub created_at: String,
+    /// When it last moved.
+    pub updated_at: String,
+}
+
+impl From<&Job> for JobOut {
+    fn from(job: &Job) -> Self {
+        Self {
+            id: job.id.to_string(),
+            state: job.state.as_str().to_owned(),
+            destination: job.filter.destination.clone(),
+            to: job.to_destination.clone(),
+            per_minute: job.per_minute,
+            wanted: job.wanted,
+            requeued: job.requeued,
+            skipped: job.skipped,
+            author: job.author.clone(),
+            created_at: job.created_at.to_string(),
+            updated_at: job.updated_at.to_string(),
+        }
+    }
+}
+
+impl From<&JobGroup> for GroupOut {
+    fn from(group: &JobGroup) -> Self {
+        Self {
+            state: group.state.as_str().to_owned(),
+            code: group.reason.map(|reason| reason.code().to_owned()),
+            event_name: group.event_name.clone(),
+            count: group.count,
+        }
+    }
+}
+
+impl ReplayOut {
+    /// What a job would be about, or is.
+    #[must_use]
+    pub fn new(groups: &[JobGroup], job: Option<&Job>) -> Self {
+        Self {
+            deliveries: groups.iter().map(|group| group.count).sum(),
+            already: groups.iter().map(|group| group.already).sum(),
+            groups: groups.iter().map(GroupOut::from).collect(),
+            job: job.map(JobOut::from),
+        }
+    }
+}
+
+/// Reads what is wanted; what is wrong with it as a sentence.
+///
+/// # Errors
+/// What cannot be read.
+pub fn job(wanted: &ReplayIn, now: Timestamp) -> Result<JobIn, String> {
+    if wanted.destination.is_empty() {
+        return Err("name the destination whose deliveries are meant".into());
+    }
+    let mut states = Vec::new();
+    for word in &wanted.states {
+        let named = DeliveryState::from_word(word).and_then(Word::of).ok_or_else(|| {
+            format!(
+                "`{word}` is none of delivered, dead, expired and cancelled; what is pending needs no replay"
+            )
+        })?;
+        if !states.contains(&named) {
+            states.push(named);
+        }
+    }
+    if states.is_empty() {
+        states = if wanted.to.is_some() { Word::ALL.to_vec() } else { Word::FAILED.to_vec() };
+    }
+    let time = |text: &Option<String>| {
+        let read = |text: &String| {
+            Timestamp::parse(text)
+                .ok_or_else(|| format!("`{text}` is no time; write it like 2026-11-21T10:00:00Z"))
+        };
+        text.as_ref().map(read).transpose()
+    };
+    let ids: Result<Vec<_>, String> = wanted
+        .ids
+        .iter()
+        .map(|id| id.parse().map_err(|_| format!("`{id}` is no delivery's id, which begins with dlv_")))
+        .collect();
+    Ok(JobIn {
+        filter: JobFilter {
+            destination: wanted.destination.clone(),
+            states,
+            code: wanted.code.clone(),
+            goal: wanted.goal.clone(),
+            event_name: wanted.event_name.clone(),
+            from: time(&wanted.from)?,
+            // What was booked in this very moment is meant as well.
+            to: time(&wanted.until)?.unwrap_or(now.plus_millis(1)),
+            ids: ids?,
+        },
+        to_destination: wanted.to.clone(),
+        per_minute: wanted.per_minute,
+    })
+}
+
+impl From<JobError> for Refused {
+    fn from(error: JobError) -> Self {
+        match error {
+            JobError::Bad(problem) => bad(problem),
+            JobError::NotFound(_) => not_found(),
+            JobError::Ended { .. } => fault(Fault::Conflict, error.to_string()).into(),
+            JobError::Store(error) => error.into(),
+        }
+    }
+}
+
+/// `POST /api/v1/deliveries/replay`.
+pub async fn replay(
+    Extract(state): Extract<State>,
+    headers: HeaderMap,
+    Json(wanted): Json<ReplayIn>,
+) -> Reply {
+    let who = auth::require(&state, &headers, "deliveries:write").await?;
+    let job = job(&wanted, state.engine.clock.now()).map_err(bad)?;
+    let groups = state.engine.preview_job(&job).await?;
+    let begun = match wanted.apply {
+        true => Some(state.engine.begin_job(job, &who).await?),
+        false => None,
+    };
+    Ok(Json(ReplayOut::new(&groups, begun.as_ref())).into_response())
+}
+
+/// Which jobs to list.
+#[derive(Debug, Deserialize)]
+pub struct ListIn {
+    limit: Option<u32>,
+    cursor: Option<String>,
+}
+
+/// `GET /api/v1/deliveries/jobs`.
+pub async fn list(Extract(state): Extract<State>, headers: HeaderMap, Query(wanted): Query<ListIn>) -> Reply {
+    auth::require(&state, &headers, "read").await?;
+    let page = PageIn { limit: wanted.limit, cursor: wanted.cursor };
+    let (limit, before) = (page.limit()?, page.before::<JobId>()?);
+    let jobs = state.engine.store.list_jobs(before, limit).await?;
+    let rows = jobs.iter().map(JobOut::from).collect();
+    Ok(Json(PageOut::new(rows, limit, |row: &JobOut| row.id.clone())).into_response())
+}
+
+/// `GET /api/v1/deliveries/jobs/{id}`.
+pub async fn show(Extract(state): Extract<State>, headers: HeaderMap, Path(id): Path<String>) -> Reply {
+    auth::require(&state, &headers, "read").await?;
+    let id = id.parse().map_err(|_| not_found())?;
+    let job = state.engine.store.job(id).await?.ok_or_else(not_found)?;
+    Ok(Json(JobOut::from(&job)).into_response())
+}
+
+/// `POST /api/v1/deliveries/jobs/{id}/{move}`: `pause`, `resume`, `cancel`.
+pub async fn change(
+    Extract(state): Extract<State>,
+    headers: HeaderMap,
+    Path((id, word)): Path<(String, String)>,
+) -> Reply {
+    auth::require(&state, &headers, "deliveries:write").await?;
+    let id = id.parse().map_err(|_| not_found())?;
+    let to = named(&word).ok_or_else(not_found)?;
+    Ok(Json(JobOut::from(&state.engine.move_job(id, to).await?)).into_response())
+}
+
+/// Where a word of the API takes a job.
+#[must_use]
+pub fn named(word: &str) -> Option<JobState> {
+    match word {
+        "pause" => Some(JobState::Paused),
+        "resume" => Some(JobState::Running),
+        "cancel" => Some(JobState::Cancelled),
+        _ => None,
+    }
+}

@@ -1,0 +1,146 @@
+//! Jobs over many deliveries. A job is a row; each of its steps is one transaction that moves deliveries and the job
+//! together, so that a crash between two steps loses nothing and repeats nothing.
+
+use crosstally_core::delivery::DeliveryState;
+use crosstally_core::delivery::job::{Job, JobFilter, JobState};
+use crosstally_core::ids::{DeliveryId, JobId};
+use crosstally_core::reason::Reason;
+use crosstally_core::time::Timestamp;
+
+use crate::{Store, StoreError, on};
+
+/// One step of a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobStep {
+    /// The job.
+    pub job: JobId,
+    /// Where it stood when the step was prepared.
+    pub from: DeliveryId,
+    /// The deliveries of the step, in order.
+    pub deliveries: Vec<DeliveryId>,
+    /// Whether nothing is left after it.
+    pub last: bool,
+    /// The present time.
+    pub now: Timestamp,
+    /// The deadline of those whose own has passed.
+    pub deadline_at: Timestamp,
+}
+
+/// What became of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobAnswer {
+    /// It is on disk.
+    Done {
+        /// Deliveries that are due now.
+        requeued: u64,
+        /// Deliveries that were left alone.
+        skipped: u64,
+    },
+    /// The job was stopped, or another node was faster; nothing was changed.
+    Moved,
+}
+
+/// Deliveries that a job would be about, alike in state, reason and name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobGroup {
+    /// The state.
+    pub state: DeliveryState,
+    /// The reason.
+    pub reason: Option<Reason>,
+    /// The event's name.
+    pub event_name: String,
+    /// How many.
+    pub count: u64,
+    /// How many of them already have a delivery to the other destination, if one is named.
+    pub already: u64,
+}
+
+impl Store {
+    /// What a job would be about, in groups.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn preview_job(
+        &self,
+        filter: JobFilter,
+        to_destination: Option<String>,
+    ) -> Result<Vec<JobGroup>, StoreError> {
+        on!(self, preview_job(filter, to_destination))
+    }
+
+    /// Writes a new job down.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn begin_job(&self, job: Job) -> Result<(), StoreError> {
+        on!(self, begin_job(job))
+    }
+
+    /// The job of this id.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {
+        on!(self, job(id))
+    }
+
+    /// Jobs, newest first; `before` is the last id of the page before.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn list_jobs(&self, before: Option<JobId>, limit: u32) -> Result<Vec<Job>, StoreError> {
+        on!(self, list_jobs(before, limit))
+    }
+
+    /// Jobs that go on by themselves, oldest first.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn running_jobs(&self, limit: u32) -> Result<Vec<Job>, StoreError> {
+        on!(self, running_jobs(limit))
+    }
+
+    /// Moves a job by hand, if it stands where it is thought to. Whether it did.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn move_job(
+        &self,
+        id: JobId,
+        from: JobState,
+        to: JobState,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        on!(self, move_job(id, from, to, now))
+    }
+
+    /// The next deliveries that a job is about, in order.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn job_deliveries(
+        &self,
+        filter: JobFilter,
+        after: DeliveryId,
+        limit: u32,
+    ) -> Result<Vec<DeliveryId>, StoreError> {
+        on!(self, job_deliveries(filter, after, limit))
+    }
+
+    /// Takes a step of a job: makes its deliveries due in the lane of replays, or books them for the other destination, and
+    /// notes how far the job is. One transaction.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn advance_job(&self, step: JobStep) -> Result<JobAnswer, StoreError> {
+        on!(self, advance_job(step))
+    }
+
+    /// How many deliveries of a destination wait in the lane of replays, counted up to `most`.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn waiting_replays(&self, destination: String, most: u32) -> Result<u64, StoreError> {
+        on!(self, waiting_replays(destination, most))
+    }
+}

@@ -1,0 +1,357 @@
+//! Jobs over many deliveries.
+
+use std::collections::HashMap;
+
+use crosstally_core::delivery::DeliveryState;
+use crosstally_core::delivery::job::{Job, JobFilter, JobState};
+use crosstally_core::delivery::lane::Lane;
+use crosstally_core::ids::{DeliveryId, GoalEventId, JobId};
+use crosstally_core::reason::Reason;
+use crosstally_core::time::Timestamp;
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+
+use super::engine::InTransaction;
+use super::fault::Fault;
+use super::outbox::count_moved;
+use super::outbox::requeue::requeue_found;
+use super::rows::{Columns, Id, Text};
+use super::transact::{Transaction, Value};
+use super::{Postgres, rows};
+use crate::{JobAnswer, JobGroup, JobStep, StoreError, WORKSPACE};
+
+const COLUMNS: &str = "id, filter, to_destination, per_minute, state, done_to, wanted, requeued, skipped, author, \
+    created_at, updated_at";
+const INSERT: &str =
+    "INSERT INTO delivery_jobs (workspace, id, filter, to_destination, per_minute, state, done_to,
+        wanted, requeued, skipped, author, created_at, updated_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+const MOVE: &str = "UPDATE delivery_jobs SET state = $4, updated_at = $5
+    WHERE workspace = $1 AND id = $2 AND state = $3 RETURNING 1";
+const ADVANCE: &str =
+    "UPDATE delivery_jobs SET done_to = $3, requeued = requeued + $4, skipped = skipped + $5,
+        updated_at = $6, state = CASE WHEN $7 THEN 'done' ELSE state END
+    WHERE workspace = $1 AND id = $2";
+const REQUEUE: &str = concat!(
+    "WITH found AS (
+        SELECT id, state FROM deliveries
+        WHERE id = ANY($4::uuid[]) AND (workspace = $1 AND destination = $5 AND state = ANY($6::text[])) IS TRUE
+        ORDER BY id FOR UPDATE
+    ), ",
+    requeue_found!("2")
+);
+const FIND: &str = "SELECT id, goal_event, conversion FROM deliveries
+    WHERE id = ANY($2::uuid[]) AND (workspace = $1 AND destination = $3 AND state = ANY($4::text[])) IS TRUE
+    ORDER BY id";
+const SIBLINGS: &str = "SELECT d.id, d.goal_event, d.destination
+    FROM unnest($2::uuid[], $3::uuid[], $4::uuid[]) AS e (first, last, id)
+    JOIN deliveries AS d ON d.id BETWEEN e.first AND e.last
+    WHERE (d.workspace = $1 AND d.goal_event = e.id) IS TRUE ORDER BY d.id";
+const BOOK: &str = concat!(
+    "WITH booked AS (
+        INSERT INTO deliveries (workspace, id, goal_event, conversion, destination, state, detail, attempts, failures,
+            due_at, available_at, deadline_at, created_at, fence, lane)
+        SELECT $1::bigint, n.id, n.goal_event, n.conversion, $5::text, 'pending', '', 0, 0, $6::bigint, $6, $7::bigint, $6,
+            0, 2
+        FROM unnest($2::uuid[], $3::uuid[], $4::uuid[]) AS n (id, goal_event, conversion)
+        ON CONFLICT DO NOTHING RETURNING destination
+    ), moved AS (SELECT destination, 'pending' AS state, 1 AS change FROM booked), ",
+    count_moved!(),
+    " SELECT count(*) FROM booked"
+);
+const WAITING: &str = "SELECT count(*) FROM (SELECT FROM deliveries
+    WHERE workspace = $1 AND destination = $2 AND state = 'pending' AND lane = 2 LIMIT $3) AS waiting";
+
+type Given = Box<dyn ToSql + Sync + Send>;
+
+impl Postgres {
+    pub(crate) async fn preview_job(
+        &self,
+        filter: JobFilter,
+        to_destination: Option<String>,
+    ) -> Result<Vec<JobGroup>, StoreError> {
+        let mut groups = Vec::new();
+        for word in &filter.states {
+            let state = word.state();
+            let (condition, mut given) = conditions(&filter, state, DeliveryId::from_bytes([0; 16]));
+            given.push(Box::new(to_destination.clone()));
+            // The deliveries of an event share the first twelve bytes of their ids.
+            let ask = format!(
+                "SELECT d.reason, coalesce(e.event_name, ''), count(*), count(*) FILTER (WHERE EXISTS (
+                    SELECT FROM deliveries AS o
+                    WHERE o.id BETWEEN overlay(d.id::text PLACING '00000000' FROM 29)::uuid
+                            AND overlay(d.id::text PLACING 'ffffffff' FROM 29)::uuid
+                        AND (o.goal_event = d.goal_event AND o.destination = ${}) IS TRUE
+                ))
+                FROM deliveries AS d LEFT JOIN goal_events AS e ON e.id = d.goal_event WHERE {condition}
+                GROUP BY 1, 2 ORDER BY 3 DESC, 1 NULLS FIRST, 2",
+                given.len() + 1
+            );
+            let found = self.engine.read(&ask, &values(&given)).await?;
+            let read = |row: &Row| {
+                Ok(JobGroup {
+                    state,
+                    reason: rows::optional(row, 0, Reason::from_code)?,
+                    event_name: rows::get(row, 1)?,
+                    count: rows::count(row, 2)?,
+                    already: rows::count(row, 3)?,
+                })
+            };
+            groups.extend(found.iter().map(read).collect::<Result<Vec<_>, StoreError>>()?);
+        }
+        Ok(groups)
+    }
+
+    pub(crate) async fn begin_job(&self, job: Job) -> Result<(), StoreError> {
+        let filter = rows::to_json(&job.filter)?;
+        let values: [&Value<'_>; 13] = [
+            &WORKSPACE,
+            &Id::from(job.id),
+            &Text(&filter),
+            &job.to_destination.as_deref().map(Text),
+            &job.per_minute.map(i64::from),
+            &Text(job.state.as_str()),
+            &Id::from(job.done_to),
+            &signed(job.wanted),
+            &signed(job.requeued),
+            &signed(job.skipped),
+            &Text(&job.author),
+            &job.created_at.as_millis(),
+            &job.updated_at.as_millis(),
+        ];
+        self.engine.write(INSERT, &values).await.map(drop)
+    }
+
+    pub(crate) async fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {
+        Ok(self.jobs("id = $2", &[&WORKSPACE, &Id::from(id)]).await?.pop())
+    }
+
+    pub(crate) async fn list_jobs(&self, before: Option<JobId>, limit: u32) -> Result<Vec<Job>, StoreError> {
+        let before = before.unwrap_or(JobId::from_bytes([0xff; 16]));
+        let condition = "id < $2 ORDER BY id DESC LIMIT $3";
+        self.jobs(condition, &[&WORKSPACE, &Id::from(before), &i64::from(limit)]).await
+    }
+
+    pub(crate) async fn running_jobs(&self, limit: u32) -> Result<Vec<Job>, StoreError> {
+        self.jobs("state = 'running' ORDER BY id LIMIT $2", &[&WORKSPACE, &i64::from(limit)]).await
+    }
+
+    pub(crate) async fn move_job(
+        &self,
+        id: JobId,
+        from: JobState,
+        to: JobState,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let values: [&Value<'_>; 5] =
+            [&WORKSPACE, &Id::from(id), &Text(from.as_str()), &Text(to.as_str()), &now.as_millis()];
+        Ok(!self.engine.write(MOVE, &values).await?.is_empty())
+    }
+
+    pub(crate) async fn job_deliveries(
+        &self,
+        filter: JobFilter,
+        after: DeliveryId,
+        limit: u32,
+    ) -> Result<Vec<DeliveryId>, StoreError> {
+        let mut found = Vec::new();
+        // One index range per state, each in the order of ids.
+        for word in &filter.states {
+            let (condition, mut given) = conditions(&filter, word.state(), after);
+            given.push(Box::new(i64::from(limit)));
+            let ask = format!(
+                "SELECT d.id FROM deliveries AS d WHERE {condition} ORDER BY d.id LIMIT ${}",
+                given.len() + 1
+            );
+            for row in &self.engine.read(&ask, &values(&given)).await? {
+                found.push(DeliveryId::from_bytes(rows::id(row, 0)?));
+            }
+        }
+        found.sort_unstable();
+        found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(found)
+    }
+
+    pub(crate) async fn advance_job(&self, step: JobStep) -> Result<JobAnswer, StoreError> {
+        let done = self.engine.transact(&step, advanced).await?;
+        Ok(done.map_or(JobAnswer::Moved, |(requeued, skipped)| JobAnswer::Done { requeued, skipped }))
+    }
+
+    pub(crate) async fn waiting_replays(&self, destination: String, most: u32) -> Result<u64, StoreError> {
+        let found = self.engine.read(WAITING, &[&WORKSPACE, &Text(&destination), &i64::from(most)]).await?;
+        super::outbox::total(&found, 0)
+    }
+
+    async fn jobs(&self, condition: &str, values: &[&Value<'_>]) -> Result<Vec<Job>, StoreError> {
+        let ask = format!("SELECT {COLUMNS} FROM delivery_jobs WHERE workspace = $1 AND {condition}");
+        self.engine.read(&ask, values).await?.iter().map(read).collect()
+    }
+}
+
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+fn read(row: &Row) -> Result<Job, StoreError> {
+    Ok(Job {
+        id: JobId::from_bytes(rows::id(row, 0)?),
+        filter: rows::json(row, 1)?,
+        to_destination: rows::get(row, 2)?,
+        per_minute: rows::optional_number(row, 3)?,
+        state: rows::word(row, 4, JobState::from_word)?,
+        done_to: DeliveryId::from_bytes(rows::id(row, 5)?),
+        wanted: rows::count(row, 6)?,
+        requeued: rows::count(row, 7)?,
+        skipped: rows::count(row, 8)?,
+        author: rows::get(row, 9)?,
+        created_at: rows::time(row, 10)?,
+        updated_at: rows::time(row, 11)?,
+    })
+}
+
+/// The conditions of a filter on `deliveries AS d` in one state; value 1 is the workspace, the others are given.
+fn conditions(filter: &JobFilter, state: DeliveryState, after: DeliveryId) -> (String, Vec<Given>) {
+    // The state as text, not as a value: only so is a partial index found to fit.
+    let mut text = format!("d.workspace = $1 AND d.state = '{state}'");
+    let mut given: Vec<Given> = Vec::new();
+    let mut and = |condition: &str, value: Option<Given>| {
+        if let Some(value) = value {
+            given.push(value);
+            text.push_str(" AND ");
+            text.push_str(&condition.replace('?', &format!("${}", given.len() + 1)));
+        }
+    };
+    // Ids begin with the time at which they were booked.
+    let id_at = |at: Timestamp| Id::from(DeliveryId::new(at, [0; 10]));
+    and("d.destination = ?", Some(Box::new(filter.destination.clone())));
+    and("d.id > ?", Some(Box::new(Id::from(after))));
+    and("d.id < ?", Some(Box::new(id_at(filter.to))));
+    and("d.id >= ?", filter.from.map(|from| Box::new(id_at(from)) as _));
+    and("d.reason = ?", filter.code.clone().map(|code| Box::new(code) as _));
+    let event = "EXISTS (SELECT FROM goal_events AS g WHERE g.id = d.goal_event AND";
+    and(&format!("{event} g.goal = ?)"), filter.goal.clone().map(|goal| Box::new(goal) as _));
+    and(&format!("{event} g.event_name = ?)"), filter.event_name.clone().map(|name| Box::new(name) as _));
+    if !filter.ids.is_empty() {
+        let ids: Vec<Id> = filter.ids.iter().map(|id| Id::from(*id)).collect();
+        and("d.id = ANY(?::uuid[])", Some(Box::new(ids)));
+    }
+    (text, given)
+}
+
+fn values(given: &[Given]) -> Vec<&Value<'_>> {
+    std::iter::once(&WORKSPACE as &Value<'_>)
+        .chain(given.iter().map(|value| &**value as &Value<'_>))
+        .collect()
+}
+
+fn advanced<'t>(transaction: &'t Transaction, step: &'t JobStep) -> InTransaction<'t, (u64, u64)> {
+    Box::pin(async move {
+        let ask = format!("SELECT {COLUMNS} FROM delivery_jobs WHERE workspace = $1 AND id = $2 FOR UPDATE");
+        let found = transaction.query(&ask, &[&WORKSPACE, &Id::from(step.job)]).await?;
+        let job = found.first().map(read).transpose()?;
+        let Some(job) = job.filter(|job| job.state == JobState::Running && job.done_to == step.from) else {
+            return Ok(None);
+        };
+        let requeued = match &job.to_destination {
+            None => requeue(transaction, &job, step).await?,
+            Some(other) => match book_for(transaction, &job, other, step).await? {
+                Some(booked) => booked,
+                None => return Ok(None),
+            },
+        };
+        let asked = u64::try_from(step.deliveries.len()).unwrap_or(u64::MAX);
+        let skipped = asked.saturating_sub(requeued);
+        let done_to = Id::from(step.deliveries.last().copied().unwrap_or(step.from));
+        let values: [&Value<'_>; 7] = [
+            &WORKSPACE,
+            &Id::from(job.id),
+            &done_to,
+            &signed(requeued),
+            &signed(skipped),
+            &step.now.as_millis(),
+            &step.last,
+        ];
+        transaction.execute(ADVANCE, &values).await?;
+        Ok(Some((requeued, skipped)))
+    })
+}
+
+fn states(job: &Job) -> Vec<&'static str> {
+    job.filter.states.iter().map(|word| word.state().as_str()).collect()
+}
+
+async fn requeue(transaction: &Transaction, job: &Job, step: &JobStep) -> Result<u64, Fault> {
+    let ids: Vec<Id> = step.deliveries.iter().map(|id| Id::from(*id)).collect();
+    let values: [&Value<'_>; 6] = [
+        &WORKSPACE,
+        &step.now.as_millis(),
+        &step.deadline_at.as_millis(),
+        &ids,
+        &Text(&job.filter.destination),
+        &states(job),
+    ];
+    Ok(super::outbox::total(&transaction.query(REQUEUE, &values).await?, 0)?)
+}
+
+/// Books the events of deliveries for another destination, each unless it is booked for it already. `None` if another
+/// transaction books the same events at this moment.
+async fn book_for(
+    transaction: &Transaction,
+    job: &Job,
+    other: &str,
+    step: &JobStep,
+) -> Result<Option<u64>, Fault> {
+    let ids: Vec<Id> = step.deliveries.iter().map(|id| Id::from(*id)).collect();
+    let wanted: [&Value<'_>; 4] = [&WORKSPACE, &ids, &Text(&job.filter.destination), &states(job)];
+    let found = transaction.query(FIND, &wanted).await?;
+    let mut events = Vec::with_capacity(found.len());
+    for row in &found {
+        events.push((GoalEventId::from_bytes(rows::id(row, 1)?), Id(rows::id(row, 2)?)));
+    }
+    let last_of = last_free(transaction, &events, other).await?;
+    let mut new = Vec::with_capacity(events.len());
+    for (event, conversion) in events {
+        // Whoever is there already has no entry.
+        if let Some(id) = last_of.get(&event).and_then(|last| last.next_of(event)) {
+            new.push((id, event, conversion));
+        }
+    }
+    let columns = Columns::of(&new)
+        .with(|(id, ..)| Id::from(*id))
+        .with(|(_, event, _)| Id::from(*event))
+        .with(|(.., conversion)| Id(conversion.0));
+    let mut values = columns.values();
+    let (other, now, deadline) = (Text(other), step.now.as_millis(), step.deadline_at.as_millis());
+    values.extend([&other as &Value<'_>, &now, &deadline]);
+    let booked = super::outbox::total(&transaction.query(BOOK, &values).await?, 0)?;
+    let all = u64::try_from(new.len()).unwrap_or(u64::MAX);
+    Ok((booked == all).then_some(booked))
+}
+
+/// The last delivery of each event that has none for the other destination.
+async fn last_free(
+    transaction: &Transaction,
+    events: &[(GoalEventId, Id)],
+    other: &str,
+) -> Result<HashMap<GoalEventId, DeliveryId>, Fault> {
+    let ranges = Columns::of(events)
+        .with(|(event, _)| Id::from(DeliveryId::of(*event, 0)))
+        .with(|(event, _)| Id::from(DeliveryId::of(*event, u32::MAX)))
+        .with(|(event, _)| Id::from(*event));
+    let siblings = transaction.query(SIBLINGS, &ranges.values()).await?;
+    let (mut last, mut there) = (HashMap::new(), Vec::new());
+    for row in &siblings {
+        let event = GoalEventId::from_bytes(rows::id(row, 1)?);
+        last.insert(event, DeliveryId::from_bytes(rows::id(row, 0)?));
+        if rows::get::<String>(row, 2)? == other {
+            there.push(event);
+        }
+    }
+    for event in there {
+        last.remove(&event);
+    }
+    Ok(last)
+}
+
+/// Kept beside the statements that write it as a number.
+const _: () = assert!(Lane::Replay.number() == 2 && Lane::Retry.number() == 1 && Lane::Fresh.number() == 0);

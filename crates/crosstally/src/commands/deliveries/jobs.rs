@@ -1,0 +1,154 @@
+//! `crosstally deliveries replay|jobs`.
+
+use anyhow::Result;
+use crosstally_engine::jobs::JobError;
+use crosstally_http::api::jobs::{self, JobOut, ReplayIn, ReplayOut};
+use serde::Deserialize;
+
+use crate::cli::{At, Replayed};
+use crate::exit::{self, Code};
+use crate::remote::{self, Where, escaped};
+use crate::show;
+
+/// Who began a job on the command line.
+const AUTHOR: &str = "command line";
+
+#[derive(Deserialize)]
+struct Page {
+    data: Vec<JobOut>,
+}
+
+/// Shows what would be sent once more, or begins it.
+pub(super) async fn replay(which: Replayed, at: &At, json: bool) -> Result<()> {
+    let wanted = ReplayIn {
+        destination: which.destination,
+        states: which.state,
+        code: which.code,
+        goal: which.goal,
+        event_name: which.event,
+        from: which.from,
+        until: which.until,
+        ids: which.id,
+        to: which.to,
+        per_minute: which.per_minute,
+        apply: which.apply,
+    };
+    let found: ReplayOut = match remote::find(at)? {
+        Where::Here(ground) => {
+            remote::here(&ground, async |engine| {
+                let job = jobs::job(&wanted, engine.clock.now())
+                    .map_err(|problem| exit::with(Code::Usage, problem))?;
+                let groups = engine.preview_job(&job).await.map_err(told)?;
+                let begun = match wanted.apply {
+                    true => Some(engine.begin_job(job, AUTHOR).await.map_err(told)?),
+                    false => None,
+                };
+                Ok(ReplayOut::new(&groups, begun.as_ref()))
+            })
+            .await?
+        }
+        Where::There(server) => {
+            let body = serde_json::to_vec(&wanted)?;
+            server.post("/api/v1/deliveries/replay", "application/json", body).await?
+        }
+    };
+    if json {
+        return show::json(&found);
+    }
+    let rows = found.groups.iter().map(|group| {
+        let code = group.code.clone().unwrap_or_default();
+        vec![group.state.clone(), code, group.event_name.clone(), group.count.to_string()]
+    });
+    show::table(&["state", "code", "event", "deliveries"], rows)?;
+    if found.already > 0 {
+        show::aside(&format!("{} of them are on their way there already and are left alone", found.already))?;
+    }
+    match &found.job {
+        Some(job) => show::aside(&format!(
+            "{} has begun with {} deliveries; the server goes on with it: crosstally deliveries jobs {}",
+            job.id, job.wanted, job.id
+        )),
+        None => show::aside(&format!(
+            "{} deliveries would be sent once more; add --apply to begin",
+            found.deliveries - found.already
+        )),
+    }
+}
+
+/// Shows the jobs.
+pub(super) async fn list(limit: u32, at: &At, json: bool) -> Result<()> {
+    let rows: Vec<JobOut> = match remote::find(at)? {
+        Where::Here(ground) => {
+            remote::here(&ground, async |engine| {
+                Ok(engine.store.list_jobs(None, limit).await?.iter().map(JobOut::from).collect())
+            })
+            .await?
+        }
+        Where::There(server) => {
+            server.get::<Page>(&format!("/api/v1/deliveries/jobs?limit={limit}")).await?.data
+        }
+    };
+    table(&rows, json)
+}
+
+/// Shows one job, or moves it.
+pub(super) async fn one(id: &str, action: Option<&str>, at: &At, json: bool) -> Result<()> {
+    let unknown = || exit::with(Code::NotFound, format!("there is no job `{}`", show::clean(id)));
+    let to = match action {
+        None => None,
+        Some(word) => Some(jobs::named(word).ok_or_else(|| {
+            exit::with(Code::Usage, format!("`{}` is none of pause, resume and cancel", show::clean(word)))
+        })?),
+    };
+    let job: JobOut = match remote::find(at)? {
+        Where::Here(ground) => {
+            remote::here(&ground, async |engine| {
+                let id = id.parse().map_err(|_| unknown())?;
+                let job = match to {
+                    None => engine.store.job(id).await?.ok_or_else(unknown)?,
+                    Some(to) => engine.move_job(id, to).await.map_err(told)?,
+                };
+                Ok(JobOut::from(&job))
+            })
+            .await?
+        }
+        Where::There(server) => {
+            let path = format!("/api/v1/deliveries/jobs/{}", escaped(id));
+            match action {
+                None => server.get(&path).await?,
+                Some(word) => server.post(&format!("{path}/{word}"), "application/json", Vec::new()).await?,
+            }
+        }
+    };
+    table(&[job], json)
+}
+
+fn table(jobs: &[JobOut], json: bool) -> Result<()> {
+    if json {
+        return show::json(&jobs);
+    }
+    let rows = jobs.iter().map(|job| {
+        let to = job.to.as_deref().unwrap_or(&job.destination);
+        vec![
+            job.id.clone(),
+            job.state.clone(),
+            job.destination.clone(),
+            to.to_owned(),
+            format!("{} of {}", job.requeued + job.skipped, job.wanted),
+            job.requeued.to_string(),
+            job.skipped.to_string(),
+            job.created_at.clone(),
+            job.author.clone(),
+        ]
+    });
+    show::table(&["id", "state", "from", "to", "done", "due again", "left alone", "began", "by"], rows)
+}
+
+/// A job's error with the exit code that scripts expect.
+fn told(error: JobError) -> anyhow::Error {
+    match error {
+        JobError::Bad(problem) => exit::with(Code::Usage, problem),
+        JobError::NotFound(_) => exit::with(Code::NotFound, error.to_string()),
+        other => other.into(),
+    }
+}
