@@ -3,7 +3,7 @@
 use crosstally_core::event::OutboundEvent;
 use crosstally_core::secret::Secret;
 
-use crate::dialect::{Built, LeftOut, Request};
+use crate::dialect::{Built, LeftOut, Request, Settings};
 use crate::refused::Refused;
 
 /// Bytes of one event that are sent. Nothing honest has a tenth of it.
@@ -60,6 +60,13 @@ fn sized(payload: Vec<u8>) -> Result<String, Refused> {
         return Err(Refused::incomplete(detail));
     }
     Ok(String::from_utf8(payload).expect("JSON is written in UTF-8"))
+}
+
+/// A POST of JSON whose token, the setting `access_token`, goes as a bearer's.
+pub(crate) fn bearer_post(settings: &Settings, url: String, body: Vec<u8>) -> Request {
+    let token = settings.secret("access_token");
+    let header = token.map(|token| ("authorization", format!("Bearer {}", token.expose())));
+    json_post(url, header, body, token.cloned().into_iter().collect())
 }
 
 /// A POST of JSON. `headers` are those beyond the type; secrets in them or in the URL must stand in `secrets`.

@@ -3,7 +3,14 @@
 use crate::dialect::Dialect;
 
 /// Every kind, in the order that docs and errors list them.
-pub const KINDS: &[&dyn Dialect] = &[&crate::meta::Meta, &crate::tiktok::Tiktok, &crate::postback::Postback];
+pub const KINDS: &[&dyn Dialect] = &[
+    &crate::meta::Meta,
+    &crate::tiktok::TIKTOK,
+    &crate::snapchat::SNAPCHAT,
+    &crate::pinterest::PINTEREST,
+    &crate::reddit::REDDIT,
+    &crate::postback::Postback,
+];
 
 /// The dialect of this kind.
 #[must_use]

@@ -43,6 +43,12 @@ impl Settings {
         }
     }
 
+    /// Yes or no; absent is no.
+    #[must_use]
+    pub fn flag(&self, name: &str) -> bool {
+        matches!(self.values.get(name), Some(Setting::Flag(true)))
+    }
+
     /// Texts by name.
     pub fn map(&self, name: &str) -> impl Iterator<Item = (&str, &str)> {
         let map = match self.values.get(name) {

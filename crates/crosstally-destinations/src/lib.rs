@@ -16,11 +16,15 @@ mod json;
 pub mod mask;
 pub mod meta;
 mod names;
+pub mod pinterest;
+mod platform;
 pub mod postback;
 mod privacy;
+pub mod reddit;
 mod refused;
 #[cfg(test)]
 mod sample;
 mod setting;
+pub mod snapchat;
 pub mod tiktok;
 mod visitor;

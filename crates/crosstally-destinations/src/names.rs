@@ -1,6 +1,9 @@
 //! Event names: from the standard names, written as Meta writes them, to a platform's own.
 
+use crosstally_core::event::OutboundEvent;
+
 use crate::dialect::{FieldType, SettingField, Settings};
+use crate::refused::Refused;
 
 /// The setting that gives single names another counterpart.
 pub(crate) const FIELD: SettingField = SettingField {
@@ -14,6 +17,24 @@ pub(crate) const FIELD: SettingField = SettingField {
 pub(crate) fn of<'a>(settings: &'a Settings, table: &[(&str, &'static str)], name: &'a str) -> &'a str {
     let own = settings.map(FIELD.name).find(|(known, _)| *known == name).map(|(_, theirs)| theirs);
     own.or_else(|| table.iter().find(|(known, _)| *known == name).map(|(_, theirs)| *theirs)).unwrap_or(name)
+}
+
+/// The platform's name of an event, where the platform takes no other than those that it lists.
+pub(crate) fn listed<'a>(
+    settings: &'a Settings,
+    table: &[(&str, &'static str)],
+    known: &[&str],
+    event: &'a OutboundEvent,
+    platform: &str,
+) -> Result<&'a str, Refused> {
+    let name = of(settings, table, &event.event_name);
+    if known.contains(&name) || table.iter().any(|(_, theirs)| *theirs == name) {
+        return Ok(name);
+    }
+    Err(Refused::incomplete(format!(
+        "event_name must be one that {platform} lists; give `{}` a counterpart with event_names",
+        event.event_name
+    )))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use crosstally_core::config::{SecretRef, Setting};
+use crosstally_core::delivery::Outcome;
 use crosstally_core::event::server_event::{self, ServerDefaults};
 use crosstally_core::event::{DataProcessing, OutboundEvent, Visitor};
 use crosstally_core::secret::Secret;
@@ -11,7 +12,7 @@ use crosstally_core::time::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use crate::dialect::Settings;
+use crate::dialect::{BatchOutcome, Dialect, Response, Settings};
 
 /// 2025-11-27T01:01:40Z
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_764_205_300_000);
@@ -30,6 +31,8 @@ pub(crate) fn needs(kind: &str) -> (&'static str, &'static [(&'static str, &'sta
     match kind {
         "meta" => ("access_token", &[("dataset_id", "1234567890")]),
         "tiktok" => ("access_token", &[("pixel_code", "C0DE")]),
+        "snapchat" | "reddit" => ("access_token", &[("pixel_id", "P1")]),
+        "pinterest" => ("access_token", &[("ad_account_id", "A1")]),
         "postback" => ("secret", &[("url", "https://a.example/p?c={click_id}&t={secret}")]),
         other => panic!("{other} needs a sample of its settings"),
     }
@@ -143,4 +146,60 @@ pub(crate) fn any_event() -> impl Strategy<Value = OutboundEvent> {
             }
         },
     )
+}
+
+/// Reads recorded answers to a request of two events and compares what they mean: a word and a reason, or one pair for
+/// each event.
+pub(crate) fn check_answers(dialect: &dyn Dialect, answers: &str) {
+    for case in json_of(answers).as_array().unwrap() {
+        let status = u16::try_from(case.get("status").unwrap().as_u64().unwrap()).unwrap();
+        let body = case.get("body").unwrap().to_string().into_bytes();
+        let response = Response { status, body, ..Response::default() };
+        let reading = dialect.read(&of_kind(dialect.kind(), &[]), &response, 2, NOW);
+        let pair = |outcome: &Outcome| json!([outcome.as_str(), outcome.reason().code()]);
+        let found = match &reading.outcome {
+            BatchOutcome::Whole(outcome) => pair(outcome),
+            BatchOutcome::Each(outcomes) => outcomes.iter().map(pair).collect(),
+        };
+        assert_eq!(&found, case.get("means").unwrap(), "{case}");
+        assert!(!reading.detail.is_empty(), "{case}");
+        let throttled = found == json!(["retry", "dest_rate_limited"]);
+        assert_eq!(reading.slow_down_ms.is_some(), throttled, "{case}");
+    }
+}
+
+/// A fixture with the hash of `a@b.example` and others in place of their names.
+pub(crate) fn fixture(text: &str, hashed: &[(&str, &str)]) -> Value {
+    let hash = crosstally_core::identity::sha256_hex;
+    let text = text.replace("EMAIL", &hash("a@b.example"));
+    json_of(&hashed.iter().fold(text, |text, (name, value)| text.replace(name, &hash(value))))
+}
+
+pub(crate) fn json_of(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+/// Why a kind leaves an event out; empty if it goes.
+pub(crate) fn refusal(dialect: &dyn Dialect, more: &[(&str, &str)], changes: &[(&str, Value)]) -> String {
+    let built = dialect.build(&of_kind(dialect.kind(), more), &[event(changes)], NOW);
+    built.left_out.first().map(|left| left.detail.clone()).unwrap_or_default()
+}
+
+/// Checks which events go, and which are left out with a detail that begins so.
+pub(crate) fn check_refusals(dialect: &dyn Dialect, cases: &[(&[(&str, Value)], &str)]) {
+    for (changes, wanted) in cases {
+        let found = refusal(dialect, &[], changes);
+        let fits = found.starts_with(wanted) && found.is_empty() == wanted.is_empty();
+        assert!(fits, "{} {changes:?}: {found}", dialect.kind());
+    }
+}
+
+/// The names under which our standard names go.
+pub(crate) fn check_names(dialect: &dyn Dialect, pointer: &str, names: &[(&str, &str)]) {
+    for (ours, theirs) in names {
+        let event = event(&[("/event", json!(ours))]);
+        let built = dialect.build(&of_kind(dialect.kind(), &[]), &[event], NOW);
+        let sent = json_of(built.payloads.first().unwrap_or_else(|| panic!("{ours}: {:?}", built.left_out)));
+        assert_eq!(sent.pointer(pointer).unwrap(), theirs, "{ours}");
+    }
 }

@@ -65,6 +65,13 @@ pub(crate) fn id(text: &str, from: &str) -> Option<String> {
     (!fine).then(|| format!("is not an id of letters, digits, - and _; copy it from {from}"))
 }
 
+/// A whole number of days between bounds.
+pub(crate) fn days(settings: &BTreeMap<String, Setting>, name: &str, max: i64) -> Option<SettingProblem> {
+    let Some(Setting::Integer(days)) = settings.get(name) else { return None };
+    let fine = (1..=max).contains(days);
+    (!fine).then(|| SettingProblem::new(name, format!("is not between 1 and {max}; write a number of days")))
+}
+
 /// A short text that is passed on as it is.
 pub(crate) fn plain_text(text: &str) -> Option<String> {
     let fine = (1..=TEXT_BYTES_MAX).contains(&text.len()) && !text.chars().any(char::is_control);

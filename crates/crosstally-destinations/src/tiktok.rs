@@ -2,13 +2,7 @@
 //!
 //! The rules and their sources stand in `docs/destinations/tiktok.md`.
 
-use std::collections::BTreeMap;
-
-use crosstally_core::config::Setting;
-use crosstally_core::event::OutboundEvent;
-use crosstally_core::time::Timestamp;
-
-use crate::dialect::{Built, Dialect, Reading, Response, SettingField, SettingProblem, Settings};
+use crate::platform::Platform;
 
 mod config;
 mod request;
@@ -17,39 +11,13 @@ mod response;
 mod tests;
 
 /// The dialect of TikTok's Events API.
-#[derive(Debug, Clone, Copy)]
-pub struct Tiktok;
-
-impl Dialect for Tiktok {
-    fn kind(&self) -> &'static str {
-        "tiktok"
-    }
-
-    fn help(&self) -> &'static str {
-        "A pixel or event set of TikTok, through the Events API."
-    }
-
-    fn fields(&self) -> &'static [SettingField] {
-        config::FIELDS
-    }
-
-    fn check(&self, settings: &BTreeMap<String, Setting>) -> Vec<SettingProblem> {
-        config::check(settings)
-    }
-
-    fn batch_max(&self) -> usize {
-        request::BATCH_MAX
-    }
-
-    fn max_age_ms(&self, settings: &BTreeMap<String, Setting>, _action_source: &str) -> i64 {
-        config::max_age_ms(settings)
-    }
-
-    fn build(&self, settings: &Settings, events: &[OutboundEvent], now: Timestamp) -> Built {
-        request::build(settings, events, now)
-    }
-
-    fn read(&self, settings: &Settings, response: &Response, _sent: usize, now: Timestamp) -> Reading {
-        response::read(settings, response, now)
-    }
-}
+pub static TIKTOK: Platform = Platform {
+    kind: "tiktok",
+    help: "A pixel or event set of TikTok, through the Events API.",
+    fields: config::FIELDS,
+    check: config::check,
+    batch_max: request::BATCH_MAX,
+    max_age_ms: config::max_age_ms,
+    build: request::build,
+    read: response::read,
+};

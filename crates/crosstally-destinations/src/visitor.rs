@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 
 use crosstally_core::event::{OutboundEvent, Visitor};
+use crosstally_core::identity::Contact;
+use crosstally_core::identity::meta::Field;
 
 use crate::refused::Refused;
 
@@ -54,4 +56,19 @@ pub(crate) fn is_lower_hex(hash: &[u8]) -> bool {
 /// The hashes of a list that are SHA-256: what a sender hashed in another way is of no use to most platforms.
 pub(crate) fn sha256_only(hashes: &[String]) -> impl Iterator<Item = &str> {
     hashes.iter().map(String::as_str).filter(|hash| hash.len() == 64 && is_lower_hex(hash.as_bytes()))
+}
+
+/// A person's hashes under the keys that Meta, Snapchat and Pinterest share, each a list.
+pub(crate) fn shared_lists(contact: &Contact) -> impl Iterator<Item = (&'static str, Vec<&str>)> {
+    contact
+        .meta()
+        .filter(|(field, _)| *field != Field::ExternalId)
+        .map(|(field, hashes)| (field.key(), sha256_only(hashes).collect::<Vec<_>>()))
+        .chain(std::iter::once(("external_id", external_ids(contact))))
+        .filter(|(_, hashes)| !hashes.is_empty())
+}
+
+/// The advertiser's own ids: as they were given, then in their usual form.
+pub(crate) fn external_ids(contact: &Contact) -> Vec<&str> {
+    sha256_only(&contact.exact_external_id).chain(sha256_only(&contact.external_id)).collect()
 }

@@ -32,6 +32,9 @@ pub(crate) async fn index() -> Response {
         "send": {
             "meta": ["POST /v26.0/{dataset}/events", "GET /tr?id={dataset}&ev={event}&eid={event_id}&dl={url}"],
             "tiktok": ["POST /open_api/v1.3/event/track/"],
+            "snapchat": ["POST /v3/{asset}/events"],
+            "pinterest": ["POST /v5/ad_accounts/{id}/events"],
+            "reddit": ["POST /api/v3/pixels/{id}/conversion_events"],
         },
         "look": [
             "GET /_sandbox/events",

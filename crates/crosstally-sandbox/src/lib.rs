@@ -2,8 +2,8 @@
 //!
 //! Tests, the demo and the offline pre-flight send to it; people who write their own sender do too. It listens on
 //! plain HTTP, validates like the platform, dedupes browser against server, answers like the platform, misbehaves when
-//! told to, and lists what it took. So far it speaks Meta's Conversions API ([`Platform::Meta`]); each further platform
-//! is one more line in `platform.rs`, one module and its routes in `router.rs`.
+//! told to, and lists what it took. The platforms are those of [`Platform`]; each is a line in `platform.rs`, a module
+//! and its routes in `router.rs`. What the edges beside Meta's share stands in `edge.rs`.
 //!
 //! **Invariant**: shares no code with the connectors that it judges (a rule misread once must not be misread twice),
 //! keeps nothing on disk, opens no connection to anywhere, and never asks the time: "now" is passed in.
@@ -13,10 +13,14 @@
 //! | request | what happens |
 //! |---|---|
 //! | `POST /v26.0/{dataset}/events` | the Conversions API edge: JSON, urlencoded or multipart; 1 to 1,000 events; one bad event refuses all |
+//! | `POST /open_api/v1.3/event/track/` | TikTok: 1 to 1,000 events, taken in part, the verdict in `code` |
+//! | `POST /v3/{asset}/events` | Snapchat: 1 to 2,000 events; one bad event refuses all |
+//! | `POST /v5/ad_accounts/{id}/events` | Pinterest: 1 to 1,000 events, a row for each in the answer; `?test=true` records nothing |
+//! | `POST /api/v3/pixels/{id}/conversion_events` | Reddit: 1 to 1,000 events; one bad event refuses all |
 //! | `GET`, `POST /tr` | the browser pixel (`id`, `ev`, `eid`, `dl`, `cd[..]`, `ud[..]`, `fbp`, `fbc`): always a GIF |
 //!
 //! Any non-empty token is good, except one that starts with `expired` in any case (190/463). Give it as `access_token`
-//! in the query or the body, or as `Authorization: Bearer`. Tokens are never listed. The rules, with the subcode of
+//! in the query or the body, or as `Authorization: Bearer`; to the others as they document it. Tokens are never listed. The rules, with the subcode of
 //! each, stand in the table of `meta/rule.rs`.
 //!
 //! # Looking
@@ -26,7 +30,7 @@
 //! | `GET /_sandbox` | what there is |
 //! | `GET /_sandbox/events` | accepted events, each once, oldest first, byte for byte as sent |
 //! | `GET /_sandbox/duplicates` | what was swallowed as a duplicate, and of what |
-//! | `GET /_sandbox/refused` | one row for each refused request: the first bad event, the reason, the answer given |
+//! | `GET /_sandbox/refused` | one row for each refused request: the first bad event, the reason, the answer given; a row for each bad event where the rest is taken |
 //! | `GET /_sandbox/stats` | exact counts per dataset, what is kept in memory, open connections |
 //! | `DELETE /_sandbox` | forgets everything, the faults too |
 //!
@@ -92,10 +96,13 @@ mod json;
 mod ledger;
 mod meta;
 mod misbehave;
+mod pinterest;
 mod platform;
 mod problem;
+mod reddit;
 mod router;
 mod server;
+mod snapchat;
 mod state;
 mod tiktok;
 

@@ -7,11 +7,17 @@ pub enum Platform {
     Meta,
     /// TikTok's Events API.
     Tiktok,
+    /// Snapchat's Conversions API.
+    Snapchat,
+    /// Pinterest's API for Conversions.
+    Pinterest,
+    /// Reddit's Conversions API.
+    Reddit,
 }
 
 impl Platform {
     /// All of them, in the order in which they are shown.
-    pub const ALL: &[Self] = &[Self::Meta, Self::Tiktok];
+    pub const ALL: &[Self] = &[Self::Meta, Self::Tiktok, Self::Snapchat, Self::Pinterest, Self::Reddit];
 
     /// The name in listings and filters.
     #[must_use]
@@ -19,6 +25,9 @@ impl Platform {
         match self {
             Self::Meta => "meta",
             Self::Tiktok => "tiktok",
+            Self::Snapchat => "snapchat",
+            Self::Pinterest => "pinterest",
+            Self::Reddit => "reddit",
         }
     }
 

@@ -5,6 +5,9 @@ use axum::extract::DefaultBodyLimit;
 use axum::routing::{MethodRouter, delete, get, post};
 
 use crate::edge::{self, Edge};
+use crate::pinterest::Pinterest;
+use crate::reddit::Reddit;
+use crate::snapchat::Snapchat;
 use crate::state::Sandbox;
 use crate::tiktok::Tiktok;
 use crate::{inspect, meta};
@@ -31,8 +34,10 @@ pub fn router(sandbox: Sandbox) -> Router {
         .route("/{version}/{dataset}/events", post(meta::events).fallback(meta::unsupported))
         .route("/tr", get(meta::hit).post(meta::hit))
         .route("/tr/", get(meta::hit).post(meta::hit))
-        // TikTok
         .route("/open_api/v1.3/event/track/", edge(&Tiktok))
+        .route("/v3/{asset}/events", edge(&Snapchat))
+        .route("/v5/ad_accounts/{account}/events", edge(&Pinterest))
+        .route("/api/v3/pixels/{pixel}/conversion_events", edge(&Reddit))
         .fallback(meta::unknown_path)
         // Each route caps its own body.
         .layer(DefaultBodyLimit::disable())

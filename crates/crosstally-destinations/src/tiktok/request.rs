@@ -10,7 +10,7 @@ use crate::batch::{self, EVENTS_BYTES_MAX, Limits};
 use crate::dialect::{Built, Request, Settings};
 use crate::json::Object;
 use crate::refused::Refused;
-use crate::visitor::{self, ad_click_id, other_id, sha256_only};
+use crate::visitor::{self, ad_click_id, external_ids, other_id, sha256_only};
 use crate::{age, custom, names, privacy};
 
 /// The most events that TikTok takes in one request.
@@ -98,9 +98,7 @@ fn user(event: &OutboundEvent) -> Result<User<'_>, Refused> {
     let user = User {
         email: sha256_only(&contact.email).collect(),
         phone: sha256_only(&contact.tiktok_phone).chain(sha256_only(&contact.e164_phone)).collect(),
-        external_id: sha256_only(&contact.exact_external_id)
-            .chain(sha256_only(&contact.external_id))
-            .collect(),
+        external_id: external_ids(contact),
         first_name: sha256_only(&contact.first_name).next(),
         last_name: sha256_only(&contact.last_name).next(),
         zip_code: sha256_only(&contact.zip).next(),

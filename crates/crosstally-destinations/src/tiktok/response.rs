@@ -11,7 +11,7 @@ use crate::answer::{
 use crate::dialect::{Reading, Response, Settings};
 
 /// Reads an answer.
-pub(super) fn read(settings: &Settings, response: &Response, now: Timestamp) -> Reading {
+pub(super) fn read(settings: &Settings, response: &Response, _sent: usize, now: Timestamp) -> Reading {
     if is_redirect(response.status) {
         return redirected(settings, response);
     }

@@ -25,7 +25,7 @@ struct Platform {
     denied: (u16, &'static str),
 }
 
-const PLATFORMS: &[Platform] = &[TIKTOK];
+const PLATFORMS: &[Platform] = &[TIKTOK, SNAPCHAT, PINTEREST, REDDIT];
 
 const TIKTOK: Platform = Platform {
     name: "tiktok",
@@ -58,6 +58,95 @@ const TIKTOK: Platform = Platform {
     ],
     one_bad: (200, "20001", 2),
     denied: (200, "40105"),
+};
+
+const SNAPCHAT: Platform = Platform {
+    name: "snapchat",
+    path: "/v3/P1/events?access_token=T",
+    token: None,
+    expired: ("/v3/P1/events?access_token=expired", None),
+    event: |id| {
+        json!({
+            "event_name": "PURCHASE", "event_time": NOW_SECONDS, "event_id": id, "action_source": "WEB",
+            "event_source_url": "https://shop.example/",
+            "user_data": {"em": [HASH], "client_ip_address": "192.0.2.1", "sc_click_id": "aB"},
+            "custom_data": {"value": 12.34, "currency": "USD", "contents": [{"id": "7", "quantity": "1"}]},
+        })
+    },
+    around: |events| json!({"data": events}),
+    bad: &[
+        ("/event_name", "\"Purchase\""),
+        ("/event_time", "1"),
+        ("/action_source", "\"web\""),
+        ("/event_source_url", "null"),
+        ("/user_data", "{\"sc_click_id\":\"aB\"}"),
+        ("/user_data/em", "[\"a@b.example\"]"),
+        ("/custom_data", "null"),
+        ("/custom_data/value", "\"12.34\""),
+        ("/custom_data/currency", "null"),
+        ("/custom_data/contents", "[{\"id\":\"7\",\"quantity\":1}]"),
+        ("/opt_out", "\"no\""),
+    ],
+    one_bad: (400, "INVALID", 0),
+    denied: (401, "INVALID"),
+};
+
+const PINTEREST: Platform = Platform {
+    name: "pinterest",
+    path: "/v5/ad_accounts/A1/events",
+    token: Some(("authorization", "Bearer T")),
+    expired: ("/v5/ad_accounts/A1/events", Some(("authorization", "Bearer expired"))),
+    event: |id| {
+        json!({
+            "event_name": "checkout", "event_time": NOW_SECONDS, "event_id": id, "action_source": "web",
+            "user_data": {"em": [HASH], "click_id": "dj0"},
+            "custom_data": {"value": "12.34", "currency": "USD", "contents": [{"id": "7", "quantity": 1, "item_price": "5.00"}]},
+        })
+    },
+    around: |events| json!({"data": events}),
+    bad: &[
+        ("/event_name", "\"Purchase\""),
+        ("/event_time", "1"),
+        ("/event_id", "null"),
+        ("/action_source", "\"website\""),
+        ("/user_data", "{}"),
+        ("/user_data", "{\"client_ip_address\":\"192.0.2.1\"}"),
+        ("/user_data/em", "\"62a14e44f765419d10fea99367361a727c12365e2520f32218d505ed9aa0f62f\""),
+        ("/custom_data/value", "12.34"),
+        ("/custom_data/contents", "[{\"id\":\"7\",\"item_price\":5}]"),
+        ("/custom_data/opt_out_type", "\"LDU\""),
+    ],
+    one_bad: (422, "failed", 2),
+    denied: (401, "\"code\":2"),
+};
+
+const REDDIT: Platform = Platform {
+    name: "reddit",
+    path: "/api/v3/pixels/P1/conversion_events",
+    token: Some(("authorization", "Bearer T")),
+    expired: ("/api/v3/pixels/P1/conversion_events", Some(("authorization", "Bearer expired"))),
+    event: |id| {
+        json!({
+            "event_at": NOW_SECONDS * 1000, "action_source": "WEBSITE", "click_id": "aB",
+            "type": {"tracking_type": "PURCHASE"}, "user": {"email": HASH},
+            "metadata": {"conversion_id": id, "value": 12.34, "currency": "USD", "products": [{"id": "7"}]},
+        })
+    },
+    around: |events| json!({"data": {"events": events}}),
+    bad: &[
+        ("/type", "{\"tracking_type\":\"Purchase\"}"),
+        ("/type", "{\"tracking_type\":\"CUSTOM\"}"),
+        ("/event_at", "1764205200"),
+        ("/event_at", "1764205501000"),
+        ("/action_source", "\"website\""),
+        ("/test_id", "\"t\""),
+        ("/user/email", "\"a@b.example\""),
+        ("/user/fbc", "\"x\""),
+        ("/metadata/value", "\"12.34\""),
+        ("/metadata/products", "[{\"id\":7}]"),
+    ],
+    one_bad: (400, "invalid_events", 0),
+    denied: (401, "Unauthorized"),
 };
 
 impl Platform {
@@ -183,4 +272,14 @@ async fn faults_meet_every_edge() {
         assert_eq!(server.list("events").await.len(), 1, "{}", platform.name);
         server.stop().await;
     }
+}
+
+#[tokio::test]
+async fn a_test_at_pinterest_records_nothing() {
+    let server = Server::start().await;
+    let body = (PINTEREST.around)(&[(PINTEREST.event)("a")]);
+    let answer = call(&server, "/v5/ad_accounts/A1/events?test=true", PINTEREST.token, &body).await;
+    assert_eq!((answer.status, &answer.json()["num_events_processed"]), (200, &json!(1)));
+    assert_eq!(server.list("events").await.len(), 0);
+    server.stop().await;
 }

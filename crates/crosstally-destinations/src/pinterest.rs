@@ -1,0 +1,23 @@
+//! Pinterest: the API for Conversions, version 5.
+//!
+//! The rules and their sources stand in `docs/destinations/pinterest.md`.
+
+use crate::platform::Platform;
+
+mod config;
+mod request;
+mod response;
+#[cfg(test)]
+mod tests;
+
+/// The dialect of Pinterest's API for Conversions.
+pub static PINTEREST: Platform = Platform {
+    kind: "pinterest",
+    help: "An ad account of Pinterest, through the API for Conversions.",
+    fields: config::FIELDS,
+    check: config::check,
+    batch_max: request::BATCH_MAX,
+    max_age_ms: config::max_age_ms,
+    build: request::build,
+    read: response::read,
+};

@@ -1,0 +1,47 @@
+//! The settings of an ad account.
+
+use std::collections::BTreeMap;
+
+use crosstally_core::config::Setting;
+use crosstally_core::time::DAY_MS;
+
+use crate::dialect::{FieldType, SettingField, SettingProblem, Settings};
+use crate::{names, setting};
+
+const ENDPOINT: &str = "https://api.pinterest.com";
+const AGE_MAX_MS: i64 = 7 * DAY_MS;
+
+/// All settings.
+pub(super) const FIELDS: &[SettingField] = &[
+    setting::required_text("ad_account_id", "The ad account's id, from Ads Manager."),
+    setting::secret_field("access_token", "A conversion access token, from Ads Manager, Conversions."),
+    SettingField {
+        name: "test",
+        field_type: FieldType::Flag,
+        required: false,
+        help: "Has events checked and not recorded; remove it in production.",
+    },
+    names::FIELD,
+    setting::endpoint_field("Where to send instead of https://api.pinterest.com: a sandbox or a proxy."),
+];
+
+/// Where events go.
+pub(super) fn url(settings: &Settings) -> String {
+    let endpoint = settings.text("endpoint").unwrap_or(ENDPOINT).trim_end_matches('/');
+    let test = if settings.flag("test") { "?test=true" } else { "" };
+    format!("{endpoint}/v5/ad_accounts/{}/events{test}", settings.text("ad_account_id").unwrap_or_default())
+}
+
+/// How old an event may be when it is sent.
+pub(super) fn max_age_ms(_settings: &BTreeMap<String, Setting>) -> i64 {
+    AGE_MAX_MS
+}
+
+/// Checks the settings beyond presence and type.
+pub(super) fn check(settings: &BTreeMap<String, Setting>) -> Vec<SettingProblem> {
+    setting::check_texts(settings, |name, text| match name {
+        "ad_account_id" => setting::id(text, "Ads Manager"),
+        "endpoint" => setting::endpoint(text, ENDPOINT),
+        _ => None,
+    })
+}

@@ -1,0 +1,161 @@
+//! What is sent to an ad account, and which events are left out because Pinterest would refuse them.
+
+use crosstally_core::event::OutboundEvent;
+use crosstally_core::time::Timestamp;
+use serde_json::{Map, Value};
+
+use super::config;
+use crate::amount::Amount;
+use crate::batch::{self, EVENTS_BYTES_MAX, Limits};
+use crate::dialect::{Built, Request, Settings};
+use crate::json::Object;
+use crate::refused::Refused;
+use crate::visitor::{ad_click_id, ip_address, sha256_only, shared_lists, user_agent};
+use crate::{age, custom, names, privacy};
+
+/// The most events that Pinterest takes in one request.
+pub(super) const BATCH_MAX: usize = 1000;
+
+/// From the standard names, as Meta writes them, to Pinterest's.
+const NAMES: &[(&str, &str)] = &[
+    ("PageView", "page_visit"),
+    ("ViewContent", "view_content"),
+    ("AddToCart", "add_to_cart"),
+    ("AddToWishlist", "add_to_wishlist"),
+    ("InitiateCheckout", "initiate_checkout"),
+    ("AddPaymentInfo", "add_payment_info"),
+    ("Lead", "lead"),
+    ("CompleteRegistration", "signup"),
+    ("Purchase", "checkout"),
+    ("Subscribe", "subscribe"),
+    ("Search", "search"),
+];
+
+/// Further names of Pinterest's.
+const KNOWN: &[&str] = &["app_install", "custom", "view_category", "watch_video"];
+
+/// An event that Pinterest takes.
+struct Checked<'a> {
+    event: &'a OutboundEvent,
+    name: &'a str,
+    event_time: Timestamp,
+    action_source: &'static str,
+    limited: Option<bool>,
+    ip: Option<&'a str>,
+    user_agent: Option<&'a str>,
+    money: Amount<'a>,
+}
+
+/// Builds a request for the events that Pinterest takes.
+pub(super) fn build(settings: &Settings, events: &[OutboundEvent], now: Timestamp) -> Built {
+    let limits = Limits { events: BATCH_MAX, bytes: EVENTS_BYTES_MAX };
+    let payload = |event: &OutboundEvent| {
+        let checked = check(settings, event, now)?;
+        let mut out = Vec::with_capacity(1024);
+        write_event(&checked, &mut out);
+        Ok(out)
+    };
+    batch::gather(events, limits, payload, |payloads, bytes| request(settings, payloads, bytes))
+}
+
+fn request(settings: &Settings, payloads: &[String], bytes: usize) -> Request {
+    let mut body = Vec::with_capacity(bytes + 64);
+    let mut main = Object::open(&mut body);
+    main.raw_list("data", payloads);
+    main.close();
+    batch::bearer_post(settings, config::url(settings), body)
+}
+
+fn check<'a>(
+    settings: &'a Settings,
+    event: &'a OutboundEvent,
+    now: Timestamp,
+) -> Result<Checked<'a>, Refused> {
+    let name = names::listed(settings, NAMES, KNOWN, event, "Pinterest")?;
+    if event.event_id.is_empty() {
+        return Err(Refused::incomplete("event_id is required"));
+    }
+    let event_time = age::event_time(event, now, config::max_age_ms(&settings.values), "Pinterest")?;
+    let action_source = match event.action_source.as_str() {
+        "website" => "web",
+        "app" => app(event)?,
+        _ => "offline",
+    };
+    let limited = privacy::limited(event)?;
+    custom::no_second_money(&event.custom)?;
+    custom::COMMON.check(&event.custom)?;
+    let money = Amount::of(event, "Pinterest", None)?;
+    let (ip, user_agent) = (ip_address(&event.visitor)?, user_agent(&event.visitor)?);
+    let known = sha256_only(&event.contact.email).next().is_some();
+    if !(known || (ip.is_some() && user_agent.is_some())) {
+        return Err(Refused::incomplete(
+            "user data is not enough for Pinterest; add an e-mail address, or both client_ip_address and client_user_agent",
+        ));
+    }
+    Ok(Checked { event, name, event_time, action_source, limited, ip, user_agent, money })
+}
+
+/// Which app's platform it was, by the mark that begins Meta's `extinfo`.
+fn app(event: &OutboundEvent) -> Result<&'static str, Refused> {
+    let mark = event.extra.get("app_data").and_then(|app| app.pointer("/extinfo/0")).and_then(Value::as_str);
+    match mark {
+        Some("a2") => Ok("app_android"),
+        Some("i2") => Ok("app_ios"),
+        _ => {
+            Err(Refused::incomplete("app_data.extinfo[0] must be a2 (Android) or i2 (iOS) for an app event"))
+        }
+    }
+}
+
+fn write_event(checked: &Checked<'_>, out: &mut Vec<u8>) {
+    let event = checked.event;
+    let mut object = Object::open(out);
+    object.put("event_name", checked.name);
+    object.put("action_source", checked.action_source);
+    object.put("event_time", &checked.event_time.as_seconds());
+    object.put("event_id", &event.event_id);
+    object.put_some("event_source_url", event.event_source_url.as_deref());
+    object.put_some("opt_out", event.opt_out);
+    object.object("user_data", |user| {
+        for (key, hashes) in shared_lists(&event.contact) {
+            user.put(key, &hashes);
+        }
+        user.put_some("client_ip_address", checked.ip);
+        user.put_some("client_user_agent", checked.user_agent);
+        user.put_some("click_id", ad_click_id(event, "epik"));
+    });
+    object.object("custom_data", |custom| write_custom(checked, custom));
+    object.close();
+}
+
+/// Pinterest writes amounts as texts.
+fn write_custom(checked: &Checked<'_>, object: &mut Object<'_>) {
+    let custom = &checked.event.custom;
+    object.put_some("value", checked.money.value);
+    object.put_some("currency", checked.money.currency);
+    for key in ["order_id", "search_string", "content_name", "content_category"] {
+        object.put_some(key, custom::text(custom, key));
+    }
+    object.put_some("content_ids", custom.get("content_ids").filter(|ids| !ids.is_null()));
+    object.digits("num_items", custom::digits(custom, "num_items"));
+    object.put_some("predicted_ltv", custom::digits(custom, "predicted_ltv"));
+    let contents = contents(custom);
+    if !contents.is_empty() {
+        object.raw_list("contents", &contents);
+    }
+    object.put_some("opt_out_type", checked.limited.filter(|limited| *limited).map(|_| "LDP"));
+}
+
+fn contents(custom: &Map<String, Value>) -> Vec<String> {
+    let write = |item: custom::Item<'_>| {
+        crate::json::text(|object| {
+            object.put("id", item.id());
+            object.put_some("item_name", item.text("title"));
+            object.put_some("item_category", item.text("category"));
+            object.put_some("item_brand", item.text("brand"));
+            object.put_some("item_price", item.digits("item_price"));
+            object.digits("quantity", item.digits("quantity"));
+        })
+    };
+    custom::items(custom).map(write).collect()
+}

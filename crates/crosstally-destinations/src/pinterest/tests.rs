@@ -1,0 +1,89 @@
+//! What is sent to Pinterest, what is not, and what its answers come to.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use serde_json::{Value, json};
+
+use super::PINTEREST;
+use crate::dialect::Dialect;
+use crate::sample::{
+    NOW, TOKEN, check_answers, check_names, check_refusals, event, fixture, json_of, of_kind,
+};
+
+#[test]
+fn a_whole_request() {
+    let event = event(&[
+        ("/transaction_id", json!("T-1")),
+        ("/data_processing_options", json!(["LDU"])),
+        ("/data_processing_options_country", json!(1)),
+        ("/data_processing_options_state", json!(1000)),
+        ("/user/phone", json!("+1 650 555 1212")),
+        ("/user/external_id", json!("User-42")),
+        ("/user/gender", json!("f")),
+        ("/user/epik", json!("aB-c")),
+        ("/opt_out", json!(true)),
+        (
+            "/custom",
+            json!({
+                "num_items": 2, "content_ids": ["7"], "search_string": "shirt", "own": "stays here",
+                "contents": [{"id": 7, "quantity": 2, "item_price": "5.00", "title": "Shirt", "category": "C", "brand": "B"}],
+            }),
+        ),
+    ]);
+    let request = PINTEREST.build(&of_kind("pinterest", &[]), &[event], NOW).request.unwrap();
+    let hashed =
+        [("PHONE", "16505551212"), ("ID_EXACT", "User-42"), ("ID_LOWER", "user-42"), ("GENDER", "f")];
+    let expected = fixture(include_str!("fixtures/request.json"), &hashed);
+    assert_eq!(json_of(std::str::from_utf8(&request.body).unwrap()), expected);
+    assert_eq!(request.url, "https://api.pinterest.com/v5/ad_accounts/A1/events");
+    assert!(request.headers.contains(&("authorization".to_owned(), format!("Bearer {TOKEN}"))));
+}
+
+#[test]
+fn a_test_is_asked_for_in_the_url() {
+    let mut settings = of_kind("pinterest", &[]);
+    settings.values.insert("test".to_owned(), crosstally_core::config::Setting::Flag(true));
+    let request = PINTEREST.build(&settings, &[event(&[])], NOW).request.unwrap();
+    assert_eq!(request.url, "https://api.pinterest.com/v5/ad_accounts/A1/events?test=true");
+}
+
+#[test]
+fn names_are_pinterests() {
+    check_names(
+        &PINTEREST,
+        "/event_name",
+        &[
+            ("Purchase", "checkout"),
+            ("Lead", "lead"),
+            ("CompleteRegistration", "signup"),
+            ("PageView", "page_visit"),
+            ("custom", "custom"),
+            ("watch_video", "watch_video"),
+        ],
+    );
+}
+
+#[test]
+fn what_pinterest_would_refuse_is_left_out() {
+    check_refusals(
+        &PINTEREST,
+        &[
+            (
+                &[("/event", json!("Approved"))],
+                "event_name must be one that Pinterest lists; give `Approved`",
+            ),
+            (&[("/event_id", Value::Null)], "event_id is required"),
+            (
+                &[("/user", json!({"epik": "x", "phone": "+16505551212"}))],
+                "user data is not enough for Pinterest",
+            ),
+            (&[("/action_source", json!("app"))], "app_data.extinfo[0] must be a2"),
+            (&[("/user", json!({"client_ip_address": "192.0.2.1", "client_user_agent": "UA"}))], ""),
+            (&[("/action_source", json!("email")), ("/event_source_url", Value::Null)], ""),
+        ],
+    );
+}
+
+#[test]
+fn each_event_has_its_own_verdict() {
+    check_answers(&PINTEREST, include_str!("fixtures/answers.json"));
+}

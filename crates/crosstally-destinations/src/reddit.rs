@@ -1,0 +1,23 @@
+//! Reddit: the Conversions API, version 3.
+//!
+//! The rules and their sources stand in `docs/destinations/reddit.md`.
+
+use crate::platform::Platform;
+
+mod config;
+mod request;
+mod response;
+#[cfg(test)]
+mod tests;
+
+/// The dialect of Reddit's Conversions API.
+pub static REDDIT: Platform = Platform {
+    kind: "reddit",
+    help: "A pixel of Reddit, through the Conversions API.",
+    fields: config::FIELDS,
+    check: config::check,
+    batch_max: request::BATCH_MAX,
+    max_age_ms: config::max_age_ms,
+    build: request::build,
+    read: response::read,
+};

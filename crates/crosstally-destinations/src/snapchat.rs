@@ -1,0 +1,23 @@
+//! Snapchat: the Conversions API, version 3.
+//!
+//! The rules and their sources stand in `docs/destinations/snapchat.md`.
+
+use crate::platform::Platform;
+
+mod config;
+mod request;
+mod response;
+#[cfg(test)]
+mod tests;
+
+/// The dialect of Snapchat's Conversions API.
+pub static SNAPCHAT: Platform = Platform {
+    kind: "snapchat",
+    help: "A pixel or app of Snapchat, through the Conversions API.",
+    fields: config::FIELDS,
+    check: config::check,
+    batch_max: request::BATCH_MAX,
+    max_age_ms: config::max_age_ms,
+    build: request::build,
+    read: response::read,
+};
