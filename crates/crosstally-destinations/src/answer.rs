@@ -114,6 +114,24 @@ pub(crate) fn by_status(
     reading
 }
 
+/// Reads an answer of a platform whose success is a status and any JSON object.
+pub(crate) fn by_status_alone(settings: &Settings, response: &Response, now: Timestamp) -> Reading {
+    if is_redirect(response.status) {
+        return redirected(settings, response);
+    }
+    let words = object(response).map(|body| {
+        // The message, or the whole answer: what is wrong stands in places that differ.
+        let message = body.get("data").and_then(|data| data.get("message")).and_then(Value::as_str);
+        message.map_or_else(|| Value::Object(body.clone()).to_string(), str::to_owned)
+    });
+    match &words {
+        Some(words) if is_success(response.status) => {
+            Reading::whole(Outcome::Delivered, shown(settings, &format!("{}: {words}", response.status)))
+        }
+        _ => by_status(settings, response, retry_after_ms(response, now), words.as_deref()),
+    }
+}
+
 /// The beginning of an answer's body as one line, secrets masked.
 pub(crate) fn excerpt(settings: &Settings, response: &Response) -> String {
     // Masked as a whole before it is cut: half a secret is no longer recognised.

@@ -9,6 +9,8 @@ pub const KINDS: &[&dyn Dialect] = &[
     &crate::snapchat::SNAPCHAT,
     &crate::pinterest::PINTEREST,
     &crate::reddit::REDDIT,
+    &crate::microsoft::MICROSOFT,
+    &crate::openai::OPENAI,
     &crate::postback::Postback,
 ];
 
@@ -17,6 +19,3 @@ pub const KINDS: &[&dyn Dialect] = &[
 pub fn by_kind(kind: &str) -> Option<&'static dyn Dialect> {
     KINDS.iter().copied().find(|dialect| dialect.kind() == kind)
 }
-
-#[cfg(test)]
-mod tests;

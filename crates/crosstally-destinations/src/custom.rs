@@ -18,7 +18,7 @@ pub(crate) struct Shapes {
 }
 
 /// What holds with every platform.
-pub(crate) const COMMON: Shapes = Shapes {
+const COMMON: Shapes = Shapes {
     fields: &[
         ("content_ids", Kind::Texts),
         ("content_name", Kind::Text),
@@ -66,8 +66,19 @@ impl Shapes {
     }
 }
 
+/// Checks what every platform's own is made from.
+pub(crate) fn check(custom: &Map<String, Value>) -> Result<(), Refused> {
+    no_second_money(custom)?;
+    COMMON.check(custom)
+}
+
+/// A value that is not `null`, as it is.
+pub(crate) fn any<'a>(custom: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
+    custom.get(key).filter(|value| !value.is_null())
+}
+
 /// Refuses money beside the event's own: nobody could say which counts.
-pub(crate) fn no_second_money(custom: &Map<String, Value>) -> Result<(), Refused> {
+fn no_second_money(custom: &Map<String, Value>) -> Result<(), Refused> {
     for key in ["value", "currency"] {
         if custom.contains_key(key) {
             return Err(Refused::incomplete(format!(

@@ -76,6 +76,30 @@ impl<'o> Object<'o> {
         self.out.push(b']');
     }
 
+    /// Writes a key and a list of objects, if there are any.
+    pub(crate) fn objects<T>(
+        &mut self,
+        key: &str,
+        items: impl Iterator<Item = T>,
+        fill: impl Fn(T, &mut Object<'_>),
+    ) {
+        let mut items = items.peekable();
+        if items.peek().is_none() {
+            return;
+        }
+        self.key(key);
+        self.out.push(b'[');
+        for (at, item) in items.enumerate() {
+            if at > 0 {
+                self.out.push(b',');
+            }
+            let mut inside = Object::open(self.out);
+            fill(item, &mut inside);
+            inside.close();
+        }
+        self.out.push(b']');
+    }
+
     /// Writes a key and an object.
     pub(crate) fn object(&mut self, key: &str, fill: impl FnOnce(&mut Object<'_>)) {
         self.key(key);
@@ -92,15 +116,6 @@ impl<'o> Object<'o> {
         write(self.out, key);
         self.out.push(b':');
     }
-}
-
-/// An object as text.
-pub(crate) fn text(fill: impl FnOnce(&mut Object<'_>)) -> String {
-    let mut out = Vec::new();
-    let mut object = Object::open(&mut out);
-    fill(&mut object);
-    object.close();
-    String::from_utf8(out).expect("JSON is written in UTF-8")
 }
 
 /// Writes a value.
@@ -123,11 +138,15 @@ mod tests {
         object.object("o", |inside| inside.put("list", &["x", "y"]));
         object.plain_list("p", &["ab".to_owned(), "cd".to_owned()]);
         object.object("e", |_| {});
+        object.objects("none", [0_u8; 0].into_iter(), |_, _| {});
+        object.objects("some", [1, 2].into_iter(), |n, inside| inside.put("n", &n));
+        object.digits("d", Some("0.10"));
+        object.digits("nothing", None);
         object.close();
         let text = String::from_utf8(out).expect("JSON is UTF-8");
         assert_eq!(
             text,
-            "{\"a\\\"b\":\"c\\n\u{2028}\",\"n\":10.00,\"r\":[{},[1.0]],\"o\":{\"list\":[\"x\",\"y\"]},\"p\":[\"ab\",\"cd\"],\"e\":{}}"
+            "{\"a\\\"b\":\"c\\n\u{2028}\",\"n\":10.00,\"r\":[{},[1.0]],\"o\":{\"list\":[\"x\",\"y\"]},\"p\":[\"ab\",\"cd\"],\"e\":{},\"some\":[{\"n\":1},{\"n\":2}],\"d\":0.10}"
         );
     }
 }

@@ -11,11 +11,15 @@ mod batch;
 pub mod catalog;
 mod custom;
 pub mod dialect;
+#[cfg(test)]
+mod every_kind;
 mod field;
 mod json;
 pub mod mask;
 pub mod meta;
+pub mod microsoft;
 mod names;
+pub mod openai;
 pub mod pinterest;
 mod platform;
 pub mod postback;

@@ -16,8 +16,9 @@ pub static PINTEREST: Platform = Platform {
     help: "An ad account of Pinterest, through the API for Conversions.",
     fields: config::FIELDS,
     check: config::check,
-    batch_max: request::BATCH_MAX,
+    limits: request::LIMITS,
     max_age_ms: config::max_age_ms,
-    build: request::build,
+    payload: request::payload,
+    request: request::request,
     read: response::read,
 };

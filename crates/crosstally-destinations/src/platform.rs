@@ -6,18 +6,24 @@ use crosstally_core::config::Setting;
 use crosstally_core::event::OutboundEvent;
 use crosstally_core::time::Timestamp;
 
-use crate::dialect::{Built, Dialect, Reading, Response, SettingField, SettingProblem, Settings};
+use crate::batch::{self, Limits};
+use crate::dialect::{Built, Dialect, Reading, Request, Response, SettingField, SettingProblem, Settings};
+use crate::refused::Refused;
 
-/// The parts of a dialect; each is the method of [`Dialect`] of the same name.
+/// The parts of a dialect. What is not described is the method of [`Dialect`] of the same name.
 #[derive(Debug)]
 pub struct Platform {
     pub(crate) kind: &'static str,
     pub(crate) help: &'static str,
     pub(crate) fields: &'static [SettingField],
     pub(crate) check: fn(&BTreeMap<String, Setting>) -> Vec<SettingProblem>,
-    pub(crate) batch_max: usize,
+    /// What one request may carry.
+    pub(crate) limits: Limits,
     pub(crate) max_age_ms: fn(&BTreeMap<String, Setting>) -> i64,
-    pub(crate) build: fn(&Settings, &[OutboundEvent], Timestamp) -> Built,
+    /// Writes one event as JSON, or says why it is left out.
+    pub(crate) payload: fn(&Settings, &OutboundEvent, Timestamp) -> Result<Vec<u8>, Refused>,
+    /// Puts payloads, which have this many bytes, into a request.
+    pub(crate) request: fn(&Settings, &[String], usize) -> Request,
     pub(crate) read: fn(&Settings, &Response, usize, Timestamp) -> Reading,
 }
 
@@ -39,7 +45,7 @@ impl Dialect for Platform {
     }
 
     fn batch_max(&self) -> usize {
-        self.batch_max
+        self.limits.events
     }
 
     fn max_age_ms(&self, settings: &BTreeMap<String, Setting>, _action_source: &str) -> i64 {
@@ -47,7 +53,10 @@ impl Dialect for Platform {
     }
 
     fn build(&self, settings: &Settings, events: &[OutboundEvent], now: Timestamp) -> Built {
-        (self.build)(settings, events, now)
+        let payload = |event: &OutboundEvent| (self.payload)(settings, event, now);
+        batch::gather(events, self.limits, payload, |payloads, bytes| {
+            (self.request)(settings, payloads, bytes)
+        })
     }
 
     fn read(&self, settings: &Settings, response: &Response, sent: usize, now: Timestamp) -> Reading {

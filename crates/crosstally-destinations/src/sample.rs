@@ -31,8 +31,9 @@ pub(crate) fn needs(kind: &str) -> (&'static str, &'static [(&'static str, &'sta
     match kind {
         "meta" => ("access_token", &[("dataset_id", "1234567890")]),
         "tiktok" => ("access_token", &[("pixel_code", "C0DE")]),
-        "snapchat" | "reddit" => ("access_token", &[("pixel_id", "P1")]),
+        "snapchat" | "reddit" | "openai" => ("access_token", &[("pixel_id", "P1")]),
         "pinterest" => ("access_token", &[("ad_account_id", "A1")]),
+        "microsoft" => ("access_token", &[("tag_id", "T1")]),
         "postback" => ("secret", &[("url", "https://a.example/p?c={click_id}&t={secret}")]),
         other => panic!("{other} needs a sample of its settings"),
     }

@@ -16,8 +16,9 @@ pub static SNAPCHAT: Platform = Platform {
     help: "A pixel or app of Snapchat, through the Conversions API.",
     fields: config::FIELDS,
     check: config::check,
-    batch_max: request::BATCH_MAX,
+    limits: request::LIMITS,
     max_age_ms: config::max_age_ms,
-    build: request::build,
+    payload: request::payload,
+    request: request::request,
     read: response::read,
 };

@@ -84,13 +84,13 @@ pub(crate) trait Edge: Sync {
     /// Checks one event.
     fn check(&self, event: &Map<String, Value>, main: &Map<String, Value>, now_ms: i64) -> Checked;
     /// Whether one bad event refuses all.
-    fn all_or_nothing(&self) -> bool;
+    fn all_or_nothing(&self, main: &Map<String, Value>) -> bool;
     /// How long an event is recognised again.
     fn window_ms(&self) -> i64 {
         48 * HOUR_MS
     }
     /// The answer to a call of which at least something was read.
-    fn taken(&self, verdicts: &Verdicts, trace: &str) -> Said;
+    fn taken(&self, verdicts: &Verdicts, main: &Map<String, Value>, trace: &str) -> Said;
     /// The answer to a call that was not taken.
     fn trouble(&self, trouble: &Trouble, trace: &str) -> Said;
 }
@@ -241,9 +241,9 @@ impl Play {
             test_event_code: test.as_deref().map(Arc::from),
         };
         let verdicts = self.verdicts(&batch, &arrival, met);
-        let said = self.edge.taken(&verdicts, &self.sandbox.next_trace_id());
+        let said = self.edge.taken(&verdicts, &batch.main, &self.sandbox.next_trace_id());
         let forgotten = test.is_some() && self.edge.tests_are_forgotten();
-        if !forgotten && !self.record(&arrival, batch.events, &verdicts, &said, met) {
+        if !forgotten && !self.record(&arrival, batch, &verdicts, &said, met) {
             return self.deny(&Trouble::Server(503), count);
         }
         self.say(&said)
@@ -269,17 +269,17 @@ impl Play {
     fn record(
         &self,
         arrival: &Arrival,
-        events: Vec<Sent<'_>>,
+        batch: Batch<'_>,
         verdicts: &Verdicts,
         said: &Said,
         met: Option<&Met>,
     ) -> bool {
-        let count = events.len() as u64;
-        let whole = self.edge.all_or_nothing();
+        let count = batch.events.len() as u64;
+        let whole = self.edge.all_or_nothing(&batch.main);
         let refuses = whole && verdicts.iter().any(Result::is_err);
-        let mut entries = Vec::with_capacity(events.len());
+        let mut entries = Vec::with_capacity(batch.events.len());
         let mut refused = Vec::new();
-        for (index, (sent, verdict)) in events.into_iter().zip(verdicts).enumerate() {
+        for (index, (sent, verdict)) in batch.events.into_iter().zip(verdicts).enumerate() {
             let (name, id) = self.edge.names(&sent.event);
             match verdict {
                 Ok(()) if !refuses => entries.push(Entry {

@@ -35,6 +35,8 @@ pub(crate) async fn index() -> Response {
             "snapchat": ["POST /v3/{asset}/events"],
             "pinterest": ["POST /v5/ad_accounts/{id}/events"],
             "reddit": ["POST /api/v3/pixels/{id}/conversion_events"],
+            "microsoft": ["POST /v1/{tag}/events"],
+            "openai": ["POST /v1/events?pid={pixel}"],
         },
         "look": [
             "GET /_sandbox/events",

@@ -17,6 +17,8 @@
 //! | `POST /v3/{asset}/events` | Snapchat: 1 to 2,000 events; one bad event refuses all |
 //! | `POST /v5/ad_accounts/{id}/events` | Pinterest: 1 to 1,000 events, a row for each in the answer; `?test=true` records nothing |
 //! | `POST /api/v3/pixels/{id}/conversion_events` | Reddit: 1 to 1,000 events; one bad event refuses all |
+//! | `POST /v1/{tag}/events` | Microsoft: 1 to 1,000 events; one bad event refuses all, or with `continueOnValidationError` itself |
+//! | `POST /v1/events?pid={pixel}` | OpenAI: 1 to 1,000 events; one bad event refuses all; `validate_only` records nothing |
 //! | `GET`, `POST /tr` | the browser pixel (`id`, `ev`, `eid`, `dl`, `cd[..]`, `ud[..]`, `fbp`, `fbc`): always a GIF |
 //!
 //! Any non-empty token is good, except one that starts with `expired` in any case (190/463). Give it as `access_token`
@@ -95,7 +97,9 @@ mod inspect;
 mod json;
 mod ledger;
 mod meta;
+mod microsoft;
 mod misbehave;
+mod openai;
 mod pinterest;
 mod platform;
 mod problem;

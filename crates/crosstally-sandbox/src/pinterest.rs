@@ -97,11 +97,11 @@ impl Edge for Pinterest {
         event.object("custom_data")?.map_or(Ok(()), money_and_goods)
     }
 
-    fn all_or_nothing(&self) -> bool {
+    fn all_or_nothing(&self, _main: &Map<String, Value>) -> bool {
         false
     }
 
-    fn taken(&self, verdicts: &Verdicts, _trace: &str) -> Said {
+    fn taken(&self, verdicts: &Verdicts, _main: &Map<String, Value>, _trace: &str) -> Said {
         let row = |verdict: &Checked| match verdict {
             Ok(()) => json!({"status": "processed", "error_message": "", "warning_message": ""}),
             Err(wrong) => json!({"status": "failed", "error_message": wrong, "warning_message": ""}),

@@ -13,11 +13,23 @@ pub enum Platform {
     Pinterest,
     /// Reddit's Conversions API.
     Reddit,
+    /// Microsoft's UET Conversions API.
+    Microsoft,
+    /// OpenAI's Conversions API.
+    Openai,
 }
 
 impl Platform {
     /// All of them, in the order in which they are shown.
-    pub const ALL: &[Self] = &[Self::Meta, Self::Tiktok, Self::Snapchat, Self::Pinterest, Self::Reddit];
+    pub const ALL: &[Self] = &[
+        Self::Meta,
+        Self::Tiktok,
+        Self::Snapchat,
+        Self::Pinterest,
+        Self::Reddit,
+        Self::Microsoft,
+        Self::Openai,
+    ];
 
     /// The name in listings and filters.
     #[must_use]
@@ -28,6 +40,8 @@ impl Platform {
             Self::Snapchat => "snapchat",
             Self::Pinterest => "pinterest",
             Self::Reddit => "reddit",
+            Self::Microsoft => "microsoft",
+            Self::Openai => "openai",
         }
     }
 

@@ -93,11 +93,11 @@ impl Edge for Reddit {
         event.object("metadata")?.map_or(Ok(()), metadata)
     }
 
-    fn all_or_nothing(&self) -> bool {
+    fn all_or_nothing(&self, _main: &Map<String, Value>) -> bool {
         true
     }
 
-    fn taken(&self, verdicts: &Verdicts, _trace: &str) -> Said {
+    fn taken(&self, verdicts: &Verdicts, _main: &Map<String, Value>, _trace: &str) -> Said {
         let wrong = |(index, verdict): (usize, &Checked)| {
             Some(json!({"index": index, "error_message": verdict.as_ref().err()?}))
         };

@@ -5,6 +5,8 @@ use axum::extract::DefaultBodyLimit;
 use axum::routing::{MethodRouter, delete, get, post};
 
 use crate::edge::{self, Edge};
+use crate::microsoft::Microsoft;
+use crate::openai::Openai;
 use crate::pinterest::Pinterest;
 use crate::reddit::Reddit;
 use crate::snapchat::Snapchat;
@@ -38,6 +40,8 @@ pub fn router(sandbox: Sandbox) -> Router {
         .route("/v3/{asset}/events", edge(&Snapchat))
         .route("/v5/ad_accounts/{account}/events", edge(&Pinterest))
         .route("/api/v3/pixels/{pixel}/conversion_events", edge(&Reddit))
+        .route("/v1/{tag}/events", edge(&Microsoft))
+        .route("/v1/events", edge(&Openai))
         .fallback(meta::unknown_path)
         // Each route caps its own body.
         .layer(DefaultBodyLimit::disable())

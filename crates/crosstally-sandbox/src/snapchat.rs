@@ -98,11 +98,11 @@ impl Edge for Snapchat {
         money_and_goods(&event, name)
     }
 
-    fn all_or_nothing(&self) -> bool {
+    fn all_or_nothing(&self, _main: &Map<String, Value>) -> bool {
         true
     }
 
-    fn taken(&self, verdicts: &Verdicts, _trace: &str) -> Said {
+    fn taken(&self, verdicts: &Verdicts, _main: &Map<String, Value>, _trace: &str) -> Said {
         let wrong = verdicts.iter().filter_map(|verdict| verdict.as_ref().err());
         let wrong: Vec<&str> = wrong.map(String::as_str).collect();
         if wrong.is_empty() {

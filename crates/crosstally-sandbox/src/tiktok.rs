@@ -72,11 +72,11 @@ impl Edge for Tiktok {
         }
     }
 
-    fn all_or_nothing(&self) -> bool {
+    fn all_or_nothing(&self, _main: &Map<String, Value>) -> bool {
         false
     }
 
-    fn taken(&self, verdicts: &Verdicts, trace: &str) -> Said {
+    fn taken(&self, verdicts: &Verdicts, _main: &Map<String, Value>, trace: &str) -> Said {
         let failed: Vec<Value> = verdicts
             .iter()
             .enumerate()

@@ -2,19 +2,19 @@
 
 use crosstally_core::event::OutboundEvent;
 use crosstally_core::time::Timestamp;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::config;
 use crate::amount::Amount;
 use crate::batch::{self, EVENTS_BYTES_MAX, Limits};
-use crate::dialect::{Built, Request, Settings};
+use crate::dialect::{Request, Settings};
 use crate::json::Object;
 use crate::refused::Refused;
 use crate::visitor::{ad_click_id, ip_address, sha256_only, shared_lists, user_agent};
 use crate::{age, custom, names, privacy};
 
-/// The most events that Pinterest takes in one request.
-pub(super) const BATCH_MAX: usize = 1000;
+/// What Pinterest takes in one request.
+pub(super) const LIMITS: Limits = Limits { events: 1000, bytes: EVENTS_BYTES_MAX };
 
 /// From the standard names, as Meta writes them, to Pinterest's.
 const NAMES: &[(&str, &str)] = &[
@@ -46,19 +46,20 @@ struct Checked<'a> {
     money: Amount<'a>,
 }
 
-/// Builds a request for the events that Pinterest takes.
-pub(super) fn build(settings: &Settings, events: &[OutboundEvent], now: Timestamp) -> Built {
-    let limits = Limits { events: BATCH_MAX, bytes: EVENTS_BYTES_MAX };
-    let payload = |event: &OutboundEvent| {
-        let checked = check(settings, event, now)?;
-        let mut out = Vec::with_capacity(1024);
-        write_event(&checked, &mut out);
-        Ok(out)
-    };
-    batch::gather(events, limits, payload, |payloads, bytes| request(settings, payloads, bytes))
+/// Writes one event, if Pinterest takes it.
+pub(super) fn payload(
+    settings: &Settings,
+    event: &OutboundEvent,
+    now: Timestamp,
+) -> Result<Vec<u8>, Refused> {
+    let checked = check(settings, event, now)?;
+    let mut out = Vec::with_capacity(1024);
+    write_event(&checked, &mut out);
+    Ok(out)
 }
 
-fn request(settings: &Settings, payloads: &[String], bytes: usize) -> Request {
+/// Puts events into a request.
+pub(super) fn request(settings: &Settings, payloads: &[String], bytes: usize) -> Request {
     let mut body = Vec::with_capacity(bytes + 64);
     let mut main = Object::open(&mut body);
     main.raw_list("data", payloads);
@@ -82,8 +83,7 @@ fn check<'a>(
         _ => "offline",
     };
     let limited = privacy::limited(event)?;
-    custom::no_second_money(&event.custom)?;
-    custom::COMMON.check(&event.custom)?;
+    custom::check(&event.custom)?;
     let money = Amount::of(event, "Pinterest", None)?;
     let (ip, user_agent) = (ip_address(&event.visitor)?, user_agent(&event.visitor)?);
     let known = sha256_only(&event.contact.email).next().is_some();
@@ -136,26 +136,16 @@ fn write_custom(checked: &Checked<'_>, object: &mut Object<'_>) {
     for key in ["order_id", "search_string", "content_name", "content_category"] {
         object.put_some(key, custom::text(custom, key));
     }
-    object.put_some("content_ids", custom.get("content_ids").filter(|ids| !ids.is_null()));
+    object.put_some("content_ids", custom::any(custom, "content_ids"));
     object.digits("num_items", custom::digits(custom, "num_items"));
     object.put_some("predicted_ltv", custom::digits(custom, "predicted_ltv"));
-    let contents = contents(custom);
-    if !contents.is_empty() {
-        object.raw_list("contents", &contents);
-    }
+    object.objects("contents", custom::items(custom), |item, object| {
+        object.put("id", item.id());
+        object.put_some("item_name", item.text("title"));
+        object.put_some("item_category", item.text("category"));
+        object.put_some("item_brand", item.text("brand"));
+        object.put_some("item_price", item.digits("item_price"));
+        object.digits("quantity", item.digits("quantity"));
+    });
     object.put_some("opt_out_type", checked.limited.filter(|limited| *limited).map(|_| "LDP"));
-}
-
-fn contents(custom: &Map<String, Value>) -> Vec<String> {
-    let write = |item: custom::Item<'_>| {
-        crate::json::text(|object| {
-            object.put("id", item.id());
-            object.put_some("item_name", item.text("title"));
-            object.put_some("item_category", item.text("category"));
-            object.put_some("item_brand", item.text("brand"));
-            object.put_some("item_price", item.digits("item_price"));
-            object.digits("quantity", item.digits("quantity"));
-        })
-    };
-    custom::items(custom).map(write).collect()
 }

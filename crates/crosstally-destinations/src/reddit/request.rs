@@ -7,14 +7,14 @@ use crosstally_core::time::Timestamp;
 use super::config;
 use crate::amount::Amount;
 use crate::batch::{self, EVENTS_BYTES_MAX, Limits};
-use crate::dialect::{Built, Request, Settings};
+use crate::dialect::{Request, Settings};
 use crate::json::Object;
 use crate::refused::Refused;
 use crate::visitor::{ad_click_id, external_ids, ip_address, other_id, sha256_only, user_agent};
 use crate::{age, custom, names, privacy};
 
-/// The most events that Reddit takes in one request.
-pub(super) const BATCH_MAX: usize = 1000;
+/// What Reddit takes in one request.
+pub(super) const LIMITS: Limits = Limits { events: 1000, bytes: EVENTS_BYTES_MAX };
 
 /// From the standard names, as Meta writes them, to Reddit's; any other is an event of one's own.
 const NAMES: &[(&str, &str)] = &[
@@ -55,19 +55,20 @@ struct User<'a> {
     uuid: Option<&'a str>,
 }
 
-/// Builds a request for the events that Reddit takes.
-pub(super) fn build(settings: &Settings, events: &[OutboundEvent], now: Timestamp) -> Built {
-    let limits = Limits { events: BATCH_MAX, bytes: EVENTS_BYTES_MAX };
-    let payload = |event: &OutboundEvent| {
-        let checked = check(settings, event, now)?;
-        let mut out = Vec::with_capacity(768);
-        write_event(&checked, &mut out);
-        Ok(out)
-    };
-    batch::gather(events, limits, payload, |payloads, bytes| request(settings, payloads, bytes))
+/// Writes one event, if Reddit takes it.
+pub(super) fn payload(
+    settings: &Settings,
+    event: &OutboundEvent,
+    now: Timestamp,
+) -> Result<Vec<u8>, Refused> {
+    let checked = check(settings, event, now)?;
+    let mut out = Vec::with_capacity(768);
+    write_event(&checked, &mut out);
+    Ok(out)
 }
 
-fn request(settings: &Settings, payloads: &[String], bytes: usize) -> Request {
+/// Puts events into a request.
+pub(super) fn request(settings: &Settings, payloads: &[String], bytes: usize) -> Request {
     let mut body = Vec::with_capacity(bytes + 64);
     let mut main = Object::open(&mut body);
     main.object("data", |data| {
@@ -90,8 +91,7 @@ fn check<'a>(
     let event_time = age::event_time(event, now, config::max_age_ms(&settings.values), "Reddit")?;
     privacy::no_opt_out(event, "Reddit")?;
     let limited = privacy::limited(event)? == Some(true);
-    custom::no_second_money(&event.custom)?;
-    custom::COMMON.check(&event.custom)?;
+    custom::check(&event.custom)?;
     let money = Amount::of(event, "Reddit", None)?;
     let click_id = ad_click_id(event, "rdt_cid");
     let user = user(event)?;
@@ -175,15 +175,9 @@ fn write_metadata(checked: &Checked<'_>, object: &mut Object<'_>) {
     object.digits("value", checked.money.value);
     object.put_some("currency", checked.money.currency);
     object.digits("item_count", custom::digits(&event.custom, "num_items"));
-    let write = |item: custom::Item<'_>| {
-        crate::json::text(|object| {
-            object.put("id", item.id());
-            object.put_some("name", item.text("title"));
-            object.put_some("category", item.text("category"));
-        })
-    };
-    let products: Vec<String> = custom::items(&event.custom).map(write).collect();
-    if !products.is_empty() {
-        object.raw_list("products", &products);
-    }
+    object.objects("products", custom::items(&event.custom), |item, object| {
+        object.put("id", item.id());
+        object.put_some("name", item.text("title"));
+        object.put_some("category", item.text("category"));
+    });
 }

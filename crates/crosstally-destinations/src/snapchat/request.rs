@@ -2,19 +2,19 @@
 
 use crosstally_core::event::OutboundEvent;
 use crosstally_core::time::Timestamp;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::config;
 use crate::amount::Amount;
 use crate::batch::{self, Limits};
-use crate::dialect::{Built, Request, Settings};
+use crate::dialect::{Request, Settings};
 use crate::json::Object;
 use crate::refused::Refused;
 use crate::visitor::{ad_click_id, ip_address, other_id, sha256_only, shared_lists, user_agent};
 use crate::{age, custom, names, privacy};
 
-/// The most events that Snapchat takes in one request.
-pub(super) const BATCH_MAX: usize = 2000;
+/// What Snapchat takes in one request.
+pub(super) const LIMITS: Limits = Limits { events: 2000, bytes: EVENTS_BYTES_MAX };
 /// Bytes of the events in one request; others who send there stop at 2 MB.
 const EVENTS_BYTES_MAX: usize = 2_000_000;
 
@@ -67,19 +67,20 @@ struct Checked<'a> {
     money: Amount<'a>,
 }
 
-/// Builds a request for the events that Snapchat takes.
-pub(super) fn build(settings: &Settings, events: &[OutboundEvent], now: Timestamp) -> Built {
-    let limits = Limits { events: BATCH_MAX, bytes: EVENTS_BYTES_MAX };
-    let payload = |event: &OutboundEvent| {
-        let checked = check(settings, event, now)?;
-        let mut out = Vec::with_capacity(1024);
-        write_event(&checked, &mut out);
-        Ok(out)
-    };
-    batch::gather(events, limits, payload, |payloads, bytes| request(settings, payloads, bytes))
+/// Writes one event, if Snapchat takes it.
+pub(super) fn payload(
+    settings: &Settings,
+    event: &OutboundEvent,
+    now: Timestamp,
+) -> Result<Vec<u8>, Refused> {
+    let checked = check(settings, event, now)?;
+    let mut out = Vec::with_capacity(1024);
+    write_event(&checked, &mut out);
+    Ok(out)
 }
 
-fn request(settings: &Settings, payloads: &[String], bytes: usize) -> Request {
+/// Puts events into a request.
+pub(super) fn request(settings: &Settings, payloads: &[String], bytes: usize) -> Request {
     let mut body = Vec::with_capacity(bytes + 128);
     let mut main = Object::open(&mut body);
     main.raw_list("data", payloads);
@@ -108,8 +109,7 @@ fn check<'a>(
         return Err(Refused::incomplete("app_data is required for an app event"));
     }
     privacy::limited(event)?;
-    custom::no_second_money(&event.custom)?;
-    custom::COMMON.check(&event.custom)?;
+    custom::check(&event.custom)?;
     let money = Amount::of(event, "Snapchat", (name == "PURCHASE").then_some("a PURCHASE"))?;
     let (ip, user_agent) = (ip_address(&event.visitor)?, user_agent(&event.visitor)?);
     let contact = &event.contact;
@@ -168,23 +168,13 @@ fn write_custom(checked: &Checked<'_>, object: &mut Object<'_>) {
     ] {
         object.put_some(key, custom::text(custom, key));
     }
-    object.put_some("content_ids", custom.get("content_ids").filter(|ids| !ids.is_null()));
+    object.put_some("content_ids", custom::any(custom, "content_ids"));
     object.digits("num_items", custom::digits(custom, "num_items"));
-    let contents = contents(custom);
-    if !contents.is_empty() {
-        object.raw_list("contents", &contents);
-    }
-}
-
-/// Snapchat writes quantities and prices of items as texts.
-fn contents(custom: &Map<String, Value>) -> Vec<String> {
-    let write = |item: custom::Item<'_>| {
-        crate::json::text(|object| {
-            object.put("id", item.id());
-            object.put_some("quantity", item.digits("quantity"));
-            object.put_some("item_price", item.digits("item_price"));
-            object.put_some("brand", item.text("brand"));
-        })
-    };
-    custom::items(custom).map(write).collect()
+    // Snapchat writes quantities and prices of items as texts.
+    object.objects("contents", custom::items(custom), |item, object| {
+        object.put("id", item.id());
+        object.put_some("quantity", item.digits("quantity"));
+        object.put_some("item_price", item.digits("item_price"));
+        object.put_some("brand", item.text("brand"));
+    });
 }

@@ -2,19 +2,18 @@
 
 use crosstally_core::event::OutboundEvent;
 use crosstally_core::time::Timestamp;
-use serde_json::{Map, Value};
 
 use super::config;
 use crate::amount::Amount;
 use crate::batch::{self, EVENTS_BYTES_MAX, Limits};
-use crate::dialect::{Built, Request, Settings};
+use crate::dialect::{Request, Settings};
 use crate::json::Object;
 use crate::refused::Refused;
 use crate::visitor::{self, ad_click_id, external_ids, other_id, sha256_only};
 use crate::{age, custom, names, privacy};
 
-/// The most events that TikTok takes in one request.
-pub(super) const BATCH_MAX: usize = 1000;
+/// What TikTok takes in one request.
+pub(super) const LIMITS: Limits = Limits { events: 1000, bytes: EVENTS_BYTES_MAX };
 
 /// From the standard names, as Meta writes them, to TikTok's where they differ.
 const NAMES: &[(&str, &str)] = &[("PageView", "Pageview")];
@@ -45,19 +44,20 @@ struct User<'a> {
     user_agent: Option<&'a str>,
 }
 
-/// Builds a request for the events that TikTok takes.
-pub(super) fn build(settings: &Settings, events: &[OutboundEvent], now: Timestamp) -> Built {
-    let limits = Limits { events: BATCH_MAX, bytes: EVENTS_BYTES_MAX };
-    let payload = |event: &OutboundEvent| {
-        let checked = check(settings, event, now)?;
-        let mut out = Vec::with_capacity(1024);
-        write_event(&checked, &mut out);
-        Ok(out)
-    };
-    batch::gather(events, limits, payload, |payloads, bytes| request(settings, payloads, bytes))
+/// Writes one event, if TikTok takes it.
+pub(super) fn payload(
+    settings: &Settings,
+    event: &OutboundEvent,
+    now: Timestamp,
+) -> Result<Vec<u8>, Refused> {
+    let checked = check(settings, event, now)?;
+    let mut out = Vec::with_capacity(1024);
+    write_event(&checked, &mut out);
+    Ok(out)
 }
 
-fn request(settings: &Settings, payloads: &[String], bytes: usize) -> Request {
+/// Puts events into a request.
+pub(super) fn request(settings: &Settings, payloads: &[String], bytes: usize) -> Request {
     let mut body = Vec::with_capacity(bytes + 256);
     let mut main = Object::open(&mut body);
     main.put("event_source", config::event_source(settings));
@@ -87,8 +87,7 @@ fn check<'a>(
     if page.is_none() && config::event_source(settings) == "web" {
         return Err(Refused::incomplete("event_source_url is required for an event of the web"));
     }
-    custom::no_second_money(&event.custom)?;
-    custom::COMMON.check(&event.custom)?;
+    custom::check(&event.custom)?;
     let money = Amount::of(event, "TikTok", None)?;
     Ok(Checked { event, name, event_time, limited, page, money, user: user(event)? })
 }
@@ -167,25 +166,15 @@ fn write_properties(checked: &Checked<'_>, object: &mut Object<'_>) {
     for key in ["content_type", "content_name", "content_category", "order_id", "search_string", "status"] {
         object.put_some(key, custom::text(custom, key));
     }
-    object.put_some("content_ids", custom.get("content_ids").filter(|ids| !ids.is_null()));
+    object.put_some("content_ids", custom::any(custom, "content_ids"));
     object.digits("num_items", custom::digits(custom, "num_items"));
     object.digits("predicted_ltv", custom::digits(custom, "predicted_ltv"));
-    let contents = contents(custom);
-    if !contents.is_empty() {
-        object.raw_list("contents", &contents);
-    }
-}
-
-fn contents(custom: &Map<String, Value>) -> Vec<String> {
-    let write = |item: custom::Item<'_>| {
-        crate::json::text(|object| {
-            object.put("content_id", item.id());
-            object.put_some("content_name", item.text("title"));
-            object.put_some("content_category", item.text("category"));
-            object.put_some("brand", item.text("brand"));
-            object.digits("price", item.digits("item_price"));
-            object.digits("quantity", item.digits("quantity"));
-        })
-    };
-    custom::items(custom).map(write).collect()
+    object.objects("contents", custom::items(custom), |item, object| {
+        object.put("content_id", item.id());
+        object.put_some("content_name", item.text("title"));
+        object.put_some("content_category", item.text("category"));
+        object.put_some("brand", item.text("brand"));
+        object.digits("price", item.digits("item_price"));
+        object.digits("quantity", item.digits("quantity"));
+    });
 }

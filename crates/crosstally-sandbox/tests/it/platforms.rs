@@ -25,7 +25,7 @@ struct Platform {
     denied: (u16, &'static str),
 }
 
-const PLATFORMS: &[Platform] = &[TIKTOK, SNAPCHAT, PINTEREST, REDDIT];
+const PLATFORMS: &[Platform] = &[TIKTOK, SNAPCHAT, PINTEREST, REDDIT, MICROSOFT, OPENAI];
 
 const TIKTOK: Platform = Platform {
     name: "tiktok",
@@ -149,6 +149,66 @@ const REDDIT: Platform = Platform {
     denied: (401, "Unauthorized"),
 };
 
+const MICROSOFT: Platform = Platform {
+    name: "microsoft",
+    path: "/v1/T1/events",
+    token: Some(("authorization", "Bearer T")),
+    expired: ("/v1/T1/events", Some(("authorization", "Bearer expired"))),
+    event: |id| {
+        json!({
+            "eventType": "custom", "eventName": "Purchase", "eventId": id, "eventTime": NOW_SECONDS,
+            "userData": {"em": HASH, "msclkid": "0123456789abcdef0123456789abcdef"},
+            "customData": {"value": 12.34, "currency": "USD", "items": [{"id": "7", "price": 5.0}]},
+        })
+    },
+    around: |events| json!({"data": events, "continueOnValidationError": true}),
+    bad: &[
+        ("/eventType", "\"Purchase\""),
+        ("/eventType", "\"pageLoad\""),
+        ("/eventName", "null"),
+        ("/eventTime", "1"),
+        ("/adStorageConsent", "true"),
+        ("/userData", "{}"),
+        ("/userData/em", "\"a@b.example\""),
+        ("/userData/msclkid", "\"aB\""),
+        ("/customData/value", "\"12.34\""),
+        ("/customData/items", "[{\"price\":\"5\"}]"),
+    ],
+    one_bad: (200, "\"index\":1", 2),
+    denied: (401, "Unauthorized"),
+};
+
+const OPENAI: Platform = Platform {
+    name: "openai",
+    path: "/v1/events?pid=P1",
+    token: Some(("authorization", "Bearer T")),
+    expired: ("/v1/events?pid=P1", Some(("authorization", "Bearer expired"))),
+    event: |id| {
+        json!({
+            "id": id, "type": "order_created", "timestamp_ms": NOW_SECONDS * 1000, "oppref": "oppref_a",
+            "source_url": "https://shop.example/", "action_source": "web", "user": {"email_sha256": HASH},
+            "data": {"type": "contents", "amount": 1234, "currency": "USD", "contents": [{"id": "7", "quantity": 1}]},
+        })
+    },
+    around: |events| json!({"validate_only": false, "events": events}),
+    bad: &[
+        ("/type", "\"Purchase\""),
+        ("/type", "\"custom\""),
+        ("/type", "\"lead_created\""),
+        ("/timestamp_ms", "1764205200"),
+        ("/timestamp_ms", "1764205801000"),
+        ("/source_url", "null"),
+        ("/action_source", "\"website\""),
+        ("/user/phone_sha256", "\"x\""),
+        ("/user/email_sha256", "\"a@b.example\""),
+        ("/data/amount", "12.34"),
+        ("/data/currency", "null"),
+        ("/data/order_id", "\"7\""),
+    ],
+    one_bad: (400, "events[1]", 0),
+    denied: (401, "Unauthorized"),
+};
+
 impl Platform {
     async fn send(&self, server: &Server, events: &[Value]) -> Answer {
         call(server, self.path, self.token, &(self.around)(events)).await
@@ -231,6 +291,8 @@ async fn tokens_and_bodies_are_checked() {
         let (path, token) = platform.expired;
         let (status, piece) = platform.denied;
         let bare = platform.path.split('?').next().unwrap();
+        // What names the pixel in the query is not the token's.
+        let bare = if platform.token.is_some() { platform.path } else { bare };
         for (path, token) in [(path, token), (bare, None)] {
             let answer = call(&server, path, token, &body).await;
             assert_eq!(answer.status, status, "{} {}", platform.name, answer.text);
@@ -280,6 +342,17 @@ async fn a_test_at_pinterest_records_nothing() {
     let body = (PINTEREST.around)(&[(PINTEREST.event)("a")]);
     let answer = call(&server, "/v5/ad_accounts/A1/events?test=true", PINTEREST.token, &body).await;
     assert_eq!((answer.status, &answer.json()["num_events_processed"]), (200, &json!(1)));
+    assert_eq!(server.list("events").await.len(), 0);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn microsoft_may_be_asked_for_all_or_nothing() {
+    let server = Server::start().await;
+    let bad = changed((MICROSOFT.event)("bad"), "/eventName", "null");
+    let body = json!({"data": [(MICROSOFT.event)("a"), bad]});
+    let answer = call(&server, MICROSOFT.path, MICROSOFT.token, &body).await;
+    assert_eq!((answer.status, &answer.json()["eventsReceived"]), (400, &json!(0)));
     assert_eq!(server.list("events").await.len(), 0);
     server.stop().await;
 }

@@ -16,6 +16,10 @@ on_both! {
     pinterest_gets_each_event_once => pinterest;
     /// The same with Reddit, which refuses a whole batch for one bad event.
     reddit_gets_each_event_once => reddit;
+    /// The same with Microsoft, which names the bad events by their places.
+    microsoft_gets_each_event_once => microsoft;
+    /// The same with OpenAI, which counts in cents.
+    openai_gets_each_event_once => openai;
 }
 
 /// What differs from platform to platform.
@@ -24,8 +28,8 @@ struct Platform {
     kind: &'static str,
     /// The settings, as TOML.
     settings: &'static str,
-    /// The parameter of the platform's click id.
-    click_id: &'static str,
+    /// The parameter of the platform's click id, and one that could be.
+    click_id: (&'static str, &'static str),
     /// Where the click id stands in the event.
     click_id_at: &'static str,
     /// Where the event's name stands, and what a Purchase is called.
@@ -41,7 +45,7 @@ struct Platform {
 const TIKTOK: Platform = Platform {
     kind: "tiktok",
     settings: "pixel_code = \"C0DE\"\naccess_token = { env = \"META_TOKEN\" }",
-    click_id: "ttclid",
+    click_id: ("ttclid", "aB-c_D.1"),
     click_id_at: "/user/ttclid",
     name: ("/event", "Purchase"),
     id_at: "/event_id",
@@ -52,7 +56,7 @@ const TIKTOK: Platform = Platform {
 const SNAPCHAT: Platform = Platform {
     kind: "snapchat",
     settings: "pixel_id = \"P1\"\naccess_token = { env = \"META_TOKEN\" }",
-    click_id: "ScCid",
+    click_id: ("ScCid", "aB-c_D.1"),
     click_id_at: "/user_data/sc_click_id",
     name: ("/event_name", "PURCHASE"),
     id_at: "/event_id",
@@ -63,7 +67,7 @@ const SNAPCHAT: Platform = Platform {
 const PINTEREST: Platform = Platform {
     kind: "pinterest",
     settings: "ad_account_id = \"A1\"\naccess_token = { env = \"META_TOKEN\" }",
-    click_id: "epik",
+    click_id: ("epik", "aB-c_D.1"),
     click_id_at: "/user_data/click_id",
     name: ("/event_name", "checkout"),
     id_at: "/event_id",
@@ -74,12 +78,34 @@ const PINTEREST: Platform = Platform {
 const REDDIT: Platform = Platform {
     kind: "reddit",
     settings: "pixel_id = \"P1\"\naccess_token = { env = \"META_TOKEN\" }",
-    click_id: "rdt_cid",
+    click_id: ("rdt_cid", "aB-c_D.1"),
     click_id_at: "/click_id",
     name: ("/type/tracking_type", "PURCHASE"),
     id_at: "/metadata/conversion_id",
     value: ("/metadata/value", "12.34"),
     time: ("/event_at", 1),
+};
+
+const MICROSOFT: Platform = Platform {
+    kind: "microsoft",
+    settings: "tag_id = \"T1\"\naccess_token = { env = \"META_TOKEN\" }",
+    click_id: ("msclkid", "0123456789abcdef0123456789ABCDEF"),
+    click_id_at: "/userData/msclkid",
+    name: ("/eventName", "Purchase"),
+    id_at: "/eventId",
+    value: ("/customData/value", "12.34"),
+    time: ("/eventTime", 1000),
+};
+
+const OPENAI: Platform = Platform {
+    kind: "openai",
+    settings: "pixel_id = \"P1\"\naccess_token = { env = \"META_TOKEN\" }",
+    click_id: ("oppref", "aB-c_D.1"),
+    click_id_at: "/oppref",
+    name: ("/type", "order_created"),
+    id_at: "/id",
+    value: ("/data/amount", "1234"),
+    time: ("/timestamp_ms", 1),
 };
 
 async fn tiktok(kind: Kind) -> Result<()> {
@@ -96,6 +122,14 @@ async fn pinterest(kind: Kind) -> Result<()> {
 
 async fn reddit(kind: Kind) -> Result<()> {
     journeys(kind, &REDDIT).await
+}
+
+async fn microsoft(kind: Kind) -> Result<()> {
+    journeys(kind, &MICROSOFT).await
+}
+
+async fn openai(kind: Kind) -> Result<()> {
+    journeys(kind, &OPENAI).await
 }
 
 async fn journeys(kind: Kind, platform: &Platform) -> Result<()> {
@@ -139,7 +173,7 @@ fn at<'a>(event: &'a Value, pointer: &str) -> &'a Value {
 
 /// Click, postback, a throttle, the event; then an answer that got lost: recognised by its id.
 async fn once(server: &TestServer, platform: &Platform) -> Result<()> {
-    let click = server.click(&format!("{}=aB-c_D.1&sub1=x", platform.click_id)).await?;
+    let click = server.click(&format!("{}={}&sub1=x", platform.click_id.0, platform.click_id.1)).await?;
     server.fault(&json!({"kind": "throttle", "retry_after": 120, "times": 1})).await?;
     server.fault(&json!({"kind": "reset_after_accept", "times": 1})).await?;
     let reply = server.postback(&format!("click_id={click}&tid=T1&payout=12.34&currency=USD")).await?;
@@ -163,7 +197,7 @@ async fn once(server: &TestServer, platform: &Platform) -> Result<()> {
     assert_eq!(duplicates.get("data").and_then(Value::as_array).map(Vec::len), Some(1));
     assert_eq!(word(&accepted[0], "platform"), platform.kind);
     let event = at(&accepted[0], "/event");
-    assert_eq!(at(event, platform.click_id_at), "aB-c_D.1");
+    assert_eq!(at(event, platform.click_id_at), platform.click_id.1);
     assert_eq!(at(event, platform.name.0), platform.name.1);
     assert_eq!(at(event, platform.id_at), at(&row, "/event_id"));
     assert_eq!(at(event, platform.value.0).to_string(), platform.value.1);

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::SEGMENTS;
-use crate::custom::{COMMON, Shapes, no_second_money};
+use crate::custom::{self, Shapes};
 use crate::field::Kind;
 use crate::refused::Refused;
 
@@ -24,7 +24,6 @@ const OWN: Shapes = Shapes {
 
 /// All keys but the money.
 pub(super) fn check(custom: &Map<String, Value>) -> Result<(), Refused> {
-    no_second_money(custom)?;
-    COMMON.check(custom)?;
+    custom::check(custom)?;
     OWN.check(custom)
 }

@@ -1,0 +1,24 @@
+//! Microsoft Advertising: the UET Conversions API, version 1.
+//!
+//! The rules and their sources stand in `docs/destinations/microsoft.md`.
+
+use crate::platform::Platform;
+
+mod config;
+mod request;
+mod response;
+#[cfg(test)]
+mod tests;
+
+/// The dialect of Microsoft's UET Conversions API.
+pub static MICROSOFT: Platform = Platform {
+    kind: "microsoft",
+    help: "A UET tag of Microsoft Advertising, through the UET Conversions API.",
+    fields: config::FIELDS,
+    check: config::check,
+    limits: request::LIMITS,
+    max_age_ms: config::max_age_ms,
+    payload: request::payload,
+    request: request::request,
+    read: response::read,
+};

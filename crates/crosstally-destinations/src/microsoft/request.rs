@@ -1,0 +1,133 @@
+//! What is sent to a tag, and which events are left out because Microsoft would refuse them.
+
+use crosstally_core::event::OutboundEvent;
+use crosstally_core::time::Timestamp;
+
+use super::config;
+use crate::amount::Amount;
+use crate::batch::{self, EVENTS_BYTES_MAX, Limits};
+use crate::dialect::{Request, Settings};
+use crate::json::Object;
+use crate::refused::Refused;
+use crate::visitor::{ad_click_id, external_ids, ip_address, sha256_only, user_agent};
+use crate::{age, custom, names, privacy};
+
+/// What Microsoft takes in one request.
+pub(super) const LIMITS: Limits = Limits { events: 1000, bytes: EVENTS_BYTES_MAX };
+
+/// From the standard names to what is not an event of one's own; all others go as they are, as goals are defined by the
+/// advertiser's own names.
+const NAMES: &[(&str, &str)] = &[("PageView", PAGE_LOAD)];
+const PAGE_LOAD: &str = "pageLoad";
+
+/// An event that Microsoft takes.
+struct Checked<'a> {
+    event: &'a OutboundEvent,
+    name: &'a str,
+    event_time: Timestamp,
+    money: Amount<'a>,
+    msclkid: Option<&'a str>,
+    ip: Option<&'a str>,
+    user_agent: Option<&'a str>,
+}
+
+/// Writes one event, if Microsoft takes it.
+pub(super) fn payload(
+    settings: &Settings,
+    event: &OutboundEvent,
+    now: Timestamp,
+) -> Result<Vec<u8>, Refused> {
+    let checked = check(settings, event, now)?;
+    let mut out = Vec::with_capacity(768);
+    write_event(&checked, &mut out);
+    Ok(out)
+}
+
+/// Puts events into a request.
+pub(super) fn request(settings: &Settings, payloads: &[String], bytes: usize) -> Request {
+    let mut body = Vec::with_capacity(bytes + 96);
+    let mut main = Object::open(&mut body);
+    main.raw_list("data", payloads);
+    main.put("dataProvider", "crosstally");
+    main.put("continueOnValidationError", &true);
+    main.close();
+    batch::bearer_post(settings, config::url(settings), body)
+}
+
+fn check<'a>(
+    settings: &'a Settings,
+    event: &'a OutboundEvent,
+    now: Timestamp,
+) -> Result<Checked<'a>, Refused> {
+    let name = names::of(settings, NAMES, &event.event_name);
+    if name.trim().is_empty() {
+        return Err(Refused::incomplete("event_name is required"));
+    }
+    if name == PAGE_LOAD && event.event_source_url.is_none() {
+        return Err(Refused::incomplete("event_source_url is required for a pageLoad"));
+    }
+    let event_time = age::event_time(event, now, config::max_age_ms(&settings.values), "Microsoft")?;
+    if privacy::limited(event)? == Some(true) {
+        let detail = "data_processing_options is LDU, which Microsoft cannot be told; the event is not sent";
+        return Err(Refused::incomplete(detail));
+    }
+    custom::check(&event.custom)?;
+    let money = Amount::of(event, "Microsoft", None)?;
+    // A click id that is none of Microsoft's would have the event refused.
+    let msclkid = ad_click_id(event, "msclkid").filter(|id| is_click_id(id));
+    let (ip, user_agent) = (ip_address(&event.visitor)?, user_agent(&event.visitor)?);
+    let contact = &event.contact;
+    let known = [&contact.email, &contact.phone].iter().any(|list| sha256_only(list).next().is_some());
+    if !(known || msclkid.is_some() || ip.is_some() || !external_ids(contact).is_empty()) {
+        return Err(Refused::incomplete(
+            "user data is not enough to recognise anybody; add msclkid, an e-mail address, a phone number, external_id or client_ip_address",
+        ));
+    }
+    Ok(Checked { event, name, event_time, money, msclkid, ip, user_agent })
+}
+
+/// 32 hexadecimal digits, perhaps with the hyphens of a UUID.
+fn is_click_id(text: &str) -> bool {
+    let digits = text.bytes().filter(u8::is_ascii_hexdigit).count();
+    digits == 32
+        && (32..=36).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-')
+}
+
+fn write_event(checked: &Checked<'_>, out: &mut Vec<u8>) {
+    let event = checked.event;
+    let mut object = Object::open(out);
+    let page_load = checked.name == PAGE_LOAD;
+    object.put("eventType", if page_load { PAGE_LOAD } else { "custom" });
+    object.put_some("eventName", Some(checked.name).filter(|_| !page_load));
+    object.put_some("eventId", Some(&event.event_id).filter(|id| !id.is_empty()));
+    object.put("eventTime", &checked.event_time.as_seconds());
+    object.put_some("eventSourceUrl", event.event_source_url.as_deref());
+    object.put_some("referrerUrl", event.referrer_url.as_deref());
+    object.put_some("adStorageConsent", event.opt_out.filter(|out| *out).map(|_| "D"));
+    object.object("userData", |user| {
+        user.put_some("em", sha256_only(&event.contact.email).next());
+        user.put_some("ph", sha256_only(&event.contact.phone).next());
+        user.put_some("msclkid", checked.msclkid);
+        user.put_some("externalId", external_ids(&event.contact).first());
+        user.put_some("clientIpAddress", checked.ip);
+        user.put_some("clientUserAgent", checked.user_agent);
+    });
+    object.object("customData", |custom| write_custom(checked, custom));
+    object.close();
+}
+
+fn write_custom(checked: &Checked<'_>, object: &mut Object<'_>) {
+    let custom = &checked.event.custom;
+    object.digits("value", checked.money.value);
+    object.put_some("currency", checked.money.currency);
+    object.put_some("transactionId", custom::text(custom, "order_id"));
+    object.put_some("searchTerm", custom::text(custom, "search_string"));
+    object.put_some("itemIds", custom::any(custom, "content_ids"));
+    object.objects("items", custom::items(custom), |item, object| {
+        object.put("id", item.id());
+        object.put_some("name", item.text("title"));
+        object.digits("price", item.digits("item_price"));
+        object.digits("quantity", item.digits("quantity"));
+    });
+}

@@ -1,0 +1,83 @@
+//! What Microsoft's answers mean: how many events it received, and which were wrong, by their places.
+
+use std::collections::BTreeMap;
+
+use crosstally_core::delivery::Outcome;
+use crosstally_core::reason::Reason;
+use crosstally_core::time::Timestamp;
+use serde_json::{Map, Value};
+
+use crate::answer::{by_status, is_redirect, is_success, object, redirected, retry, retry_after_ms, shown};
+use crate::dialect::{BatchOutcome, Reading, Response, Settings};
+
+/// Reads an answer to a request that carried `sent` events.
+pub(super) fn read(settings: &Settings, response: &Response, sent: usize, now: Timestamp) -> Reading {
+    if is_redirect(response.status) {
+        return redirected(settings, response);
+    }
+    let asked = retry_after_ms(response, now);
+    let Some(body) = object(response) else { return by_status(settings, response, asked, None) };
+    let received = body.get("eventsReceived").and_then(Value::as_u64).and_then(|n| usize::try_from(n).ok());
+    let wrong = wrong(&body);
+    let words = words(&body, received);
+    let detail = || shown(settings, &format!("{}: {words}", response.status));
+    let bad_data = is_success(response.status) || response.status == 400;
+    match received {
+        Some(received) if is_success(response.status) && received == sent && wrong.is_empty() => {
+            Reading::whole(Outcome::Delivered, detail())
+        }
+        // The rest was taken, if the counts agree; otherwise nobody knows what was.
+        Some(received) if bad_data && !wrong.is_empty() && is_consistent(received, sent, &wrong) => {
+            let outcome = |index| {
+                let refused = wrong.contains_key(&index);
+                if refused { Outcome::Refused { reason: Reason::DestRejected } } else { Outcome::Delivered }
+            };
+            let outcome = BatchOutcome::Each((0..sent).map(outcome).collect());
+            Reading { outcome, detail: detail(), slow_down_ms: None }
+        }
+        _ if is_success(response.status) && !wrong.is_empty() => {
+            Reading::whole(Outcome::Split { reason: Reason::DestRejected }, detail())
+        }
+        Some(received) if is_success(response.status) && received < sent => {
+            Reading::whole(retry(Reason::DestPartial, asked), detail())
+        }
+        _ => by_status(settings, response, asked, Some(&words)),
+    }
+}
+
+fn is_consistent(received: usize, sent: usize, wrong: &BTreeMap<usize, &str>) -> bool {
+    // Whether the wrong ones count as received is not said.
+    wrong.keys().all(|index| *index < sent) && (received == sent || received + wrong.len() == sent)
+}
+
+/// What is wrong with which event; warnings do not count.
+fn wrong(body: &Map<String, Value>) -> BTreeMap<usize, &str> {
+    let details = body.get("error").and_then(|error| error.get("details")).and_then(Value::as_array);
+    let mut wrong = BTreeMap::new();
+    for detail in details.into_iter().flatten() {
+        let warning = detail.get("isWarning").and_then(Value::as_bool).unwrap_or(false);
+        let index = detail.get("index").and_then(Value::as_u64).filter(|_| !warning);
+        if let Some(index) = index.and_then(|index| usize::try_from(index).ok()) {
+            wrong.insert(index, detail.get("errorMessage").and_then(Value::as_str).unwrap_or("no message"));
+        }
+    }
+    wrong
+}
+
+fn words(body: &Map<String, Value>, received: Option<usize>) -> String {
+    let mut words = match received {
+        Some(received) => format!("eventsReceived {received}"),
+        None => "no eventsReceived".to_owned(),
+    };
+    if let Some(error) = body.get("error").and_then(Value::as_object) {
+        let text = |key: &str| error.get(key).and_then(Value::as_str).unwrap_or("none");
+        words = format!("{words}; {}: {}", text("code"), text("message"));
+    }
+    for (index, message) in wrong(body) {
+        words = format!("{words}; event {index}: {message}");
+    }
+    if let Some(trace) = body.get("traceId").and_then(Value::as_str) {
+        words = format!("{words} (traceId {trace})");
+    }
+    words
+}

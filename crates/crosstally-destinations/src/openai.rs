@@ -1,0 +1,24 @@
+//! OpenAI Ads: the Conversions API of ads in ChatGPT, version 1.
+//!
+//! The rules and their sources stand in `docs/destinations/openai.md`.
+
+use crate::platform::Platform;
+
+mod config;
+mod request;
+mod response;
+#[cfg(test)]
+mod tests;
+
+/// The dialect of OpenAI's Conversions API.
+pub static OPENAI: Platform = Platform {
+    kind: "openai",
+    help: "A pixel of OpenAI Ads, through the Conversions API.",
+    fields: config::FIELDS,
+    check: config::check,
+    limits: request::LIMITS,
+    max_age_ms: config::max_age_ms,
+    payload: request::payload,
+    request: request::request,
+    read: response::read,
+};
