@@ -7,6 +7,7 @@
 //! **Invariant**: this crate cannot wait, cannot fail for outside reasons, never asks the time or for randomness,
 //! and knows no web framework and no SQL.
 
+pub mod address;
 pub mod click;
 pub mod condition;
 pub mod config;

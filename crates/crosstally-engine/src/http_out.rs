@@ -5,7 +5,6 @@
 //! nothing is decompressed; a host that has any address outside the public internet is not called unless the
 //! destination says so. It knows nothing about events, retries or the store.
 
-pub mod address;
 mod connect;
 mod resolve;
 mod target;

@@ -3,10 +3,12 @@
 //!
 //! Only what stands in the text is judged here; names are resolved, and judged again, when something is sent.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 use url::Host;
+
+use crate::address::forbidden;
 
 /// A list of addresses holds no range of public addresses that is wider: the largest that anybody was ever given.
 const WIDEST_V4: u8 = 8;
@@ -67,57 +69,12 @@ pub fn is_everybody(range: &IpNet) -> bool {
 #[must_use]
 pub fn is_private_host(host: &Host<&str>) -> bool {
     match host {
-        Host::Ipv4(address) => !is_public(IpAddr::V4(*address)),
-        Host::Ipv6(address) => !is_public(IpAddr::V6(*address)),
+        Host::Ipv4(address) => forbidden(IpAddr::V4(*address)).is_some(),
+        Host::Ipv6(address) => forbidden(IpAddr::V6(*address)).is_some(),
         Host::Domain(name) => {
             let name = name.trim_end_matches('.').to_ascii_lowercase();
             name == "localhost" || name.ends_with(".localhost")
         }
-    }
-}
-
-/// Whether an address can belong to somebody on the public internet.
-#[must_use]
-pub fn is_public(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => is_public_v4(address),
-        IpAddr::V6(address) => is_public_v6(address),
-    }
-}
-
-const fn is_public_v4(address: Ipv4Addr) -> bool {
-    let [a, b, c, _] = address.octets();
-    match (a, b, c) {
-        // This network, loopback, private, link-local, and everything from multicast upwards.
-        (0 | 10 | 127 | 224..=255, _, _) | (169, 254, _) | (172, 16..=31, _) | (192, 168, _) => false,
-        // Shared by carriers, protocol assignments, benchmarks, documentation.
-        (100, 64..=127, _) | (192, 0, 0 | 2) | (198, 18 | 19, _) | (198, 51, 100) | (203, 0, 113) => false,
-        _ => true,
-    }
-}
-
-fn is_public_v6(address: Ipv6Addr) -> bool {
-    if let Some(inside) = inside_v4(address) {
-        return is_public_v4(inside);
-    }
-    match address.segments() {
-        // Documentation.
-        [0x2001, 0xdb8, ..] | [0x3fff, 0..=0xfff, ..] => false,
-        // Only 2000::/3 is handed out to the public.
-        [first, ..] => matches!(first, 0x2000..=0x3fff),
-    }
-}
-
-/// The IPv4 address that an IPv6 address stands for: mapped, translated by NAT64, or tunnelled by 6to4.
-fn inside_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
-    let quad = |high: u16, low: u16| {
-        let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
-        Ipv4Addr::new(a, b, c, d)
-    };
-    match address.segments() {
-        [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some(quad(high, low)),
-        [0x2002, high, low, ..] => Some(quad(high, low)),
-        _ => None,
     }
 }
 

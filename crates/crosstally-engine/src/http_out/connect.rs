@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use crosstally_core::address;
 use crosstally_core::reason::Reason;
 use http::Uri;
 use hyper_util::client::legacy::connect::{Connected, Connection};
@@ -20,7 +21,6 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use super::address;
 use super::resolve::Resolver;
 
 /// How long one address may take before the next is tried.

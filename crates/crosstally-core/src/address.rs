@@ -1,7 +1,8 @@
 //! Which addresses no outbound call may reach: everything that is not a public host. An IPv6 address that carries an
 //! IPv4 address inherits its verdict, as some network on the way would unpack it.
 //!
-//! Pure: it knows addresses, not names, and opens no socket.
+//! It is asked twice about the same destination, and both times the same: when it is saved, of what stands in the text;
+//! and before each connection, of every address that its name has by then.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -72,7 +73,14 @@ fn forbidden_v4(address: Ipv4Addr) -> Option<&'static str> {
 fn forbidden_v6(address: Ipv6Addr) -> Option<&'static str> {
     let number = address.to_bits();
     let inside = |range: &&Range<Ipv6Addr>| (number ^ range.first.to_bits()) >> (128 - range.bits) == 0;
-    V6.iter().find(inside).map(|range| range.what).or_else(|| forbidden_v4(embedded(address)?))
+    if let Some(range) = V6.iter().find(inside) {
+        return Some(range.what);
+    }
+    if let Some(carried) = embedded(address) {
+        return forbidden_v4(carried);
+    }
+    // Only 2000::/3 was ever handed out to the public.
+    (address.segments()[0] >> 13 != 1).then_some("not handed out to anybody")
 }
 
 /// The IPv4 address that an IPv6 address carries, if it is of a form that carries one.
@@ -117,16 +125,16 @@ mod tests {
         ("203.0.113.0", "203.0.113.255", "203.0.112.255", "203.0.114.0"),
         ("224.0.0.0", "239.255.255.255", "223.255.255.255", ""),
         ("240.0.0.0", "255.255.255.255", "", ""),
-        ("::", "::ffff:ffff", "", "::1:0:0"),
-        ("64:ff9b:1::", "64:ff9b:1:ffff:ffff:ffff:ffff:ffff", "64:ff9b:0:ffff::", "64:ff9b:2::"),
-        ("100::", "100::ffff:ffff:ffff:ffff", "ff:ffff::", ""),
-        ("100:0:0:1::", "100::1:ffff:ffff:ffff:ffff", "", "100:0:0:2::"),
+        ("::", "::ffff:ffff", "", ""),
+        ("64:ff9b:1::", "64:ff9b:1:ffff:ffff:ffff:ffff:ffff", "", ""),
+        ("100::", "100::ffff:ffff:ffff:ffff", "", ""),
+        ("100:0:0:1::", "100::1:ffff:ffff:ffff:ffff", "", ""),
         ("2001::", "2001:1ff:ffff::", "2000:ffff::", "2001:200::"),
         ("2001:db8::", "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", "2001:db7:ffff::", "2001:db9::"),
         ("3fff::", "3fff:fff:ffff::", "3ffe:ffff::", "3fff:1000::"),
-        ("5f00::", "5f00:ffff::", "5eff:ffff::", "5f01::"),
-        ("fc00::", "fdff:ffff::", "fbff:ffff::", "fe00::"),
-        ("fe80::", "febf:ffff::", "fe7f:ffff::", ""),
+        ("5f00::", "5f00:ffff::", "", ""),
+        ("fc00::", "fdff:ffff::", "", ""),
+        ("fe80::", "febf:ffff::", "", ""),
         ("fec0::", "feff:ffff::", "", ""),
         ("ff00::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "", ""),
     ];
@@ -139,6 +147,16 @@ mod tests {
             for neighbour in [before, after] {
                 assert!(neighbour.is_empty() || !refused(neighbour), "{neighbour}");
             }
+        }
+    }
+
+    #[test]
+    fn what_nobody_was_given_is_nobodys() {
+        for text in ["1::", "64:ff9b:2::", "1fff:ffff::", "4000::", "5eff::", "8000::", "fe00::1"] {
+            assert!(refused(text), "{text}");
+        }
+        for text in ["2001:200::", "2606:4700::1111", "3fff:1000::"] {
+            assert!(!refused(text), "{text}");
         }
     }
 
