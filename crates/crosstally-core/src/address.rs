@@ -64,6 +64,13 @@ pub fn forbidden(address: IpAddr) -> Option<&'static str> {
     }
 }
 
+/// Whether a name stands for this machine by its spelling alone, whatever a name server makes of it (RFC 6761).
+#[must_use]
+pub fn is_this_machine(name: &str) -> bool {
+    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    name == "localhost" || name.ends_with(".localhost")
+}
+
 fn forbidden_v4(address: Ipv4Addr) -> Option<&'static str> {
     let number = address.to_bits();
     let inside = |range: &&Range<Ipv4Addr>| (number ^ range.first.to_bits()) >> (32 - range.bits) == 0;

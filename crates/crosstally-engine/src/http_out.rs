@@ -95,12 +95,24 @@ impl HttpOut {
     /// The TLS library refuses its own settings.
     pub fn new() -> Result<Self, tokio_rustls::rustls::Error> {
         let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        connect::tls(roots).map(Self::with_tls)
+        connect::tls(roots).map(|tls| Self::over(tls, &Resolver::default()))
+    }
+
+    #[cfg(test)]
+    fn with_tls(tls: TlsConnector) -> Self {
+        Self::over(tls, &Resolver::default())
+    }
+
+    /// A client with its resolver at hand, so that a test can be the name server.
+    #[cfg(test)]
+    fn with_resolver() -> Result<(Self, Resolver), tokio_rustls::rustls::Error> {
+        let resolver = Resolver::default();
+        let tls = connect::tls(RootCertStore::empty())?;
+        Ok((Self::over(tls, &resolver), resolver))
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is the one door")]
-    fn with_tls(tls: TlsConnector) -> Self {
-        let resolver = Resolver::default();
+    fn over(tls: TlsConnector, resolver: &Resolver) -> Self {
         let client = |allow_private| {
             Client::builder(TokioExecutor::new())
                 .pool_timer(TokioTimer::new())

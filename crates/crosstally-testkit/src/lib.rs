@@ -7,6 +7,7 @@ pub mod client;
 pub mod database;
 pub mod process;
 pub mod server;
+pub mod spellings;
 
 /// Runs one async test body on SQLite and on PostgreSQL: `on_both! { name => body }` makes the tests `name::sqlite` and
 /// `name::postgres`. The body is called with a [`database::Kind`].

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use url::Host;
 
-use crate::address::forbidden;
+use crate::address::{forbidden, is_this_machine};
 
 /// A list of addresses holds no range of public addresses that is wider: the largest that anybody was ever given.
 const WIDEST_V4: u8 = 8;
@@ -71,10 +71,7 @@ pub fn is_private_host(host: &Host<&str>) -> bool {
     match host {
         Host::Ipv4(address) => forbidden(IpAddr::V4(*address)).is_some(),
         Host::Ipv6(address) => forbidden(IpAddr::V6(*address)).is_some(),
-        Host::Domain(name) => {
-            let name = name.trim_end_matches('.').to_ascii_lowercase();
-            name == "localhost" || name.ends_with(".localhost")
-        }
+        Host::Domain(name) => is_this_machine(name),
     }
 }
 

@@ -80,6 +80,9 @@ impl Connector {
         let host = uri.host().unwrap_or_default();
         let secure = uri.scheme() == Some(&http::uri::Scheme::HTTPS);
         let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
+        if !self.allow_private && address::is_this_machine(host) {
+            return Err(not_public(host, "this machine"));
+        }
         let found = self.resolver.addresses(host).await;
         let addresses = found.map_err(|problem| unreachable(host, &problem))?;
         if !self.allow_private {
@@ -121,10 +124,14 @@ impl tower::Service<Uri> for Connector {
 fn vet(host: &str, addresses: &[IpAddr]) -> Result<(), ConnectError> {
     match addresses.iter().find_map(|&address| address::forbidden(address)) {
         None => Ok(()),
-        Some(range) => Err(ConnectError {
-            reason: Reason::AddressForbidden,
-            detail: format!("{host}: an address of this host is not a public one ({range})"),
-        }),
+        Some(range) => Err(not_public(host, range)),
+    }
+}
+
+fn not_public(host: &str, range: &str) -> ConnectError {
+    ConnectError {
+        reason: Reason::AddressForbidden,
+        detail: format!("{host}: an address of this host is not a public one ({range})"),
     }
 }
 

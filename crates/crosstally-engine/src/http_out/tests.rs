@@ -88,6 +88,28 @@ async fn a_strict_call_opens_no_socket_to_a_private_address_however_it_is_spelt(
     assert_eq!(peer.connections(), 1);
 }
 
+/// Line A4: one private address among those of a name is enough; line A5: what was vetted is what is connected to, so the
+/// answer of a second look-up could not help.
+#[tokio::test]
+async fn a4_one_private_address_is_enough() {
+    let peer = Peer::start(async |_| {}).await;
+    let port = peer.address.port();
+    let own = peer.address.ip();
+    let public: std::net::IpAddr = "192.88.98.1".parse().unwrap();
+    let six: std::net::IpAddr = "2606:4700::1111".parse().unwrap();
+    let loopback: std::net::IpAddr = "::1".parse().unwrap();
+    for addresses in
+        [&[public, own][..], &[own, public], &[six, own], &[public, loopback], &[six, public, own]]
+    {
+        let (door, resolver) = HttpOut::with_resolver().unwrap();
+        resolver.plant("mixed.example", addresses);
+        let request = get(&format!("http://mixed.example:{port}/?token=s3cret"));
+        let error = door.send(&request, SendOptions::default()).await.unwrap_err();
+        assert_eq!(error.reason, Reason::AddressForbidden, "{addresses:?}: {error}");
+    }
+    assert_eq!(peer.connections(), 0);
+}
+
 #[tokio::test]
 async fn nobody_there_is_unreachable() {
     let peer = Peer::start(async |_| {}).await;

@@ -28,6 +28,7 @@ mod previews;
 mod quarantine;
 mod reasons;
 mod reread;
+mod security_a;
 mod security_b;
 mod security_c;
 mod security_d;
