@@ -132,6 +132,14 @@ pub(crate) fn by_status_alone(settings: &Settings, response: &Response, now: Tim
     }
 }
 
+/// Says with an answer that the destination only checks what it is sent, if its settings ask for that.
+pub(crate) fn only_checked(mut reading: Reading, asked: bool) -> Reading {
+    if asked {
+        reading.detail = shorten(&format!("only checked, not recorded; {}", reading.detail));
+    }
+    reading
+}
+
 /// The beginning of an answer's body as one line, secrets masked.
 pub(crate) fn excerpt(settings: &Settings, response: &Response) -> String {
     // Masked as a whole before it is cut: half a secret is no longer recognised.

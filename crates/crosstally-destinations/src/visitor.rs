@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use crosstally_core::event::{OutboundEvent, Visitor};
 use crosstally_core::identity::Contact;
 use crosstally_core::identity::meta::Field;
+use serde_json::Value;
 
 use crate::refused::Refused;
 
@@ -33,9 +34,13 @@ pub(crate) fn ad_click_id<'a>(event: &'a OutboundEvent, parameter: &str) -> Opti
     present(found.as_str())
 }
 
-/// Another plain id that the sender gave under this name: a platform's own cookie, a device's id.
+/// Another plain id that the sender gave under this name: a platform's own cookie, a device's id. A number is its digits.
 pub(crate) fn other_id<'a>(event: &'a OutboundEvent, name: &str) -> Option<&'a str> {
-    present(event.visitor.other.get(name)?.as_str())
+    match event.visitor.other.get(name)? {
+        Value::String(text) => present(Some(text)),
+        Value::Number(number) => Some(number.as_str()),
+        _ => None,
+    }
 }
 
 /// A text that is not blank.

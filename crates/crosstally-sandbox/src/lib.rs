@@ -55,7 +55,10 @@
 //! Common keys: `times` (default: until deleted), `dataset`, `platform`, `probability` in percent with its `seed`.
 //! Each call meets the first fault that fits, in the order in which they were posted. `GET` lists them with their
 //! `hits`, `DELETE /_sandbox/faults[/{id}]` removes them. A call answered by a fault leaves its events unrecorded, unless
-//! the fault says `"accept": true`: then they count, and the sender cannot know it. Faults meet the events edge only.
+//! the fault says `"accept": true`: then they count, and the sender cannot know it. Faults meet the
+//! events edges only, not the pixel; `reject_event_id` and the like refuse that event alone where a platform takes the rest.
+//!
+//! The codes, subcodes and headers below are Meta's; every other platform says the same in its own words.
 //!
 //! | kind | what the sender meets | keys |
 //! |---|---|---|

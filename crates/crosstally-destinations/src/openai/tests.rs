@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::OPENAI;
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, Response};
 use crate::sample::{
     NOW, TOKEN, check_answers, check_names, check_refusals, event, fixture, json_of, of_kind,
 };
@@ -39,6 +39,9 @@ fn a_test_is_asked_for_in_the_body() {
     settings.values.insert("validate_only".to_owned(), crosstally_core::config::Setting::Flag(true));
     let request = OPENAI.build(&settings, &[event(&[])], NOW).request.unwrap();
     assert!(request.body.starts_with(b"{\"validate_only\":true,"));
+    let response = Response { status: 200, body: b"{}".to_vec(), ..Response::default() };
+    let detail = OPENAI.read(&settings, &response, 1, NOW).detail;
+    assert_eq!(detail, "only checked, not recorded; 200: {}");
 }
 
 #[test]

@@ -6,7 +6,8 @@ use crosstally_core::time::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::answer::{
-    by_status, is_redirect, is_success, object, pause, redirected, retry_after_ms, shown, throttled,
+    by_status, is_redirect, is_success, object, only_checked, pause, redirected, retry_after_ms, shown,
+    throttled,
 };
 use crate::dialect::{BatchOutcome, Reading, Response, Settings};
 
@@ -21,7 +22,7 @@ pub(super) fn read(settings: &Settings, response: &Response, sent: usize, now: T
     let rows = body.get("details").and_then(Value::as_object).unwrap_or(&body).get("events");
     let is_verdict = is_success(response.status) || response.status == 422;
     if let Some(rows) = rows.and_then(Value::as_array).filter(|rows| is_verdict && rows.len() == sent) {
-        return each(settings, response.status, rows);
+        return only_checked(each(settings, response.status, rows), settings.flag("test"));
     }
     let detail = words(&body);
     let shown = || shown(settings, &format!("{}: {detail}", response.status));

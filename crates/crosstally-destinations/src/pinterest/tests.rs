@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::PINTEREST;
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, Response};
 use crate::sample::{
     NOW, TOKEN, check_answers, check_names, check_refusals, event, fixture, json_of, of_kind,
 };
@@ -44,6 +44,10 @@ fn a_test_is_asked_for_in_the_url() {
     settings.values.insert("test".to_owned(), crosstally_core::config::Setting::Flag(true));
     let request = PINTEREST.build(&settings, &[event(&[])], NOW).request.unwrap();
     assert_eq!(request.url, "https://api.pinterest.com/v5/ad_accounts/A1/events?test=true");
+    let body = br#"{"events":[{"status":"processed"}]}"#.to_vec();
+    let response = Response { status: 200, body, ..Response::default() };
+    let detail = PINTEREST.read(&settings, &response, 1, NOW).detail;
+    assert_eq!(detail, "only checked, not recorded; 200: processed 1 of 1");
 }
 
 #[test]

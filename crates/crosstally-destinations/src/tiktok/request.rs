@@ -131,7 +131,7 @@ fn write_event(checked: &Checked<'_>, out: &mut Vec<u8>) {
         });
     }
     object.object("properties", |properties| write_properties(checked, properties));
-    let lead_id = event.visitor.other.get("lead_id");
+    let lead_id = other_id(event, "lead_id");
     if lead_id.is_some() {
         object.object("lead", |lead| {
             lead.put_some("lead_id", lead_id);

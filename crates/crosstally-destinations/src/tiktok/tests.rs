@@ -40,7 +40,7 @@ fn a_whole_request() {
         ("/value", Value::Null),
         ("/currency", Value::Null),
         ("/event_id", json!("e-2")),
-        ("/user/lead_id", json!("123456789012345")),
+        ("/user/lead_id", json!(123_456_789_012_345_u64)),
         ("/custom", json!({"lead_event_source": "crm"})),
     ]);
     let settings = of_kind("tiktok", &[("test_event_code", "TEST1")]);

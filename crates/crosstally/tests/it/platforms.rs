@@ -88,10 +88,10 @@ const REDDIT: Platform = Platform {
 
 const MICROSOFT: Platform = Platform {
     kind: "microsoft",
-    settings: "tag_id = \"T1\"\naccess_token = { env = \"META_TOKEN\" }",
+    settings: "tag_id = \"T1\"\naccess_token = { env = \"META_TOKEN\" }\nevent_names = { Purchase = \"sale\" }",
     click_id: ("msclkid", "0123456789abcdef0123456789ABCDEF"),
     click_id_at: "/userData/msclkid",
-    name: ("/eventName", "Purchase"),
+    name: ("/eventName", "sale"),
     id_at: "/eventId",
     value: ("/customData/value", "12.34"),
     time: ("/eventTime", 1000),
@@ -142,6 +142,8 @@ async fn journeys(kind: Kind, platform: &Platform) -> Result<()> {
         let id = word(&row, "id");
         let attempts = server.api(&format!("/api/v1/deliveries/{id}/attempts")).await?.to_string();
         assert!(!format!("{row}{attempts}").contains("tok-good"), "the token is shown");
+        let in_url = platform.kind == "snapchat";
+        assert_eq!(attempts.contains("/events?access_token=***"), in_url, "{attempts}");
     }
     server.stop().await;
     Ok(())
