@@ -118,6 +118,15 @@ impl<'o> Object<'o> {
     }
 }
 
+/// An object as bytes, of about the capacity.
+pub(crate) fn object(capacity: usize, fill: impl FnOnce(&mut Object<'_>)) -> Vec<u8> {
+    let mut out = Vec::with_capacity(capacity);
+    let mut object = Object::open(&mut out);
+    fill(&mut object);
+    object.close();
+    out
+}
+
 /// Writes a value.
 pub(crate) fn write<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
     serde_json::to_writer(out, value).expect("texts, numbers and maps with text keys are always valid JSON");
@@ -129,20 +138,19 @@ mod tests {
 
     #[test]
     fn keys_and_values_are_escaped_and_numbers_keep_their_digits() {
-        let mut out = Vec::new();
-        let mut object = Object::open(&mut out);
-        object.put("a\"b", "c\n\u{2028}");
-        object.put_some("nothing", None::<bool>);
-        object.raw("n", b"10.00");
-        object.raw_list("r", &["{}".to_owned(), "[1.0]".to_owned()]);
-        object.object("o", |inside| inside.put("list", &["x", "y"]));
-        object.plain_list("p", &["ab".to_owned(), "cd".to_owned()]);
-        object.object("e", |_| {});
-        object.objects("none", [0_u8; 0].into_iter(), |_, _| {});
-        object.objects("some", [1, 2].into_iter(), |n, inside| inside.put("n", &n));
-        object.digits("d", Some("0.10"));
-        object.digits("nothing", None);
-        object.close();
+        let out = object(64, |object| {
+            object.put("a\"b", "c\n\u{2028}");
+            object.put_some("nothing", None::<bool>);
+            object.raw("n", b"10.00");
+            object.raw_list("r", &["{}".to_owned(), "[1.0]".to_owned()]);
+            object.object("o", |inside| inside.put("list", &["x", "y"]));
+            object.plain_list("p", &["ab".to_owned(), "cd".to_owned()]);
+            object.object("e", |_| {});
+            object.objects("none", [0_u8; 0].into_iter(), |_, _| {});
+            object.objects("some", [1, 2].into_iter(), |n, inside| inside.put("n", &n));
+            object.digits("d", Some("0.10"));
+            object.digits("nothing", None);
+        });
         let text = String::from_utf8(out).expect("JSON is UTF-8");
         assert_eq!(
             text,

@@ -18,7 +18,7 @@ pub static MICROSOFT: Platform = Platform {
     check: config::check,
     limits: request::LIMITS,
     max_age_ms: config::max_age_ms,
-    payload: request::payload,
+    write: request::write,
     request: request::request,
     read: response::read,
 };

@@ -19,6 +19,16 @@ pub(crate) fn of<'a>(settings: &'a Settings, table: &[(&str, &'static str)], nam
     own.or_else(|| table.iter().find(|(known, _)| *known == name).map(|(_, theirs)| *theirs)).unwrap_or(name)
 }
 
+/// The same, which must not be blank.
+pub(crate) fn required<'a>(
+    settings: &'a Settings,
+    table: &[(&str, &'static str)],
+    event: &'a OutboundEvent,
+) -> Result<&'a str, Refused> {
+    let name = of(settings, table, &event.event_name);
+    if name.trim().is_empty() { Err(Refused::incomplete("event_name is required")) } else { Ok(name) }
+}
+
 /// The platform's name of an event, where the platform takes no other than those that it lists.
 pub(crate) fn listed<'a>(
     settings: &'a Settings,

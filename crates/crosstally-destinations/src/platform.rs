@@ -8,6 +8,7 @@ use crosstally_core::time::Timestamp;
 
 use crate::batch::{self, Limits};
 use crate::dialect::{Built, Dialect, Reading, Request, Response, SettingField, SettingProblem, Settings};
+use crate::json::{self, Object};
 use crate::refused::Refused;
 
 /// The parts of a dialect. What is not described is the method of [`Dialect`] of the same name.
@@ -20,8 +21,8 @@ pub struct Platform {
     /// What one request may carry.
     pub(crate) limits: Limits,
     pub(crate) max_age_ms: fn(&BTreeMap<String, Setting>) -> i64,
-    /// Writes one event as JSON, or says why it is left out.
-    pub(crate) payload: fn(&Settings, &OutboundEvent, Timestamp) -> Result<Vec<u8>, Refused>,
+    /// Writes one event, or says why it is left out.
+    pub(crate) write: fn(&Settings, &OutboundEvent, Timestamp, &mut Object<'_>) -> Result<(), Refused>,
     /// Puts payloads, which have this many bytes, into a request.
     pub(crate) request: fn(&Settings, &[String], usize) -> Request,
     pub(crate) read: fn(&Settings, &Response, usize, Timestamp) -> Reading,
@@ -53,7 +54,11 @@ impl Dialect for Platform {
     }
 
     fn build(&self, settings: &Settings, events: &[OutboundEvent], now: Timestamp) -> Built {
-        let payload = |event: &OutboundEvent| (self.payload)(settings, event, now);
+        let payload = |event: &OutboundEvent| {
+            let mut written = Ok(());
+            let json = json::object(1024, |object| written = (self.write)(settings, event, now, object));
+            written.map(|()| json)
+        };
         batch::gather(events, self.limits, payload, |payloads, bytes| {
             (self.request)(settings, payloads, bytes)
         })

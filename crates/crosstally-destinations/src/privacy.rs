@@ -26,3 +26,13 @@ pub(crate) fn no_opt_out(event: &OutboundEvent, platform: &str) -> Result<(), Re
     }
     Ok(())
 }
+
+/// Keeps an event back whose use is limited, where the platform cannot be told so.
+pub(crate) fn no_limits(event: &OutboundEvent, platform: &str) -> Result<(), Refused> {
+    if limited(event)? == Some(true) {
+        let detail =
+            format!("data_processing_options is LDU, which {platform} cannot be told; the event is not sent");
+        return Err(Refused::incomplete(detail));
+    }
+    Ok(())
+}

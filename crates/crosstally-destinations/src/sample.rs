@@ -12,7 +12,7 @@ use crosstally_core::time::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use crate::dialect::{BatchOutcome, Dialect, Response, Settings};
+use crate::dialect::{BatchOutcome, Dialect, Request, Response, Settings};
 
 /// 2025-11-27T01:01:40Z
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_764_205_300_000);
@@ -147,6 +147,48 @@ pub(crate) fn any_event() -> impl Strategy<Value = OutboundEvent> {
             }
         },
     )
+}
+
+/// An event with what most platforms have a place for, and these changes.
+pub(crate) fn rich(changes: &[(&str, Value)]) -> OutboundEvent {
+    let contents = json!([
+        {"id": 7, "quantity": 2, "item_price": "5.00", "title": "Shirt", "category": "C", "brand": "B"}
+    ]);
+    let base = [
+        ("/transaction_id", json!("T-1")),
+        ("/user/phone", json!("+1 650 555 1212")),
+        ("/user/external_id", json!("User-42")),
+        ("/user/gender", json!("f")),
+        (
+            "/custom",
+            json!({
+                "num_items": 2, "content_ids": ["7"], "search_string": "shirt", "own": "stays here",
+                "contents": contents,
+            }),
+        ),
+    ];
+    event(&[&base, changes].concat())
+}
+
+/// Changes that limit use as California's law asks for.
+pub(crate) fn limited() -> [(&'static str, Value); 3] {
+    [
+        ("/data_processing_options", json!(["LDU"])),
+        ("/data_processing_options_country", json!(1)),
+        ("/data_processing_options_state", json!(1000)),
+    ]
+}
+
+/// The request of one event, and its body.
+pub(crate) fn sent(dialect: &dyn Dialect, more: &[(&str, &str)], event: OutboundEvent) -> (Request, Value) {
+    let request = dialect.build(&of_kind(dialect.kind(), more), &[event], NOW).request.unwrap();
+    let body = serde_json::from_slice(&request.body).unwrap();
+    (request, body)
+}
+
+/// Whether the token goes as a bearer's.
+pub(crate) fn is_bearer(request: &Request) -> bool {
+    request.headers.contains(&("authorization".to_owned(), format!("Bearer {TOKEN}")))
 }
 
 /// Reads recorded answers to a request of two events and compares what they mean: a word and a reason, or one pair for

@@ -7,7 +7,7 @@ use super::config;
 use crate::amount::Amount;
 use crate::batch::{self, EVENTS_BYTES_MAX, Limits};
 use crate::dialect::{Request, Settings};
-use crate::json::Object;
+use crate::json::{self, Object};
 use crate::refused::Refused;
 use crate::visitor::{ad_click_id, external_ids, ip_address, sha256_only, user_agent};
 use crate::{age, custom, names, privacy};
@@ -31,26 +31,13 @@ struct Checked<'a> {
     user_agent: Option<&'a str>,
 }
 
-/// Writes one event, if Microsoft takes it.
-pub(super) fn payload(
-    settings: &Settings,
-    event: &OutboundEvent,
-    now: Timestamp,
-) -> Result<Vec<u8>, Refused> {
-    let checked = check(settings, event, now)?;
-    let mut out = Vec::with_capacity(768);
-    write_event(&checked, &mut out);
-    Ok(out)
-}
-
 /// Puts events into a request.
 pub(super) fn request(settings: &Settings, payloads: &[String], bytes: usize) -> Request {
-    let mut body = Vec::with_capacity(bytes + 96);
-    let mut main = Object::open(&mut body);
-    main.raw_list("data", payloads);
-    main.put("dataProvider", "crosstally");
-    main.put("continueOnValidationError", &true);
-    main.close();
+    let body = json::object(bytes + 96, |main| {
+        main.raw_list("data", payloads);
+        main.put("dataProvider", "crosstally");
+        main.put("continueOnValidationError", &true);
+    });
     batch::bearer_post(settings, config::url(settings), body)
 }
 
@@ -59,18 +46,12 @@ fn check<'a>(
     event: &'a OutboundEvent,
     now: Timestamp,
 ) -> Result<Checked<'a>, Refused> {
-    let name = names::of(settings, NAMES, &event.event_name);
-    if name.trim().is_empty() {
-        return Err(Refused::incomplete("event_name is required"));
-    }
+    let name = names::required(settings, NAMES, event)?;
     if name == PAGE_LOAD && event.event_source_url.is_none() {
         return Err(Refused::incomplete("event_source_url is required for a pageLoad"));
     }
     let event_time = age::event_time(event, now, config::max_age_ms(&settings.values), "Microsoft")?;
-    if privacy::limited(event)? == Some(true) {
-        let detail = "data_processing_options is LDU, which Microsoft cannot be told; the event is not sent";
-        return Err(Refused::incomplete(detail));
-    }
+    privacy::no_limits(event, "Microsoft")?;
     custom::check(&event.custom)?;
     let money = Amount::of(event, "Microsoft", None)?;
     // A click id that is none of Microsoft's would have the event refused.
@@ -94,9 +75,14 @@ fn is_click_id(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-')
 }
 
-fn write_event(checked: &Checked<'_>, out: &mut Vec<u8>) {
-    let event = checked.event;
-    let mut object = Object::open(out);
+/// Writes one event, if Microsoft takes it.
+pub(super) fn write(
+    settings: &Settings,
+    event: &OutboundEvent,
+    now: Timestamp,
+    object: &mut Object<'_>,
+) -> Result<(), Refused> {
+    let checked = check(settings, event, now)?;
     let page_load = checked.name == PAGE_LOAD;
     object.put("eventType", if page_load { PAGE_LOAD } else { "custom" });
     object.put_some("eventName", Some(checked.name).filter(|_| !page_load));
@@ -113,8 +99,8 @@ fn write_event(checked: &Checked<'_>, out: &mut Vec<u8>) {
         user.put_some("clientIpAddress", checked.ip);
         user.put_some("clientUserAgent", checked.user_agent);
     });
-    object.object("customData", |custom| write_custom(checked, custom));
-    object.close();
+    object.object("customData", |custom| write_custom(&checked, custom));
+    Ok(())
 }
 
 fn write_custom(checked: &Checked<'_>, object: &mut Object<'_>) {

@@ -1,37 +1,22 @@
 //! What is sent to Microsoft, what is not, and what its answers come to.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use serde_json::{Value, json};
 
 use super::MICROSOFT;
 use crate::dialect::Dialect;
 use crate::sample::{
-    NOW, TOKEN, check_answers, check_names, check_refusals, event, fixture, json_of, of_kind,
+    NOW, check_answers, check_names, check_refusals, event, fixture, is_bearer, limited, of_kind, rich, sent,
 };
 
 #[test]
 fn a_whole_request() {
-    let event = event(&[
-        ("/transaction_id", json!("T-1")),
-        ("/event_source_url", json!("https://shop.example/thanks?order=7")),
-        ("/user/phone", json!("+1 650 555 1212")),
-        ("/user/external_id", json!("User-42")),
-        ("/user/msclkid", json!("0123456789abcdef0123456789abcdef")),
-        ("/opt_out", json!(true)),
-        (
-            "/custom",
-            json!({
-                "content_ids": ["7"], "search_string": "shirt", "own": "stays here",
-                "contents": [{"id": 7, "quantity": 2, "item_price": "5.00", "title": "Shirt", "brand": "B"}],
-            }),
-        ),
-    ]);
-    let request = MICROSOFT.build(&of_kind("microsoft", &[]), &[event], NOW).request.unwrap();
+    let click_id = "0123456789abcdef0123456789abcdef";
+    let more = [("/user/msclkid", json!(click_id)), ("/opt_out", json!(true))];
+    let (request, body) = sent(&MICROSOFT, &[], rich(&more));
     let hashed = [("ID_EXACT", "User-42"), ("PHONE", "16505551212")];
-    let expected = fixture(include_str!("fixtures/request.json"), &hashed);
-    assert_eq!(json_of(std::str::from_utf8(&request.body).unwrap()), expected);
+    assert_eq!(body, fixture(include_str!("fixtures/request.json"), &hashed));
     assert_eq!(request.url, "https://capi.uet.microsoft.com/v1/T1/events");
-    assert!(request.headers.contains(&("authorization".to_owned(), format!("Bearer {TOKEN}"))));
+    assert!(is_bearer(&request));
 }
 
 #[test]
@@ -64,14 +49,7 @@ fn what_microsoft_would_refuse_is_left_out() {
                 "event_source_url is required for a pageLoad",
             ),
             (&[("/user", json!({"client_user_agent": "UA", "msclkid": "x"}))], "user data is not enough"),
-            (
-                &[
-                    ("/data_processing_options", json!(["LDU"])),
-                    ("/data_processing_options_country", json!(0)),
-                    ("/data_processing_options_state", json!(0)),
-                ],
-                "data_processing_options is LDU, which Microsoft cannot be told",
-            ),
+            (&limited(), "data_processing_options is LDU, which Microsoft cannot be told"),
             (&[("/event_source_url", Value::Null)], ""),
             (&[("/user", json!({"phone": "+16505551212"}))], ""),
         ],

@@ -9,7 +9,7 @@ use super::config;
 use crate::amount::Amount;
 use crate::batch::{self, EVENTS_BYTES_MAX, Limits};
 use crate::dialect::{Request, Settings};
-use crate::json::Object;
+use crate::json::{self, Object};
 use crate::refused::Refused;
 use crate::visitor::{ad_click_id, external_ids, ip_address, sha256_only, user_agent};
 use crate::{age, custom, names, privacy};
@@ -47,25 +47,12 @@ struct Checked<'a> {
     user_agent: Option<&'a str>,
 }
 
-/// Writes one event, if OpenAI takes it.
-pub(super) fn payload(
-    settings: &Settings,
-    event: &OutboundEvent,
-    now: Timestamp,
-) -> Result<Vec<u8>, Refused> {
-    let checked = check(settings, event, now)?;
-    let mut out = Vec::with_capacity(768);
-    write_event(&checked, &mut out);
-    Ok(out)
-}
-
 /// Puts events into a request.
 pub(super) fn request(settings: &Settings, payloads: &[String], bytes: usize) -> Request {
-    let mut body = Vec::with_capacity(bytes + 64);
-    let mut main = Object::open(&mut body);
-    main.put("validate_only", &settings.flag("validate_only"));
-    main.raw_list("events", payloads);
-    main.close();
+    let body = json::object(bytes + 64, |main| {
+        main.put("validate_only", &settings.flag("validate_only"));
+        main.raw_list("events", payloads);
+    });
     batch::bearer_post(settings, config::url(settings), body)
 }
 
@@ -84,10 +71,7 @@ fn check<'a>(
         return Err(Refused::incomplete("event_id is required"));
     }
     let event_time = age::event_time(event, now, config::max_age_ms(&settings.values), "OpenAI")?;
-    if privacy::limited(event)? == Some(true) {
-        let detail = "data_processing_options is LDU, which OpenAI cannot be told; the event is not sent";
-        return Err(Refused::incomplete(detail));
-    }
+    privacy::no_limits(event, "OpenAI")?;
     let action_source = action_source(&event.action_source);
     let page = event.event_source_url.as_deref().and_then(bare_page);
     if action_source == "web" && page.is_none() {
@@ -159,9 +143,14 @@ fn minor(money: Amount<'_>) -> Result<Option<(i64, Currency)>, Refused> {
     }
 }
 
-fn write_event(checked: &Checked<'_>, out: &mut Vec<u8>) {
-    let event = checked.event;
-    let mut object = Object::open(out);
+/// Writes one event, if OpenAI takes it.
+pub(super) fn write(
+    settings: &Settings,
+    event: &OutboundEvent,
+    now: Timestamp,
+    object: &mut Object<'_>,
+) -> Result<(), Refused> {
+    let checked = check(settings, event, now)?;
     object.put("id", &event.event_id);
     let own = checked.data_type == "custom";
     object.put("type", if own { "custom" } else { checked.name });
@@ -177,8 +166,8 @@ fn write_event(checked: &Checked<'_>, out: &mut Vec<u8>) {
         user.put_some("ip_address", checked.ip);
         user.put_some("user_agent", checked.user_agent);
     });
-    object.object("data", |data| write_data(checked, data));
-    object.close();
+    object.object("data", |data| write_data(&checked, data));
+    Ok(())
 }
 
 fn write_data(checked: &Checked<'_>, object: &mut Object<'_>) {

@@ -6,31 +6,23 @@ use serde_json::{Value, json};
 use super::OPENAI;
 use crate::dialect::{Dialect, Response};
 use crate::sample::{
-    NOW, TOKEN, check_answers, check_names, check_refusals, event, fixture, json_of, of_kind,
+    NOW, check_answers, check_names, check_refusals, event, fixture, is_bearer, limited, of_kind, rich, sent,
 };
 
 #[test]
 fn a_whole_request() {
-    let event = event(&[
-        ("/transaction_id", json!("T-1")),
-        ("/event_source_url", json!("https://shop.example/thanks?order=7")),
-        ("/user/phone", json!("+1 650 555 1212")),
-        ("/user/external_id", json!("User-42")),
-        ("/user/oppref", json!("oppref_aB")),
-        ("/opt_out", json!(true)),
-        (
-            "/custom",
-            json!({
-                "content_ids": ["7"], "search_string": "shirt", "own": "stays here",
-                "contents": [{"id": 7, "quantity": 2, "item_price": "5.00", "title": "Shirt", "brand": "B"}],
-            }),
-        ),
-    ]);
-    let request = OPENAI.build(&of_kind("openai", &[]), &[event], NOW).request.unwrap();
-    let expected = fixture(include_str!("fixtures/request.json"), &[("ID_EXACT", "User-42")]);
-    assert_eq!(json_of(std::str::from_utf8(&request.body).unwrap()), expected);
+    let (request, body) = sent(
+        &OPENAI,
+        &[],
+        rich(&[
+            ("/event_source_url", json!("https://shop.example/thanks?order=7")),
+            ("/user/oppref", json!("oppref_aB")),
+            ("/opt_out", json!(true)),
+        ]),
+    );
+    assert_eq!(body, fixture(include_str!("fixtures/request.json"), &[("ID_EXACT", "User-42")]));
     assert_eq!(request.url, "https://bzr.openai.com/v1/events?pid=P1");
-    assert!(request.headers.contains(&("authorization".to_owned(), format!("Bearer {TOKEN}"))));
+    assert!(is_bearer(&request));
 }
 
 #[test]
@@ -99,14 +91,7 @@ fn what_openai_would_refuse_is_left_out() {
                 &[("/user", json!({"client_user_agent": "UA", "phone": "+16505551212"}))],
                 "user data is not enough",
             ),
-            (
-                &[
-                    ("/data_processing_options", json!(["LDU"])),
-                    ("/data_processing_options_country", json!(0)),
-                    ("/data_processing_options_state", json!(0)),
-                ],
-                "data_processing_options is LDU, which OpenAI cannot be told",
-            ),
+            (&limited(), "data_processing_options is LDU, which OpenAI cannot be told"),
             (&[("/user", json!({"oppref": "x"}))], ""),
             (&[("/action_source", json!("phone_call")), ("/event_source_url", Value::Null)], ""),
         ],

@@ -8,7 +8,7 @@ use super::config;
 use crate::amount::Amount;
 use crate::batch::{self, EVENTS_BYTES_MAX, Limits};
 use crate::dialect::{Request, Settings};
-use crate::json::Object;
+use crate::json::{self, Object};
 use crate::refused::Refused;
 use crate::visitor::{ad_click_id, ip_address, sha256_only, shared_lists, user_agent};
 use crate::{age, custom, names, privacy};
@@ -46,24 +46,11 @@ struct Checked<'a> {
     money: Amount<'a>,
 }
 
-/// Writes one event, if Pinterest takes it.
-pub(super) fn payload(
-    settings: &Settings,
-    event: &OutboundEvent,
-    now: Timestamp,
-) -> Result<Vec<u8>, Refused> {
-    let checked = check(settings, event, now)?;
-    let mut out = Vec::with_capacity(1024);
-    write_event(&checked, &mut out);
-    Ok(out)
-}
-
 /// Puts events into a request.
 pub(super) fn request(settings: &Settings, payloads: &[String], bytes: usize) -> Request {
-    let mut body = Vec::with_capacity(bytes + 64);
-    let mut main = Object::open(&mut body);
-    main.raw_list("data", payloads);
-    main.close();
+    let body = json::object(bytes + 64, |main| {
+        main.raw_list("data", payloads);
+    });
     batch::bearer_post(settings, config::url(settings), body)
 }
 
@@ -107,9 +94,14 @@ fn app(event: &OutboundEvent) -> Result<&'static str, Refused> {
     }
 }
 
-fn write_event(checked: &Checked<'_>, out: &mut Vec<u8>) {
-    let event = checked.event;
-    let mut object = Object::open(out);
+/// Writes one event, if Pinterest takes it.
+pub(super) fn write(
+    settings: &Settings,
+    event: &OutboundEvent,
+    now: Timestamp,
+    object: &mut Object<'_>,
+) -> Result<(), Refused> {
+    let checked = check(settings, event, now)?;
     object.put("event_name", checked.name);
     object.put("action_source", checked.action_source);
     object.put("event_time", &checked.event_time.as_seconds());
@@ -124,8 +116,8 @@ fn write_event(checked: &Checked<'_>, out: &mut Vec<u8>) {
         user.put_some("client_user_agent", checked.user_agent);
         user.put_some("click_id", ad_click_id(event, "epik"));
     });
-    object.object("custom_data", |custom| write_custom(checked, custom));
-    object.close();
+    object.object("custom_data", |custom| write_custom(&checked, custom));
+    Ok(())
 }
 
 /// Pinterest writes amounts as texts.

@@ -6,36 +6,18 @@ use serde_json::{Value, json};
 use super::PINTEREST;
 use crate::dialect::{Dialect, Response};
 use crate::sample::{
-    NOW, TOKEN, check_answers, check_names, check_refusals, event, fixture, json_of, of_kind,
+    NOW, check_answers, check_names, check_refusals, event, fixture, is_bearer, limited, of_kind, rich, sent,
 };
 
 #[test]
 fn a_whole_request() {
-    let event = event(&[
-        ("/transaction_id", json!("T-1")),
-        ("/data_processing_options", json!(["LDU"])),
-        ("/data_processing_options_country", json!(1)),
-        ("/data_processing_options_state", json!(1000)),
-        ("/user/phone", json!("+1 650 555 1212")),
-        ("/user/external_id", json!("User-42")),
-        ("/user/gender", json!("f")),
-        ("/user/epik", json!("aB-c")),
-        ("/opt_out", json!(true)),
-        (
-            "/custom",
-            json!({
-                "num_items": 2, "content_ids": ["7"], "search_string": "shirt", "own": "stays here",
-                "contents": [{"id": 7, "quantity": 2, "item_price": "5.00", "title": "Shirt", "category": "C", "brand": "B"}],
-            }),
-        ),
-    ]);
-    let request = PINTEREST.build(&of_kind("pinterest", &[]), &[event], NOW).request.unwrap();
+    let more = [("/user/epik", json!("aB-c")), ("/opt_out", json!(true))];
+    let (request, body) = sent(&PINTEREST, &[], rich(&[&limited()[..], &more].concat()));
     let hashed =
         [("PHONE", "16505551212"), ("ID_EXACT", "User-42"), ("ID_LOWER", "user-42"), ("GENDER", "f")];
-    let expected = fixture(include_str!("fixtures/request.json"), &hashed);
-    assert_eq!(json_of(std::str::from_utf8(&request.body).unwrap()), expected);
+    assert_eq!(body, fixture(include_str!("fixtures/request.json"), &hashed));
     assert_eq!(request.url, "https://api.pinterest.com/v5/ad_accounts/A1/events");
-    assert!(request.headers.contains(&("authorization".to_owned(), format!("Bearer {TOKEN}"))));
+    assert!(is_bearer(&request));
 }
 
 #[test]

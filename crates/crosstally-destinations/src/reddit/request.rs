@@ -8,7 +8,7 @@ use super::config;
 use crate::amount::Amount;
 use crate::batch::{self, EVENTS_BYTES_MAX, Limits};
 use crate::dialect::{Request, Settings};
-use crate::json::Object;
+use crate::json::{self, Object};
 use crate::refused::Refused;
 use crate::visitor::{ad_click_id, external_ids, ip_address, other_id, sha256_only, user_agent};
 use crate::{age, custom, names, privacy};
@@ -55,27 +55,14 @@ struct User<'a> {
     uuid: Option<&'a str>,
 }
 
-/// Writes one event, if Reddit takes it.
-pub(super) fn payload(
-    settings: &Settings,
-    event: &OutboundEvent,
-    now: Timestamp,
-) -> Result<Vec<u8>, Refused> {
-    let checked = check(settings, event, now)?;
-    let mut out = Vec::with_capacity(768);
-    write_event(&checked, &mut out);
-    Ok(out)
-}
-
 /// Puts events into a request.
 pub(super) fn request(settings: &Settings, payloads: &[String], bytes: usize) -> Request {
-    let mut body = Vec::with_capacity(bytes + 64);
-    let mut main = Object::open(&mut body);
-    main.object("data", |data| {
-        data.put_some("test_id", settings.text("test_id"));
-        data.raw_list("events", payloads);
+    let body = json::object(bytes + 64, |main| {
+        main.object("data", |data| {
+            data.put_some("test_id", settings.text("test_id"));
+            data.raw_list("events", payloads);
+        });
     });
-    main.close();
     batch::bearer_post(settings, config::url(settings), body)
 }
 
@@ -84,10 +71,7 @@ fn check<'a>(
     event: &'a OutboundEvent,
     now: Timestamp,
 ) -> Result<Checked<'a>, Refused> {
-    let name = names::of(settings, NAMES, &event.event_name);
-    if name.trim().is_empty() {
-        return Err(Refused::incomplete("event_name is required"));
-    }
+    let name = names::required(settings, NAMES, event)?;
     let event_time = age::event_time(event, now, config::max_age_ms(&settings.values), "Reddit")?;
     privacy::no_opt_out(event, "Reddit")?;
     let limited = privacy::limited(event)? == Some(true);
@@ -117,9 +101,14 @@ fn user(event: &OutboundEvent) -> Result<User<'_>, Refused> {
     })
 }
 
-fn write_event(checked: &Checked<'_>, out: &mut Vec<u8>) {
-    let event = checked.event;
-    let mut object = Object::open(out);
+/// Writes one event, if Reddit takes it.
+pub(super) fn write(
+    settings: &Settings,
+    event: &OutboundEvent,
+    now: Timestamp,
+    object: &mut Object<'_>,
+) -> Result<(), Refused> {
+    let checked = check(settings, event, now)?;
     object.put("event_at", &checked.event_time.as_millis());
     object.put("action_source", action_source(&event.action_source));
     object.put_some("event_source_url", event.event_source_url.as_deref());
@@ -129,9 +118,9 @@ fn write_event(checked: &Checked<'_>, out: &mut Vec<u8>) {
         kind.put("tracking_type", if listed { checked.name } else { "CUSTOM" });
         kind.put_some("custom_event_name", Some(checked.name).filter(|_| !listed));
     });
-    object.object("user", |user| write_user(checked, user));
-    object.object("metadata", |metadata| write_metadata(checked, metadata));
-    object.close();
+    object.object("user", |user| write_user(&checked, user));
+    object.object("metadata", |metadata| write_metadata(&checked, metadata));
+    Ok(())
 }
 
 fn action_source(ours: &str) -> &'static str {

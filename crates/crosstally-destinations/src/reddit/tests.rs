@@ -6,36 +6,19 @@ use serde_json::{Value, json};
 use super::REDDIT;
 use crate::dialect::Dialect;
 use crate::sample::{
-    NOW, TOKEN, check_answers, check_names, check_refusals, event, fixture, json_of, of_kind,
+    NOW, check_answers, check_names, check_refusals, event, fixture, is_bearer, json_of, limited, of_kind,
+    rich, sent,
 };
 
 #[test]
 fn a_whole_request() {
-    let event = event(&[
-        ("/transaction_id", json!("T-1")),
-        ("/data_processing_options", json!(["LDU"])),
-        ("/data_processing_options_country", json!(1)),
-        ("/data_processing_options_state", json!(1000)),
-        ("/user/phone", json!("+1 650 555 1212")),
-        ("/user/external_id", json!("User-42")),
-        ("/user/gender", json!("f")),
-        ("/user/rdt_cid", json!("aB-c")),
-        ("/user/rdt_uuid", json!("1.u")),
-        (
-            "/custom",
-            json!({
-                "num_items": 2, "content_ids": ["7"], "search_string": "shirt", "own": "stays here",
-                "contents": [{"id": 7, "quantity": 2, "item_price": "5.00", "title": "Shirt", "category": "C", "brand": "B"}],
-            }),
-        ),
-    ]);
-    let settings = of_kind("reddit", &[("test_id", "t2_1")]);
-    let request = REDDIT.build(&settings, &[event], NOW).request.unwrap();
+    let more = [("/user/rdt_cid", json!("aB-c")), ("/user/rdt_uuid", json!("1.u"))];
+    let event = rich(&[&limited()[..], &more].concat());
+    let (request, body) = sent(&REDDIT, &[("test_id", "t2_1")], event);
     let hashed = [("PHONE", "+16505551212"), ("ID_EXACT", "User-42"), ("ADDRESS", "2001:db8::1")];
-    let expected = fixture(include_str!("fixtures/request.json"), &hashed);
-    assert_eq!(json_of(std::str::from_utf8(&request.body).unwrap()), expected);
+    assert_eq!(body, fixture(include_str!("fixtures/request.json"), &hashed));
     assert_eq!(request.url, "https://ads-api.reddit.com/api/v3/pixels/P1/conversion_events");
-    assert!(request.headers.contains(&("authorization".to_owned(), format!("Bearer {TOKEN}"))));
+    assert!(is_bearer(&request));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::config;
 use crate::amount::Amount;
 use crate::batch::{self, Limits};
 use crate::dialect::{Request, Settings};
-use crate::json::Object;
+use crate::json::{self, Object};
 use crate::refused::Refused;
 use crate::visitor::{ad_click_id, ip_address, other_id, sha256_only, shared_lists, user_agent};
 use crate::{age, custom, names, privacy};
@@ -67,25 +67,12 @@ struct Checked<'a> {
     money: Amount<'a>,
 }
 
-/// Writes one event, if Snapchat takes it.
-pub(super) fn payload(
-    settings: &Settings,
-    event: &OutboundEvent,
-    now: Timestamp,
-) -> Result<Vec<u8>, Refused> {
-    let checked = check(settings, event, now)?;
-    let mut out = Vec::with_capacity(1024);
-    write_event(&checked, &mut out);
-    Ok(out)
-}
-
 /// Puts events into a request.
 pub(super) fn request(settings: &Settings, payloads: &[String], bytes: usize) -> Request {
-    let mut body = Vec::with_capacity(bytes + 128);
-    let mut main = Object::open(&mut body);
-    main.raw_list("data", payloads);
-    main.put_some("test_event_code", settings.text("test_event_code"));
-    main.close();
+    let body = json::object(bytes + 128, |main| {
+        main.raw_list("data", payloads);
+        main.put_some("test_event_code", settings.text("test_event_code"));
+    });
     let secrets = settings.secret("access_token").cloned().into_iter().collect();
     batch::json_post(config::url(settings), None, body, secrets)
 }
@@ -123,9 +110,14 @@ fn check<'a>(
     Ok(Checked { event, name, event_time, action_source, ip, user_agent, money })
 }
 
-fn write_event(checked: &Checked<'_>, out: &mut Vec<u8>) {
-    let event = checked.event;
-    let mut object = Object::open(out);
+/// Writes one event, if Snapchat takes it.
+pub(super) fn write(
+    settings: &Settings,
+    event: &OutboundEvent,
+    now: Timestamp,
+    object: &mut Object<'_>,
+) -> Result<(), Refused> {
+    let checked = check(settings, event, now)?;
     object.put("event_name", checked.name);
     object.put("event_time", &checked.event_time.as_seconds());
     object.put_some("event_id", Some(&event.event_id).filter(|id| !id.is_empty()));
@@ -133,11 +125,11 @@ fn write_event(checked: &Checked<'_>, out: &mut Vec<u8>) {
     object.put("action_source", checked.action_source);
     object.put_some("opt_out", event.opt_out);
     object.put_some("data_processing_options", event.data_processing.as_ref().map(|limits| &limits.options));
-    object.object("user_data", |user| write_user(checked, user));
-    object.object("custom_data", |custom| write_custom(checked, custom));
+    object.object("user_data", |user| write_user(&checked, user));
+    object.object("custom_data", |custom| write_custom(&checked, custom));
     let app = event.extra.get("app_data").filter(|_| checked.action_source == "MOBILE_APP");
     object.put_some("app_data", app);
-    object.close();
+    Ok(())
 }
 
 fn write_user(checked: &Checked<'_>, object: &mut Object<'_>) {

@@ -7,36 +7,19 @@ use serde_json::{Value, json};
 use super::SNAPCHAT;
 use crate::dialect::Dialect;
 use crate::sample::{
-    NOW, TOKEN, check_answers, check_names, check_refusals, event, fixture, json_of, of_kind,
+    NOW, TOKEN, check_answers, check_names, check_refusals, event, fixture, json_of, limited, of_kind, rich,
+    sent,
 };
 
 #[test]
 fn a_whole_request() {
-    let event = event(&[
-        ("/transaction_id", json!("T-1")),
-        ("/data_processing_options", json!(["LDU"])),
-        ("/data_processing_options_country", json!(1)),
-        ("/data_processing_options_state", json!(1000)),
-        ("/user/phone", json!("+1 650 555 1212")),
-        ("/user/external_id", json!("User-42")),
-        ("/user/gender", json!("f")),
-        ("/user/ScCid", json!("aB-c")),
-        ("/user/sc_cookie1", json!("s-1")),
-        ("/opt_out", json!(false)),
-        (
-            "/custom",
-            json!({
-                "num_items": 2, "content_ids": ["7"], "search_string": "shirt", "own": "stays here",
-                "contents": [{"id": 7, "quantity": 2, "item_price": "5.00", "title": "Shirt", "category": "C", "brand": "B"}],
-            }),
-        ),
-    ]);
-    let settings = of_kind("snapchat", &[("test_event_code", "TEST1")]);
-    let request = SNAPCHAT.build(&settings, &[event], NOW).request.unwrap();
+    let more =
+        [("/user/ScCid", json!("aB-c")), ("/user/sc_cookie1", json!("s-1")), ("/opt_out", json!(false))];
+    let event = rich(&[&limited()[..], &more].concat());
+    let (request, body) = sent(&SNAPCHAT, &[("test_event_code", "TEST1")], event);
     let hashed =
         [("PHONE", "16505551212"), ("ID_EXACT", "User-42"), ("ID_LOWER", "user-42"), ("GENDER", "f")];
-    let expected = fixture(include_str!("fixtures/request.json"), &hashed);
-    assert_eq!(json_of(std::str::from_utf8(&request.body).unwrap()), expected);
+    assert_eq!(body, fixture(include_str!("fixtures/request.json"), &hashed));
     assert_eq!(request.url, "https://tr.snapchat.com/v3/P1/events?access_token=EAAB-tok%2Fen%2B1");
     assert_eq!(request.url_shown(), "https://tr.snapchat.com/v3/P1/events?access_token=***");
     assert!(!format!("{:?} {:?}", request, request.headers).contains(TOKEN));

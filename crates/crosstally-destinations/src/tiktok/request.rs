@@ -7,7 +7,7 @@ use super::config;
 use crate::amount::Amount;
 use crate::batch::{self, EVENTS_BYTES_MAX, Limits};
 use crate::dialect::{Request, Settings};
-use crate::json::Object;
+use crate::json::{self, Object};
 use crate::refused::Refused;
 use crate::visitor::{self, ad_click_id, external_ids, other_id, sha256_only};
 use crate::{age, custom, names, privacy};
@@ -44,28 +44,15 @@ struct User<'a> {
     user_agent: Option<&'a str>,
 }
 
-/// Writes one event, if TikTok takes it.
-pub(super) fn payload(
-    settings: &Settings,
-    event: &OutboundEvent,
-    now: Timestamp,
-) -> Result<Vec<u8>, Refused> {
-    let checked = check(settings, event, now)?;
-    let mut out = Vec::with_capacity(1024);
-    write_event(&checked, &mut out);
-    Ok(out)
-}
-
 /// Puts events into a request.
 pub(super) fn request(settings: &Settings, payloads: &[String], bytes: usize) -> Request {
-    let mut body = Vec::with_capacity(bytes + 256);
-    let mut main = Object::open(&mut body);
-    main.put("event_source", config::event_source(settings));
-    main.put("event_source_id", settings.text("pixel_code").unwrap_or_default());
-    main.put("partner_name", "crosstally");
-    main.put_some("test_event_code", settings.text("test_event_code"));
-    main.raw_list("data", payloads);
-    main.close();
+    let body = json::object(bytes + 256, |main| {
+        main.put("event_source", config::event_source(settings));
+        main.put("event_source_id", settings.text("pixel_code").unwrap_or_default());
+        main.put("partner_name", "crosstally");
+        main.put_some("test_event_code", settings.text("test_event_code"));
+        main.raw_list("data", payloads);
+    });
     let token = settings.secret("access_token");
     let header = token.map(|token| ("access-token", token.expose().to_owned()));
     batch::json_post(config::url(settings), header, body, token.cloned().into_iter().collect())
@@ -76,10 +63,7 @@ fn check<'a>(
     event: &'a OutboundEvent,
     now: Timestamp,
 ) -> Result<Checked<'a>, Refused> {
-    let name = names::of(settings, NAMES, &event.event_name);
-    if name.trim().is_empty() {
-        return Err(Refused::incomplete("event_name is required"));
-    }
+    let name = names::required(settings, NAMES, event)?;
     let event_time = age::event_time(event, now, config::max_age_ms(&settings.values), "TikTok")?;
     privacy::no_opt_out(event, "TikTok")?;
     let limited = privacy::limited(event)?;
@@ -117,9 +101,14 @@ fn user(event: &OutboundEvent) -> Result<User<'_>, Refused> {
     ))
 }
 
-fn write_event(checked: &Checked<'_>, out: &mut Vec<u8>) {
-    let event = checked.event;
-    let mut object = Object::open(out);
+/// Writes one event, if TikTok takes it.
+pub(super) fn write(
+    settings: &Settings,
+    event: &OutboundEvent,
+    now: Timestamp,
+    object: &mut Object<'_>,
+) -> Result<(), Refused> {
+    let checked = check(settings, event, now)?;
     object.put("event", checked.name);
     object.put("event_time", &checked.event_time.as_seconds());
     object.put_some("event_id", Some(&event.event_id).filter(|id| !id.is_empty()));
@@ -130,7 +119,7 @@ fn write_event(checked: &Checked<'_>, out: &mut Vec<u8>) {
             page.put_some("referrer", event.referrer_url.as_deref());
         });
     }
-    object.object("properties", |properties| write_properties(checked, properties));
+    object.object("properties", |properties| write_properties(&checked, properties));
     let lead_id = other_id(event, "lead_id");
     if lead_id.is_some() {
         object.object("lead", |lead| {
@@ -139,7 +128,7 @@ fn write_event(checked: &Checked<'_>, out: &mut Vec<u8>) {
         });
     }
     object.put_some("limited_data_use", checked.limited);
-    object.close();
+    Ok(())
 }
 
 fn write_user(user: &User<'_>, object: &mut Object<'_>) {
