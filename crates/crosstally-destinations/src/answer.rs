@@ -1,11 +1,13 @@
 //! What the answers of all destinations have in common: a wait that they ask for, a redirect, an excerpt for people.
 
+use std::collections::BTreeSet;
+
 use crosstally_core::delivery::Outcome;
 use crosstally_core::reason::Reason;
 use crosstally_core::time::{DAY_MS, MINUTE_MS, SECOND_MS, Timestamp};
 use serde_json::{Map, Value};
 
-use crate::dialect::{Reading, Response, Settings};
+use crate::dialect::{BatchOutcome, Reading, Response, Settings};
 
 /// The longest wait that a destination can ask for. A longer one is a mistake, and nothing is lost by asking again.
 pub(crate) const WAIT_MAX_MS: i64 = 7 * DAY_MS;
@@ -138,6 +140,51 @@ pub(crate) fn only_checked(mut reading: Reading, asked: bool) -> Reading {
         reading.detail = shorten(&format!("only checked, not recorded; {}", reading.detail));
     }
     reading
+}
+
+/// A batch of which nothing was taken because of the events at these places: they are not sent again, their neighbours
+/// are. Without any place among those sent, the batch is halved.
+pub(crate) fn refused_at(wrong: &BTreeSet<usize>, sent: usize, detail: impl Into<String>) -> Reading {
+    let reason = Reason::DestRejected;
+    if !wrong.iter().any(|index| *index < sent) {
+        return Reading::whole(Outcome::Split { reason }, detail);
+    }
+    let each = |index| match wrong.contains(&index) {
+        true => Outcome::Refused { reason },
+        false => retry(Reason::DestPartial, None),
+    };
+    let outcome = BatchOutcome::Each((0..sent).map(each).collect());
+    Reading { outcome, detail: detail.into(), slow_down_ms: None }
+}
+
+/// An answer of a partner, of which only the status is understood. `taken` says what a success comes to, given the
+/// answer in short.
+pub(crate) fn of_partner(
+    settings: &Settings,
+    response: &Response,
+    now: Timestamp,
+    taken: impl FnOnce(String) -> Reading,
+) -> Reading {
+    let status = response.status;
+    if is_redirect(status) {
+        return redirected(settings, response);
+    }
+    let said = shorten(&format!("{status}: {}", excerpt(settings, response)));
+    // Only an answer that speaks of load may make everybody wait.
+    let asked = if matches!(status, 429 | 503) { retry_after_ms(response, now) } else { None };
+    let passing = |reason| Reading::whole(retry(reason, asked), said.as_str()).slow_down(asked);
+    match status {
+        _ if is_success(status) => taken(said),
+        401 | 403 => pause(Reason::DestAuth, said),
+        407 => pause(Reason::DestMisconfigured, said),
+        408 => passing(Reason::DestTimeout),
+        410 => pause(Reason::DestGone, said),
+        429 => passing(Reason::DestRateLimited),
+        425 | 500.. => passing(Reason::DestServerError),
+        400..=499 => Reading::whole(Outcome::Refused { reason: Reason::DestRejected }, said),
+        // 1xx is no final answer.
+        _ => passing(Reason::DestUnreadable),
+    }
 }
 
 /// The beginning of an answer's body as one line, secrets masked.

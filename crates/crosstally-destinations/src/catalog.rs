@@ -11,7 +11,12 @@ pub const KINDS: &[&dyn Dialect] = &[
     &crate::reddit::REDDIT,
     &crate::microsoft::MICROSOFT,
     &crate::openai::OPENAI,
+    &crate::google_data_manager::GoogleDataManager,
+    &crate::ga4::GA4,
+    &crate::linkedin::LINKEDIN,
+    &crate::x::X,
     &crate::postback::Postback,
+    &crate::webhook::Webhook,
 ];
 
 /// The dialect of this kind.

@@ -237,6 +237,18 @@ impl Reading {
     }
 }
 
+/// What a platform hands out for a sign-in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccessToken {
+    /// The token that calls carry.
+    pub token: Secret,
+    /// How long it is good for, in milliseconds from the answer.
+    pub valid_ms: i64,
+}
+
+/// Under which name [`Settings::secrets`] has the token of a sign-in.
+pub const ACCESS_TOKEN: &str = "access_token";
+
 /// What became of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BatchOutcome {
@@ -261,6 +273,28 @@ pub trait Dialect: Sync {
     fn batch_max(&self) -> usize;
     /// How old an event of this action source may be when it is sent, in milliseconds.
     fn max_age_ms(&self, settings: &BTreeMap<String, Setting>, action_source: &str) -> i64;
+    /// The secrets that are set but cannot be what they are meant for; they count as missing.
+    fn unusable_secrets(&self, _settings: &Settings) -> Vec<&'static str> {
+        Vec::new()
+    }
+    /// The request that has to come first because the settings hold no token, only what one is made from. Its token is
+    /// then among the secrets as [`ACCESS_TOKEN`].
+    fn sign_in(&self, _settings: &Settings) -> Option<Request> {
+        None
+    }
+    /// Reads the answer to [`Dialect::sign_in`]; what stands in the way is told like the answer to any other call.
+    ///
+    /// # Errors
+    /// There is no token in it.
+    fn signed_in(
+        &self,
+        _settings: &Settings,
+        _response: &Response,
+        _now: Timestamp,
+    ) -> Result<AccessToken, Reading> {
+        let nobody_asked = Outcome::Pause { reason: Reason::DestMisconfigured };
+        Err(Reading::whole(nobody_asked, "this kind signs in nowhere"))
+    }
     /// Builds a request for the events; those that would be refused are left out with their reasons.
     fn build(&self, settings: &Settings, events: &[OutboundEvent], now: Timestamp) -> Built;
     /// Reads the answer to a request that carried `sent` events.

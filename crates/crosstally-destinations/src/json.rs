@@ -127,6 +127,11 @@ pub(crate) fn object(capacity: usize, fill: impl FnOnce(&mut Object<'_>)) -> Vec
     out
 }
 
+/// An object as text.
+pub(crate) fn text(fill: impl FnOnce(&mut Object<'_>)) -> String {
+    String::from_utf8(object(128, fill)).expect("JSON is written in UTF-8")
+}
+
 /// Writes a value.
 pub(crate) fn write<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
     serde_json::to_writer(out, value).expect("texts, numbers and maps with text keys are always valid JSON");

@@ -1,8 +1,11 @@
 //! Event names: from the standard names, written as Meta writes them, to a platform's own.
 
+use std::collections::BTreeMap;
+
+use crosstally_core::config::Setting;
 use crosstally_core::event::OutboundEvent;
 
-use crate::dialect::{FieldType, SettingField, Settings};
+use crate::dialect::{FieldType, SettingField, SettingProblem, Settings};
 use crate::refused::Refused;
 
 /// The setting that gives single names another counterpart.
@@ -47,12 +50,36 @@ pub(crate) fn listed<'a>(
     )))
 }
 
+/// What the platform calls its own object for an event, where a setting has one for every name: a conversion action, a
+/// rule.
+pub(crate) fn object_of<'a>(
+    settings: &'a Settings,
+    setting: &str,
+    event_name: &str,
+) -> Result<&'a str, Refused> {
+    settings.map(setting).find(|(name, _)| *name == event_name).map(|(_, id)| id).ok_or_else(|| {
+        Refused::incomplete(format!("event_name has no entry in {setting}; add one with the platform's id"))
+    })
+}
+
+/// What is wrong with such a setting. `is_id` knows the platform's ids, `from` says where to copy them.
+pub(crate) fn objects_problem(
+    settings: &BTreeMap<String, Setting>,
+    setting: &str,
+    is_id: impl Fn(&str) -> bool,
+    from: &str,
+) -> Option<SettingProblem> {
+    let Some(Setting::Map(objects)) = settings.get(setting) else { return None };
+    if objects.is_empty() {
+        let problem = "is empty; write an entry for each event_name of the goals";
+        return Some(SettingProblem::new(setting, problem));
+    }
+    let (name, _) = objects.iter().find(|(_, id)| !is_id(id))?;
+    Some(SettingProblem::new(setting, format!("has no id for {name:?}; copy it from {from}")))
+}
+
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
-    use crosstally_core::config::Setting;
-
     use super::*;
 
     #[test]

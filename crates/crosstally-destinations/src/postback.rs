@@ -9,6 +9,7 @@ use crosstally_core::config::Setting;
 use crosstally_core::event::OutboundEvent;
 use crosstally_core::time::Timestamp;
 
+use crate::age;
 use crate::dialect::{Built, Dialect, Reading, Response, SettingField, SettingProblem, Settings};
 
 mod config;
@@ -44,7 +45,7 @@ impl Dialect for Postback {
     }
 
     fn max_age_ms(&self, settings: &BTreeMap<String, Setting>, _action_source: &str) -> i64 {
-        config::max_age_ms(settings)
+        age::max_ms(settings)
     }
 
     fn build(&self, settings: &Settings, events: &[OutboundEvent], now: Timestamp) -> Built {

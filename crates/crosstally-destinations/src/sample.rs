@@ -12,7 +12,8 @@ use crosstally_core::time::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use crate::dialect::{BatchOutcome, Dialect, Request, Response, Settings};
+use crate::catalog;
+use crate::dialect::{BatchOutcome, Dialect, FieldType, Request, Response, SettingField, Settings};
 
 /// 2025-11-27T01:01:40Z
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_764_205_300_000);
@@ -34,6 +35,17 @@ pub(crate) fn needs(kind: &str) -> (&'static str, &'static [(&'static str, &'sta
         "snapchat" | "reddit" | "openai" => ("access_token", &[("pixel_id", "P1")]),
         "pinterest" => ("access_token", &[("ad_account_id", "A1")]),
         "microsoft" => ("access_token", &[("tag_id", "T1")]),
+        "google_data_manager" => (
+            "access_token",
+            &[
+                ("account_id", "123-456-7890"),
+                ("conversion_actions", "Purchase=1"),
+                ("client_id", "app.example"),
+            ],
+        ),
+        "ga4" => ("api_secret", &[("measurement_id", "G-ABC123"), ("without_client_id", "derive")]),
+        "linkedin" => ("access_token", &[("conversion_rules", "Purchase=104012"), ("api_version", "202610")]),
+        "x" => ("pixel_token", &[("pixel_id", "o8z6j"), ("event_ids", "Purchase=tw-o8z6j-o8z21")]),
         "postback" => ("secret", &[("url", "https://a.example/p?c={click_id}&t={secret}")]),
         other => panic!("{other} needs a sample of its settings"),
     }
@@ -42,7 +54,28 @@ pub(crate) fn needs(kind: &str) -> (&'static str, &'static [(&'static str, &'sta
 /// A kind's settings, those that it needs and more.
 pub(crate) fn of_kind(kind: &str, more: &[(&str, &str)]) -> Settings {
     let (secret, needed) = needs(kind);
-    settings(secret, &[needed, more].concat())
+    let mut settings = settings(secret, &[needed, more].concat());
+    for field in catalog::by_kind(kind).unwrap().fields() {
+        let name = field.name.to_owned();
+        match (field.field_type, settings.values.get(field.name)) {
+            (FieldType::Map, Some(Setting::Text(text))) => {
+                let (key, value) = text.split_once('=').unwrap_or((text, ""));
+                let map = BTreeMap::from([(key.to_owned(), value.to_owned())]);
+                settings.values.insert(name, Setting::Map(map));
+            }
+            (FieldType::Secret, None) if field.required => {
+                settings.values.insert(name.clone(), Setting::Secret(SecretRef::Env("TOKEN".to_owned())));
+                settings.secrets.insert(name, Secret::new(TOKEN));
+            }
+            _ => {}
+        }
+    }
+    // What a sign-in has got is no setting.
+    let named = |field: &SettingField| field.name == secret;
+    if !catalog::by_kind(kind).unwrap().fields().iter().any(named) {
+        settings.values.remove(secret);
+    }
+    settings
 }
 
 /// A server event that every platform takes; its `event_time` is now.

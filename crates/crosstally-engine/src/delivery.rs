@@ -12,6 +12,7 @@ mod outcomes;
 mod pace;
 mod part;
 mod persist;
+mod sign_in;
 mod standing;
 mod stopping;
 #[cfg(test)]

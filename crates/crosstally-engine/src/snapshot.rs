@@ -203,6 +203,8 @@ fn ready(destination: &Destination, source: &dyn SecretSource, keys: &Keys) -> O
             digest.update(format!("{name}={setting:?}\n"));
         }
     }
+    // A secret that cannot be what it is meant for is as good as one that is not set.
+    missing_secrets.extend(dialect.unusable_secrets(&settings).into_iter().map(str::to_owned));
     let digest = hex_of(digest.finalize().iter().take(8).copied());
     Some(ReadyDestination { config: destination.clone(), dialect, settings, missing_secrets, digest })
 }

@@ -36,6 +36,8 @@ pub(crate) enum Token {
     Header(&'static str),
     /// A parameter of the query.
     Query(&'static str),
+    /// No token: [`Edge::check_call`] knows who may call.
+    Own,
 }
 
 /// Why a call was not taken, to be said in a platform's words.
@@ -66,7 +68,11 @@ pub(crate) type Verdicts = Vec<Checked>;
 pub(crate) trait Edge: Sync {
     fn platform(&self) -> Platform;
     fn token(&self) -> Token;
-    /// The keys on the way to the list of events.
+    /// Checks headers and signatures of a call.
+    fn check_call(&self, _parts: &Parts, _body: &[u8], _now_ms: i64) -> Result<(), Trouble> {
+        Ok(())
+    }
+    /// The keys on the way to the list of events; none if the body is one event.
     fn list(&self) -> &'static [&'static str];
     fn events_max(&self) -> usize;
     /// The dataset that a call is about.
@@ -177,12 +183,12 @@ impl Play {
         self.dataset = self.named(&parts.uri, main);
         self.count(|counts| counts.request());
         let events = batch.as_ref().map(|batch| batch.events.as_slice()).unwrap_or_default();
+        let call = (parts, body.as_ref());
         let Some(met) = self.meet(true, events) else {
-            return Bent::plain(self.take(parts, batch, None));
+            return Bent::plain(self.take(call, batch, None));
         };
         let refuses_events = met.kind.wanted_text().is_some() || matches!(met.kind, Kind::PartialCount(_));
-        let ordinary =
-            (met.kind.carries_out() || refuses_events).then(|| self.take(parts, batch, Some(&met)));
+        let ordinary = (met.kind.carries_out() || refuses_events).then(|| self.take(call, batch, Some(&met)));
         let answer = misbehave::spelled_out(&met.kind)
             .or_else(|| self.asked_for(&met.kind))
             .or(ordinary)
@@ -219,13 +225,16 @@ impl Play {
     }
 
     /// Checks and records a call, and answers it.
-    fn take(&self, parts: &Parts, batch: Checked<Batch<'_>>, met: Option<&Met>) -> Response {
+    fn take(&self, (parts, body): (&Parts, &[u8]), batch: Checked<Batch<'_>>, met: Option<&Met>) -> Response {
         let count = batch.as_ref().map_or(0, |batch| batch.events.len());
         if !self.token_is_good(parts) {
             return self.deny(&Trouble::Token, count);
         }
         if self.dataset == INVALID_DATASET {
             return self.deny(&Trouble::Nowhere, count);
+        }
+        if let Err(trouble) = self.edge.check_call(parts, body, self.sandbox.now_ms()) {
+            return self.deny(&trouble, count);
         }
         let batch = batch.and_then(|batch| self.edge.check_main(&batch.main).map(|()| batch));
         let batch = match batch {
@@ -326,6 +335,7 @@ impl Play {
             }
             Token::Header(name) => header(name).map(Cow::from),
             Token::Query(name) => query(&parts.uri, name),
+            Token::Own => return true,
         };
         token.is_some_and(|token| !token.is_empty() && !token.to_ascii_lowercase().starts_with("expired"))
     }
@@ -361,7 +371,8 @@ impl Play {
     }
 
     fn say(&self, Said(status, body): &Said) -> Response {
-        let mut response = (misbehave::status(*status), body.to_string()).into_response();
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let mut response = (misbehave::status(*status), body).into_response();
         misbehave::set(&mut response, header::CONTENT_TYPE, "application/json");
         response
     }
@@ -397,8 +408,11 @@ fn take_apart<'a>(body: &'a [u8], list: &[&str], events_max: usize) -> Checked<B
             main.insert(name, serde_json::from_str(raw.get()).unwrap_or_default());
         }
     }
-    let items: Vec<&RawValue> =
-        serde_json::from_str(rest.get()).map_err(|_| "the events must be a list".to_owned())?;
+    let items: Vec<&RawValue> = if list.is_empty() {
+        vec![rest]
+    } else {
+        serde_json::from_str(rest.get()).map_err(|_| "the events must be a list".to_owned())?
+    };
     if items.is_empty() || items.len() > events_max {
         return Err(format!("the list must hold 1 to {events_max} events"));
     }

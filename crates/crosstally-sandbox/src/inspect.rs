@@ -37,6 +37,11 @@ pub(crate) async fn index() -> Response {
             "reddit": ["POST /api/v3/pixels/{id}/conversion_events"],
             "microsoft": ["POST /v1/{tag}/events"],
             "openai": ["POST /v1/events?pid={pixel}"],
+            "google_data_manager": ["POST /v1/events:ingest", "POST /token"],
+            "ga4": ["POST /mp/collect", "POST /debug/mp/collect"],
+            "linkedin": ["POST /rest/conversionEvents"],
+            "x": ["POST /12/measurement/conversions/{pixel}"],
+            "webhook": ["POST /webhook/{receiver}"],
         },
         "look": [
             "GET /_sandbox/events",

@@ -158,7 +158,20 @@ impl<'a> Part<'a> {
     /// Refuses a time in `unit_ms` that is older or further ahead than the platform takes.
     pub(crate) fn time(&self, key: &str, unit_ms: i64, now_ms: i64, bounds: Bounds) -> Checked {
         let number = self.required(key, self.integer(key)?)?;
-        let age = now_ms.saturating_sub(number.saturating_mul(unit_ms));
+        self.near(key, number.saturating_mul(unit_ms), now_ms, bounds)
+    }
+
+    /// The same for a time of RFC 3339.
+    pub(crate) fn instant(&self, key: &str, now_ms: i64, bounds: Bounds) -> Checked {
+        let text = self.required(key, self.text(key)?)?;
+        let Ok(at) = text.parse::<jiff::Timestamp>() else {
+            return self.must(key, "a time of RFC 3339");
+        };
+        self.near(key, at.as_millisecond(), now_ms, bounds)
+    }
+
+    fn near(&self, key: &str, at_ms: i64, now_ms: i64, bounds: Bounds) -> Checked {
+        let age = now_ms.saturating_sub(at_ms);
         if age > bounds.age_ms {
             return Err(format!("{} is too old", self.path(key)));
         }
@@ -166,6 +179,11 @@ impl<'a> Part<'a> {
             return Err(format!("{} is in the future", self.path(key)));
         }
         Ok(())
+    }
+
+    /// The names of all that is there.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &'a str> {
+        self.map.keys().map(String::as_str)
     }
 
     /// Refuses keys that the platform does not know.

@@ -17,6 +17,16 @@ pub enum Platform {
     Microsoft,
     /// OpenAI's Conversions API.
     Openai,
+    /// Google's Data Manager API.
+    GoogleDataManager,
+    /// Google Analytics' Measurement Protocol.
+    Ga4,
+    /// LinkedIn's Conversions API.
+    Linkedin,
+    /// X's Conversions API.
+    X,
+    /// A receiver of signed webhooks.
+    Webhook,
 }
 
 impl Platform {
@@ -29,6 +39,11 @@ impl Platform {
         Self::Reddit,
         Self::Microsoft,
         Self::Openai,
+        Self::GoogleDataManager,
+        Self::Ga4,
+        Self::Linkedin,
+        Self::X,
+        Self::Webhook,
     ];
 
     /// The name in listings and filters.
@@ -42,6 +57,11 @@ impl Platform {
             Self::Reddit => "reddit",
             Self::Microsoft => "microsoft",
             Self::Openai => "openai",
+            Self::GoogleDataManager => "google_data_manager",
+            Self::Ga4 => "ga4",
+            Self::Linkedin => "linkedin",
+            Self::X => "x",
+            Self::Webhook => "webhook",
         }
     }
 

@@ -5,6 +5,9 @@ use axum::extract::DefaultBodyLimit;
 use axum::routing::{MethodRouter, delete, get, post};
 
 use crate::edge::{self, Edge};
+use crate::ga4::Ga4;
+use crate::google_data_manager::{self, GoogleDataManager};
+use crate::linkedin::Linkedin;
 use crate::microsoft::Microsoft;
 use crate::openai::Openai;
 use crate::pinterest::Pinterest;
@@ -12,6 +15,8 @@ use crate::reddit::Reddit;
 use crate::snapchat::Snapchat;
 use crate::state::Sandbox;
 use crate::tiktok::Tiktok;
+use crate::webhook::Webhook;
+use crate::x::X;
 use crate::{inspect, meta};
 
 /// The routes of all platforms, and those to look into the sandbox. See the crate's documentation.
@@ -42,6 +47,17 @@ pub fn router(sandbox: Sandbox) -> Router {
         .route("/api/v3/pixels/{pixel}/conversion_events", edge(&Reddit))
         .route("/v1/{tag}/events", edge(&Microsoft))
         .route("/v1/events", edge(&Openai))
+        // Google
+        .route("/v1/events:ingest", edge(&GoogleDataManager))
+        .route("/token", post(google_data_manager::token))
+        .route("/mp/collect", edge(&Ga4 { debug: false }))
+        .route("/debug/mp/collect", edge(&Ga4 { debug: true }))
+        // LinkedIn
+        .route("/rest/conversionEvents", edge(&Linkedin))
+        // X
+        .route("/12/measurement/conversions/{pixel}", edge(&X))
+        // Webhooks
+        .route("/webhook/{receiver}", edge(&Webhook))
         .fallback(meta::unknown_path)
         // Each route caps its own body.
         .layer(DefaultBodyLimit::disable())

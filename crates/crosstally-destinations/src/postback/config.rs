@@ -6,13 +6,11 @@ use crosstally_core::config::Setting;
 use crosstally_core::limits;
 use crosstally_core::target::Target;
 use crosstally_core::template::Template;
-use crosstally_core::time::DAY_MS;
 
 use super::macros::Escape;
+use crate::age;
 use crate::dialect::{FieldType, SettingField, SettingProblem, Settings};
 
-const MAX_AGE_DAYS: i64 = 30;
-const MAX_AGE_DAYS_MAX: i64 = 3650;
 const HEADERS_MAX: usize = 32;
 const SUCCESS_BYTES_MAX: usize = 256;
 
@@ -73,12 +71,7 @@ pub(super) const FIELDS: &[SettingField] = &[
         required: false,
         help: "Text that the answer's body must contain; without it an answer of 200 to 299 is a refusal.",
     },
-    SettingField {
-        name: "max_age_days",
-        field_type: FieldType::Integer,
-        required: false,
-        help: "How old an event may be when it is sent, in days; 30 by default.",
-    },
+    age::MAX_AGE_DAYS,
 ];
 
 /// The method in use.
@@ -89,15 +82,6 @@ pub(super) fn method(settings: &Settings) -> &'static str {
 /// The body's type in use.
 pub(super) fn content_type(settings: &Settings) -> &str {
     settings.text("content_type").unwrap_or("application/x-www-form-urlencoded")
-}
-
-/// How old an event may be when it is sent.
-pub(super) fn max_age_ms(settings: &BTreeMap<String, Setting>) -> i64 {
-    let days = match settings.get("max_age_days") {
-        Some(Setting::Integer(days)) => *days,
-        _ => MAX_AGE_DAYS,
-    };
-    days.clamp(1, MAX_AGE_DAYS_MAX) * DAY_MS
 }
 
 /// Checks the settings beyond presence and type.
@@ -130,17 +114,10 @@ pub(super) fn check(settings: &BTreeMap<String, Setting>) -> Vec<SettingProblem>
     };
     note("body", text("body").and_then(|text| body(text, escape)));
     note("success_body_contains", text("success_body_contains").and_then(success));
-    if let Some(Setting::Integer(days)) = settings.get("max_age_days")
-        && !(1..=MAX_AGE_DAYS_MAX).contains(days)
-    {
-        note(
-            "max_age_days",
-            Some(format!("is not between 1 and {MAX_AGE_DAYS_MAX}; write a number of days")),
-        );
-    }
     if let Some(Setting::Map(map)) = settings.get("headers") {
         headers(map, &mut note);
     }
+    problems.extend(age::max_problem(settings));
     problems
 }
 

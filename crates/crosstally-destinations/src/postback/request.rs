@@ -6,11 +6,12 @@ use crosstally_core::event::OutboundEvent;
 use crosstally_core::limits;
 use crosstally_core::reason::Reason;
 use crosstally_core::template::Template;
-use crosstally_core::time::{DAY_MS, Timestamp};
+use crosstally_core::time::Timestamp;
 use url::Url;
 
 use super::config;
 use super::macros::{Escape, value_of};
+use crate::age;
 use crate::dialect::{Built, LeftOut, Request, Settings};
 
 /// Builds the call for the first of the events that can be sent.
@@ -32,15 +33,7 @@ pub(super) fn build(settings: &Settings, events: &[OutboundEvent], now: Timestam
 }
 
 fn request(settings: &Settings, event: &OutboundEvent, now: Timestamp) -> Result<Request, (Reason, String)> {
-    let age_max = config::max_age_ms(&settings.values);
-    if now.millis_since(event.event_time) > age_max {
-        let detail = format!(
-            "event_time {} is more than {} days ago, which is this destination's max_age_days",
-            event.event_time,
-            age_max / DAY_MS
-        );
-        return Err((Reason::EventTooOld, detail));
-    }
+    age::not_too_old(settings, event, now).map_err(|refused| (refused.reason, refused.detail))?;
     let secret = settings.secret("secret");
     let value = |name: &str| value_of(event, secret, name);
     let url = url(settings.text("url").unwrap_or_default(), value)?;

@@ -8,7 +8,7 @@ use crosstally_core::ids::CallId;
 use crosstally_core::limits::RESPONSE_KEPT_BYTES;
 use crosstally_core::reason::Reason;
 use crosstally_core::time::Timestamp;
-use crosstally_destinations::dialect::{Built, Reading, Request, Response};
+use crosstally_destinations::dialect::{BatchOutcome, Built, Reading, Request, Response, Settings};
 use crosstally_store::{After, CallResult, DestinationState, Held, NewCall, Settlement, StoreError, Unsent};
 
 use super::leases::Leases;
@@ -16,6 +16,7 @@ use super::outcomes::{self, Delivered};
 use super::pace::Pace;
 use super::part::{Part, Ready};
 use super::persist;
+use super::sign_in::{NotSignedIn, SignIn};
 use super::standing::{self, Here};
 use super::stopping::{Phase, Stopping};
 use super::told::Told;
@@ -39,6 +40,7 @@ pub(super) struct Batch {
     pub(super) leases: Leases,
     pub(super) pace: Arc<Pace>,
     pub(super) told: Arc<Told>,
+    pub(super) sign_in: Arc<SignIn>,
 }
 
 /// How a call ended.
@@ -66,7 +68,19 @@ impl Batch {
             go_on: true,
         };
         let mut unsent = part.take_expired(now);
-        let ready = match self.build(&part, now) {
+        let signed_in = if part.is_empty() { Ok(None) } else { self.sign_in().await };
+        let settings = match signed_in {
+            Ok(settings) => settings,
+            Err(failed) => {
+                if !unsent.is_empty() {
+                    self.settle_unsent(unsent, &mut ended.counts).await?;
+                }
+                self.not_signed_in(part, *failed, now, &mut ended).await?;
+                return Ok(ended);
+            }
+        };
+        let settings = settings.as_ref().unwrap_or(&self.ready.settings);
+        let ready = match self.build(settings, &part, now) {
             Some(built) => {
                 let sorted = part.sort(built);
                 unsent.extend(sorted.unsent);
@@ -88,17 +102,17 @@ impl Batch {
             self.settle_unsent(unsent, &mut ended.counts).await?;
         }
         if let Some(ready) = ready {
-            self.make_call(ready, may_split, now, &mut ended).await?;
+            self.make_call(settings, ready, may_split, now, &mut ended).await?;
         }
         Ok(ended)
     }
 
     /// Asks the dialect; `None` if it failed inside. A part without events needs no request.
-    fn build(&self, part: &Part, now: Timestamp) -> Option<Built> {
+    fn build(&self, settings: &Settings, part: &Part, now: Timestamp) -> Option<Built> {
         if part.is_empty() {
             return Some(Built { request: None, included: vec![], payloads: vec![], left_out: vec![] });
         }
-        let build = || self.ready.dialect.build(&self.ready.settings, &part.events, now);
+        let build = || self.ready.dialect.build(settings, &part.events, now);
         catch_unwind(AssertUnwindSafe(build)).ok()
     }
 
@@ -117,27 +131,99 @@ impl Batch {
         Ok(())
     }
 
+    async fn sign_in(&self) -> Result<Option<Settings>, Box<NotSignedIn>> {
+        let now = || self.engine.clock.now();
+        let send = async |request: Request| self.send(&request).await;
+        self.sign_in.settings(&self.ready, now, send).await
+    }
+
+    /// A sign-in that failed is an attempt like any other: whoever looks sees what was asked and answered.
+    async fn not_signed_in(
+        &self,
+        part: Part,
+        failed: NotSignedIn,
+        now: Timestamp,
+        ended: &mut Ended,
+    ) -> Result<(), StoreError> {
+        let NotSignedIn { request, answer, reading } = failed;
+        self.note_probe(now).await?;
+        let id = CallId::new(now, self.engine.random.bytes());
+        let payloads = vec![String::new(); part.len()];
+        let part = self.write_intent(id, &request, part, payloads, now).await?;
+        if part.is_empty() {
+            return Ok(());
+        }
+        ended.counts.calls += 1;
+        // What is no refusal could hold a token that was not understood.
+        let answer = answer.map(|response| match response.status {
+            0..300 => Response { body: Vec::new(), ..response },
+            _ => response,
+        });
+        self.settle(id, &request, part, (answer, reading), false, ended).await
+    }
+
+    /// The next probe's time is set before this one, so that other nodes do not probe as well.
+    async fn note_probe(&self, now: Timestamp) -> Result<(), StoreError> {
+        match (self.probe, &self.state) {
+            (true, Some(state)) => {
+                self.engine.store.set_destination_state(standing::probing(state, now)).await
+            }
+            _ => Ok(()),
+        }
+    }
+
     async fn make_call(
         &self,
+        settings: &Settings,
         ready: Ready,
         may_split: bool,
         now: Timestamp,
         ended: &mut Ended,
     ) -> Result<(), StoreError> {
-        if let (true, Some(state)) = (self.probe, &self.state) {
-            self.engine.store.set_destination_state(standing::probing(state, now)).await?;
-        }
+        self.note_probe(now).await?;
         let id = CallId::new(now, self.engine.random.bytes());
-        let Some(ready) = self.open(id, ready, now).await? else { return Ok(()) };
+        let Some(ready) = self.open(id, settings, ready, now).await? else { return Ok(()) };
         let Ready { request, part, .. } = ready;
         let answer = self.send(&request).await;
         ended.counts.calls += 1;
-        self.settle(id, &request, part, answer, may_split, ended).await
+        let reading = self.read(settings, &answer, part.len());
+        if matches!(reading.outcome, BatchOutcome::Whole(Outcome::Pause { reason: Reason::DestAuth })) {
+            self.sign_in.forget().await;
+        }
+        self.settle(id, &request, part, (answer, reading), may_split, ended).await
     }
 
     /// Writes the intent down; `None` if nothing is left to send. What is not held any more is left out.
-    async fn open(&self, id: CallId, ready: Ready, now: Timestamp) -> Result<Option<Ready>, StoreError> {
-        let Ready { request, mut part, payloads } = ready;
+    async fn open(
+        &self,
+        id: CallId,
+        settings: &Settings,
+        ready: Ready,
+        now: Timestamp,
+    ) -> Result<Option<Ready>, StoreError> {
+        let Ready { request, part, payloads } = ready;
+        let before = part.len();
+        let part = self.write_intent(id, &request, part, payloads, now).await?;
+        if part.len() == before {
+            return Ok(Some(Ready { request, part, payloads: Vec::new() }));
+        }
+        if part.is_empty() {
+            return Ok(None);
+        }
+        // The same events without the lost ones make the same request without them.
+        let sorted = self.build(settings, &part, now).map(|built| part.sort(built));
+        Ok(sorted.and_then(|sorted| sorted.ready))
+    }
+
+    /// Writes down that a call is about to be made; returns what of the part is still held.
+    async fn write_intent(
+        &self,
+        id: CallId,
+        request: &Request,
+        mut part: Part,
+        payloads: Vec<String>,
+        now: Timestamp,
+    ) -> Result<Part, StoreError> {
         let call = NewCall {
             id,
             destination: self.ready.config.slug.clone(),
@@ -147,17 +233,11 @@ impl Batch {
             deliveries: part.held().zip(payloads).collect(),
         };
         let held = self.engine.store.open_call(call).await?;
-        if held.len() == part.len() {
-            return Ok(Some(Ready { request, part, payloads: Vec::new() }));
+        if held.len() < part.len() {
+            let lost = part.take_unless(|lease| held.contains(&lease.held));
+            self.leases.forget(lost.held());
         }
-        let lost = part.take_unless(|lease| held.contains(&lease.held));
-        self.leases.forget(lost.held());
-        if part.is_empty() {
-            return Ok(None);
-        }
-        // The same events without the lost ones make the same request without them.
-        let sorted = self.build(&part, now).map(|built| part.sort(built));
-        Ok(sorted.and_then(|sorted| sorted.ready))
+        Ok(part)
     }
 
     async fn send(&self, request: &Request) -> Result<Response, SendError> {
@@ -175,11 +255,11 @@ impl Batch {
         }
     }
 
-    fn read(&self, answer: &Result<Response, SendError>, sent: usize) -> Reading {
+    fn read(&self, settings: &Settings, answer: &Result<Response, SendError>, sent: usize) -> Reading {
         match answer {
             Ok(response) => {
                 let now = self.engine.clock.now();
-                let read = || self.ready.dialect.read(&self.ready.settings, response, sent, now);
+                let read = || self.ready.dialect.read(settings, response, sent, now);
                 catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
                     let unread = Outcome::Retry { reason: Reason::DestUnreadable, after_ms: None };
                     Reading::whole(unread, "reading the answer failed inside this program")
@@ -194,11 +274,10 @@ impl Batch {
         id: CallId,
         request: &Request,
         part: Part,
-        answer: Result<Response, SendError>,
+        (answer, reading): (Result<Response, SendError>, Reading),
         may_split: bool,
         ended: &mut Ended,
     ) -> Result<(), StoreError> {
-        let reading = self.read(&answer, part.len());
         let now = self.engine.clock.now();
         let here = Here::of(&self.ready, now);
         let state = standing::after_call(&reading, self.state.as_ref(), self.probe, here);

@@ -15,6 +15,7 @@ use super::leases::{LEASE_MS, Leases};
 use super::outcomes::Delivered;
 use super::pace::Pace;
 use super::part::Part;
+use super::sign_in::SignIn;
 use super::standing::{self, Here, Standing};
 use super::stopping::{Phase, Stopping};
 use super::told::Told;
@@ -41,6 +42,7 @@ pub(super) struct Lane {
     stopping: Stopping,
     pub(super) pace: Arc<Pace>,
     told: Arc<Told>,
+    sign_in: Arc<SignIn>,
     running: JoinSet<Delivered>,
     counts: Delivered,
     /// The last lease took as much as was asked for, so that there is probably more.
@@ -69,6 +71,7 @@ impl Lane {
             stopping,
             pace: Arc::default(),
             told: Arc::default(),
+            sign_in: Arc::default(),
             running: JoinSet::new(),
             counts: Delivered::default(),
             more: false,
@@ -222,6 +225,7 @@ impl Lane {
                 leases: Leases::of(&part.leases),
                 pace: Arc::clone(&self.pace),
                 told: Arc::clone(&self.told),
+                sign_in: Arc::clone(&self.sign_in),
             };
             self.running.spawn(bisect::deliver(batch, part));
         }

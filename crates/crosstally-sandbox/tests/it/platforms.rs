@@ -1,5 +1,7 @@
 //! The edges of the platforms beside Meta: who may call, what is refused, what is taken once.
 
+mod rules;
+
 use http::Method;
 use serde_json::{Value, json};
 
@@ -25,7 +27,8 @@ struct Platform {
     denied: (u16, &'static str),
 }
 
-const PLATFORMS: &[Platform] = &[TIKTOK, SNAPCHAT, PINTEREST, REDDIT, MICROSOFT, OPENAI];
+const PLATFORMS: &[Platform] =
+    &[TIKTOK, SNAPCHAT, PINTEREST, REDDIT, MICROSOFT, OPENAI, GOOGLE, GA4, LINKEDIN, X];
 
 const TIKTOK: Platform = Platform {
     name: "tiktok",
@@ -208,6 +211,137 @@ const OPENAI: Platform = Platform {
     one_bad: (400, "events[1]", 0),
     denied: (401, "Unauthorized"),
 };
+const GOOGLE: Platform = Platform {
+    name: "google_data_manager",
+    path: "/v1/events:ingest",
+    token: Some(("authorization", "Bearer ya29.a")),
+    expired: ("/v1/events:ingest", Some(("authorization", "Bearer expired-1"))),
+    event: |id| {
+        json!({
+            "destinationReferences": ["1"], "transactionId": id, "eventTimestamp": "2025-11-27T01:00:00Z",
+            "eventSource": "WEB", "adIdentifiers": {"gclid": "g"},
+            "userData": {"userIdentifiers": [{"emailAddress": HASH}]},
+            "currency": "USD", "conversionValue": 12.34,
+        })
+    },
+    around: |events| {
+        let account = json!({"accountType": "GOOGLE_ADS", "accountId": "1234567890"});
+        let destination = json!({"reference": "1", "operatingAccount": account, "productDestinationId": "1"});
+        json!({"destinations": [destination], "encoding": "HEX", "events": events})
+    },
+    bad: &[
+        ("/eventTimestamp", "null"),
+        ("/eventTimestamp", "1764205200"),
+        ("/eventTimestamp", "\"2025-08-01T00:00:00Z\""),
+        ("/eventTimestamp", "\"2025-11-28T00:00:00Z\""),
+        ("/destinationReferences", "[\"2\"]"),
+        ("/eventSource", "\"web\""),
+        ("/adIdentifiers", "{\"gbraid\": \"a\", \"wbraid\": \"b\"}"),
+        ("/adIdentifiers", "{\"fbclid\": \"a\"}"),
+        ("/userData/userIdentifiers", "[]"),
+        ("/userData/userIdentifiers", "[{\"emailAddress\": \"a@b.example\"}]"),
+        ("/userData/userIdentifiers", "[{}]"),
+        ("/currency", "\"usd\""),
+        ("/conversionValue", "\"12.34\""),
+        ("/consent", "{\"adUserData\": \"GRANTED\"}"),
+        ("/eventName", "\"purchase\""),
+    ],
+    one_bad: (400, "events.events[1].eventTimestamp", 0),
+    denied: (401, "UNAUTHENTICATED"),
+};
+
+const GA4: Platform = Platform {
+    name: "ga4",
+    path: "/mp/collect?measurement_id=G-1&api_secret=s",
+    token: None,
+    expired: ("/mp/collect?measurement_id=G-1&api_secret=expired-1", None),
+    event: |id| {
+        json!({
+            "name": "purchase",
+            "params": {"transaction_id": id, "currency": "USD", "value": 12.34, "items": [{"item_id": "7", "price": 5.0}]},
+        })
+    },
+    around: |events| json!({"client_id": "1.2", "timestamp_micros": NOW_SECONDS * 1_000_000, "events": events}),
+    bad: &[
+        ("/name", "\"session_start\""),
+        ("/name", "\"my purchase\""),
+        ("/name", "null"),
+        ("/params/transaction_id", "null"),
+        ("/params/value", "\"12.34\""),
+        ("/params/value", "null"),
+        ("/params/currency", "null"),
+        ("/params/items", "[{}]"),
+        ("/params/ga_x", "1"),
+        ("/more", "1"),
+    ],
+    one_bad: (204, "", 2),
+    denied: (204, ""),
+};
+
+const LINKEDIN: Platform = Platform {
+    name: "linkedin",
+    path: "/rest/conversionEvents",
+    token: Some(("authorization", "Bearer AQ")),
+    expired: ("/rest/conversionEvents", Some(("authorization", "Bearer expired-1"))),
+    event: |id| {
+        json!({
+            "conversion": "urn:lla:llaPartnerConversion:1", "conversionHappenedAt": NOW_SECONDS * 1000, "eventId": id,
+            "conversionValue": {"currencyCode": "USD", "amount": "12.34"},
+            "user": {"userIds": [{"idType": "SHA256_EMAIL", "idValue": HASH}]},
+        })
+    },
+    around: |events| json!({ "elements": events }),
+    bad: &[
+        ("/conversion", "\"1\""),
+        ("/conversionHappenedAt", "1764205200001"),
+        ("/conversionHappenedAt", "1756000000000"),
+        ("/conversionHappenedAt", "\"now\""),
+        ("/conversionValue/amount", "12.34"),
+        ("/conversionValue/currencyCode", "\"usd\""),
+        ("/user", "null"),
+        ("/user/userIds", "[]"),
+        ("/user/userIds", "[{\"idType\": \"SHA256_EMAIL\", \"idValue\": \"a@b.example\"}]"),
+        ("/user/userIds", "[{\"idType\": \"EMAIL\", \"idValue\": \"a\"}]"),
+        ("/value", "1"),
+    ],
+    one_bad: (422, "Index: 1, ERROR :: /conversion ::", 0),
+    denied: (401, "EXPIRED_ACCESS_TOKEN"),
+};
+
+const X: Platform = Platform {
+    name: "x",
+    path: "/12/measurement/conversions/o8z6j",
+    token: Some(("x-pixel-token", "T")),
+    expired: ("/12/measurement/conversions/o8z6j", Some(("x-pixel-token", "expired-1"))),
+    event: |id| {
+        json!({
+            "conversion_time": "2025-11-27T01:00:00.000Z", "event_id": "tw-o8z6j-1", "conversion_id": id,
+            "identifiers": [{"hashed_email": HASH}, {"ip_address": "192.0.2.1", "user_agent": "UA"}],
+            "value": "12.34", "price_currency": "USD", "number_items": 1,
+        })
+    },
+    around: |events| json!({ "conversions": events }),
+    bad: &[
+        ("/event_id", "null"),
+        ("/conversion_time", "1764205200"),
+        ("/conversion_time", "\"2025-08-01T00:00:00Z\""),
+        ("/identifiers", "[]"),
+        ("/identifiers", "[{\"ip_address\": \"192.0.2.1\"}]"),
+        ("/identifiers", "[{\"hashed_email\": \"a@b.example\"}]"),
+        ("/value", "12.34"),
+        ("/price_currency", "\"usd\""),
+        ("/number_items", "0"),
+    ],
+    one_bad: (400, "INVALID_PARAMETER", 0),
+    denied: (401, "UNAUTHORIZED_ACCESS"),
+};
+
+/// Headers without which LinkedIn takes no call; the others do not mind them.
+const LINKEDIN_HEADERS: [(&str, &str); 3] = [
+    ("linkedin-version", "202610"),
+    ("x-restli-protocol-version", "2.0.0"),
+    ("x-restli-method", "BATCH_CREATE"),
+];
 
 impl Platform {
     async fn send(&self, server: &Server, events: &[Value]) -> Answer {
@@ -216,7 +350,8 @@ impl Platform {
 }
 
 async fn call(server: &Server, path: &str, token: Option<(&str, &str)>, body: &Value) -> Answer {
-    let headers: Vec<_> = token.into_iter().chain([("content-type", "application/json")]).collect();
+    let headers: Vec<_> =
+        token.into_iter().chain([("content-type", "application/json")]).chain(LINKEDIN_HEADERS).collect();
     server.send(Method::POST, path, &headers, body.to_string()).await.unwrap()
 }
 
@@ -325,7 +460,7 @@ async fn faults_meet_every_edge() {
         assert_eq!((answer.status, answer.json_or_none()), (500, None), "{}", platform.name);
         assert_eq!(server.list("events").await.len(), 0, "{}", platform.name);
         server.fault(json!({"kind": "reset_after_accept", "times": 1})).await;
-        let headers: Vec<_> = platform.token.into_iter().collect();
+        let headers: Vec<_> = platform.token.into_iter().chain(LINKEDIN_HEADERS).collect();
         let body = (platform.around)(&one).to_string();
         assert!(server.send(Method::POST, platform.path, &headers, body).await.is_err(), "{}", platform.name);
         assert_eq!(server.list("events").await.len(), 1, "{}", platform.name);

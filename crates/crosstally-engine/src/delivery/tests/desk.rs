@@ -184,6 +184,29 @@ impl Desk {
         self.apply_destination(&settings).await;
     }
 
+    /// The same destination as an account of Google, which wants a sign-in.
+    pub(super) async fn apply_google(&self) {
+        self.apply_google_as("app.example").await;
+    }
+
+    pub(super) async fn apply_google_as(&self, client_id: &str) {
+        let settings = format!(
+            r#"
+            kind = "google_data_manager"
+            account_id = "1234567890"
+            conversion_actions = {{ Purchase = "1" }}
+            client_id = "{client_id}"
+            client_secret = {{ env = "META_TOKEN" }}
+            refresh_token = {{ env = "META_TOKEN" }}
+            endpoint = "{}"
+            token_endpoint = "{}"
+            "#,
+            self.platform.peer.url(""),
+            self.platform.peer.url("/token"),
+        );
+        self.apply_destination(&settings).await;
+    }
+
     async fn apply_destination(&self, settings: &str) {
         let document = format!(
             r#"

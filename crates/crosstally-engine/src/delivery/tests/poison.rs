@@ -102,6 +102,7 @@ async fn deliver(
         leases: Leases::of(&part.leases),
         pace: Arc::default(),
         told: Arc::default(),
+        sign_in: Arc::default(),
     };
     bisect::deliver(batch, part).await
 }

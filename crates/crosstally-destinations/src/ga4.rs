@@ -1,0 +1,25 @@
+//! Google Analytics 4: the Measurement Protocol of a web stream.
+//!
+//! One request is about one visitor, so each event is a request of its own. Google answers every call alike, which makes
+//! "taken, not proven" the best that can be known. The rules and their sources stand in `docs/destinations/ga4.md`.
+
+use crate::platform::Platform;
+
+mod config;
+mod request;
+mod response;
+#[cfg(test)]
+mod tests;
+
+/// The dialect of the Measurement Protocol.
+pub static GA4: Platform = Platform {
+    kind: "ga4",
+    help: "A web stream of Google Analytics 4, through the Measurement Protocol.",
+    fields: config::FIELDS,
+    check: config::check,
+    limits: request::LIMITS,
+    max_age_ms: |_| request::AGE_MAX_MS,
+    write: request::write,
+    request: request::request,
+    read: response::read,
+};

@@ -1,0 +1,73 @@
+//! Google's Data Manager API: conversions for Google Ads.
+//!
+//! It takes a batch or refuses it with the places of what is wrong; whether an event it took is counted shows only later,
+//! so "taken, not proven" is the best that an answer says. The rules and their sources stand in
+//! `docs/destinations/google_data_manager.md`.
+
+use std::collections::BTreeMap;
+
+use crosstally_core::config::Setting;
+use crosstally_core::event::OutboundEvent;
+use crosstally_core::time::Timestamp;
+
+use crate::dialect::{
+    AccessToken, Built, Dialect, Reading, Request, Response, SettingField, SettingProblem, Settings,
+};
+use crate::oauth;
+
+mod config;
+mod request;
+mod response;
+#[cfg(test)]
+mod tests;
+
+/// The dialect of the Data Manager API.
+#[derive(Debug, Clone, Copy)]
+pub struct GoogleDataManager;
+
+impl Dialect for GoogleDataManager {
+    fn kind(&self) -> &'static str {
+        "google_data_manager"
+    }
+
+    fn help(&self) -> &'static str {
+        "Conversion actions of a Google Ads account, through the Data Manager API."
+    }
+
+    fn fields(&self) -> &'static [SettingField] {
+        config::FIELDS
+    }
+
+    fn check(&self, settings: &BTreeMap<String, Setting>) -> Vec<SettingProblem> {
+        config::check(settings)
+    }
+
+    fn batch_max(&self) -> usize {
+        request::BATCH_MAX
+    }
+
+    fn max_age_ms(&self, _settings: &BTreeMap<String, Setting>, _action_source: &str) -> i64 {
+        request::AGE_MAX_MS
+    }
+
+    fn sign_in(&self, settings: &Settings) -> Option<Request> {
+        Some(oauth::refresh(settings, config::TOKEN_ENDPOINT))
+    }
+
+    fn signed_in(
+        &self,
+        settings: &Settings,
+        response: &Response,
+        now: Timestamp,
+    ) -> Result<AccessToken, Reading> {
+        oauth::read(settings, response, now)
+    }
+
+    fn build(&self, settings: &Settings, events: &[OutboundEvent], now: Timestamp) -> Built {
+        request::build(settings, events, now)
+    }
+
+    fn read(&self, settings: &Settings, response: &Response, sent: usize, now: Timestamp) -> Reading {
+        response::read(settings, response, sent, now)
+    }
+}

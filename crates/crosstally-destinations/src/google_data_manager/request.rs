@@ -1,0 +1,137 @@
+//! What is sent to Google: the conversion actions that are meant, and the events.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use crosstally_core::event::OutboundEvent;
+use crosstally_core::time::{DAY_MS, Timestamp};
+
+use super::config;
+use crate::amount::Amount;
+use crate::batch::{self, EVENTS_BYTES_MAX, Limits};
+use crate::dialect::{Built, Request, Settings};
+use crate::json::Object;
+use crate::refused::Refused;
+use crate::visitor::{ad_click_id, present, sha256_only};
+use crate::{age, custom, json, names, privacy};
+
+/// The most events that Google takes in one request.
+pub(super) const BATCH_MAX: usize = 2000;
+/// The longest window that a conversion action can have.
+pub(super) const AGE_MAX_MS: i64 = 90 * DAY_MS;
+const IDENTIFIERS_MAX: usize = 10;
+const PLATFORM: &str = "Google Ads";
+
+/// Builds a request for the events that Google takes.
+pub(super) fn build(settings: &Settings, events: &[OutboundEvent], now: Timestamp) -> Built {
+    let limits = Limits { events: BATCH_MAX, bytes: EVENTS_BYTES_MAX };
+    // In order and each once; named by what the request's own list of destinations calls them.
+    let actions = RefCell::new(BTreeSet::new());
+    let payload = |event: &OutboundEvent| {
+        let action = names::object_of(settings, config::ACTIONS, &event.event_name)?;
+        let payload = payload(event, action, now)?;
+        actions.borrow_mut().insert(action);
+        Ok(payload)
+    };
+    batch::gather(events, limits, payload, |payloads, bytes| {
+        request(settings, &actions.borrow(), payloads, bytes)
+    })
+}
+
+fn request(settings: &Settings, actions: &BTreeSet<&str>, payloads: &[String], bytes: usize) -> Request {
+    let destinations: Vec<String> = actions.iter().map(|action| destination(settings, action)).collect();
+    let mut body = Vec::with_capacity(bytes + 1024);
+    let mut main = Object::open(&mut body);
+    main.raw_list("destinations", &destinations);
+    main.put("encoding", "HEX");
+    let consent = settings.text("consent").map(|word| if word == "granted" { GRANTED } else { DENIED });
+    if let Some(consent) = consent {
+        write_consent(&mut main, consent);
+    }
+    main.put_some("validateOnly", config::validates_only(settings).then_some(true));
+    main.raw_list("events", payloads);
+    main.close();
+    batch::bearer_post(settings, config::url(settings), body)
+}
+
+const GRANTED: &str = "CONSENT_GRANTED";
+const DENIED: &str = "CONSENT_DENIED";
+
+fn write_consent(object: &mut Object<'_>, word: &str) {
+    object.object("consent", |consent| {
+        consent.put("adUserData", word);
+        consent.put("adPersonalization", word);
+    });
+}
+
+fn destination(settings: &Settings, action: &str) -> String {
+    json::text(|object| {
+        object.put("reference", action);
+        for (key, name) in [("operatingAccount", "account_id"), ("loginAccount", "login_account_id")] {
+            if let Some(id) = config::account_of(settings, name) {
+                object.object(key, |account| {
+                    account.put("accountType", "GOOGLE_ADS");
+                    account.put("accountId", &id);
+                });
+            }
+        }
+        object.put("productDestinationId", action);
+    })
+}
+
+fn payload(event: &OutboundEvent, action: &str, now: Timestamp) -> Result<Vec<u8>, Refused> {
+    let time = age::event_time(event, now, AGE_MAX_MS, PLATFORM)?;
+    let money = Amount::of(event, PLATFORM, None)?;
+    if money.value.is_some() && money.currency.is_none() {
+        return Err(Refused::incomplete("currency is required beside a value"));
+    }
+    // An action knows a click by one id; the most exact goes first.
+    let click =
+        ["gclid", "gbraid", "wbraid"].iter().find_map(|&name| Some((name, ad_click_id(event, name)?)));
+    let contact = &event.contact;
+    let emails = sha256_only(&contact.google_email).map(|hash| ("emailAddress", hash));
+    let phones = sha256_only(&contact.google_phone).map(|hash| ("phoneNumber", hash));
+    let people: Vec<String> = emails.chain(phones).take(IDENTIFIERS_MAX).map(identifier).collect();
+    if click.is_none() && people.is_empty() {
+        return Err(Refused::incomplete(
+            "gclid, gbraid, wbraid, an e-mail address or a phone number is required",
+        ));
+    }
+    let limited = privacy::limited(event)?;
+    let mut out = Vec::with_capacity(512);
+    let mut object = Object::open(&mut out);
+    object.put("destinationReferences", &[action]);
+    // The same on every attempt, and the same as the tag's in the browser: Google counts it once for each action.
+    let order = custom::text(&event.custom, "order_id").or_else(|| present(Some(&event.event_id)));
+    object.put_some("transactionId", order);
+    object.put("eventTimestamp", &time.to_string());
+    object.put("eventSource", source(&event.action_source));
+    if let Some((name, id)) = click {
+        object.object("adIdentifiers", |ids| ids.put(name, id));
+    }
+    if !people.is_empty() {
+        object.object("userData", |user| user.raw_list("userIdentifiers", &people));
+    }
+    object.put_some("currency", money.currency);
+    object.digits("conversionValue", money.value);
+    if event.opt_out == Some(true) || limited == Some(true) {
+        write_consent(&mut object, DENIED);
+    }
+    object.close();
+    Ok(out)
+}
+
+fn identifier((key, hash): (&str, &str)) -> String {
+    format!("{{\"{key}\":\"{hash}\"}}")
+}
+
+fn source(action_source: &str) -> &'static str {
+    match action_source {
+        "website" => "WEB",
+        "app" => "APP",
+        "physical_store" => "IN_STORE",
+        "phone_call" => "PHONE",
+        "chat" | "business_messaging" => "MESSAGE",
+        _ => "OTHER",
+    }
+}
