@@ -19,6 +19,13 @@
 //! | `POST /api/v3/pixels/{id}/conversion_events` | Reddit: 1 to 1,000 events; one bad event refuses all |
 //! | `POST /v1/{tag}/events` | Microsoft: 1 to 1,000 events; one bad event refuses all, or with `continueOnValidationError` itself |
 //! | `POST /v1/events?pid={pixel}` | OpenAI: 1 to 1,000 events; one bad event refuses all; `validate_only` records nothing |
+//! | `POST /v1/events:ingest` | Google Ads: 1 to 2,000 events; one bad event refuses all, every bad place is named; `validateOnly` records nothing |
+//! | `POST /token` | Google: a refresh token, unless it starts with `expired`, becomes an access token; faults do not meet it |
+//! | `POST /mp/collect` | Google Analytics: 1 to 25 events, always 204; what is wrong is listed as refused |
+//! | `POST /debug/mp/collect` | Google Analytics: says what is wrong, records nothing |
+//! | `POST /rest/conversionEvents` | LinkedIn: 1 to 5,000 events; one bad event refuses all, every bad place is named |
+//! | `POST /12/measurement/conversions/{pixel}` | X: 1 to 500 events; one bad event refuses all; an OAuth signature is not checked, only that it is whole |
+//! | `POST /webhook/{receiver}` | one message, signed as Standard Webhooks asks for; the keys stand in `webhook.rs` |
 //! | `GET`, `POST /tr` | the browser pixel (`id`, `ev`, `eid`, `dl`, `cd[..]`, `ud[..]`, `fbp`, `fbc`): always a GIF |
 //!
 //! Any non-empty token is good, except one that starts with `expired` in any case (190/463). Give it as `access_token`

@@ -360,10 +360,15 @@ proptest! {
 #[test]
 fn ids_of_other_platforms_are_kept_byte_for_byte() {
     let visitor = event(&json!({"event": "x", "user": {
-        "ttp": "2Fx", "rdt_uuid": "1.u", "ttclid": "E.C.P.a-B_c", "ScCid": "a-B", "gclid": "{gclid}",
+        "ttp": "2Fx", "rdt_uuid": "1.u", "ga_client_id": "GA1.1.2.3", "ga_session_id": "5", "ga_user_id": "u-1", "ttclid": "E.C.P.a-B_c", "ScCid": "a-B", "gclid": "{gclid}",
     }}))
     .visitor;
     let click_ids = json!({"ttclid": "E.C.P.a-B_c", "ScCid": "a-B"});
     assert_eq!(Value::from(visitor.ad_click_ids), click_ids);
-    assert_eq!(Value::from(visitor.other), json!({"ttp": "2Fx", "rdt_uuid": "1.u"}));
+    assert_eq!(
+        Value::from(visitor.other),
+        json!({
+            "ttp": "2Fx", "rdt_uuid": "1.u", "ga_client_id": "GA1.1.2.3", "ga_session_id": "5", "ga_user_id": "u-1",
+        })
+    );
 }

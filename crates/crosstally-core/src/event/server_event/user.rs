@@ -51,6 +51,10 @@ const PLAIN_IDS: &[&str] = &[
     "idfv",
     // Reddit's browser cookie.
     "rdt_uuid",
+    // Google Analytics' browser cookie, the visit, and the site's own id of the person.
+    "ga_client_id",
+    "ga_session_id",
+    "ga_user_id",
 ];
 
 const OTHER_NAMES: &[(&str, &str)] = &[
@@ -94,6 +98,7 @@ const OTHER_NAMES: &[(&str, &str)] = &[
     ("_ttp", "ttp"),
     ("_scid", "sc_cookie1"),
     ("_rdt_uuid", "rdt_uuid"),
+    ("_ga", "ga_client_id"),
     ("sc_click_id", "ScCid"),
     ("_epik", "epik"),
     ("_rdt_cid", "rdt_cid"),
