@@ -9,8 +9,10 @@ mod frame;
 mod http;
 mod load;
 mod memory;
+mod partner;
 mod postback;
 mod program;
+mod receiver;
 mod report;
 
 use std::fs;
@@ -61,6 +63,8 @@ enum Name {
     Postback,
     /// Delivery to the sandbox.
     Delivery,
+    /// Postbacks to partners, against a bare client; and beside a partner that never answers.
+    Partner,
     /// Memory, and the time to be ready.
     Memory,
     /// Duplicates over a long history; on SQLite only, unless PostgreSQL is asked for.
@@ -101,6 +105,7 @@ pub(crate) fn run(project: &Project, options: &Options) -> Result<()> {
                     Name::Click => click::run(&bench, *database),
                     Name::Postback => postback::run(&bench, *database),
                     Name::Delivery => delivery::run(&bench, *database),
+                    Name::Partner => partner::run(&bench, *database),
                     Name::Memory => memory::run(&bench, *database),
                     Name::Duplicates => duplicates::run(&bench, *database),
                 }?;

@@ -43,12 +43,23 @@ pub(crate) struct Script<'a> {
 
 /// Runs wrk against an address.
 pub(crate) fn run(folder: &Path, address: SocketAddr, script: &Script<'_>, seconds: u64) -> Result<Load> {
+    run_over(folder, address, script, seconds, CONNECTIONS)
+}
+
+/// The same over fewer connections: for queues of which only so much is wanted.
+pub(crate) fn run_over(
+    folder: &Path,
+    address: SocketAddr,
+    script: &Script<'_>,
+    seconds: u64,
+    connections: u32,
+) -> Result<Load> {
     let file = folder.join("load.lua");
     fs::write(&file, lua(script)).context("cannot write the load script")?;
     let said = steps::capture(
         Command::new("wrk")
             .arg(format!("-t{THREADS}"))
-            .arg(format!("-c{CONNECTIONS}"))
+            .arg(format!("-c{connections}"))
             .arg(format!("-d{seconds}s"))
             .arg("--timeout=10s")
             .arg("-s")
