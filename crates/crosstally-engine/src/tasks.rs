@@ -141,7 +141,11 @@ impl Engine {
         Ok(stored)
     }
 
-    async fn expire_overdue(&self) -> Result<(), StoreError> {
+    /// Marks what nobody would take any more as expired.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn expire_overdue(&self) -> Result<(), StoreError> {
         while self.store.expire_overdue(self.clock.now(), EXPIRE_AT_ONCE).await? == u64::from(EXPIRE_AT_ONCE)
         {
         }

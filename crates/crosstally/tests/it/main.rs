@@ -20,6 +20,7 @@ mod kept;
 mod ledger;
 mod nodes;
 mod oracle;
+mod outage;
 mod partner;
 mod platforms;
 mod postback_commands;
