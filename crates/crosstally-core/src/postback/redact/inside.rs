@@ -12,9 +12,9 @@ const DEPTH_MAX: u8 = 3;
 const ENCODED_MAX: u8 = 3;
 
 /// Members that name what another member of the same object holds: `{"name": "email", "value": "…"}`.
-const NAMING: &[&str] = &["name", "key", "label", "field", "id"];
+const NAMING: &[&str] = &["name", "key", "label", "field", "id", "type", "question"];
 /// The members that hold it.
-const HOLDING: &[&str] = &["value", "values", "answer"];
+const HOLDING: &[&str] = &["value", "values", "val", "answer", "text", "content"];
 
 /// Whether a member names what stands beside it.
 pub(super) fn is_naming(key: &str) -> bool {
@@ -133,6 +133,7 @@ impl Mask<'_> {
     fn text(self, raw: &str) -> Option<String> {
         let raw_begins = raw.trim_start().as_bytes().first();
         if !raw.bytes().any(|byte| matches!(byte, b'=' | b'%' | b':'))
+            && !raw.contains(BEARER)
             && !raw_begins.is_some_and(|byte| matches!(byte, b'{' | b'[' | 0xEF))
         {
             return None;
@@ -176,7 +177,8 @@ impl Mask<'_> {
 
     /// A text that is no document: pairs, and lines as of a header.
     fn plain(self, text: &str) -> Option<String> {
-        let pairs = self.pairs(text);
+        let bearer = bearer(text);
+        let pairs = self.pairs(bearer.as_deref().unwrap_or(text)).or(bearer);
         let lines = self.lines(pairs.as_deref().unwrap_or(text));
         lines.or(pairs)
     }
@@ -206,7 +208,9 @@ impl Mask<'_> {
 
     /// Where the value of the first name in a line begins that is masked.
     fn secret_begins(self, line: &str) -> Option<usize> {
-        let is_filled = |at: usize| line.get(at..).is_some_and(|rest| !rest.trim().is_empty());
+        // Looked at once: whoever sends a hundred thousand colons does not make us look at the line as often.
+        let filled_to = line.trim_end().len();
+        let is_filled = |at: usize| at < filled_to;
         line.match_indices(':').map(|(at, _)| at).find_map(|at| {
             let before = line.get(..at)?.trim_end_matches([' ', '"', '\'']);
             let name =
@@ -222,23 +226,53 @@ impl Mask<'_> {
         while let Some(found) = rest.get(begins..).and_then(|left| left.find('=')) {
             let name_ends = begins + found;
             let (before, behind) = rest.split_at(name_ends);
-            let name = before.get(begins..).unwrap_or(before);
+            let name = before.get(begins..).unwrap_or(before).trim_end_matches(' ');
             let name = name.rsplit(parts_names).next().unwrap_or(name);
+            begins = name_ends + 1;
+            // First the name, then the end of its value: looked for behind every `=`, the ends of a hundred thousand values
+            // that nobody masks would be as many looks at the whole text.
+            if !self.keep.masks(&decode(name.as_bytes()).0) {
+                continue;
+            }
             let value = behind.get(1..).unwrap_or_default();
-            let value_ends = value.find(ends_values).unwrap_or(value.len());
-            if value_ends > 0 && self.keep.masks(&decode(name.as_bytes()).0) {
+            let value_begins = value.len() - value.trim_start_matches(' ').len();
+            let held = value.get(value_begins..).unwrap_or_default();
+            let held_ends = held.find(ends_values).unwrap_or(held.len());
+            if held_ends > 0 {
                 kept.push_str(before);
                 kept.push('=');
                 kept.push_str(MASK_TEXT);
-                rest = value.get(value_ends..).unwrap_or_default();
+                rest = held.get(held_ends..).unwrap_or_default();
                 (begins, touched) = (0, true);
-            } else {
-                begins = name_ends + 1;
             }
         }
         kept.push_str(rest);
         touched.then_some(kept)
     }
+}
+
+/// How the word before a token ends, whatever its first letter.
+const BEARER: &str = "earer ";
+
+/// `Bearer ..` wherever it stands.
+fn bearer(text: &str) -> Option<String> {
+    let (mut kept, mut rest, mut touched) = (String::new(), text, false);
+    while let Some(at) = rest.find(BEARER) {
+        let (before, behind) = rest.split_at(at + BEARER.len());
+        kept.push_str(before);
+        let ends =
+            behind.find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'')).unwrap_or(behind.len());
+        let begins_word = before.get(..at).is_some_and(|head| head.ends_with(['B', 'b']));
+        if ends > 0 && begins_word {
+            kept.push_str(MASK_TEXT);
+            touched = true;
+        } else {
+            kept.push_str(behind.get(..ends).unwrap_or_default());
+        }
+        rest = behind.get(ends..).unwrap_or_default();
+    }
+    kept.push_str(rest);
+    touched.then_some(kept)
 }
 
 fn parts_names(c: char) -> bool {

@@ -10,8 +10,29 @@ use crate::params::decode;
 /// More names of secrets, which a contract may give to a field of its own.
 const SECRET_WORDS: &[&str] = &["sign", "shasign", "hash", "securitycode"];
 /// How such names end.
-const SECRET_ENDS: &[&str] =
-    &["token", "secret", "password", "passwd", "pwd", "apikey", "authorization", "hmac", "signature"];
+const SECRET_ENDS: &[&str] = &[
+    "token",
+    "secret",
+    "password",
+    "passwd",
+    "passphrase",
+    "pwd",
+    "apikey",
+    "secretkey",
+    "privatekey",
+    "accesskey",
+    "authkey",
+    "signingkey",
+    "authcode",
+    "authorization",
+    "bearer",
+    "jwt",
+    "sessionid",
+    "sessionhash",
+    "multipassidentifier",
+    "hmac",
+    "signature",
+];
 /// Names that hold contact values in other people's calls. Nothing is read from them.
 const CONTACT_NAMES: &[&str] = &["mail", "em", "ph", "tel", "emails", "phones", "fname", "lname"];
 /// How such names end.
@@ -27,6 +48,24 @@ const CONTACT_ENDS: &[&str] = &[
     "firstname",
     "lastname",
     "fullname",
+    "givenname",
+    "familyname",
+    "payername",
+    "buyername",
+    "contactname",
+    "individualname",
+    "businessname",
+    "cardname",
+    "cardholder",
+    "cardnumber",
+    "creditcardname",
+    "creditcardnumber",
+    "iban",
+    "ssn",
+    "taxnumber",
+    "phoneno",
+    "mobileno",
+    "emailid",
     "surname",
     "customername",
     "custname",
@@ -41,6 +80,9 @@ const CONTACT_ENDS: &[&str] = &[
     "userip",
     "clientip",
     "browserip",
+    "visitorip",
+    "remoteip",
+    "remoteaddr",
 ];
 /// Parts of the names under which a person is described.
 const PERSON_PATHS: &[&str] =

@@ -211,6 +211,17 @@ fn what_stands_inside_a_value_is_masked() {
         r#"{"x":"\"token\": \"s3cret\""}"#,
         "note=token:+s3cret&x=1",
         "note=token%3A%20s3cret&x=1",
+        r#"{"note":"token = s3cret now"}"#,
+        r#"{"h":"Bearer s3cret"}"#,
+        r#"{"h":"curl -H 'authorization: bearer s3cret'"}"#,
+        r#"{"a":{"type":"email","value":"s3cret"}}"#,
+        r#"{"q":[{"question":"Email","answer":"s3cret"},{"name":"email","val":"s3cret"}]}"#,
+        r#"{"custom_fields":[{"key":"phone","type":"numeric","text":{"value":"s3cret"}}]}"#,
+        r#"{"payment_details":{"credit_card_name":"s3cret","credit_card_number":"s3cret"}}"#,
+        r#"{"customer_details":{"individual_name":"s3cret","business_name":"s3cret"}}"#,
+        "secret_key=s3cret&private_key=s3cret&access_key=s3cret&auth_code=s3cret&jwt=s3cret",
+        "given_name=s3cret&family_name=s3cret&phone_no=s3cret&iban=s3cret&visitor_ip=s3cret",
+        "session_id=s3cret&signing_key=s3cret&passphrase=s3cret&card_number=s3cret",
     ] {
         assert_hidden(raw, "");
     }
@@ -222,6 +233,20 @@ fn what_stands_inside_a_value_is_masked() {
     assert_eq!(kept(raw, "").body, raw.as_bytes());
     let form = b"x=%7B%22size%22%3A1%7D&u=https%3a%2f%2fx.example%2f%3Fa=1&order_id=token%3D1";
     assert_eq!(pairs(form, Keep::default()), form);
+}
+
+/// A call of a quarter of a megabyte that is nothing but beginnings: looked at once, not once for each of them, which took
+/// the better part of a minute and kept everybody else waiting.
+#[test]
+fn a_call_full_of_beginnings_is_looked_at_once() {
+    for piece in
+        ["a=", "a:", "a= ", "token=", "a=;", "a: \t", "Bearer ", "=", ":", "a=&", "%3d", "token: ", "\"a\":"]
+    {
+        let long = piece.repeat(250_000 / piece.len());
+        let body = serde_json::json!({ "x": long }).to_string();
+        assert!(!kept(&body, "").body.is_empty());
+        assert!(!pairs(long.as_bytes(), Keep::default()).is_empty());
+    }
 }
 
 #[test]
