@@ -15,8 +15,8 @@ const FRESH_DEADLINE_MS: i64 = DAY_MS;
 const STEP_MAX: u32 = 500;
 /// Deliveries that wait in the lane of replays before a job goes on: enough for several batches, few enough to be stopped.
 const WAITING_MAX: u32 = 2_000;
-/// Jobs that go on side by side.
-const JOBS_MAX: u32 = 16;
+/// Jobs that may be open at once. One that has nothing to do at this moment costs nothing.
+const JOBS_MAX: u32 = 1_000;
 
 /// What is to be sent once more.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +27,15 @@ pub struct JobIn {
     pub to_destination: Option<String>,
     /// How many in a minute.
     pub per_minute: Option<u32>,
+}
+
+/// What a job would be about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobPreview {
+    /// Its deliveries in groups.
+    pub groups: Vec<JobGroup>,
+    /// How many more there would be, had their conversions not been rejected or reversed since.
+    pub taken_back: u64,
 }
 
 /// Why a job is not begun, or not moved.
@@ -58,9 +67,40 @@ impl Engine {
     ///
     /// # Errors
     /// See [`JobError`].
-    pub async fn preview_job(&self, wanted: &JobIn) -> Result<Vec<JobGroup>, JobError> {
+    pub async fn preview_job(&self, wanted: &JobIn) -> Result<JobPreview, JobError> {
         self.check_job(wanted)?;
-        Ok(self.store.preview_job(wanted.filter.clone(), wanted.to_destination.clone()).await?)
+        let ask = async |filter| self.store.preview_job(filter, wanted.to_destination.clone()).await;
+        let groups = ask(wanted.filter.clone()).await?;
+        let all = match wanted.filter.taken_back {
+            true => groups.clone(),
+            false => ask(JobFilter { taken_back: true, ..wanted.filter.clone() }).await?,
+        };
+        if all.is_empty() {
+            self.check_names(&wanted.filter).await?;
+        }
+        let count = |groups: &[JobGroup]| groups.iter().map(|group| group.count).sum::<u64>();
+        let taken_back = count(&all).saturating_sub(count(&groups));
+        Ok(JobPreview { groups, taken_back })
+    }
+
+    /// Nothing was found: perhaps because nothing has that name.
+    async fn check_names(&self, filter: &JobFilter) -> Result<(), JobError> {
+        let snapshot = self.snapshot.load();
+        let slug = &filter.destination;
+        let stored = async || self.store.count_deliveries().await;
+        if snapshot.destination(slug).is_none()
+            && stored().await?.iter().all(|count| count.destination != *slug)
+        {
+            return Err(JobError::Bad(format!(
+                "there is no destination `{slug}`, and nothing was ever for it"
+            )));
+        }
+        match &filter.goal {
+            Some(goal) if snapshot.config.goals.iter().all(|known| known.slug != *goal) => Err(
+                JobError::Bad(format!("there is no goal `{goal}`, and nothing is stored under that name")),
+            ),
+            _ => Ok(()),
+        }
     }
 
     /// Begins a job; it goes on by itself on every node that works by the clock.
@@ -68,7 +108,11 @@ impl Engine {
     /// # Errors
     /// See [`JobError`].
     pub async fn begin_job(&self, wanted: JobIn, author: &str) -> Result<Job, JobError> {
-        let groups = self.preview_job(&wanted).await?;
+        let preview = self.preview_job(&wanted).await?;
+        let open = self.store.running_jobs(JOBS_MAX).await?.len();
+        if u32::try_from(open).unwrap_or(u32::MAX) >= JOBS_MAX {
+            return Err(JobError::Bad(format!("{JOBS_MAX} jobs are running; cancel some of them first")));
+        }
         let now = self.clock.now();
         let job = Job {
             id: JobId::new(now, self.random.bytes()),
@@ -77,7 +121,7 @@ impl Engine {
             per_minute: wanted.per_minute,
             state: JobState::Running,
             done_to: DeliveryId::from_bytes([0; 16]),
-            wanted: groups.iter().map(|group| group.count).sum(),
+            wanted: preview.groups.iter().map(|group| group.count).sum(),
             requeued: 0,
             skipped: 0,
             author: author.to_owned(),
@@ -170,19 +214,27 @@ impl Engine {
         Ok(budget.min(u32::try_from(room).unwrap_or(u32::MAX)))
     }
 
-    /// What did not arrive, in groups by reason: of one destination, or of all that are configured.
+    /// What did not arrive, in groups by reason: of one destination, or of all that there are or were.
     ///
     /// # Errors
-    /// See [`StoreError`].
+    /// See [`JobError`].
     pub async fn delivery_errors(
         &self,
         destination: Option<&str>,
-    ) -> Result<Vec<(String, JobGroup)>, StoreError> {
-        let mut slugs: Vec<String> = match destination {
-            Some(slug) => vec![slug.to_owned()],
-            None => self.snapshot.load().destinations().map(|ready| ready.config.slug.clone()).collect(),
-        };
+    ) -> Result<Vec<(String, JobGroup)>, JobError> {
+        let mut slugs: Vec<String> =
+            self.store.count_deliveries().await?.into_iter().map(|count| count.destination).collect();
+        slugs.extend(self.snapshot.load().destinations().map(|ready| ready.config.slug.clone()));
+        if let Some(slug) = destination {
+            if !slugs.iter().any(|known| known == slug) {
+                return Err(JobError::Bad(format!(
+                    "there is no destination `{slug}`, and nothing was ever for it"
+                )));
+            }
+            slugs = vec![slug.to_owned()];
+        }
         slugs.sort_unstable();
+        slugs.dedup();
         let mut groups = Vec::new();
         for slug in slugs {
             let filter = JobFilter {
@@ -194,6 +246,7 @@ impl Engine {
                 from: None,
                 to: self.clock.now().plus_millis(1),
                 ids: Vec::new(),
+                taken_back: true,
             };
             let found = self.store.preview_job(filter, None).await?;
             groups.extend(found.into_iter().map(|group| (slug.clone(), group)));

@@ -37,6 +37,9 @@ pub struct JobFilter {
     /// Only these; empty for all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ids: Vec<DeliveryId>,
+    /// Also those whose conversion was rejected or reversed after the event was made.
+    #[serde(default)]
+    pub taken_back: bool,
 }
 
 /// A final state, as a job's filter writes it.
@@ -200,6 +203,7 @@ mod tests {
                 from: None,
                 to: BEGAN,
                 ids: Vec::new(),
+                taken_back: false,
             },
             to_destination: None,
             per_minute,

@@ -7,7 +7,7 @@ use crosstally_core::delivery::DeliveryState;
 use crosstally_core::delivery::job::{Job, JobFilter, JobState, Word};
 use crosstally_core::ids::JobId;
 use crosstally_core::time::Timestamp;
-use crosstally_engine::jobs::{JobError, JobIn};
+use crosstally_engine::jobs::{JobError, JobIn, JobPreview};
 use crosstally_store::JobGroup;
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
@@ -43,6 +43,8 @@ pub struct ReplayIn {
     pub to: Option<String>,
     /// How many in a minute.
     pub per_minute: Option<u32>,
+    /// Also those whose conversion was rejected or reversed since.
+    pub taken_back: bool,
     /// Whether it is begun; else it is only shown.
     pub apply: bool,
 }
@@ -54,6 +56,8 @@ pub struct ReplayOut {
     pub deliveries: u64,
     /// How many of them have a delivery to the other destination already and are left alone.
     pub already: u64,
+    /// How many are left out because their conversion was rejected or reversed since.
+    pub taken_back: u64,
     /// The same in groups, largest first within a state.
     pub groups: Vec<GroupOut>,
     /// The job, if it was begun.
@@ -132,8 +136,10 @@ impl From<&JobGroup> for GroupOut {
 impl ReplayOut {
     /// What a job would be about, or is.
     #[must_use]
-    pub fn new(groups: &[JobGroup], job: Option<&Job>) -> Self {
+    pub fn new(preview: &JobPreview, job: Option<&Job>) -> Self {
+        let groups = &preview.groups;
         Self {
+            taken_back: preview.taken_back,
             deliveries: groups.iter().map(|group| group.count).sum(),
             already: groups.iter().map(|group| group.already).sum(),
             groups: groups.iter().map(GroupOut::from).collect(),
@@ -176,6 +182,8 @@ pub fn job(wanted: &ReplayIn, now: Timestamp) -> Result<JobIn, String> {
         .iter()
         .map(|id| id.parse().map_err(|_| format!("`{id}` is no delivery's id, which begins with dlv_")))
         .collect();
+    // What was booked in this very moment is meant as well, what is booked later never.
+    let begins = now.plus_millis(1);
     Ok(JobIn {
         filter: JobFilter {
             destination: wanted.destination.clone(),
@@ -184,9 +192,9 @@ pub fn job(wanted: &ReplayIn, now: Timestamp) -> Result<JobIn, String> {
             goal: wanted.goal.clone(),
             event_name: wanted.event_name.clone(),
             from: time(&wanted.from)?,
-            // What was booked in this very moment is meant as well.
-            to: time(&wanted.until)?.unwrap_or(now.plus_millis(1)),
+            to: time(&wanted.until)?.map_or(begins, |until| until.min(begins)),
             ids: ids?,
+            taken_back: wanted.taken_back,
         },
         to_destination: wanted.to.clone(),
         per_minute: wanted.per_minute,
@@ -212,12 +220,12 @@ pub async fn replay(
 ) -> Reply {
     let who = auth::require(&state, &headers, "deliveries:write").await?;
     let job = job(&wanted, state.engine.clock.now()).map_err(bad)?;
-    let groups = state.engine.preview_job(&job).await?;
+    let preview = state.engine.preview_job(&job).await?;
     let begun = match wanted.apply {
         true => Some(state.engine.begin_job(job, &who).await?),
         false => None,
     };
-    Ok(Json(ReplayOut::new(&groups, begun.as_ref())).into_response())
+    Ok(Json(ReplayOut::new(&preview, begun.as_ref())).into_response())
 }
 
 /// Which jobs to list.

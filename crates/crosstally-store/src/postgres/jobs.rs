@@ -36,12 +36,14 @@ const REQUEUE: &str = concat!(
     "WITH found AS (
         SELECT id, state FROM deliveries
         WHERE id = ANY($4::uuid[]) AND (workspace = $1 AND destination = $5 AND state = ANY($6::text[])) IS TRUE
+            AND ($7::text IS NULL OR reason = $7)
         ORDER BY id FOR UPDATE
     ), ",
     requeue_found!("2")
 );
 const FIND: &str = "SELECT id, goal_event, conversion FROM deliveries
     WHERE id = ANY($2::uuid[]) AND (workspace = $1 AND destination = $3 AND state = ANY($4::text[])) IS TRUE
+        AND ($5::text IS NULL OR reason = $5)
     ORDER BY id";
 const SIBLINGS: &str = "SELECT d.id, d.goal_event, d.destination
     FROM unnest($2::uuid[], $3::uuid[], $4::uuid[]) AS e (first, last, id)
@@ -61,6 +63,13 @@ const BOOK: &str = concat!(
 );
 const WAITING: &str = "SELECT count(*) FROM (SELECT FROM deliveries
     WHERE workspace = $1 AND destination = $2 AND state = 'pending' AND lane = 2 LIMIT $3) AS waiting";
+
+/// Leaves out what was taken back since: an event of a sale that is no more, unless the event is about just that.
+const STANDS: &str = " AND NOT (EXISTS (SELECT FROM conversions AS c
+            WHERE c.id = d.conversion AND c.status IN ('rejected', 'reversed'))
+        AND NOT EXISTS (SELECT FROM goal_events AS m JOIN ledger_entries AS l
+            ON l.conversion = d.conversion AND l.sequence = m.sequence
+            WHERE m.id = d.goal_event AND l.status IN ('rejected', 'reversed')))";
 
 type Given = Box<dyn ToSql + Sync + Send>;
 
@@ -226,6 +235,8 @@ fn conditions(filter: &JobFilter, state: DeliveryState, after: DeliveryId) -> (S
     and("d.destination = ?", Some(Box::new(filter.destination.clone())));
     and("d.id > ?", Some(Box::new(Id::from(after))));
     and("d.id < ?", Some(Box::new(id_at(filter.to))));
+    // What a job books for another destination has the id of its event, which is older.
+    and("d.created_at < ?", Some(Box::new(filter.to.as_millis())));
     and("d.id >= ?", filter.from.map(|from| Box::new(id_at(from)) as _));
     and("d.reason = ?", filter.code.clone().map(|code| Box::new(code) as _));
     let event = "EXISTS (SELECT FROM goal_events AS g WHERE g.id = d.goal_event AND";
@@ -234,6 +245,9 @@ fn conditions(filter: &JobFilter, state: DeliveryState, after: DeliveryId) -> (S
     if !filter.ids.is_empty() {
         let ids: Vec<Id> = filter.ids.iter().map(|id| Id::from(*id)).collect();
         and("d.id = ANY(?::uuid[])", Some(Box::new(ids)));
+    }
+    if !filter.taken_back {
+        text.push_str(STANDS);
     }
     (text, given)
 }
@@ -282,13 +296,14 @@ fn states(job: &Job) -> Vec<&'static str> {
 
 async fn requeue(transaction: &Transaction, job: &Job, step: &JobStep) -> Result<u64, Fault> {
     let ids: Vec<Id> = step.deliveries.iter().map(|id| Id::from(*id)).collect();
-    let values: [&Value<'_>; 6] = [
+    let values: [&Value<'_>; 7] = [
         &WORKSPACE,
         &step.now.as_millis(),
         &step.deadline_at.as_millis(),
         &ids,
         &Text(&job.filter.destination),
         &states(job),
+        &job.filter.code,
     ];
     Ok(super::outbox::total(&transaction.query(REQUEUE, &values).await?, 0)?)
 }
@@ -302,7 +317,8 @@ async fn book_for(
     step: &JobStep,
 ) -> Result<Option<u64>, Fault> {
     let ids: Vec<Id> = step.deliveries.iter().map(|id| Id::from(*id)).collect();
-    let wanted: [&Value<'_>; 4] = [&WORKSPACE, &ids, &Text(&job.filter.destination), &states(job)];
+    let wanted: [&Value<'_>; 5] =
+        [&WORKSPACE, &ids, &Text(&job.filter.destination), &states(job), &job.filter.code];
     let found = transaction.query(FIND, &wanted).await?;
     let mut events = Vec::with_capacity(found.len());
     for row in &found {

@@ -40,8 +40,9 @@ const COUNTS: &str = concat!(
     WHERE c.count > 0 ORDER BY c.destination, c.state"
 );
 
-// Ids begin with the time at which they were booked, so a span of days is a range of ids.
-const DAYS: &str = "SELECT d.created_at / 86400000, d.destination, coalesce(e.event_name, ''),
+// Ids begin with the time at which their event was made, so a span of days is a range of ids.
+const DAYS: &str =
+    "SELECT coalesce(e.created_at, d.created_at) / 86400000, d.destination, coalesce(e.event_name, ''),
         count(*) FILTER (WHERE d.state = 'delivered'),
         count(*) FILTER (WHERE d.state IN ('dead', 'expired', 'cancelled')),
         count(*) FILTER (WHERE d.state = 'pending'), sum(d.attempts)::bigint

@@ -24,7 +24,7 @@ const ADVANCE: &str =
         updated_at = ?6, state = CASE WHEN ?7 THEN 'done' ELSE state END
     WHERE id = ?1 AND workspace = ?2";
 const FIND: &str = "SELECT state, goal_event, conversion FROM deliveries
-    WHERE id = ?1 AND workspace = ?2 AND destination = ?3";
+    WHERE id = ?1 AND workspace = ?2 AND destination = ?3 AND (?4 IS NULL OR reason = ?4)";
 const SIBLINGS: &str = "SELECT id, destination FROM deliveries WHERE id BETWEEN ?1 AND ?2 AND goal_event = ?3
     ORDER BY id";
 const INSERT_DELIVERY: &str =
@@ -33,6 +33,13 @@ const INSERT_DELIVERY: &str =
     VALUES (?1, ?2, ?3, ?4, ?5, 'pending', '', 0, 0, ?6, ?6, ?7, ?6, 0, ?8)";
 const WAITING: &str = "SELECT count(*) FROM (SELECT 1 FROM deliveries
     WHERE workspace = ?1 AND destination = ?2 AND state = 'pending' AND lane = ?3 LIMIT ?4)";
+
+/// Leaves out what was taken back since: an event of a sale that is no more, unless the event is about just that.
+const STANDS: &str = " AND NOT (EXISTS (SELECT 1 FROM conversions AS c
+            WHERE c.id = d.conversion AND c.status IN ('rejected', 'reversed'))
+        AND NOT EXISTS (SELECT 1 FROM goal_events AS m JOIN ledger_entries AS l
+            ON l.conversion = d.conversion AND l.sequence = m.sequence
+            WHERE m.id = d.goal_event AND l.status IN ('rejected', 'reversed')))";
 
 impl Sqlite {
     pub(crate) async fn preview_job(
@@ -199,12 +206,17 @@ impl<'a> Conditions<'a> {
         // Ids begin with the time at which they were booked.
         let id_at = |at: Timestamp| *DeliveryId::new(at, [0; 10]).as_bytes();
         all.and(" AND d.id < :to", ":to", Some(id_at(filter.to)));
+        // What a job books for another destination has the id of its event, which is older.
+        all.and(" AND d.created_at < :booked_to", ":booked_to", Some(filter.to.as_millis()));
         all.and(" AND d.id >= :from", ":from", filter.from.map(id_at));
         all.and(" AND d.reason = :code", ":code", filter.code.as_deref());
         let event = "EXISTS (SELECT 1 FROM goal_events AS g WHERE g.id = d.goal_event";
         all.and(&format!(" AND {event} AND g.goal = :goal)"), ":goal", filter.goal.as_deref());
         let named = format!(" AND {event} AND g.event_name = :event_name)");
         all.and(&named, ":event_name", filter.event_name.as_deref());
+        if !filter.taken_back {
+            all.text.push_str(STANDS);
+        }
         if !filter.ids.is_empty() {
             // Ids are hexadecimal digits of our own making: nothing can break out of them.
             let ids: Vec<String> = filter.ids.iter().map(|id| format!("x'{}'", hex(id))).collect();
@@ -328,7 +340,7 @@ fn found(
             ConversionId::from_bytes(row.get(2)?),
         ))
     };
-    let values = params![id.as_bytes(), WORKSPACE, job.filter.destination];
+    let values = params![id.as_bytes(), WORKSPACE, job.filter.destination, job.filter.code];
     let found = connection.prepare_cached(FIND)?.query_row(values, read).optional()?;
     Ok(found.filter(|(state, ..)| job.filter.takes(*state)))
 }

@@ -18,8 +18,8 @@ const NEXT_DUE: &str = "SELECT min(at) FROM (
         WHERE workspace = ?1 AND destination = ?2 AND state = 'pending' AND lane = 2
     )";
 
-// Ids begin with the time at which they were booked, so a span of days is a range of ids.
-const DAYS: &str = "SELECT d.created_at / 86400000, d.destination, coalesce(e.event_name, ''),
+// Ids begin with the time at which their event was made, so a span of days is a range of ids.
+const DAYS: &str = "SELECT coalesce(e.created_at, d.created_at) / 86400000, d.destination, coalesce(e.event_name, ''),
         sum(d.state = 'delivered'), sum(d.state IN ('dead', 'expired', 'cancelled')), sum(d.state = 'pending'),
         sum(d.attempts)
     FROM deliveries AS d LEFT JOIN goal_events AS e ON e.id = d.goal_event

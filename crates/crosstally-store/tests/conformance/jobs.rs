@@ -36,6 +36,7 @@ fn filter(states: &[Word]) -> JobFilter {
         from: None,
         to: build::at(1_000_000),
         ids: Vec::new(),
+        taken_back: false,
     }
 }
 
@@ -259,6 +260,39 @@ pub(crate) async fn a_job_waits_and_goes_on_when_told(stage: &Stage) {
     assert_eq!(store.advance_job(rest).await.unwrap(), JobAnswer::Moved);
     assert_eq!(state(&store, booked[1]).await, DeliveryState::Dead);
     assert_eq!(store.job(again.id).await.unwrap().unwrap().state, Cancelled);
+}
+
+pub(crate) async fn what_was_taken_back_is_left_out(stage: &Stage) {
+    use crosstally_core::ledger::Status;
+    use crosstally_core::postback::ConversionChange;
+    let store = stage.open().await;
+    let mut ids = Vec::new();
+    // A sale that stands; one that was reversed after its event was made; a reversal whose event says so.
+    for (ms, now, then) in [
+        (0, Status::Approved, Status::Approved),
+        (1, Status::Reversed, Status::Approved),
+        (2, Status::Reversed, Status::Reversed),
+    ] {
+        let mut booking = build::sale(ms, build::key(ACME, &build::unique_name()), &[]);
+        let event = booking.goal_events[0].clone();
+        booking.deliveries =
+            vec![NewDelivery { state: DeliveryState::Dead, ..build::delivery(ms, &event, META) }];
+        if let Some(ConversionChange::Insert(conversion)) = &mut booking.conversion {
+            conversion.status = now;
+        }
+        if let Some(entry) = &mut booking.entry {
+            entry.status = then;
+        }
+        ids.push(booking.deliveries[0].id);
+        build::book(&store, &booking).await;
+    }
+    let failed = filter(&Word::FAILED);
+    let found = store.job_deliveries(failed.clone(), START, 9).await.unwrap();
+    assert_eq!(found, [ids[0], ids[2]]);
+    let all = JobFilter { taken_back: true, ..failed.clone() };
+    assert_eq!(store.job_deliveries(all.clone(), START, 9).await.unwrap(), ids);
+    assert_eq!(store.preview_job(failed, None).await.unwrap()[0].count, 2);
+    assert_eq!(store.preview_job(all, None).await.unwrap()[0].count, 3);
 }
 
 pub(crate) async fn days_tell_what_arrived(stage: &Stage) {

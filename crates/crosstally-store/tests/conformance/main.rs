@@ -169,6 +169,7 @@ suite! {
         a_job_books_for_another_destination
         filters_choose
         a_job_waits_and_goes_on_when_told
+        what_was_taken_back_is_left_out
         days_tell_what_arrived
     }
     outbox_reads {

@@ -105,6 +105,9 @@ pub(crate) struct Replayed {
     /// How many in a minute [default: as fast as the destination takes them, new events first].
     #[arg(long, value_name = "N")]
     pub(crate) per_minute: Option<u32>,
+    /// Also those whose conversion was rejected or reversed since.
+    #[arg(long)]
+    pub(crate) taken_back: bool,
     /// Begin the job; without this it is only shown what it would be about.
     #[arg(long)]
     pub(crate) apply: bool,

@@ -14,6 +14,10 @@ on_both! {
     a_new_destination_gets_the_events_of_before => new_destination;
     /// A job keeps its pace, waits when it is told to, and ends when it is called off.
     a_job_keeps_its_pace_and_can_be_stopped => paced;
+    /// A sale that was reversed since is left out, and said to be; what is booked after a job began is never part of it.
+    what_was_taken_back_is_left_out => taken_back;
+    /// However many slow jobs there are, another one goes on.
+    slow_jobs_hold_nobody_up => many;
     /// What cannot be meant is refused with a sentence; nothing begins.
     a_job_that_cannot_be_meant_is_refused => nonsense;
 }
@@ -181,6 +185,48 @@ async fn paced(kind: Kind) -> Result<()> {
     Ok(())
 }
 
+async fn taken_back(kind: Kind) -> Result<()> {
+    let server = TestServer::ready(kind).await?;
+    dead(&server, 3).await?;
+    let reply = server.postback("tid=D1&status=reversed").await?;
+    assert_eq!(reply.json()?["result"], "updated");
+    let mut wanted = json!({"destination": "meta-main", "until": "2030-01-01T00:00:00Z", "apply": true});
+    let begun = replay(&server, &wanted).await?;
+    assert_eq!((number(&begun, "/deliveries"), number(&begun, "/taken_back")), (2, 1));
+    // Refused after the job began: a matter for the next job, whatever end this one was given.
+    server.advance(1_000);
+    server.fault(&json!({"kind": "reject_event_name", "event_name": "Purchase"})).await?;
+    conversions(&server, "L", 2).await?;
+    server.deliver().await?;
+    server.no_faults().await?;
+    assert_eq!(server.engine.work_on_jobs().await?, 2);
+    server.deliver().await?;
+    assert_eq!(server.accepted().await?.len(), 2);
+    assert_eq!(states(&server, "dead").await?, 3);
+    wanted["taken_back"] = json!(true);
+    let all = replay(&server, &wanted).await?;
+    assert_eq!((number(&all, "/deliveries"), number(&all, "/taken_back")), (3, 0));
+    server.stop().await;
+    Ok(())
+}
+
+async fn many(kind: Kind) -> Result<()> {
+    let server = TestServer::ready(kind).await?;
+    dead(&server, 40).await?;
+    for _ in 0..20 {
+        replay(&server, &json!({"destination": "meta-main", "per_minute": 1, "apply": true})).await?;
+    }
+    server.engine.work_on_jobs().await?;
+    let quick = json!({"destination": "meta-main", "apply": true});
+    let id = word(&replay(&server, &quick).await?, "/job/id").to_owned();
+    server.engine.work_on_jobs().await?;
+    assert_eq!(word(&job(&server, &id).await?, "/state"), "done");
+    server.deliver().await?;
+    assert_eq!(server.accepted().await?.len(), 40, "each of them once");
+    server.stop().await;
+    Ok(())
+}
+
 async fn nonsense(kind: Kind) -> Result<()> {
     let server = TestServer::ready(kind).await?;
     for (body, says) in [
@@ -196,6 +242,8 @@ async fn nonsense(kind: Kind) -> Result<()> {
             "before",
         ),
         (json!({"destination": "meta-main", "ids": ["rcp_1"]}), "no delivery's id"),
+        (json!({"destination": "nowhere"}), "there is no destination `nowhere`"),
+        (json!({"destination": "meta-main", "goal": "nothing"}), "there is no goal `nothing`"),
     ] {
         let mut body = body;
         body["apply"] = json!(true);
@@ -209,6 +257,9 @@ async fn nonsense(kind: Kind) -> Result<()> {
     }
     let list = server.api("/api/v1/deliveries/jobs").await?;
     assert_eq!(list.get("data").and_then(Value::as_array).map(Vec::len), Some(0));
+    let path = "/api/v1/deliveries/errors?destination=nowhere";
+    let reply = client::get_as(server.admin, path, &server.token).await?;
+    assert_eq!(reply.status, 400, "{}", reply.text());
     let unknown = "/api/v1/deliveries/jobs/job_00000000000000000000000000/pause";
     assert_eq!(post(&server, unknown, &json!({})).await?.status, 404);
     server.stop().await;

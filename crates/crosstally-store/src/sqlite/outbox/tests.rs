@@ -53,6 +53,7 @@ fn a_job_finds_its_deliveries_in_the_order_of_an_index() {
         from: Some(Timestamp::default()),
         to: Timestamp::from_millis(1),
         ids: Vec::new(),
+        taken_back: true,
     };
     for (word, index) in [(Word::Dead, "deliveries_unsent"), (Word::Delivered, "deliveries_by_destination")] {
         let question = super::super::jobs::next_of(&filter, word.state());

@@ -18,7 +18,8 @@ pub(super) async fn groups(destination: Option<&str>, at: &At, json: bool) -> Re
     let rows: Vec<ErrorOut> = match remote::find(at)? {
         Where::Here(ground) => {
             remote::here(&ground, async |engine| {
-                Ok(engine.delivery_errors(destination).await?.iter().map(ErrorOut::from).collect())
+                let found = engine.delivery_errors(destination).await.map_err(super::jobs::told)?;
+                Ok(found.iter().map(ErrorOut::from).collect())
             })
             .await?
         }

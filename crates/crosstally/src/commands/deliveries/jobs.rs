@@ -31,6 +31,7 @@ pub(super) async fn replay(which: Replayed, at: &At, json: bool) -> Result<()> {
         ids: which.id,
         to: which.to,
         per_minute: which.per_minute,
+        taken_back: which.taken_back,
         apply: which.apply,
     };
     let found: ReplayOut = match remote::find(at)? {
@@ -38,12 +39,12 @@ pub(super) async fn replay(which: Replayed, at: &At, json: bool) -> Result<()> {
             remote::here(&ground, async |engine| {
                 let job = jobs::job(&wanted, engine.clock.now())
                     .map_err(|problem| exit::with(Code::Usage, problem))?;
-                let groups = engine.preview_job(&job).await.map_err(told)?;
+                let preview = engine.preview_job(&job).await.map_err(told)?;
                 let begun = match wanted.apply {
                     true => Some(engine.begin_job(job, AUTHOR).await.map_err(told)?),
                     false => None,
                 };
-                Ok(ReplayOut::new(&groups, begun.as_ref()))
+                Ok(ReplayOut::new(&preview, begun.as_ref()))
             })
             .await?
         }
@@ -62,6 +63,12 @@ pub(super) async fn replay(which: Replayed, at: &At, json: bool) -> Result<()> {
     show::table(&["state", "code", "event", "deliveries"], rows)?;
     if found.already > 0 {
         show::aside(&format!("{} of them are on their way there already and are left alone", found.already))?;
+    }
+    if found.taken_back > 0 {
+        show::aside(&format!(
+            "{} more are left out: their conversions were rejected or reversed since; --taken-back sends them all the same",
+            found.taken_back
+        ))?;
     }
     match &found.job {
         Some(job) => show::aside(&format!(
@@ -145,7 +152,7 @@ fn table(jobs: &[JobOut], json: bool) -> Result<()> {
 }
 
 /// A job's error with the exit code that scripts expect.
-fn told(error: JobError) -> anyhow::Error {
+pub(super) fn told(error: JobError) -> anyhow::Error {
     match error {
         JobError::Bad(problem) => exit::with(Code::Usage, problem),
         JobError::NotFound(_) => exit::with(Code::NotFound, error.to_string()),
