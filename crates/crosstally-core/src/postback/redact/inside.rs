@@ -60,8 +60,10 @@ impl Mask<'_> {
                 let is_pair =
                     matches!(list.first(), Some(Json::Text(name)) if list.len() > 1 && self.keep.masks(name));
                 let mut touched = false;
+                // Each row of a list is a call of its own, whose fields have no row before them.
+                let is_rows = path.is_empty() && self.depth == 0;
                 for (at, inner) in list.iter_mut().enumerate() {
-                    let whole = format!("{path}.{at}");
+                    let whole = if is_rows { String::new() } else { format!("{path}.{at}") };
                     touched |= if is_pair && at == 1 && !is_of_contract(&whole, self.keep.partner) {
                         hide(inner)
                     } else {
