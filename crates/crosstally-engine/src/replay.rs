@@ -92,6 +92,8 @@ pub struct ReplayOut {
     pub money: Vec<(Currency, i64, i64)>,
     /// Whether anything changes.
     pub changed: bool,
+    /// What it waits for after.
+    pub awaits: Option<Awaited>,
 }
 
 /// What reading a receipt again comes to, and what was known for it.
@@ -421,5 +423,6 @@ fn told(before: &Receipt, replayed: &Replayed) -> ReplayOut {
         conversion: after.conversion,
         money: replayed.money.clone(),
         changed: replayed.changed,
+        awaits: after.awaits.clone(),
     }
 }

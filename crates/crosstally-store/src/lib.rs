@@ -40,7 +40,7 @@ pub use jobs::{JobAnswer, JobGroup, JobStep};
 pub use ledger::{BaseSum, LedgerFilter, LedgerSum};
 pub use postbacks::Decide;
 pub use records::*;
-pub use replays::{ReceiptFilter, Replay, ReplayAnswer, Revision, Wait};
+pub use replays::{PutOff, ReceiptFilter, Replay, ReplayAnswer, Revision, Wait};
 
 /// The one workspace that exists until an agency needs more. Every row carries it.
 pub(crate) const WORKSPACE: i64 = 1;

@@ -91,6 +91,17 @@ pub struct Wait {
     pub looks: u32,
 }
 
+/// When a receipt that waits is looked at next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PutOff {
+    /// The receipt.
+    pub receipt: ReceiptId,
+    /// What it waited for when it was looked at.
+    pub awaited: String,
+    /// The next look; without one it waits no longer.
+    pub next: Option<Timestamp>,
+}
+
 impl Store {
     /// Receipts, oldest first.
     ///
@@ -145,11 +156,12 @@ impl Store {
         on!(self, waits_for(awaited, limit))
     }
 
-    /// Puts the next look at waiting receipts off; without a time they wait no longer.
+    /// Puts the next look at waiting receipts off; without a time they wait no longer. A receipt that waits for something
+    /// else by now is left alone.
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub async fn put_off_waits(&self, waits: Vec<(ReceiptId, Option<Timestamp>)>) -> Result<(), StoreError> {
+    pub async fn put_off_waits(&self, waits: Vec<PutOff>) -> Result<(), StoreError> {
         on!(self, put_off_waits(waits))
     }
 }

@@ -10,7 +10,7 @@ use crosstally_core::ids::ReceiptId;
 use crosstally_core::postback::Awaited;
 use crosstally_core::postback::replay::Repair;
 use crosstally_core::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp};
-use crosstally_store::{StoreError, Wait};
+use crosstally_store::{PutOff, StoreError, Wait};
 
 use super::{How, MATCHED, ReplayError};
 use crate::Engine;
@@ -27,7 +27,14 @@ const OF_ONE_MAX: u32 = 1_000;
 struct Looked {
     matched: usize,
     seen: BTreeSet<ReceiptId>,
-    put_off: Vec<(ReceiptId, Option<Timestamp>)>,
+    put_off: Vec<PutOff>,
+}
+
+impl Looked {
+    /// Only the wait that was looked at: the receipt may wait for something else by now.
+    fn put_off(&mut self, wait: Wait, next: Option<Timestamp>) {
+        self.put_off.push(PutOff { receipt: wait.receipt, awaited: wait.awaited, next });
+    }
 }
 
 impl Engine {
@@ -57,7 +64,8 @@ impl Engine {
                 }
             }
             let too_long = now.millis_since(wait.since) > WAIT_MS_MAX;
-            looked.put_off.push((wait.receipt, (!too_long).then(|| next_look(now, wait.looks))));
+            let next = (!too_long).then(|| next_look(now, wait.looks));
+            looked.put_off(wait, next);
         }
         if !looked.put_off.is_empty() {
             self.store.put_off_waits(looked.put_off).await?;
@@ -107,6 +115,12 @@ impl Engine {
             }
             match self.replay_receipt(wait.receipt, &Repair::default(), &how).await {
                 Ok(out) if out.changed => looked.matched += 1,
+                // What it waits for is there, and is not enough yet.
+                Ok(out) if out.awaits.as_ref().is_some_and(|awaits| awaits.to_string() == wait.awaited) => {
+                    let too_long = now.millis_since(wait.since) > WAIT_MS_MAX;
+                    let next = (!too_long).then(|| next_look(now, wait.looks));
+                    looked.put_off(wait, next);
+                }
                 Ok(_)
                 | Err(
                     ReplayError::NotFound(_)
@@ -114,14 +128,14 @@ impl Engine {
                     | ReplayError::ServerEvent(_)
                     | ReplayError::Attributed(..)
                     | ReplayError::NotSwallowed(_),
-                ) => looked.put_off.push((wait.receipt, None)),
+                ) => looked.put_off(wait, None),
                 Err(ReplayError::Busy(_)) => {
-                    looked.put_off.push((wait.receipt, Some(now.plus_millis(SECOND_MS))));
+                    looked.put_off(wait, Some(now.plus_millis(SECOND_MS)));
                 }
                 Err(ReplayError::Store(error)) => {
                     // One that cannot be booked must not hold up those behind it.
                     tracing::warn!(receipt.id = %wait.receipt, error = %error, "a waiting receipt was not booked");
-                    looked.put_off.push((wait.receipt, Some(now.plus_millis(MINUTE_MS))));
+                    looked.put_off(wait, Some(now.plus_millis(MINUTE_MS)));
                 }
             }
         }

@@ -14,7 +14,7 @@ use super::fault::Fault;
 use super::rows::{Id, Text};
 use super::transact::{Transaction, Value};
 use super::{Postgres, postbacks, rows};
-use crate::{ReceiptFilter, Replay, ReplayAnswer, Revision, StoreError, WORKSPACE, Wait};
+use crate::{PutOff, ReceiptFilter, Replay, ReplayAnswer, Revision, StoreError, WORKSPACE, Wait};
 
 const REVISE: &str =
     "UPDATE receipts SET verdict = $4, reason = $5, detail = $6, conversion = $7, sequence = $8, click = $9,
@@ -43,11 +43,14 @@ const WAITS_FOR: &str =
     ORDER BY receipt LIMIT $3";
 /// Before every other time: what waits for something that is there is looked at before what may wait in vain.
 const WAKE: &str = "UPDATE receipt_waits SET next_at = 0 WHERE workspace = $1 AND awaited = ANY ($2::text[])";
-const PUT_OFF: &str = "WITH n AS (SELECT * FROM unnest($2::uuid[], $3::bigint[]) AS n (receipt, next_at)), gone AS (
-        DELETE FROM receipt_waits AS w USING n WHERE w.workspace = $1 AND w.receipt = n.receipt AND n.next_at IS NULL
+const PUT_OFF: &str = "WITH n AS (
+        SELECT * FROM unnest($2::uuid[], $3::bigint[], $4::text[]) AS n (receipt, next_at, awaited)
+    ), gone AS (
+        DELETE FROM receipt_waits AS w USING n
+        WHERE w.workspace = $1 AND w.receipt = n.receipt AND w.awaited = n.awaited AND n.next_at IS NULL
     )
     UPDATE receipt_waits AS w SET next_at = n.next_at, looks = w.looks + 1 FROM n
-    WHERE w.workspace = $1 AND w.receipt = n.receipt AND n.next_at IS NOT NULL";
+    WHERE w.workspace = $1 AND w.receipt = n.receipt AND w.awaited = n.awaited AND n.next_at IS NOT NULL";
 
 impl Postgres {
     pub(crate) async fn receipts_matching(
@@ -116,13 +119,11 @@ impl Postgres {
         self.engine.read(WAITS_FOR, &values).await?.iter().map(waiting).collect()
     }
 
-    pub(crate) async fn put_off_waits(
-        &self,
-        waits: Vec<(ReceiptId, Option<Timestamp>)>,
-    ) -> Result<(), StoreError> {
-        let ids: Vec<Id> = waits.iter().map(|(id, _)| Id::from(*id)).collect();
-        let times: Vec<Option<i64>> = waits.iter().map(|(_, at)| at.map(Timestamp::as_millis)).collect();
-        self.engine.write(PUT_OFF, &[&WORKSPACE, &ids, &times]).await?;
+    pub(crate) async fn put_off_waits(&self, waits: Vec<PutOff>) -> Result<(), StoreError> {
+        let ids: Vec<Id> = waits.iter().map(|one| Id::from(one.receipt)).collect();
+        let times: Vec<Option<i64>> = waits.iter().map(|one| one.next.map(Timestamp::as_millis)).collect();
+        let awaited: Vec<Text<'_>> = waits.iter().map(|one| Text(&one.awaited)).collect();
+        self.engine.write(PUT_OFF, &[&WORKSPACE, &ids, &times, &awaited]).await?;
         Ok(())
     }
 }

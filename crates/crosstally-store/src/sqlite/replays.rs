@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
 use super::tally::{COUNT_RECEIPTS, Tally};
 use super::{Sqlite, postbacks, receipts, rows};
-use crate::{ReceiptFilter, Replay, ReplayAnswer, Revision, StoreError, WORKSPACE, Wait};
+use crate::{PutOff, ReceiptFilter, Replay, ReplayAnswer, Revision, StoreError, WORKSPACE, Wait};
 
 const REVISE: &str =
     "UPDATE receipts SET verdict = ?3, reason = ?4, detail = ?5, conversion = ?6, sequence = ?7, click = ?8,
@@ -26,6 +26,7 @@ const REVISIONS: &str = "SELECT number, at, cause, author, repair, verdict, reas
 const MOVEMENTS: &str = "SELECT movements FROM conversions WHERE id = ?1";
 const OF_KEY: &str = "SELECT id FROM conversions WHERE workspace = ?1 AND partner = ?2 AND dedupe_key = ?3";
 const FORGET: &str = "DELETE FROM receipt_waits WHERE receipt = ?1";
+const GIVE_UP: &str = "DELETE FROM receipt_waits WHERE receipt = ?1 AND awaited = ?2";
 const WAIT: &str = "INSERT INTO receipt_waits (receipt, workspace, awaited, since, next_at, looks)
     VALUES (?1, ?2, ?3, ?4, ?4, 0) ON CONFLICT DO NOTHING";
 const DUE: &str =
@@ -36,7 +37,8 @@ const WAITS_FOR: &str =
     ORDER BY receipt LIMIT ?3";
 /// Before every other time: what waits for something that is there is looked at before what may wait in vain.
 const WAKE: &str = "UPDATE receipt_waits SET next_at = 0 WHERE workspace = ?1 AND awaited = ?2";
-const PUT_OFF: &str = "UPDATE receipt_waits SET next_at = ?2, looks = looks + 1 WHERE receipt = ?1";
+const PUT_OFF: &str = "UPDATE receipt_waits SET next_at = ?2, looks = looks + 1
+    WHERE receipt = ?1 AND awaited = ?3";
 
 impl Sqlite {
     pub(crate) async fn receipts_matching(
@@ -133,17 +135,18 @@ impl Sqlite {
         self.engine.read(work).await
     }
 
-    pub(crate) async fn put_off_waits(
-        &self,
-        waits: Vec<(ReceiptId, Option<Timestamp>)>,
-    ) -> Result<(), StoreError> {
+    pub(crate) async fn put_off_waits(&self, waits: Vec<PutOff>) -> Result<(), StoreError> {
         let work = move |connection: &Connection| {
-            for (receipt, next) in &waits {
+            for PutOff { receipt, awaited, next } in &waits {
                 match next {
-                    Some(next) => connection
-                        .prepare_cached(PUT_OFF)?
-                        .execute(params![receipt.as_bytes(), next.as_millis()])?,
-                    None => connection.prepare_cached(FORGET)?.execute([receipt.as_bytes()])?,
+                    Some(next) => connection.prepare_cached(PUT_OFF)?.execute(params![
+                        receipt.as_bytes(),
+                        next.as_millis(),
+                        awaited
+                    ])?,
+                    None => {
+                        connection.prepare_cached(GIVE_UP)?.execute(params![receipt.as_bytes(), awaited])?
+                    }
                 };
             }
             Ok(())

@@ -97,6 +97,7 @@ suite! {
     waits {
         what_waits_for_one_thing_is_listed_in_its_order
         what_has_come_wakes_what_waits_for_it
+        a_wait_for_something_else_is_left_alone
     }
     nonces {
         a_number_is_used_once_by_a_partner

@@ -3,7 +3,8 @@
 use crosstally_core::postback::{Awaited, Receipt};
 use crosstally_core::reason::Reason;
 use crosstally_core::verdict::Verdict;
-use crosstally_store::Store;
+use crosstally_core::time::Timestamp;
+use crosstally_store::{PutOff, Store};
 
 use crate::build::{self, ACME};
 use crate::stage::Stage;
@@ -15,6 +16,14 @@ async fn waiting(store: &Store, ms: i64, awaited: Awaited) -> Receipt {
     receipt.awaits = Some(awaited);
     store.record_receipt(receipt.clone()).await.unwrap();
     receipt
+}
+
+fn put_off(receipt: &Receipt, awaited: &Awaited, next: Option<Timestamp>) -> PutOff {
+    PutOff { receipt: receipt.id, awaited: awaited.to_string(), next }
+}
+
+fn of(receipt: &Receipt, next: Option<Timestamp>) -> PutOff {
+    put_off(receipt, receipt.awaits.as_ref().unwrap(), next)
 }
 
 async fn due(store: &Store, ms: i64) -> Vec<crosstally_core::ids::ReceiptId> {
@@ -34,7 +43,7 @@ pub(crate) async fn what_waits_for_one_thing_is_listed_in_its_order(stage: &Stag
     assert_eq!(store.waits_for(mine.to_string(), 1).await.unwrap().len(), 1);
     assert_eq!(store.waits_for("alias:nobody's".into(), 10).await.unwrap(), []);
     assert_eq!(due(&store, 14).await, [first.id]);
-    store.put_off_waits(vec![(first.id, Some(build::at(100))), (other.id, None)]).await.unwrap();
+    store.put_off_waits(vec![of(&first, Some(build::at(100))), of(&other, None)]).await.unwrap();
     assert_eq!(due(&store, 99).await, [second.id]);
     assert_eq!(store.waits_for(mine.to_string(), 10).await.unwrap()[0].looks, 1);
 }
@@ -46,18 +55,30 @@ pub(crate) async fn what_has_come_wakes_what_waits_for_it(stage: &Stage) {
     let by_alias = waiting(&store, 51, Awaited::Alias("old-1".into())).await;
     let by_sale = waiting(&store, 52, Awaited::Sale(key.clone())).await;
     let in_vain = waiting(&store, 1, Awaited::Alias("nobody's".into())).await;
-    let all = [&by_click, &by_alias, &by_sale].map(|receipt| (receipt.id, Some(build::at(1_000))));
+    let all = [&by_click, &by_alias, &by_sale].map(|receipt| of(receipt, Some(build::at(1_000))));
     store.put_off_waits(all.to_vec()).await.unwrap();
     assert_eq!(due(&store, 60).await, [in_vain.id]);
     // Each is due before what waits in vain, whatever its own time was.
     store.append_clicks(vec![click]).await.unwrap();
     assert_eq!(due(&store, 60).await, [by_click.id, in_vain.id]);
-    store.put_off_waits(vec![(by_click.id, None)]).await.unwrap();
+    store.put_off_waits(vec![of(&by_click, None)]).await.unwrap();
     store.add_aliases(vec![("old-1".into(), build::click_id(0))], build::at(60)).await.unwrap();
     assert_eq!(due(&store, 60).await, [by_alias.id, in_vain.id]);
-    store.put_off_waits(vec![(by_alias.id, None)]).await.unwrap();
+    store.put_off_waits(vec![of(&by_alias, None)]).await.unwrap();
     build::book(&store, &build::sale(55, build::key(ACME, "another"), &[])).await;
     assert_eq!(due(&store, 60).await, [in_vain.id]);
     build::book(&store, &build::sale(56, key, &[])).await;
     assert_eq!(due(&store, 60).await, [by_sale.id, in_vain.id]);
+}
+
+/// Whoever looked while the receipt came to wait for something else must not end that wait, nor put it off.
+pub(crate) async fn a_wait_for_something_else_is_left_alone(stage: &Stage) {
+    let store = stage.open().await;
+    let sale = waiting(&store, 10, Awaited::Sale(build::key(ACME, "sale"))).await;
+    let alias = Awaited::Alias("old-1".into());
+    store.put_off_waits(vec![put_off(&sale, &alias, None)]).await.unwrap();
+    store.put_off_waits(vec![put_off(&sale, &alias, Some(build::at(100)))]).await.unwrap();
+    assert_eq!(due(&store, 20).await, [sale.id]);
+    store.put_off_waits(vec![of(&sale, None)]).await.unwrap();
+    assert_eq!(due(&store, 20).await, []);
 }
