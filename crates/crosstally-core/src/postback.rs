@@ -18,7 +18,7 @@ use crate::limits;
 use crate::money::Currency;
 use crate::reason::Reason;
 use crate::route::{GoalEvent, NewDelivery};
-use crate::time::Timestamp;
+use crate::time::{DAY_MS, Timestamp};
 use crate::verdict::Verdict;
 
 pub mod authenticate;
@@ -200,7 +200,7 @@ pub struct Receipt {
     pub sealed: Option<Vec<u8>>,
     /// What is noteworthy about it, by code: fraud marks, late approvals.
     pub labels: Vec<String>,
-    /// What it waits for; written when it is stored, never read back with it.
+    /// What it waits for; written when it is stored, read back only where the receipt is read again.
     pub awaits: Option<Awaited>,
 }
 
@@ -240,6 +240,9 @@ pub enum Awaited {
 }
 
 impl Awaited {
+    /// How long a receipt waits.
+    pub const MS_MAX: i64 = 30 * DAY_MS;
+
     /// What a receipt that is quarantined for this reason waits for, if something can appear by itself.
     #[must_use]
     pub fn by(reason: Reason, receipt: &Receipt) -> Option<Self> {

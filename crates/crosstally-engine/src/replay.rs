@@ -150,7 +150,8 @@ impl Engine {
         imagined: &mut Imagined,
     ) -> Result<ReplayOut, ReplayError> {
         for _ in 0..TRIES_MAX {
-            let receipt = self.store.receipt(id).await?.ok_or(ReplayError::NotFound(id))?;
+            let mut receipt = self.store.receipt(id).await?.ok_or(ReplayError::NotFound(id))?;
+            receipt.awaits = self.awaited_by(&receipt).await?;
             if is_of_stranger(&receipt) {
                 return Err(ReplayError::Stranger(id));
             }
@@ -288,6 +289,22 @@ impl Engine {
         };
         let replayed = replay(&case, &mut context);
         Ok(Decided { replayed, old, new, click })
+    }
+
+    async fn awaited_by(&self, receipt: &Receipt) -> Result<Option<Awaited>, StoreError> {
+        if receipt.verdict != Verdict::Quarantined {
+            return Ok(None);
+        }
+        Ok(self.store.awaited_by(receipt.id).await?.as_deref().and_then(Awaited::from_text))
+    }
+
+    /// The name of what a receipt is about now, if it can be read.
+    async fn named_now(&self, receipt: &Receipt) -> Result<Option<DedupeKey>, StoreError> {
+        let snapshot = self.snapshot.load_full();
+        let repair = self.with_earlier_repairs(receipt, &Repair::default()).await?;
+        let Ok(mut postback) = self.reread(receipt, &repair, &snapshot) else { return Ok(None) };
+        self.resolve_alias(&mut postback).await?;
+        Ok(name(&postback, receipt, &repair, &snapshot))
     }
 
     async fn with_earlier_repairs(&self, receipt: &Receipt, repair: &Repair) -> Result<Repair, StoreError> {

@@ -156,6 +156,14 @@ impl Store {
         on!(self, waits_for(awaited, limit))
     }
 
+    /// What this receipt waits for, as [`crosstally_core::postback::Awaited`] writes it.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn awaited_by(&self, receipt: ReceiptId) -> Result<Option<String>, StoreError> {
+        on!(self, awaited_by(receipt))
+    }
+
     /// Puts the next look at waiting receipts off; without a time they wait no longer. A receipt that waits for something
     /// else by now is left alone.
     ///

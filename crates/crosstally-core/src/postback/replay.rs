@@ -11,7 +11,8 @@ use std::sync::Arc;
 use super::book::{self, Context};
 use super::movement::{self, Past, Placed, Said, Standing, Step};
 use super::{
-    Booking, ConversionChange, Facts, IMPORTED, Inbound, Postback, Receipt, SERVER_EVENT, body, parse, redact,
+    Awaited, Booking, ConversionChange, Facts, IMPORTED, Inbound, Postback, Receipt, SERVER_EVENT, body,
+    parse, redact,
 };
 use crate::click::Click;
 use crate::config::Partner;
@@ -23,6 +24,7 @@ use crate::ledger::{Amounts, Balance, ContentHash, EntryKind, LedgerEntry, Statu
 use crate::money::Currency;
 use crate::params::Params;
 use crate::reason::Reason;
+use crate::time::Timestamp;
 use crate::verdict::{Stop, Verdict};
 
 /// A conversion and the receipts that made it.
@@ -91,8 +93,9 @@ pub fn replay(case: &Case<'_>, context: &mut Context<'_>) -> Replayed {
         taken_out.as_ref().map(|(after, _)| (case.old, after)),
     ];
     let money = money(changes.into_iter().flatten());
-    let changed =
-        booking.conversion.is_some() || taken_out.is_some() || differs(case.receipt, &booking.receipt);
+    let changed = booking.conversion.is_some()
+        || taken_out.is_some()
+        || differs(case.receipt, &booking.receipt, context.now);
     Replayed { booking, taken_out, changed, money }
 }
 
@@ -135,7 +138,12 @@ fn takes_along(old: &Around, booking: &Booking) -> bool {
     })
 }
 
-fn differs(before: &Receipt, after: &Receipt) -> bool {
+fn differs(before: &Receipt, after: &Receipt, now: Timestamp) -> bool {
+    // One that has waited too long waits no more, and reading it again does not begin that anew.
+    let waits_on = before.awaits.is_some() || now.millis_since(before.received_at) <= Awaited::MS_MAX;
+    if waits_on && before.awaits != after.awaits {
+        return true;
+    }
     (before.verdict, before.reason, &before.read, before.conversion, before.click)
         != (after.verdict, after.reason, &after.read, after.conversion, after.click)
 }

@@ -9,14 +9,12 @@ use std::pin::Pin;
 use crosstally_core::ids::ReceiptId;
 use crosstally_core::postback::Awaited;
 use crosstally_core::postback::replay::Repair;
-use crosstally_core::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp};
+use crosstally_core::time::{HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp};
 use crosstally_store::{PutOff, StoreError, Wait};
 
 use super::{How, MATCHED, ReplayError};
 use crate::Engine;
 
-/// How long a receipt waits.
-const WAIT_MS_MAX: i64 = 30 * DAY_MS;
 /// Receipts that are looked at in one go.
 const WAITS_MAX: u32 = 1_000;
 /// Receipts that wait for one thing and are booked in one go.
@@ -59,11 +57,14 @@ impl Engine {
                     if looked.seen.contains(&wait.receipt) {
                         continue;
                     }
-                } else {
+                } else if self.waits_for_another(&awaited, wait.receipt).await? {
+                    self.book_waits(vec![wait], now, &mut looked).await;
+                    continue;
+                } else if !matches!(awaited, Awaited::Sale(_)) {
                     missing.insert(wait.awaited.clone());
                 }
             }
-            let too_long = now.millis_since(wait.since) > WAIT_MS_MAX;
+            let too_long = now.millis_since(wait.since) > Awaited::MS_MAX;
             let next = (!too_long).then(|| next_look(now, wait.looks));
             looked.put_off(wait, next);
         }
@@ -106,6 +107,13 @@ impl Engine {
         })
     }
 
+    /// Whether a refund's sale bears another name than the one that the refund waits for, since its contract is another one.
+    async fn waits_for_another(&self, awaited: &Awaited, receipt: ReceiptId) -> Result<bool, StoreError> {
+        let Awaited::Sale(sale) = awaited else { return Ok(false) };
+        let Some(receipt) = self.store.receipt(receipt).await? else { return Ok(false) };
+        Ok(self.named_now(&receipt).await?.is_some_and(|name| name != *sale))
+    }
+
     /// Books receipts in the order in which they came.
     async fn book_waits(&self, waits: Vec<Wait>, now: Timestamp, looked: &mut Looked) {
         let how = How { cause: MATCHED, author: "crosstally".into(), dry_run: false };
@@ -114,10 +122,10 @@ impl Engine {
                 continue;
             }
             match self.replay_receipt(wait.receipt, &Repair::default(), &how).await {
-                Ok(out) if out.changed => looked.matched += 1,
+                Ok(out) if out.changed => looked.matched += usize::from(out.is != out.was),
                 // What it waits for is there, and is not enough yet.
                 Ok(out) if out.awaits.as_ref().is_some_and(|awaits| awaits.to_string() == wait.awaited) => {
-                    let too_long = now.millis_since(wait.since) > WAIT_MS_MAX;
+                    let too_long = now.millis_since(wait.since) > Awaited::MS_MAX;
                     let next = (!too_long).then(|| next_look(now, wait.looks));
                     looked.put_off(wait, next);
                 }

@@ -41,6 +41,7 @@ const DUE: &str =
 const WAITS_FOR: &str =
     "SELECT receipt, awaited, since, looks FROM receipt_waits WHERE workspace = $1 AND awaited = $2
     ORDER BY receipt LIMIT $3";
+const AWAITED_BY: &str = "SELECT awaited FROM receipt_waits WHERE workspace = $1 AND receipt = $2";
 /// Before every other time: what waits for something that is there is looked at before what may wait in vain.
 const WAKE: &str = "UPDATE receipt_waits SET next_at = 0 WHERE workspace = $1 AND awaited = ANY ($2::text[])";
 const PUT_OFF: &str = "WITH n AS (
@@ -117,6 +118,11 @@ impl Postgres {
     pub(crate) async fn waits_for(&self, awaited: String, limit: u32) -> Result<Vec<Wait>, StoreError> {
         let values: [&Value<'_>; 3] = [&WORKSPACE, &Text(&awaited), &i64::from(limit)];
         self.engine.read(WAITS_FOR, &values).await?.iter().map(waiting).collect()
+    }
+
+    pub(crate) async fn awaited_by(&self, receipt: ReceiptId) -> Result<Option<String>, StoreError> {
+        let found = self.engine.read(AWAITED_BY, &[&WORKSPACE, &Id::from(receipt)]).await?;
+        found.first().map(|row| rows::get(row, 0)).transpose()
     }
 
     pub(crate) async fn put_off_waits(&self, waits: Vec<PutOff>) -> Result<(), StoreError> {

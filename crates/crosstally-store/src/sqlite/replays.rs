@@ -35,6 +35,7 @@ const DUE: &str =
 const WAITS_FOR: &str =
     "SELECT receipt, awaited, since, looks FROM receipt_waits WHERE workspace = ?1 AND awaited = ?2
     ORDER BY receipt LIMIT ?3";
+const AWAITED_BY: &str = "SELECT awaited FROM receipt_waits WHERE receipt = ?1";
 /// Before every other time: what waits for something that is there is looked at before what may wait in vain.
 const WAKE: &str = "UPDATE receipt_waits SET next_at = 0 WHERE workspace = ?1 AND awaited = ?2";
 const PUT_OFF: &str = "UPDATE receipt_waits SET next_at = ?2, looks = looks + 1
@@ -131,6 +132,14 @@ impl Sqlite {
             let mut ask = connection.prepare_cached(WAITS_FOR)?;
             let waits = ask.query_map(params![WORKSPACE, awaited, limit], waiting)?;
             Ok(waits.collect::<rusqlite::Result<_>>()?)
+        };
+        self.engine.read(work).await
+    }
+
+    pub(crate) async fn awaited_by(&self, receipt: ReceiptId) -> Result<Option<String>, StoreError> {
+        let work = move |connection: &Connection| {
+            let mut ask = connection.prepare_cached(AWAITED_BY)?;
+            Ok(ask.query_row([receipt.as_bytes()], |row| row.get(0)).optional()?)
         };
         self.engine.read(work).await
     }

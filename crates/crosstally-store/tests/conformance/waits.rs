@@ -2,8 +2,8 @@
 
 use crosstally_core::postback::{Awaited, Receipt};
 use crosstally_core::reason::Reason;
-use crosstally_core::verdict::Verdict;
 use crosstally_core::time::Timestamp;
+use crosstally_core::verdict::Verdict;
 use crosstally_store::{PutOff, Store};
 
 use crate::build::{self, ACME};
@@ -79,6 +79,8 @@ pub(crate) async fn a_wait_for_something_else_is_left_alone(stage: &Stage) {
     store.put_off_waits(vec![put_off(&sale, &alias, None)]).await.unwrap();
     store.put_off_waits(vec![put_off(&sale, &alias, Some(build::at(100)))]).await.unwrap();
     assert_eq!(due(&store, 20).await, [sale.id]);
+    assert_eq!(store.awaited_by(sale.id).await.unwrap(), sale.awaits.as_ref().map(ToString::to_string));
     store.put_off_waits(vec![of(&sale, None)]).await.unwrap();
     assert_eq!(due(&store, 20).await, []);
+    assert_eq!(store.awaited_by(sale.id).await.unwrap(), None);
 }
