@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::pin::Pin;
 
 use crosstally_core::ids::ReceiptId;
+use crosstally_core::ledger::EntryKind;
 use crosstally_core::postback::Awaited;
 use crosstally_core::postback::replay::Repair;
 use crosstally_core::time::{HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp};
@@ -98,9 +99,11 @@ impl Engine {
             Awaited::Click(click) => self.store.click(*click).await?.is_some(),
             Awaited::Alias(alias) => self.store.click_of_alias(alias.clone()).await?.is_some(),
             Awaited::Sale(key) => match self.store.conversion_of_key(key.clone()).await? {
-                // Whatever has become of it since: it was approved.
+                // Whatever has become of it since: it was approved. What all its calls had left is another story.
                 Some(sale) => {
-                    self.store.entries(sale.id).await?.iter().any(|entry| entry.status.is_confirmed())
+                    let entries = self.store.entries(sale.id).await?;
+                    let mut present = entries.iter().rev().take_while(|entry| entry.kind != EntryKind::Left);
+                    present.any(|entry| entry.status.is_confirmed())
                 }
                 None => false,
             },

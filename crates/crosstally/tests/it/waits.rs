@@ -22,6 +22,12 @@ on_both! {
     the_day_of_a_retry_begins_when_the_call_came => window;
     /// Calls of one name at the same moment: read again, they lead to where they have led.
     calls_at_once_keep_the_order_in_which_they_were_booked => at_once;
+    /// Refunds that come to wait for their sale while many look after them at once.
+    those_who_look_at_once_end_no_wait_of_another => looked_at_at_once;
+    /// Another contract, another name: the refund that waits is found under it, whoever reads what again.
+    a_refund_waits_under_the_name_of_the_present_contract => renamed;
+    /// A sale that has left its name is no sale of it any more.
+    a_refund_waits_for_a_sale_not_for_one_that_has_left => left;
 }
 
 const LEAD: &str = r#"
@@ -226,6 +232,80 @@ async fn at_once(kind: Kind) -> Result<()> {
     let before = server.api("/api/v1/ledger").await?;
     nothing_changes(&server).await?;
     assert_eq!(server.api("/api/v1/ledger").await?["data"], before["data"]);
+    server.stop().await;
+    Ok(())
+}
+
+async fn looked_at_at_once(kind: Kind) -> Result<()> {
+    let server = TestServer::ready(kind).await?;
+    let click = server.click("fbclid=A").await?;
+    for number in 0..40 {
+        let refund = format!("click_id=w8f3k2old&tid=S{number}&status=reversed");
+        send(&server, &refund, "quarantined", "click_id_malformed").await?;
+    }
+    alias(&server, "w8f3k2old", &click).await?;
+    let looks = (0..4).map(|_| server.engine.match_waiting());
+    for looked in futures_util::future::join_all(looks).await {
+        looked?;
+    }
+    for number in 0..40 {
+        let sale = format!("tid=S{number}&status=approved&payout=10");
+        send(&server, &sale, "recorded", "no_click_id").await?;
+    }
+    look(&server, 3).await?;
+    for number in 0..40 {
+        let name = format!("S{number}");
+        assert_eq!(value_of(&server, &name).await?, Some(("reversed".into(), 0)), "{name}");
+    }
+    nothing_changes(&server).await?;
+    server.stop().await;
+    Ok(())
+}
+
+async fn renamed(kind: Kind) -> Result<()> {
+    let server = TestServer::ready(kind).await?;
+    server.apply(&with("duplicates = \"record\"\ntransaction_scope = \"click\"")).await?;
+    let click = server.click("fbclid=A").await?;
+    for name in ["T1", "T2"] {
+        let refund = format!("click_id={click}&tid={name}&status=reversed&payout=3");
+        send(&server, &refund, "quarantined", "sale_unknown").await?;
+        server.advance(1_000);
+    }
+    send(&server, &format!("click_id={click}&tid=T1&status=approved&payout=10"), "recorded", "").await?;
+    server.apply(CONFIG).await?;
+    assert_eq!(look(&server, 1).await?, 0);
+    // Its sale comes under the new name.
+    send(&server, "tid=T2&status=approved&payout=10", "recorded", "no_click_id").await?;
+    assert_eq!(look(&server, 1).await?, 1);
+    assert_eq!(value_of(&server, "T2").await?, Some(("reversed".into(), 0)));
+    // Its sale is read again, and comes under the new name by that.
+    assert_eq!(value_of(&server, "T1").await?, Some(("approved".into(), 1000)));
+    let all = json!({ "partner": "acme", "apply": true });
+    post_as(server.admin, "/api/v1/receipts/replay", &server.token, &all.to_string()).await?;
+    look(&server, 2).await?;
+    let found = server.engine.store.conversions_of_transaction("acme".into(), "T1".into(), 5).await?;
+    assert!(found.iter().all(|one| one.balance.confirmed == 0), "{found:#?}");
+    assert!(found.iter().any(|one| one.status.as_str() == "reversed"), "{found:#?}");
+    nothing_changes(&server).await?;
+    server.stop().await;
+    Ok(())
+}
+
+async fn left(kind: Kind) -> Result<()> {
+    let server = TestServer::ready(kind).await?;
+    let sale = send(&server, "tid=T1&status=approved&payout=10", "recorded", "no_click_id").await?;
+    let moved = json!({ "receipts": [sale["receipt"]], "set": { "transaction_id": "T2" }, "apply": true });
+    let moved =
+        post_as(server.admin, "/api/v1/receipts/replay", &server.token, &moved.to_string()).await?.json()?;
+    assert_eq!(moved["data"][0]["changed"], true, "{moved}");
+    server.advance(1_000);
+    send(&server, "tid=T1&status=reversed", "quarantined", "sale_unknown").await?;
+    assert_eq!(look(&server, 4).await?, 0);
+    send(&server, "tid=T1&status=approved&payout=20", "recorded", "no_click_id").await?;
+    assert_eq!(look(&server, 1).await?, 1);
+    let found = server.engine.store.conversions_of_transaction("acme".into(), "T1".into(), 5).await?;
+    assert!(found.iter().all(|one| one.balance.confirmed == 0), "{found:#?}");
+    nothing_changes(&server).await?;
     server.stop().await;
     Ok(())
 }
