@@ -97,7 +97,7 @@ pub enum Step {
 /// Decides what a call does to a conversion, or to none yet.
 ///
 /// Precedence: a refund waits for its sale; amounts in another currency than the booked ones block; the very same call
-/// within a day is a retry, unless the conversion has come to another status since; then the duplicate mode speaks; a
+/// within a day is a retry, unless what it led to was undone since, other than by a refund; then the duplicate mode speaks; a
 /// status that cannot follow is a late repeat if it was booked before, else it is blocked.
 #[must_use]
 pub fn step(
@@ -157,12 +157,23 @@ pub fn step(
 
 fn is_retry(said: &Said, known: Option<&Standing>, past: &[Past]) -> bool {
     let again = |past: &Past| {
-        // A sale that was refused and is approved once more in the same words is approved, not retried.
-        let stands = known.is_none_or(|known| known.status == past.status || known.status == said.status);
+        let stands = known.is_none_or(|known| stands(said.status, known.status, past.status));
         said.once || stands && said.at.millis_since(past.at).abs() <= RETRY_WINDOW_MS
     };
     said.content != ContentHash::default()
         && past.iter().filter(|past| past.content == said.content).any(again)
+}
+
+/// Whether what a call led to before still stands, so that the very same one is a retry of it.
+fn stands(said: Status, known: Status, past: Status) -> bool {
+    match (known, said) {
+        // A part that was paid back stays so, whatever is approved since; a whole sale that is sold once more is another one.
+        (_, Status::Reversed) => past != Status::Reversed || known == Status::Reversed,
+        // Who tries the sale once more does not know of its refund yet.
+        (Status::Reversed, _) => true,
+        // A sale that was refused and is approved once more in the same words is approved, not retried.
+        _ => known == past || known == said,
+    }
 }
 
 /// Where the conversion would stand; `None` if a refund contradicts those before it.

@@ -85,8 +85,8 @@ fn one(call: &Call, state: &mut Option<(&'static str, Option<i64>)>, seen: &mut 
             | ("reversed", "rejected")
             | ("rejected", "reversed")
     );
-    // The same words again are a retry as long as they tell nothing new.
-    let repeat = seen.contains(&said) && status == old || (status, now) == (old, had);
+    // The same words again are a retry as long as they tell nothing new; after a refund they are the late ones of its sale.
+    let repeat = seen.contains(&said) && (status == old || old == "reversed") || (status, now) == (old, had);
     if !repeat && !forbidden {
         seen.push(said);
         *state = Some((status, now));

@@ -159,6 +159,35 @@ fn a_row_of_a_file_is_the_same_row_after_years() {
     assert_eq!(again.receipt.verdict, Verdict::Duplicate, "whatever became of the sale meanwhile");
 }
 
+#[test]
+fn a_refund_that_is_tried_again_is_booked_once() {
+    use Verdict::{Duplicate, Recorded, Updated};
+    let part = |own: &mut Terms| own.reversal = Some(ReversalAmount::Part);
+    // A part of what was open, and the approval in between.
+    tell(
+        &mut with(part),
+        &[
+            ("tid=T1&status=hold&payout=10", Recorded, None, 0),
+            ("tid=T1&status=reversed&payout=3", Updated, None, 0),
+            ("tid=T1&status=approved", Updated, None, 700),
+            ("tid=T1&status=reversed&payout=3", Duplicate, Some(Reason::SameContent), 700),
+        ],
+    );
+    // What is sold once more is paid back once more; the first sale's late retry sells nothing.
+    tell(
+        &mut Story::new(partner()),
+        &[
+            ("tid=T1&status=approved&payout=10", Recorded, None, 1000),
+            ("tid=T1&status=reversed", Updated, None, 0),
+            ("tid=T1&status=approved&payout=10", Duplicate, Some(Reason::SameContent), 0),
+            ("tid=T1&status=approved&payout=10&n=2", Updated, None, 1000),
+            ("tid=T1&status=reversed", Updated, None, 0),
+            ("tid=T1&status=reversed", Duplicate, Some(Reason::SameContent), 0),
+            ("tid=T1&status=approved&payout=10&n=2", Duplicate, Some(Reason::SameContent), 0),
+        ],
+    );
+}
+
 fn call(ms: i64, number: u8, status: Status, payout: i64, live: Option<(u32, bool)>) -> Placed {
     let said = Said {
         status,
