@@ -253,15 +253,22 @@ fn remaining(
     value_of: ValueOf,
     standing: impl Fn(Status, Amounts) -> Standing,
 ) -> Option<Standing> {
+    // Of an amount that the sale does not know, nothing can be left.
+    let payout = left.payout.filter(|_| known.amounts.payout.is_some());
+    let revenue = left.revenue.filter(|_| known.amounts.revenue.is_some());
+    let left = Amounts { payout, revenue, value: value_of.of(payout, revenue) };
+    let after = merged(known.amounts, left, value_of);
     let rises =
         |left: Option<i64>, known: Option<i64>| left.zip(known).is_some_and(|(left, known)| left > known);
     match left.value {
         Some(1..)
-            if rises(left.payout, known.amounts.payout) || rises(left.revenue, known.amounts.revenue) =>
+            if rises(left.payout, known.amounts.payout)
+                || rises(left.revenue, known.amounts.revenue)
+                || rises(after.value, known.amounts.value) =>
         {
             None
         }
-        Some(1..) => Some(standing(known.status, merged(known.amounts, left, value_of))),
+        Some(1..) => Some(standing(known.status, after)),
         _ => Some(standing(Status::Reversed, known.amounts)),
     }
 }

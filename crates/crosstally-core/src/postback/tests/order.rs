@@ -188,6 +188,22 @@ fn a_refund_that_is_tried_again_is_booked_once() {
     );
 }
 
+#[test]
+fn a_refund_takes_nothing_that_its_sale_does_not_know() {
+    use Verdict::{Recorded, Updated};
+    let mut story = with(|own| {
+        own.reversal = Some(ReversalAmount::Remaining);
+        own.value = Some(ValueOf::Revenue);
+    });
+    tell(
+        &mut story,
+        &[
+            ("tid=T1&status=approved&payout=10", Recorded, None, 1000),
+            ("tid=T1&status=reversed&payout=5&revenue=80", Updated, None, 500),
+        ],
+    );
+}
+
 fn call(ms: i64, number: u8, status: Status, payout: i64, live: Option<(u32, bool)>) -> Placed {
     let said = Said {
         status,
