@@ -21,7 +21,9 @@ pub(super) fn read(fields: &Fields, currency: Currency, contract: &Contract) -> 
     let (payout, revenue) =
         (one(fields, "payout", currency, contract)?, one(fields, "revenue", currency, contract)?);
     let is_refund = payout.is_some_and(|minor| minor < 0) || revenue.is_some_and(|minor| minor < 0);
-    let (payout, revenue) = (payout.map(i64::abs), revenue.map(i64::abs));
+    // Of a refund that names one amount below zero and one above, only the former is paid back.
+    let told = |minor: Option<i64>| minor.filter(|minor| !is_refund || *minor < 0).map(i64::abs);
+    let (payout, revenue) = (told(payout), told(revenue));
     Ok(Stated {
         amounts: Amounts { payout, revenue, value: contract.value().of(payout, revenue) },
         is_refund,

@@ -202,6 +202,17 @@ fn a_refund_takes_nothing_that_its_sale_does_not_know() {
             ("tid=T1&status=reversed&payout=5&revenue=80", Updated, None, 500),
         ],
     );
+    let mut story = with(|own| {
+        own.reversal = Some(ReversalAmount::Part);
+        own.negative = Some(Negative::Reversal);
+    });
+    tell(
+        &mut story,
+        &[
+            ("tid=T1&status=approved&payout=10&revenue=100", Recorded, None, 1000),
+            ("tid=T1&payout=-3&revenue=100", Updated, None, 700),
+        ],
+    );
 }
 
 fn call(ms: i64, number: u8, status: Status, payout: i64, live: Option<(u32, bool)>) -> Placed {
