@@ -224,6 +224,14 @@ impl Receipt {
 /// The method that receipts of imported rows show.
 pub const IMPORTED: &str = "IMPORT";
 
+/// What a row of a file uses up of its partner when it is booked, for good: the file and its place in it, whatever it is read
+/// as. It begins as no number of a signature can.
+#[must_use]
+pub fn claim_of_row(method: &str, postback: &Postback) -> Option<String> {
+    let row = postback.fields.iter().find(|(name, _)| method == IMPORTED && name == movement::IMPORT_ROW);
+    row.map(|(name, value)| format!("\n{name}:{value}"))
+}
+
 /// The method that receipts of server events show: they are not calls of a partner's template, and a contract does not read
 /// them anew.
 pub const SERVER_EVENT: &str = "EVENT";

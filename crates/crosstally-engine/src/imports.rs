@@ -4,14 +4,14 @@
 
 use crosstally_core::ids::ReceiptId;
 use crosstally_core::params::Params;
-use crosstally_core::postback::Inbound;
 use crosstally_core::postback::replay::Repair;
+use crosstally_core::postback::{Inbound, Postback, Receipt, claim_of_row};
 use crosstally_core::reason::Reason;
 use crosstally_core::verdict::{Stop, Verdict};
 use crosstally_store::StoreError;
 
 use crate::Engine;
-use crate::postback::{PostbackOut, Stopped, read};
+use crate::postback::{PostbackOut, Stopped, guard, read};
 use crate::replay::imagined::Imagined;
 
 /// Rows of one request.
@@ -64,6 +64,29 @@ impl Engine {
             done.push(out);
         }
         Ok(done)
+    }
+
+    /// What a row of a file uses up when it is booked by being read again, unless it has done so. One that was booked as
+    /// another receipt is a repeat of that, whatever it says now.
+    pub(crate) async fn claim_row(
+        &self,
+        receipt: &Receipt,
+        repair: &Repair,
+        reading: &mut Result<Postback, Stop>,
+    ) -> Result<Option<String>, StoreError> {
+        let claim = match reading {
+            Ok(postback) if !repair.real => claim_of_row(&receipt.method, postback),
+            _ => None,
+        };
+        let Some(claim) = claim else { return Ok(None) };
+        let Some(first) = self.store.nonce_used_by(receipt.partner.clone(), claim.clone()).await? else {
+            return Ok(Some(claim));
+        };
+        let booked = matches!(receipt.verdict, Verdict::Recorded | Verdict::Updated);
+        if first != receipt.id && !booked {
+            *reading = Err(guard::row_seen(first));
+        }
+        Ok(None)
     }
 
     async fn import_row(&self, inbound: &Inbound, params: Params) -> Result<PostbackOut, StoreError> {

@@ -14,8 +14,8 @@ use crosstally_core::postback::body::Row;
 use crosstally_core::postback::book::{self, Context};
 use crosstally_core::postback::redact::Keep;
 use crosstally_core::postback::{
-    Awaited, Booking, ClickRef, Facts, FactsWanted, Inbound, Postback, Receipt, STRANGER, dedupe, parse,
-    redact,
+    Awaited, Booking, ClickRef, Facts, FactsWanted, Inbound, Postback, Receipt, STRANGER, claim_of_row,
+    dedupe, parse, redact,
 };
 use crosstally_core::reason::Reason;
 use crosstally_core::time::Timestamp;
@@ -27,7 +27,7 @@ use crate::keys::Keys;
 use crate::metrics::Name;
 use crate::snapshot::Snapshot;
 
-mod guard;
+pub(crate) mod guard;
 pub(crate) mod read;
 
 /// Bytes of a raw call that are kept of a sender who did not show who it is.
@@ -211,6 +211,7 @@ impl Engine {
         };
         receipt.click = click;
         let sightings = self.sightings(&postback, &snapshot.config, now).await;
+        let nonce = nonce.or_else(|| claim_of_row(&inbound.method, &postback));
         let wanted = FactsWanted { click, key: key.clone(), nonce: nonce.clone(), sightings };
         let (decider, random, rates) = (Arc::clone(snapshot), self.random.clone(), self.rates());
         // Only a server event may have to be read again from what it said about its visitor.

@@ -19,7 +19,7 @@ use crosstally_store::{Replay, ReplayAnswer, StoreError};
 
 use crate::Engine;
 use crate::metrics::Name;
-use crate::postback::read;
+use crate::postback::{guard, read};
 use crate::snapshot::Snapshot;
 
 pub mod imagined;
@@ -233,6 +233,7 @@ impl Engine {
         let snapshot = self.snapshot.load_full();
         let repair = self.with_earlier_repairs(receipt, repair).await?;
         let mut reading = self.reread(receipt, &repair, &snapshot);
+        let claim = self.claim_row(receipt, &repair, &mut reading).await?;
         let mut key = None;
         if let Ok(postback) = &mut reading {
             self.resolve_alias(postback).await?;
@@ -287,7 +288,8 @@ impl Engine {
             rates: &rates,
             random: &mut || random.bytes(),
         };
-        let replayed = replay(&case, &mut context);
+        let mut replayed = replay(&case, &mut context);
+        replayed.booking.nonce = claim.filter(|_| guard::uses_up(replayed.booking.receipt.verdict));
         Ok(Decided { replayed, old, new, click })
     }
 

@@ -1,9 +1,10 @@
 //! Who may send how much. Authenticate first, then charge: nobody who has shown nothing uses up a partner's budget.
 
 use crosstally_core::config::{Partner, TokenPlace};
+use crosstally_core::ids::ReceiptId;
 use crosstally_core::postback::authenticate::Shown;
 use crosstally_core::postback::signature::SecretUsed;
-use crosstally_core::postback::{Booking, Facts, Inbound, Receipt};
+use crosstally_core::postback::{Booking, Facts, IMPORTED, Inbound, Receipt};
 use crosstally_core::reason::Reason;
 use crosstally_core::time::Timestamp;
 use crosstally_core::verdict::{Stop, Verdict};
@@ -119,6 +120,12 @@ pub(super) fn seen_before(facts: &Facts, receipt: &Receipt) -> Option<Booking> {
     let first = facts.nonce_used_by?;
     let mut receipt = receipt.clone();
     receipt.verdict = Verdict::Duplicate;
+    if receipt.method == IMPORTED {
+        // It may well name another conversion now: by another reading of the same file.
+        let stop = row_seen(first);
+        (receipt.reason, receipt.detail) = (Some(stop.reason), stop.detail);
+        return Some(Booking::receipt_only(receipt));
+    }
     receipt.reason = Some(Reason::NonceSeen);
     receipt.detail = format!("the same message came before as {first}");
     if let Some(known) = &facts.conversion {
@@ -128,7 +135,12 @@ pub(super) fn seen_before(facts: &Facts, receipt: &Receipt) -> Option<Booking> {
     Some(Booking::receipt_only(receipt))
 }
 
+/// Why a row of a file is not booked once more.
+pub(crate) fn row_seen(first: ReceiptId) -> Stop {
+    Stop::new(Verdict::Duplicate, Reason::SameContent, format!("the same row was booked before as {first}"))
+}
+
 /// Whether a call with this verdict has used its number up: what was kept back may be sent again when it is mended.
-pub(super) const fn uses_up(verdict: Verdict) -> bool {
+pub(crate) const fn uses_up(verdict: Verdict) -> bool {
     matches!(verdict, Verdict::Recorded | Verdict::Updated | Verdict::Duplicate)
 }

@@ -12,6 +12,10 @@ use super::rows::{self, Columns, Id, Text};
 use super::transact::{Transaction, Value};
 use crate::{StoreError, WORKSPACE};
 
+/// The receipt that has used one number.
+pub(super) const USED_BY: &str =
+    "SELECT receipt FROM nonces WHERE workspace = $1 AND partner = $2 AND nonce = $3";
+
 const FIND: &str = "SELECT n.partner, n.nonce, n.receipt
     FROM unnest($1::bigint[], $2::text[], $3::text[]) AS k (workspace, partner, nonce)
     JOIN nonces AS n ON n.workspace = k.workspace AND n.partner = k.partner AND n.nonce = k.nonce";
@@ -79,7 +83,7 @@ pub(super) async fn claim(transaction: &Transaction, bookings: &[&Booking]) -> R
         .with(|(booking, _)| Text(&booking.receipt.partner))
         .with(|(_, nonce)| Text(nonce))
         .with(|(booking, _)| Id::from(booking.receipt.id))
-        .with(|(booking, _)| booking.receipt.received_at.as_millis());
+        .with(|(booking, nonce)| crate::nonces::seen_at(&booking.receipt, nonce));
     let statement = transaction.prepare_cached(CLAIM).await?;
     let claimed = transaction.execute(&statement, &columns.values()).await?;
     if claimed == u64::try_from(claims.len()).unwrap_or(u64::MAX) {
@@ -90,6 +94,15 @@ pub(super) async fn claim(transaction: &Transaction, bookings: &[&Booking]) -> R
 }
 
 impl Postgres {
+    pub(crate) async fn nonce_used_by(
+        &self,
+        partner: String,
+        nonce: String,
+    ) -> Result<Option<ReceiptId>, StoreError> {
+        let found = self.engine.read(USED_BY, &[&WORKSPACE, &Text(&partner), &Text(&nonce)]).await?;
+        found.first().map(|row| rows::id(row, 0).map(ReceiptId::from_bytes)).transpose()
+    }
+
     pub(crate) async fn purge_nonces(&self, before: Timestamp, at_once: u32) -> Result<u64, StoreError> {
         let (before, at_once) = (before.as_millis(), i64::from(at_once));
         let gone = self.engine.write(PURGE, &[&WORKSPACE, &before, &at_once]).await?;

@@ -13,7 +13,7 @@ use super::engine::InTransaction;
 use super::fault::Fault;
 use super::rows::{Id, Text};
 use super::transact::{Transaction, Value};
-use super::{Postgres, postbacks, rows};
+use super::{Postgres, nonces, postbacks, rows};
 use crate::{PutOff, ReceiptFilter, Replay, ReplayAnswer, Revision, StoreError, WORKSPACE, Wait};
 
 const REVISE: &str =
@@ -170,6 +170,13 @@ async fn record(transaction: &Transaction, replay: &Replay) -> Result<Option<()>
     let bookings: Vec<&Booking> = taken_out.iter().chain([&replay.booking]).collect();
     for booking in &bookings {
         if !stands(transaction, booking).await? {
+            return Ok(None);
+        }
+    }
+    if let Some(nonce) = &replay.booking.nonce {
+        let partner = &replay.booking.receipt.partner;
+        let used = [&WORKSPACE as &Value<'_>, &Text(partner), &Text(nonce)];
+        if !transaction.query(nonces::USED_BY, &used).await?.is_empty() {
             return Ok(None);
         }
     }

@@ -36,12 +36,20 @@ pub(super) fn claim(connection: &Connection, receipt: &Receipt, nonce: &str) -> 
         receipt.partner,
         nonce,
         receipt.id.as_bytes(),
-        receipt.received_at.as_millis(),
+        crate::nonces::seen_at(receipt, nonce),
     ])?;
     Ok(())
 }
 
 impl Sqlite {
+    pub(crate) async fn nonce_used_by(
+        &self,
+        partner: String,
+        nonce: String,
+    ) -> Result<Option<ReceiptId>, StoreError> {
+        self.engine.read(move |connection| used_by(connection, &partner, &nonce)).await
+    }
+
     pub(crate) async fn purge_nonces(&self, before: Timestamp, at_once: u32) -> Result<u64, StoreError> {
         let work = move |connection: &Connection| {
             let gone =

@@ -10,7 +10,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
 use super::tally::{COUNT_RECEIPTS, Tally};
-use super::{Sqlite, postbacks, receipts, rows};
+use super::{Sqlite, nonces, postbacks, receipts, rows};
 use crate::{PutOff, ReceiptFilter, Replay, ReplayAnswer, Revision, StoreError, WORKSPACE, Wait};
 
 const REVISE: &str =
@@ -206,8 +206,17 @@ fn record(connection: &Connection, replay: &Replay) -> Result<ReplayAnswer, Stor
             return Ok(ReplayAnswer::Moved);
         }
     }
+    let (receipt, nonce) = (&replay.booking.receipt, replay.booking.nonce.as_deref());
+    if let Some(nonce) = nonce
+        && nonces::used_by(connection, &receipt.partner, nonce)?.is_some()
+    {
+        return Ok(ReplayAnswer::Moved);
+    }
     if !revise(connection, replay)? {
         return Ok(ReplayAnswer::Moved);
+    }
+    if let Some(nonce) = nonce {
+        nonces::claim(connection, receipt, nonce)?;
     }
     let mut tally = Tally::default();
     for booking in bookings {

@@ -94,4 +94,9 @@ pub(crate) async fn old_numbers_are_forgotten_and_young_ones_stay(stage: &Stage)
     assert_eq!(store.purge_nonces(build::at(6), 100).await.unwrap(), 0);
     assert_eq!(send(&store, 20, ACME, "T20", "msg_6").await.receipt.verdict, Verdict::Duplicate);
     assert_eq!(send(&store, 21, ACME, "T21", "msg_5").await.receipt.verdict, Verdict::Recorded);
+    // What a file's row has used up is used up for good.
+    let row = send(&store, 10, ACME, "T10", "\nimport_row:5a1f:1").await.receipt.id;
+    assert!(store.purge_nonces(build::at(1_000_000), 100).await.unwrap() > 0);
+    let used = async |nonce: &str| store.nonce_used_by(ACME.into(), nonce.into()).await.unwrap();
+    assert_eq!((used("\nimport_row:5a1f:1").await, used("msg_9").await), (Some(row), None));
 }

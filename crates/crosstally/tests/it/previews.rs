@@ -13,6 +13,8 @@ use crate::commands::program;
 on_both! {
     /// A file that is imported again after days books nothing, also where amounts add up; the dry run says the same.
     a_file_is_booked_once_and_its_dry_run_says_what_is_done => imported;
+    /// The same file with its columns read as others, under another contract, years later: a row is booked once.
+    a_row_is_booked_once_however_its_file_is_read => read_otherwise;
     /// A plan and a preview count retries, clicks that are not there, aliases and earlier repairs as the booking does.
     a_plan_and_a_preview_count_what_is_booked => counted;
     /// A booked call keeps its click: the preview says so, and nothing is done.
@@ -108,6 +110,44 @@ async fn imported(kind: Kind) -> Result<()> {
     // Another file may well pay the same once more.
     std::fs::write(&file, "transaction_id,status,payout\nA,approved,5.00\n")?;
     assert_eq!(import(&server, &file, &[]).await?, json!({ "updated": 1 }));
+    server.stop().await;
+    Ok(())
+}
+
+async fn read_otherwise(kind: Kind) -> Result<()> {
+    let server = TestServer::ready(kind).await?;
+    let file = server.database.directory().join("sales.csv");
+    std::fs::write(
+        &file,
+        "number,order,status,payout,note\nA,O1,approved,5.00,x\nB,O2,paid,6.00,x\nC,O3,reversed,7.00,x\n",
+    )?;
+    let file = file.display().to_string();
+    let as_is = ["--map", "transaction_id=number"];
+    let first = json!({ "recorded": 1, "quarantined": 2 });
+    assert_eq!(import(&server, &file, &as_is).await?, first);
+    // What was not booked may be read in another way; what was booked is booked, under whatever name.
+    let otherwise = ["--map", "transaction_id=order"];
+    let second = json!({ "duplicate": 1, "quarantined": 2 });
+    assert_eq!(import(&server, &file, &["--map", "transaction_id=order", "--dry-run"]).await?, second);
+    assert_eq!(import(&server, &file, &otherwise).await?, second);
+    server.apply(&with("volatile = [\"note\"]\nstatuses = { paid = \"approved\" }")).await?;
+    let all = again(&server, json!({ "partner": "acme", "apply": true })).await?;
+    let booked = all["data"].as_array().unwrap().iter().filter(|row| row["changed"] == true);
+    assert_eq!(booked.count(), 2, "one of two readings is booked, the other one is its repeat: {all:#}");
+    nothing_changes(&server).await?;
+    server.advance(400 * 86_400_000);
+    server.engine.forget_nonces().await?;
+    assert_eq!(import(&server, &file, &as_is).await?, json!({ "duplicate": 2, "quarantined": 1 }));
+    // A refund that waits for its sale is one refund, however often its row was read.
+    send(&server, "tid=C&status=approved&payout=7", "recorded").await?;
+    server.advance(1_000);
+    server.engine.match_waiting().await?;
+    assert_eq!(import(&server, &file, &as_is).await?, json!({ "duplicate": 3 }));
+    let booked = server.engine.store.list_conversions(None, 10).await?;
+    let booked: i64 = booked.iter().map(|one| one.balance.confirmed).sum();
+    assert_eq!(booked, 1_100, "A and B once each, and C is paid back");
+    again(&server, json!({ "partner": "acme", "apply": true })).await?;
+    nothing_changes(&server).await?;
     server.stop().await;
     Ok(())
 }
