@@ -306,7 +306,8 @@ fn moved(postback: &Postback, facts: &Facts, standing: Standing, context: &mut C
     conversion.currency = standing.currency;
     conversion.amounts = standing.amounts;
     conversion.balance = Balance::under(conversion.status, conversion.amounts.value);
-    pricing::price(facts.conversion.as_ref(), &mut conversion, &context.market());
+    // What was left is worth nothing in any currency: who takes the name up is priced on its own day, in the base of now.
+    pricing::price(facts.spoken_of(), &mut conversion, &context.market());
     conversion.movements += 1;
     conversion.updated_at = context.now;
     // What was unknown may become known; what is known never changes under an event that may have left already.
@@ -362,8 +363,6 @@ fn taken_up(left: &Conversion, postback: &Postback, fresh: Conversion) -> Conver
     Conversion {
         id: left.id,
         key: left.key.clone(),
-        fx: left.fx,
-        base: left.base,
         movements: left.movements,
         goals_met: left.goals_met.clone(),
         event_id: postback.event_id.clone().or_else(|| left.goals_met.is_empty().then(other)),

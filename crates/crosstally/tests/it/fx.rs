@@ -23,6 +23,8 @@ on_both! {
     the_contract_names_the_day => rate_day;
     /// What is older than the rates at hand is priced from those that are stored.
     old_sales_are_priced_too => old;
+    /// A name that its call has left is taken up by another one, with the rate of its own day.
+    what_takes_a_name_up_has_its_own_rate => taken_up;
     /// The program's own commands, on a data directory and on a running server.
     the_commands_import_set_list_and_rate_again => commands;
 }
@@ -307,5 +309,25 @@ async fn commands(kind: Kind) -> Result<()> {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.code() == Some(6) && said.contains("line 1"), "{said}");
     server.stop()?;
+    Ok(())
+}
+
+async fn taken_up(kind: Kind) -> Result<()> {
+    let server = TestServer::ready(kind).await?;
+    set(&server, "2026-11-20", "1.10").await?;
+    let first = sale(&server, "tid=T1&payout=100.00&currency=EUR").await?;
+    let named = json!({ "receipts": [first["receipt"]], "set": { "transaction_id": "T2" }, "apply": true });
+    let reply = post(&server, "/api/v1/receipts/replay", "application/json", named.to_string()).await?;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    server.advance(5 * 86_400_000);
+    set(&server, "2026-11-25", "1.20").await?;
+    let next = sale(&server, "tid=T1&payout=100.00&currency=EUR&n=2").await?;
+    assert_eq!(text(&next, "/conversion"), text(&first, "/conversion"), "the name that was left");
+    let found = conversion(&server, text(&next, "/conversion")).await?;
+    assert_eq!((text(&found, "/fx/rate"), text(&found, "/base_confirmed")), ("1.2", "120.00"), "{found}");
+    let entries = ledger(&server, text(&next, "/conversion")).await?;
+    let deltas: Vec<&str> = entries.iter().map(|entry| text(entry, "/base_confirmed_delta")).collect();
+    assert_eq!(deltas, ["110.00", "-110.00", "120.00"]);
+    server.stop().await;
     Ok(())
 }
