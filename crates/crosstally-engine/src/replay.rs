@@ -9,7 +9,9 @@ use crosstally_core::money::Currency;
 use crosstally_core::params::Params;
 use crosstally_core::postback::book::Context;
 use crosstally_core::postback::normalise::Setting;
-use crosstally_core::postback::replay::{Around, Case, Repair, Replayed, kept, kept_params, replay};
+use crosstally_core::postback::replay::{
+    Around, Case, Repair, Replayed, kept, kept_in_place, kept_params, replay,
+};
 use crosstally_core::postback::{
     Awaited, ClickRef, Inbound, Postback, Receipt, SERVER_EVENT, STRANGER, dedupe, server_event,
 };
@@ -56,6 +58,12 @@ pub enum ReplayError {
          click, give it a transaction id of its own as well"
     )]
     Attributed(ReceiptId, ConversionId),
+    /// Its conversion has a value for a field, and keeps it.
+    #[error(
+        "receipt {0} is booked in {1}, which keeps its {2} (field_kept): it was told to others already; to book it anew, give it \
+         a transaction id of its own as well"
+    )]
+    Kept(ReceiptId, ConversionId, &'static str),
     /// Others move the same conversion all the time.
     #[error("the conversion of receipt {0} moved while it was read again; try again")]
     Busy(ReceiptId),
@@ -102,6 +110,8 @@ pub(crate) struct Decided {
     old: Option<Around>,
     new: Option<Around>,
     click: Option<Click>,
+    /// A field of the repair that a conversion keeps.
+    kept: Option<&'static str>,
 }
 
 impl Decided {
@@ -113,6 +123,13 @@ impl Decided {
         let known = self.new.as_ref().map(|new| &new.conversion);
         let conversion = self.replayed.conversion().or(known)?;
         (is_booked && is_sale).then(|| Awaited::Sale(conversion.key.clone()))
+    }
+
+    /// The conversion that a booked receipt stays in, if that keeps a field which was to be repaired.
+    fn keeps_field(&self) -> Option<(ConversionId, &'static str)> {
+        let known = &self.old.as_ref()?.conversion;
+        let stays = self.replayed.booking.receipt.conversion == Some(known.id);
+        self.kept.filter(|_| stays).map(|field| (known.id, field))
     }
 
     /// The conversion that a booked receipt stays in, if that is attributed to another click than the one that it names now.
@@ -169,6 +186,9 @@ impl Engine {
                 && let Some(conversion) = decided.keeps_its_click()
             {
                 return Err(ReplayError::Attributed(id, conversion));
+            }
+            if let Some((conversion, field)) = decided.keeps_field() {
+                return Err(ReplayError::Kept(id, conversion, field));
             }
             let out = told(&receipt, &decided.replayed);
             if how.dry_run {
@@ -231,7 +251,8 @@ impl Engine {
         imagined: &Imagined,
     ) -> Result<Decided, StoreError> {
         let snapshot = self.snapshot.load_full();
-        let repair = self.with_earlier_repairs(receipt, repair).await?;
+        let asked = repair;
+        let repair = self.with_earlier_repairs(receipt, asked).await?;
         let mut reading = self.reread(receipt, &repair, &snapshot);
         let claim = self.claim_row(receipt, &repair, &mut reading).await?;
         let mut key = None;
@@ -259,7 +280,7 @@ impl Engine {
             _ => None,
         };
         let Some((partner, _)) = snapshot.partner(&receipt.partner) else {
-            return Ok(Decided { replayed: unknown_partner(receipt), old, new, click });
+            return Ok(Decided { replayed: unknown_partner(receipt), old, new, click, kept: None });
         };
         let seen = match &reading {
             Ok(postback) => self.seen(postback, &snapshot.config, new.as_ref()).await?,
@@ -290,7 +311,7 @@ impl Engine {
         };
         let mut replayed = replay(&case, &mut context);
         replayed.booking.nonce = claim.filter(|_| guard::uses_up(replayed.booking.receipt.verdict));
-        Ok(Decided { replayed, old, new, click })
+        Ok(Decided { kept: kept_in_place(&case, asked), replayed, old, new, click })
     }
 
     async fn awaited_by(&self, receipt: &Receipt) -> Result<Option<Awaited>, StoreError> {

@@ -5,7 +5,7 @@
 //! they came keep the order in which they were booked. The ledger is never rewritten: one movement takes the conversion from
 //! where it stands to where it should stand.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::sync::Arc;
 
 use super::book::{self, Context};
@@ -26,6 +26,10 @@ use crate::params::Params;
 use crate::reason::Reason;
 use crate::time::Timestamp;
 use crate::verdict::{Stop, Verdict};
+
+mod repair;
+
+pub use repair::{Repair, kept_in_place};
 
 /// A conversion and the receipts that made it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -259,8 +263,9 @@ fn settle(
             == (present.status, present.currency, present.amounts)
     };
     receipt.labels = still_true(case.receipt, &receipt);
+    let makes_known = facts.spoken_of().is_some_and(|known| makes_known(postback, known));
     match (target, present) {
-        (Some(target), present) if present.is_none_or(|present| !same(&target, &present)) => {
+        (Some(target), present) if makes_known || present.is_none_or(|present| !same(&target, &present)) => {
             let met = case.old.map_or(&[][..], |old| &old.conversion.goals_met);
             let kind = EntryKind::Replay;
             let mut booking = book::write_after(postback, facts, target, receipt, kind, met, context);
@@ -285,6 +290,12 @@ fn settle(
             Booking::receipt_only(receipt)
         }
     }
+}
+
+/// Whether a call that is repaired names what its conversion did not know: an unknown id becomes known, a known one stays.
+const fn makes_known(postback: &Postback, known: &Conversion) -> bool {
+    known.event_id.is_none() && postback.event_id.is_some()
+        || known.external_id.is_none() && postback.external_id.is_some()
 }
 
 /// The movement that takes a receipt out of a conversion.
@@ -432,38 +443,6 @@ pub fn kept_params(inbound: &mut Inbound, partner: &Partner) -> Result<Params, S
         Some(row) if rows.is_empty() => row.params,
         // A list inside a list was not read when it came either.
         _ => Err(Stop::refused(Reason::BodyUnreadable, "a row is one object")),
-    }
-}
-
-/// A repair: what a receipt is to say in place of what it says.
-#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
-pub struct Repair {
-    /// Our fields, and the values they are to have. An empty value takes the field away.
-    #[serde(skip_serializing_if = "Map::is_empty")]
-    pub set: Map<String, Value>,
-    /// Whether a swallowed call was real: it becomes a conversion of its own.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub real: bool,
-}
-
-impl Repair {
-    /// Whether it changes nothing.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-
-    /// This repair after an earlier one.
-    #[must_use]
-    pub fn after(mut self, earlier: &Self) -> Self {
-        for (field, value) in &earlier.set {
-            if !self.set.contains_key(field) {
-                self.set.insert(field.clone(), value.clone());
-            }
-        }
-        self.real |= earlier.real;
-        self
     }
 }
 

@@ -28,7 +28,7 @@ impl Imagined {
 
     /// Takes what was decided for done.
     pub(crate) fn note(&mut self, decided: Decided) {
-        let Decided { replayed, old, new, click } = decided;
+        let Decided { replayed, old, new, click, .. } = decided;
         let mut receipt = replayed.booking.receipt;
         receipt.revision += 1;
         if let Some(mut old) = old {

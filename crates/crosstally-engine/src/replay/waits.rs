@@ -138,6 +138,7 @@ impl Engine {
                     | ReplayError::Stranger(_)
                     | ReplayError::ServerEvent(_)
                     | ReplayError::Attributed(..)
+                    | ReplayError::Kept(..)
                     | ReplayError::NotSwallowed(_),
                 ) => looked.put_off(wait, None),
                 Err(ReplayError::Busy(_)) => {

@@ -19,6 +19,8 @@ on_both! {
     a_plan_and_a_preview_count_what_is_booked => counted;
     /// A booked call keeps its click: the preview says so, and nothing is done.
     the_click_of_a_booked_call_is_not_repaired => click;
+    /// A repair of an id or a time says what it does: what was unknown becomes known, what is known stays, with a code.
+    ids_and_times_are_made_known_and_never_changed => known;
     /// A call that was given another name leaves its old one free.
     a_name_that_a_repair_left_takes_the_next_call => left;
     /// A repair of the currency takes the money out of one and puts it into the other.
@@ -147,6 +149,44 @@ async fn read_otherwise(kind: Kind) -> Result<()> {
     let booked: i64 = booked.iter().map(|one| one.balance.confirmed).sum();
     assert_eq!(booked, 1_100, "A and B once each, and C is paid back");
     again(&server, json!({ "partner": "acme", "apply": true })).await?;
+    nothing_changes(&server).await?;
+    server.stop().await;
+    Ok(())
+}
+
+async fn known(kind: Kind) -> Result<()> {
+    let server = TestServer::ready(kind).await?;
+    let sale = send(&server, "tid=T1&status=approved&payout=10", "recorded").await?;
+    let id = text(&sale, "/receipt");
+    let repaired = async |set: Value, apply: bool| -> Result<Value> {
+        let wanted = json!({ "receipts": [id], "set": set, "apply": apply });
+        Ok(again(&server, wanted).await?["data"][0].clone())
+    };
+    let stored = async || -> Result<crosstally_core::conversion::Conversion> {
+        let found = server.engine.store.conversions_of_transaction("acme".into(), "T1".into(), 2).await?;
+        Ok(found[0].clone())
+    };
+    let before = stored().await?;
+    for (field, value) in [("event_id", "e-1"), ("external_id", "x-1")] {
+        for apply in [false, true] {
+            let row = repaired(json!({ field: value }), apply).await?;
+            assert_eq!((row["changed"].as_bool(), text(&row, "/problem")), (Some(true), ""), "{row}");
+        }
+    }
+    let after = stored().await?;
+    assert_eq!((after.event_id.as_deref(), after.external_id.as_deref()), (Some("e-1"), Some("x-1")));
+    assert_eq!((after.balance, after.event_time), (before.balance, before.event_time));
+    for (field, value) in [("event_id", "e-2"), ("external_id", "x-2"), ("event_time", "1795000000")] {
+        for apply in [false, true] {
+            let row = repaired(json!({ field: value }), apply).await?;
+            let problem = text(&row, "/problem");
+            assert!(problem.contains("field_kept") && problem.contains(field), "{row}");
+            assert_eq!(row["changed"], false, "{row}");
+        }
+    }
+    assert_eq!(stored().await?, after);
+    // The same value once more is no contradiction.
+    assert_eq!(repaired(json!({ "event_id": "e-1" }), false).await?["problem"], Value::Null);
     nothing_changes(&server).await?;
     server.stop().await;
     Ok(())
