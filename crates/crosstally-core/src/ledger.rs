@@ -90,6 +90,14 @@ pub struct Amounts {
     pub value: Option<i64>,
 }
 
+impl Amounts {
+    /// Whether one of them is more than nothing.
+    #[must_use]
+    pub const fn is_priced(&self) -> bool {
+        !matches!((self.payout, self.revenue), (None | Some(0), None | Some(0)))
+    }
+}
+
 /// A digest of all that a call said, in any order and without its secrets: two calls with one digest are one call sent
 /// twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

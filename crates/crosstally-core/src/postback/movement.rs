@@ -54,10 +54,10 @@ pub struct Standing {
 }
 
 impl Standing {
-    /// Whether the currency is still open: nothing has a price.
+    /// Whether the currency is still open: nothing has a price, and nothing is nothing in any of them.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.amounts == Amounts::default()
+        !self.amounts.is_priced()
     }
 }
 
@@ -123,7 +123,7 @@ pub fn step(
         });
     };
     // An amount without a currency was read in the contract's; in a conversion of another one it would be another sum.
-    let priced = said.currency_stated || said.amounts != Amounts::default();
+    let priced = said.currency_stated || said.amounts.is_priced();
     if priced && !known.is_open() && said.currency != known.currency {
         return Step::Blocked(Reason::CurrencyChanged);
     }
@@ -208,7 +208,7 @@ fn follow(said: &Said, known: &Standing, mode: DuplicateMode, contract: &Contrac
 /// What a refund states, in the fields in which the sale's amounts are known: a sale with one amount is paid back out of
 /// that one, whatever field the refund uses. `None` if the sale has no price.
 fn paid_back(said: Amounts, known: &Standing) -> Option<Amounts> {
-    if known.is_open() {
+    if known.amounts == Amounts::default() {
         return None;
     }
     Some(match (known.amounts, said) {

@@ -392,12 +392,13 @@ pub fn said_of(receipt: &Receipt, partner: &Partner) -> Option<Said> {
     let currency: Currency = text("currency")?.parse().ok()?;
     let minor = |name: &str| text(name).and_then(|text| currency.parse_minor(text).ok());
     let (content, once) = content_of(receipt, partner);
+    let amounts = Amounts { payout: minor("payout"), revenue: minor("revenue"), value: minor("value") };
     Some(Said {
         status: Status::from_word(text("status")?)?,
         currency,
-        // What states no amount follows whatever the conversion's currency is.
-        currency_stated: text("payout").or(text("revenue")).is_some(),
-        amounts: Amounts { payout: minor("payout"), revenue: minor("revenue"), value: minor("value") },
+        // What states no amount, or nothing, follows whatever the conversion's currency is.
+        currency_stated: amounts.is_priced(),
+        amounts,
         at: receipt.received_at,
         content,
         once,

@@ -160,6 +160,26 @@ fn a_row_of_a_file_is_the_same_row_after_years() {
 }
 
 #[test]
+fn nothing_is_nothing_in_any_currency() {
+    use Verdict::{Duplicate, Quarantined, Recorded, Updated};
+    tell(
+        &mut Story::new(partner()),
+        &[
+            ("tid=T1&status=lead&payout=0", Recorded, None, 0),
+            ("tid=T1&status=approved&payout=10&currency=EUR", Updated, None, 1000),
+            (
+                "tid=T1&status=approved&payout=11&currency=USD",
+                Quarantined,
+                Some(Reason::CurrencyChanged),
+                1000,
+            ),
+            ("tid=T1&status=rejected", Updated, None, 0),
+            ("tid=T1&status=rejected&n=2", Duplicate, Some(Reason::SameContent), 0),
+        ],
+    );
+}
+
+#[test]
 fn a_refund_that_is_tried_again_is_booked_once() {
     use Verdict::{Duplicate, Recorded, Updated};
     let part = |own: &mut Terms| own.reversal = Some(ReversalAmount::Part);
