@@ -10,8 +10,9 @@ use super::{drop_in, secret, terms};
 use crate::config::address;
 use crate::config::preset::{self, Preset};
 use crate::config::{Auth, Partner, Rate, SecretRef, TokenPlace};
-use crate::contract::Contract;
+use crate::contract::{Contract, DuplicateMode, Meaning, Negative};
 use crate::drop_in::DropIn;
+use crate::ledger::Status;
 use crate::word::Word as _;
 
 const KEYS: &[&str] = &["slug", "preset", "auth", "rate", "drop_in"];
@@ -35,7 +36,28 @@ pub(super) fn partner(section: &Section<'_>, slug: String, found: &mut Findings<
     };
     warn_unsigned(section, &partner, found);
     refuse_keyless(section, &partner, found);
+    warn_apart(section, &partner, found);
     partner
+}
+
+/// Refunds, with a mode under which a call of another amount, time or event id is about another conversion.
+fn warn_apart(section: &Section<'_>, partner: &Partner, found: &mut Findings<'_>) {
+    let own = &partner.own;
+    let refunds = own.reversal.is_some()
+        || own.negative == Some(Negative::Reversal)
+        || own.statuses.values().any(|meaning| *meaning == Meaning::Status(Status::Reversed));
+    let modes = own.duplicates.iter().chain(own.duplicates_of.values());
+    let apart = modes.into_iter().find_map(|mode| match mode {
+        DuplicateMode::Record => Some("record"),
+        DuplicateMode::EventId => Some("event_id"),
+        DuplicateMode::Update | DuplicateMode::Ignore | DuplicateMode::Add => None,
+    });
+    if let Some(mode) = apart.filter(|_| refunds) {
+        let problem =
+            format!("under `{mode}` a refund finds its sale only if it repeats what tells sales apart");
+        let fix = "have refunds repeat it, or use duplicates = \"update\" or \"add\"";
+        found.warning(&section.spot_of("duplicates"), problem, fix);
+    }
 }
 
 /// A secret in the document that holds no key of its scheme, with which no call could be checked.

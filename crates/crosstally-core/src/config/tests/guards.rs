@@ -80,6 +80,22 @@ fn a_range_that_lets_everybody_in_is_warned_about() {
 }
 
 #[test]
+fn refunds_that_would_not_find_their_sale_are_warned_about() {
+    for (keys, mode) in [
+        ("duplicates = \"record\"\nreversal = \"amount\"", "record"),
+        ("negative = \"reversal\"\nduplicates = \"event_id\"", "event_id"),
+        ("statuses = { back = \"reversed\" }\nduplicates = { deposit = \"record\" }", "record"),
+    ] {
+        let (_, warnings) = partner(keys).unwrap();
+        let told: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+        assert!(told.len() == 1 && told[0].contains(&format!("under `{mode}` a refund")), "{keys}: {told:?}");
+    }
+    for keys in ["duplicates = \"record\"", "duplicates = \"add\"\nreversal = \"amount\""] {
+        assert_eq!(partner(keys).unwrap().1, [], "{keys}");
+    }
+}
+
+#[test]
 fn two_partners_with_one_secret_are_warned_about() {
     let document = |first: &str, second: &str| {
         format!(
