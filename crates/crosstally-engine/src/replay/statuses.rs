@@ -1,12 +1,13 @@
 //! Status words that no contract knows, as they came in: how often, what they probably mean, and the money at stake.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crosstally_core::ledger::Status;
+use crosstally_core::contract::DuplicateMode;
+use crosstally_core::ledger::{ContentHash, Status};
 use crosstally_core::money::Currency;
 use crosstally_core::postback::normalise::{self, Setting};
 use crosstally_core::postback::replay::Repair;
-use crosstally_core::postback::{Receipt, parse, propose};
+use crosstally_core::postback::{Receipt, dedupe, parse, propose};
 use crosstally_core::reason::Reason;
 use crosstally_core::time::{DAY_MS, Timestamp};
 use crosstally_core::verdict::Verdict;
@@ -30,7 +31,7 @@ pub struct UnknownStatus {
     pub partner: String,
     /// The word, in lower case.
     pub word: String,
-    /// Calls that wait because of it.
+    /// Calls that wait because of it; one that was tried again is one.
     pub receipts: u64,
     /// When the first of them came.
     pub first_at: Timestamp,
@@ -38,7 +39,8 @@ pub struct UnknownStatus {
     pub last_at: Timestamp,
     /// What it probably means, and how that is known.
     pub proposed: Option<(Status, String)>,
-    /// What these calls say in all, per currency, in minor units: what is at stake.
+    /// What these calls come to in all, per currency, in minor units: what is at stake. Of calls of one name the last one
+    /// counts, unless they add up.
     pub money: Vec<(Currency, i64)>,
 }
 
@@ -58,7 +60,7 @@ impl Engine {
     /// See [`StoreError`].
     pub async fn unknown_statuses(&self, partner: Option<&str>) -> Result<UnknownStatuses, StoreError> {
         let snapshot = self.snapshot.load_full();
-        let mut words: BTreeMap<(String, String), UnknownStatus> = BTreeMap::new();
+        let mut words: BTreeMap<(String, String), Found> = BTreeMap::new();
         let (mut seen, mut capped) = (0, false);
         let mut approval = Repair::default();
         approval.set.insert("status".into(), Status::Approved.as_str().into());
@@ -81,10 +83,7 @@ impl Engine {
                     capped = true;
                     continue;
                 }
-                let one = words.entry(key).or_insert_with(|| first(receipt, word));
-                one.receipts += 1;
-                one.last_at = receipt.received_at;
-                add_stake(one, stake);
+                words.entry(key).or_insert_with(|| Found::first(receipt, word)).add(receipt, stake);
             }
             if seen >= RECEIPTS_MAX {
                 capped = true;
@@ -93,7 +92,7 @@ impl Engine {
             // A long look must not keep a thread from the redirects.
             tokio::task::yield_now().await;
         }
-        let mut words: Vec<UnknownStatus> = words.into_values().collect();
+        let mut words: Vec<UnknownStatus> = words.into_values().map(Found::told).collect();
         words.sort_by(|one, other| other.receipts.cmp(&one.receipts).then_with(|| one.word.cmp(&other.word)));
         Ok(UnknownStatuses { words, capped })
     }
@@ -105,7 +104,7 @@ impl Engine {
         receipt: &Receipt,
         approval: &Repair,
         snapshot: &Snapshot,
-    ) -> Option<(String, Option<(Currency, i64)>)> {
+    ) -> Option<(String, Option<Stake>)> {
         let (partner, _) = snapshot.partner(&receipt.partner)?;
         let (mut inbound, _) = self.kept_call(receipt);
         let params = super::params(&mut inbound, partner).ok()?;
@@ -121,27 +120,68 @@ impl Engine {
             received_at: receipt.received_at,
         };
         let postback = normalise::postback(&parse::repaired(fields, approval), setting).ok();
-        let stake = postback.and_then(|postback| Some((postback.currency, postback.amounts.value?)));
+        let stake = postback.map(|postback| {
+            let adds = partner.contract.duplicates(postback.event.as_deref()) == DuplicateMode::Add;
+            let name = dedupe::key(&postback, &partner.contract).filter(|_| !adds).map(|key| key.key);
+            let value = postback.amounts.value.map(|value| (postback.currency, value));
+            Stake { content: postback.content, name, value }
+        });
         Some((word, stake))
     }
 }
 
-fn add_stake(word: &mut UnknownStatus, stake: Option<(Currency, i64)>) {
-    let Some((currency, value)) = stake else { return };
-    match word.money.iter_mut().find(|(known, _)| *known == currency) {
-        Some((_, sum)) => *sum = sum.saturating_add(value),
-        None => word.money.push((currency, value)),
-    }
+/// What a call would be as an approval.
+struct Stake {
+    content: ContentHash,
+    /// The name under which later calls take its place; none if they add up.
+    name: Option<String>,
+    value: Option<(Currency, i64)>,
 }
 
-fn first(receipt: &Receipt, word: String) -> UnknownStatus {
-    UnknownStatus {
-        partner: receipt.partner.clone(),
-        proposed: propose::status_of(&word),
-        word,
-        receipts: 0,
-        first_at: receipt.received_at,
-        last_at: receipt.received_at,
-        money: Vec::new(),
+/// A word with what was seen of it.
+struct Found {
+    word: UnknownStatus,
+    seen: HashSet<ContentHash>,
+    values: HashMap<String, (Currency, i64)>,
+}
+
+impl Found {
+    fn first(receipt: &Receipt, word: String) -> Self {
+        let word = UnknownStatus {
+            partner: receipt.partner.clone(),
+            proposed: propose::status_of(&word),
+            word,
+            receipts: 0,
+            first_at: receipt.received_at,
+            last_at: receipt.received_at,
+            money: Vec::new(),
+        };
+        Self { word, seen: HashSet::new(), values: HashMap::new() }
+    }
+
+    fn add(&mut self, receipt: &Receipt, stake: Option<Stake>) {
+        self.word.last_at = receipt.received_at;
+        let Some(stake) = stake else {
+            self.word.receipts += 1;
+            return;
+        };
+        if !self.seen.insert(stake.content) {
+            return;
+        }
+        self.word.receipts += 1;
+        if let Some(value) = stake.value {
+            self.values.insert(stake.name.unwrap_or_else(|| format!("\n{}", receipt.id)), value);
+        }
+    }
+
+    fn told(mut self) -> UnknownStatus {
+        for (currency, value) in self.values.into_values() {
+            match self.word.money.iter_mut().find(|(known, _)| *known == currency) {
+                Some((_, sum)) => *sum = sum.saturating_add(value),
+                None => self.word.money.push((currency, value)),
+            }
+        }
+        self.word.money.sort_by_key(|(currency, _)| currency.to_string());
+        self.word
     }
 }

@@ -8,6 +8,8 @@ use crosstally_testkit::server::{CONFIG, TestServer};
 use serde_json::{Value, json};
 
 on_both! {
+    /// What is at stake counts a call that was tried again once, and of calls of one name the last.
+    what_waits_for_a_status_word_is_counted_once => counted_once;
     /// A new status word waits; the plan says what a map would book; the replay books it once.
     a_new_status_word_is_mapped_and_applied_to_past_rows => mapped;
     /// An approval that is repaired after its refund came does not undo the refund.
@@ -142,6 +144,22 @@ async fn mapped(kind: Kind) -> Result<()> {
     server.deliver().await?;
     assert_eq!(server.accepted().await?.len(), 3);
     balanced(&server).await?;
+    server.stop().await;
+    Ok(())
+}
+
+async fn counted_once(kind: Kind) -> Result<()> {
+    let server = TestServer::ready(kind).await?;
+    for query in ["tid=T1&payout=10.00", "tid=T1&payout=10.00", "tid=T2&payout=4.00", "tid=T2&payout=1.50"] {
+        send(&server, &format!("{query}&status=Zzyzx")).await?;
+    }
+    let words = server.api("/api/v1/receipts/statuses").await?;
+    assert_eq!(words["data"][0]["receipts"], 3, "{words}");
+    assert_eq!(words["data"][0]["money"], json!([{ "currency": "USD", "amount": "11.50" }]));
+    // Where amounts add up, each call is money of its own, and a retry is none.
+    server.apply(&with_statuses("duplicates = \"add\"")).await?;
+    let words = server.api("/api/v1/receipts/statuses").await?;
+    assert_eq!(words["data"][0]["money"], json!([{ "currency": "USD", "amount": "15.50" }]));
     server.stop().await;
     Ok(())
 }
