@@ -193,6 +193,7 @@ impl From<&LedgerEntry> for EntryOut {
 
 /// Which conversions.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ListIn {
     limit: Option<u32>,
     cursor: Option<String>,

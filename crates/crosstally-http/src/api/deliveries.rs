@@ -138,6 +138,7 @@ impl From<&AttemptRecord> for AttemptOut {
 
 /// Which deliveries.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ListIn {
     destination: Option<String>,
     state: Option<String>,

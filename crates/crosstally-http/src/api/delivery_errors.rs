@@ -92,6 +92,7 @@ impl From<&DayCount> for DayOut {
 
 /// Whose errors.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ErrorsIn {
     destination: Option<String>,
 }
@@ -110,6 +111,7 @@ pub async fn errors(
 
 /// How many days.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct DaysIn {
     days: Option<u32>,
 }

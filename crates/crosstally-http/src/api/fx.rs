@@ -287,6 +287,7 @@ impl RerateIn {
 
 /// Which rates.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ListIn {
     currency: Option<String>,
     limit: Option<u32>,

@@ -230,6 +230,7 @@ pub async fn replay(
 
 /// Which jobs to list.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ListIn {
     limit: Option<u32>,
     cursor: Option<String>,

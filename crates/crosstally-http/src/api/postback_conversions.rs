@@ -23,6 +23,7 @@ const PAGE: u32 = 500;
 
 /// Which conversions.
 #[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ListIn {
     sheet_id: Option<String>,
     campaign_id: Option<String>,

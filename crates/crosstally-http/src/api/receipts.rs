@@ -146,6 +146,7 @@ impl ReceiptOut {
 
 /// Which receipts.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ListIn {
     partner: Option<String>,
     limit: Option<u32>,

@@ -13,6 +13,7 @@ use crate::state::State;
 
 /// Whose words.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct StatusesIn {
     partner: Option<String>,
 }

@@ -25,6 +25,8 @@ on_both! {
     d3_large_and_compressed_bodies_are_refused => large;
     /// However a call is written, its token and its contacts are not kept.
     no_receipt_keeps_a_token_or_a_contact => kept_receipts;
+    /// A question that the lists do not know is not answered as if it had not been asked.
+    a_list_refuses_a_parameter_that_it_does_not_know => unknown_parameters;
     /// Line D7: methods that are not taken.
     d7_other_methods_are_refused => methods;
 }
@@ -254,6 +256,35 @@ async fn kept_receipts(kind: Kind) -> Result<()> {
         }
         assert!(!word(&row, "detail").contains('@'), "{row}");
     }
+    server.stop().await;
+    Ok(())
+}
+
+async fn unknown_parameters(kind: Kind) -> Result<()> {
+    let server = TestServer::ready(kind).await?;
+    for path in [
+        "conversions",
+        "receipts",
+        "receipts/statuses",
+        "receipts/balance",
+        "ledger",
+        "fx",
+        "deliveries",
+        "deliveries/errors",
+        "deliveries/days",
+        "deliveries/jobs",
+        "postback/conversions",
+    ] {
+        let path = format!("/api/v1/{path}");
+        let known = client::get_as(server.admin, &path, &server.token).await?;
+        assert_eq!(known.status, 200, "{path}: {}", known.text());
+        let unknown = client::get_as(server.admin, &format!("{path}?nobody=x"), &server.token).await?;
+        assert_eq!(unknown.status, 400, "{path}: {}", unknown.text());
+        assert!(unknown.text().contains("nobody"), "{path}: {}", unknown.text());
+    }
+    // Conversions are listed for all partners at once.
+    let one = client::get_as(server.admin, "/api/v1/conversions?partner=acme", &server.token).await?;
+    assert_eq!(one.status, 400, "{}", one.text());
     server.stop().await;
     Ok(())
 }
