@@ -138,7 +138,8 @@ const WANTED_BYTES_MAX: usize = 256;
 
 /// The reply in this dialect; `None` where no public statement about the peer's own was found, so that ours is as good.
 ///
-/// Only for what is stored: a call that could not be kept is never told that all is well.
+/// Only for what is stored and had its turn: a call that could not be kept, or that came too often, is never told that all
+/// is well.
 #[must_use]
 pub fn reply(dialect: Dialect, outcome: &Outcome<'_>) -> Option<Reply> {
     match dialect {

@@ -48,6 +48,15 @@ pub struct PostbackOut {
     pub conversion: Option<ConversionId>,
 }
 
+impl PostbackOut {
+    /// Whether the call is lost unless its sender tries again: nothing of it is stored, or it was turned away, and the
+    /// receipt that it may have stands for a flood. Whoever is told so must never read that all is well.
+    #[must_use]
+    pub fn must_come_again(&self) -> bool {
+        self.receipt.is_none() || self.reason == Some(Reason::TooManyRequests)
+    }
+}
+
 /// What became of a call, and how its sender wants to be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Received {

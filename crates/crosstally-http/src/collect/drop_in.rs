@@ -56,9 +56,9 @@ where
 }
 
 fn reply(endpoint: &Endpoint, received: &Received) -> Answer {
-    // Whoever is not stored is never told that all is well: only a retry can help.
+    // Whoever is not booked is never told that all is well: only a retry can help.
     let [row] = received.rows.as_slice() else { return tell(received) };
-    if row.receipt.is_none() {
+    if row.must_come_again() {
         return tell(received);
     }
     let outcome = Outcome {

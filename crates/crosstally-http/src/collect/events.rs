@@ -8,6 +8,7 @@ use crosstally_core::params::Params;
 use crosstally_core::postback::{Headers, Inbound, SERVER_EVENT};
 use crosstally_core::reason::Reason;
 use crosstally_core::verdict::Verdict;
+use crosstally_engine::postback::PostbackOut;
 use crosstally_engine::snapshot::SERVER_EVENTS;
 use crosstally_store::Claim;
 use http::request::Parts;
@@ -93,10 +94,10 @@ fn partner(parts: &Parts) -> Result<String, Reason> {
 /// Books the events, and says whether all of them are stored.
 async fn booked(state: &State, inbound: Inbound) -> (Answer, bool) {
     let out = state.engine.receive_events(inbound).await;
-    let stored = out.rows.iter().all(|row| row.receipt.is_some());
+    let stored = !out.rows.iter().any(PostbackOut::must_come_again);
     match out.rows.as_slice() {
         [row] if !out.is_list => (tell_one(row), stored),
-        rows => match rows.iter().find(|row| row.receipt.is_none()) {
+        rows => match rows.iter().find(|row| row.must_come_again()) {
             Some(lost) => (tell_one(lost), false),
             None => {
                 let refused = rows.iter().all(|row| row.verdict == Verdict::Refused);

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use crosstally_http::{DoorOptions, ProxyHeader};
+use crosstally_testkit::client;
 use crosstally_testkit::database::{Database, Kind};
 use crosstally_testkit::on_both;
-use crosstally_testkit::server::TestServer;
+use crosstally_testkit::server::{CONFIG, TestServer};
 use serde_json::json;
 use tokio::task::JoinSet;
 
@@ -30,6 +31,8 @@ on_both! {
     c7_a_partner_over_its_rate_waits_and_then_is_told_when_to_come => waits;
     /// Line C7: a receipt a second stands for all calls that were turned away, and says how many there were.
     c7_calls_that_are_turned_away_share_a_receipt => shared;
+    /// Line C7: what is not booked is never answered 200, whatever the contract or the dialect says.
+    c7_a_call_that_is_turned_away_is_told_to_come_again_in_every_mode => modes;
 }
 
 const ALLOWED: &str = r#"auth = { allow = ["203.0.113.9"] }"#;
@@ -264,6 +267,49 @@ async fn shared(kind: Kind) -> Result<()> {
     let limited =
         metric(&server, "crosstally_postbacks_limited_total{partner=\"acme\",outcome=\"turned_away\"}")?;
     assert_eq!(limited, 4, "each call is counted");
+    server.stop().await;
+    Ok(())
+}
+
+async fn modes(kind: Kind) -> Result<()> {
+    let server = TestServer::start(kind).await?;
+    let rate = "rate = { per_second = 1, burst = 1 }";
+    let modes = ["json", "plain", "always-200", "plain-always-200"];
+    let dialects = [
+        ("keitaro", "/k-1/postback?subid="),
+        ("tune", "/aff_lsr?transaction_id="),
+        ("affise", "/postback?action_id=1&clickid="),
+    ];
+    let sections = modes.iter().map(|mode| {
+        format!("[[partner]]\nslug = \"{mode}\"\nanswer = \"{}\"\n{rate}\n\n", mode.replace('-', "_"))
+    });
+    let drop_ins = dialects.iter().map(|(dialect, _)| {
+        let key = if *dialect == "keitaro" { ", key = \"k-1\"" } else { "" };
+        format!("[[partner]]\nslug = \"{dialect}\"\ndrop_in = {{ dialect = \"{dialect}\"{key} }}\n{rate}\n\n")
+    });
+    let (base, _) = CONFIG.split_once("[[partner]]").context("a partner")?;
+    server.apply(&format!("{base}{}", sections.chain(drop_ins).collect::<String>())).await?;
+    let list: String = (0..10).map(|row| format!("{{\"tid\":\"M{row}\",\"payout\":1}}\n")).collect();
+    let paths = modes.iter().map(|mode| (*mode, format!("/postback/{mode}?tid=M&payout=1&click_id=")));
+    let paths = paths.chain(dialects.iter().map(|(dialect, path)| (*dialect, (*path).to_owned())));
+    for (partner, path) in paths {
+        // The list has its turn, and takes that of whoever comes next.
+        let long = Call::post("application/x-ndjson", list.clone()).send_to(server.tracking, partner).await?;
+        assert_eq!(long.status, 200, "{partner}: {}", long.text());
+        for sample in [true, false] {
+            let reply =
+                client::get(server.tracking, &format!("{path}{}", server.click("sub1=C7").await?)).await?;
+            assert_eq!(
+                (reply.status, reply.header("retry-after").is_some()),
+                (429, true),
+                "{partner}: {}",
+                reply.text()
+            );
+            let told = reply.json()?;
+            assert_eq!(word(&told, "code"), "too_many_requests", "{partner}: {told}");
+            assert_eq!(told.get("receipt").is_some(), sample, "{partner}: {told}");
+        }
+    }
     server.stop().await;
     Ok(())
 }

@@ -29,8 +29,8 @@ struct RowsAnswer<'a> {
 
 /// The answer to a call.
 pub(in crate::collect) fn tell(received: &Received) -> Answer {
-    // Whoever is not stored is never told that all is well, whatever the contract says: only a retry can help.
-    if let Some(lost) = received.rows.iter().find(|row| row.receipt.is_none()) {
+    // Whoever is not booked is never told that all is well, whatever the contract says: only a retry can help.
+    if let Some(lost) = received.rows.iter().find(|row| row.must_come_again()) {
         return tell_one(lost);
     }
     match (received.answer, received.rows.as_slice()) {
