@@ -14,6 +14,7 @@ const CONFIG_EVERY_MS: u64 = 500;
 const FX_EVERY_MS: u64 = 2_000;
 const SPOOL_EVERY_MS: u64 = 1_000;
 const WAITS_EVERY_MS: u64 = 1_000;
+const AWAY_EVERY_MS: u64 = 1_000;
 const EXPIRE_EVERY_MS: u64 = 10_000;
 const JOBS_EVERY_MS: u64 = 1_000;
 const COUNT_EVERY_MS: u64 = 5_000;
@@ -59,10 +60,15 @@ pub async fn run(engine: Engine, stop: watch::Receiver<bool>) {
         every(&engine, &stop, BALANCE_EVERY_MS, "count and check receipts", async |engine| {
             engine.measure_balance().await.map_err(|error| error.to_string())
         }),
+        every(&engine, &stop, AWAY_EVERY_MS, "tell of calls turned away", async |engine| {
+            engine.tell_turned_away(false).await.map_err(|error| error.to_string())
+        }),
     );
+    tell_the_rest(&engine).await;
 }
 
-/// Only picks up new configurations and rates: for nodes that leave the other tasks to others.
+/// Only picks up new configurations and rates, and tells of the calls that this node turned away: for nodes that leave the
+/// other tasks to others.
 pub async fn follow_config(engine: Engine, stop: watch::Receiver<bool>) {
     tokio::join!(
         every(&engine, &stop, CONFIG_EVERY_MS, "pick up the configuration", async |engine| {
@@ -71,7 +77,18 @@ pub async fn follow_config(engine: Engine, stop: watch::Receiver<bool>) {
         every(&engine, &stop, FX_EVERY_MS, "pick up the rates", async |engine| {
             engine.refresh_rates().await.map_err(|error| error.to_string())
         }),
+        every(&engine, &stop, AWAY_EVERY_MS, "tell of calls turned away", async |engine| {
+            engine.tell_turned_away(false).await.map_err(|error| error.to_string())
+        }),
     );
+    tell_the_rest(&engine).await;
+}
+
+/// What is only counted in memory goes with the process.
+async fn tell_the_rest(engine: &Engine) {
+    if let Err(error) = engine.tell_turned_away(true).await {
+        tracing::warn!(error = %error, "receipts of calls that were turned away could not be stored");
+    }
 }
 
 async fn every(

@@ -134,6 +134,26 @@ impl Throttle {
         Some(std::mem::take(&mut known.untold))
     }
 
+    /// Takes the calls turned away of which nothing has told for a whole second: no later one brings their number to light.
+    /// `all` takes those of this second as well.
+    pub fn untold(&self, now: Timestamp, all: bool) -> Vec<(String, u64)> {
+        let second = now.as_millis().div_euclid(1_000);
+        let mut away = self.away.lock().unwrap_or_else(PoisonError::into_inner);
+        let quiet = away.iter_mut().filter(|(_, known)| {
+            let is_over = second < known.told_s || second > known.told_s.saturating_add(1);
+            known.untold > 0 && (all || is_over)
+        });
+        quiet.map(|(sender, known)| (sender.clone(), std::mem::take(&mut known.untold))).collect()
+    }
+
+    /// Takes calls back of which nothing could tell after all.
+    pub fn not_told(&self, sender: &str, calls: u64) {
+        let mut away = self.away.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = away.get_mut(sender) {
+            known.untold = known.untold.saturating_add(calls);
+        }
+    }
+
     /// How many addresses are remembered.
     #[must_use]
     pub fn addresses(&self) -> usize {
@@ -201,6 +221,26 @@ mod tests {
             "what was not told of is not forgotten"
         );
         assert_eq!(throttle.turned_away("acme", at(0)), Some(0), "also when the clock was set back");
+    }
+
+    #[test]
+    fn the_end_of_a_flood_is_told_of_when_it_is_over() {
+        let throttle = Throttle::default();
+        for ms in 0..1_500 {
+            throttle.turned_away("acme", at(ms));
+        }
+        throttle.turned_away("other", at(0));
+        assert!(throttle.untold(at(2_999), false).is_empty(), "a flood that goes on tells of itself");
+        assert_eq!(throttle.untold(at(3_000), false), [("acme".to_owned(), 499)]);
+        assert!(throttle.untold(at(60_000), true).is_empty(), "once");
+        throttle.not_told("acme", 499);
+        assert_eq!(throttle.untold(at(1_600), true), [("acme".to_owned(), 499)], "at a stop, at once");
+        throttle.not_told("acme", 499);
+        assert_eq!(
+            throttle.untold(at(0), false),
+            [("acme".to_owned(), 499)],
+            "also when the clock was set back"
+        );
     }
 
     #[test]

@@ -8,12 +8,16 @@ use crosstally_core::postback::{Booking, Facts, IMPORTED, Inbound, Receipt};
 use crosstally_core::reason::Reason;
 use crosstally_core::time::Timestamp;
 use crosstally_core::verdict::{Stop, Verdict};
+use crosstally_store::StoreError;
 
 use super::{PostbackOut, STRANGER_BYTES_MAX, Stopped};
 use crate::Engine;
 use crate::metrics::Name;
 use crate::snapshot::Snapshot;
 use crate::throttle::Turn;
+
+/// All strangers as one sender; no partner is called so.
+const STRANGERS: &str = "";
 
 impl Engine {
     /// Lets a partner's call of so many rows in: at once, after its turn has come, or not at all.
@@ -39,10 +43,7 @@ impl Engine {
                 self.clock.sleep(ms).await;
                 Ok(())
             }
-            _ => {
-                let detail = "this partner sends more calls than its `rate`; try again later";
-                Err(self.turn_away(inbound, snapshot, &partner.slug, detail, now).await)
-            }
+            _ => Err(self.turn_away(inbound, snapshot, &partner.slug, now).await),
         }
     }
 
@@ -57,8 +58,7 @@ impl Engine {
             return Ok(());
         }
         self.metrics.count(Name::PostbacksLimited, &[("partner", "unknown"), ("outcome", "turned_away")], 1);
-        let detail = "too many calls from this address that are nobody's; try again later";
-        Err(self.turn_away(inbound, snapshot, "", detail, now).await)
+        Err(self.turn_away(inbound, snapshot, STRANGERS, now).await)
     }
 
     /// Turns a call away. One receipt a second stands for all of a partner's, and one for all strangers': it says how many
@@ -68,35 +68,50 @@ impl Engine {
         inbound: &Inbound,
         snapshot: &Snapshot,
         sender: &str,
-        detail: &str,
         now: Timestamp,
     ) -> PostbackOut {
         let out = PostbackOut {
             verdict: Verdict::Refused,
             reason: Some(Reason::TooManyRequests),
-            detail: detail.to_owned(),
+            detail: why_away(sender).to_owned(),
             receipt: None,
             conversion: None,
         };
         let Some(more) = self.throttle.turned_away(sender, now) else { return out };
-        let told = match more {
-            0 => detail.to_owned(),
-            _ => format!("{detail}; {more} more were turned away since the last receipt of this kind"),
-        };
         let mut sample = inbound.clone();
         if sample.query.len() + sample.body.len() > STRANGER_BYTES_MAX {
             (sample.query, sample.body) = (Vec::new(), Vec::new());
         }
-        let stopped =
-            Stopped { stop: Stop::refused(Reason::TooManyRequests, told), stranger: sender.is_empty() };
-        match self.record_stop(&sample, snapshot, stopped, now).await {
+        match self.record_stop(&sample, snapshot, away(sender, more), now).await {
             Ok(kept) => PostbackOut { receipt: kept.receipt, ..out },
             // Whoever is turned away has no use for the reason why nothing was noted.
             Err(error) => {
+                self.throttle.not_told(sender, more + 1);
                 tracing::warn!(error = %error, "a receipt of calls that were turned away could not be stored");
                 out
             }
         }
+    }
+
+    /// Writes the receipts of calls that were turned away and of which no later call tells: a flood has an end, and so has
+    /// this process (`all`). Such a receipt stands for one of them without a sample, and says how many more there were, so
+    /// that receipts and what they say always add up.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; what could not be written is tried again.
+    pub async fn tell_turned_away(&self, all: bool) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let snapshot = self.snapshot.load_full();
+        let mut failed = Ok(());
+        for (sender, calls) in self.throttle.untold(now, all) {
+            let nothing = Inbound { partner: sender.clone(), ..Inbound::default() };
+            let more = calls.saturating_sub(1);
+            if let Err(error) = self.record_stop(&nothing, &snapshot, away(&sender, more), now).await {
+                self.throttle.not_told(&sender, calls);
+                failed = Err(error);
+            }
+        }
+        failed
     }
 
     /// Counts by which secret a call came in, so that an old one is taken away when nobody uses it any more.
@@ -113,6 +128,24 @@ impl Engine {
             self.metrics.count_for(Name::PostbacksShown, &partner.slug, ("by", by));
         }
     }
+}
+
+/// Why calls of this sender are turned away.
+const fn why_away(sender: &str) -> &'static str {
+    match sender.as_bytes() {
+        [] => "too many calls from this address that are nobody's; try again later",
+        _ => "this partner sends more calls than its `rate`; try again later",
+    }
+}
+
+/// What the receipt says that stands for a call turned away and so many more.
+fn away(sender: &str, more: u64) -> Stopped {
+    let detail = why_away(sender);
+    let told = match more {
+        0 => detail.to_owned(),
+        _ => format!("{detail}; {more} more were turned away since the last receipt of this kind"),
+    };
+    Stopped { stop: Stop::refused(Reason::TooManyRequests, told), stranger: sender == STRANGERS }
 }
 
 /// The answer to a message that was booked before; `None` if its number is new.

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use crosstally_engine::tasks;
 use crosstally_http::{DoorOptions, ProxyHeader};
 use crosstally_testkit::client;
 use crosstally_testkit::database::{Database, Kind};
 use crosstally_testkit::on_both;
 use crosstally_testkit::server::{CONFIG, TestServer};
 use serde_json::json;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::commands::program;
@@ -31,6 +33,8 @@ on_both! {
     c7_a_partner_over_its_rate_waits_and_then_is_told_when_to_come => waits;
     /// Line C7: a receipt a second stands for all calls that were turned away, and says how many there were.
     c7_calls_that_are_turned_away_share_a_receipt => shared;
+    /// Line C7: receipts and what they say add up to the calls that were turned away, also when the flood ends or the server.
+    c7_the_end_of_a_flood_is_told_of_as_well => ends;
     /// Line C7: what is not booked is never answered 200, whatever the contract or the dialect says.
     c7_a_call_that_is_turned_away_is_told_to_come_again_in_every_mode => modes;
 }
@@ -310,6 +314,50 @@ async fn modes(kind: Kind) -> Result<()> {
             assert_eq!(told.get("receipt").is_some(), sample, "{partner}: {told}");
         }
     }
+    server.stop().await;
+    Ok(())
+}
+
+async fn ends(kind: Kind) -> Result<()> {
+    let server = TestServer::start(kind).await?;
+    server.apply(&with_keys("rate = { per_second = 1, burst = 1 }")).await?;
+    let list: String = (0..100).map(|row| format!("{{\"tid\":\"E{row}\",\"payout\":1}}\n")).collect();
+    assert_eq!(Call::post("application/x-ndjson", list).send(&server).await?.status, 200);
+    let (stop, stopped) = watch::channel(false);
+    let working = tokio::spawn(tasks::run(server.engine.clone(), stopped));
+    let flood = async |calls: u32| -> Result<()> {
+        for _ in 0..calls {
+            assert_eq!(Call::get("tid=E&payout=1").send(&server).await?.status, 429);
+        }
+        Ok(())
+    };
+    let details = async || -> Result<Vec<String>> {
+        let list = server.api("/api/v1/receipts?limit=500").await?;
+        let rows = list["data"].as_array().context("a list")?.clone();
+        let away = rows.iter().filter(|row| word(row, "code") == "too_many_requests");
+        Ok(away.map(|row| word(row, "detail").to_owned()).collect())
+    };
+    flood(5).await?;
+    assert_eq!(details().await?.len(), 1, "the first one is told of at once");
+    for _ in 0..200 {
+        server.advance(500);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        if details().await?.len() == 2 {
+            break;
+        }
+    }
+    let told = details().await?;
+    assert!(
+        told.len() == 2 && told.iter().any(|detail| detail.contains("; 3 more were turned away")),
+        "{told:?}"
+    );
+    flood(1).await?;
+    flood(2).await?;
+    stop.send_replace(true);
+    working.await?;
+    let told = details().await?;
+    assert_eq!(told.len(), 4, "{told:?}");
+    assert_eq!(told.iter().filter(|detail| detail.contains("; 1 more were")).count(), 1, "{told:?}");
     server.stop().await;
     Ok(())
 }
