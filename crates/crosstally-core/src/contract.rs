@@ -215,6 +215,8 @@ pub struct Terms {
     /// Parameters that say more about the status, of which the first that came counts: `word+value` is looked up in the map
     /// before the word.
     pub status_with: Option<Vec<String>>,
+    /// Parameters, each with the value by which its sender marks a test.
+    pub test_when: BTreeMap<String, String>,
     /// What a call without a status means.
     pub missing_status: Option<Status>,
     /// The currency of amounts that come without one.
@@ -278,6 +280,7 @@ impl Terms {
             params: map(&self.params, &below.params),
             statuses: map(&self.statuses, &below.statuses),
             status_with: self.status_with.clone().or_else(|| below.status_with.clone()),
+            test_when: map(&self.test_when, &below.test_when),
             missing_status: self.missing_status.or(below.missing_status),
             currency: self.currency.or(below.currency),
             currencies: self.currencies.clone().or_else(|| below.currencies.clone()),
@@ -355,6 +358,12 @@ impl Contract {
     pub fn word_with(&self, word: &str, value: &str) -> Option<String> {
         let both = format!("{}+{}", word.trim(), value.trim()).to_lowercase();
         self.0.statuses.contains_key(&both).then_some(both)
+    }
+
+    /// Parameters, each with the value by which its sender marks a test.
+    #[must_use]
+    pub const fn test_when(&self) -> &BTreeMap<String, String> {
+        &self.0.test_when
     }
 
     /// What a call without a status means.

@@ -203,7 +203,7 @@ reasons! {
         "The receipt was read again and says the same as before."; "A replay without a change.";
         "Nothing.".
     TestCall "test_call" Fine false
-        "A marked test: checked, not booked."; "A test click or a test campaign.";
+        "A marked test: checked, not booked."; "A test click or a test campaign, or a sender that marks the call as a test (`test_when`).";
         "Nothing.".
     // --- labels of booked calls
     LateApproval "late_approval" Notice false

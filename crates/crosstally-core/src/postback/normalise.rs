@@ -35,8 +35,32 @@ pub struct Setting<'a> {
 /// Reads the fields by the contract.
 ///
 /// # Errors
-/// Refused if a field breaks the contract, quarantined if somebody must supply what is missing.
+/// Refused if a field breaks the contract, quarantined if somebody must supply what is missing, and a test if its sender
+/// marks it as one: that is checked like any other call, but no money of it is booked or waits for somebody.
 pub fn postback(fields: &Fields, setting: Setting<'_>) -> Result<Postback, Stop> {
+    let read = real(fields, setting);
+    let Some(mark) = marked_test(fields, &setting.partner.contract) else { return read };
+    match read {
+        Err(stop) if stop.verdict == Verdict::Refused || stop.verdict == Verdict::Test => Err(stop),
+        _ => {
+            let detail = format!("{} marks it as a test", printable(mark));
+            Err(Stop::new(Verdict::Test, Reason::TestCall, detail))
+        }
+    }
+}
+
+/// The parameter by which the sender says that nothing of this is real.
+fn marked_test<'f>(fields: &'f Fields, contract: &Contract) -> Option<&'f str> {
+    let is_mark = |name: &str, value: &str| {
+        contract.test_when().iter().any(|(theirs, mark)| {
+            theirs.eq_ignore_ascii_case(name) && mark.eq_ignore_ascii_case(value.trim())
+        })
+    };
+    let mut params = fields.params.iter();
+    params.find(|param| is_mark(&param.name, &param.value)).map(|param| param.name.as_str())
+}
+
+fn real(fields: &Fields, setting: Setting<'_>) -> Result<Postback, Stop> {
     let contract = &setting.partner.contract;
     // A macro in a name or an id would make one conversion, or one event, of many.
     let decisive = FIELDS.iter().filter(|field| matches!(field.kind, FieldKind::Key | FieldKind::Money));

@@ -60,6 +60,10 @@ fn tables(terms: &Terms) -> Vec<(&str, Value<'_>)> {
             terms.statuses.iter().map(|(word, meaning)| (word.as_str(), Value::text(meaning.word())));
         keys.push(("statuses", Value::Table(statuses.collect())));
     }
+    if !terms.test_when.is_empty() {
+        let marks = terms.test_when.iter().map(|(name, value)| (name.as_str(), Value::text(value)));
+        keys.push(("test_when", Value::Table(marks.collect())));
+    }
     if !terms.ranges.is_empty() {
         let ranges = terms.ranges.iter().map(|(field, range)| (field.as_str(), range_value(range)));
         keys.push(("ranges", Value::Table(ranges.collect())));

@@ -19,6 +19,7 @@ pub(super) const KEYS: &[&str] = &[
     "params",
     "statuses",
     "status_with",
+    "test_when",
     "missing_status",
     "currency",
     "currencies",
@@ -54,6 +55,7 @@ pub(super) fn read(section: &Section<'_>, found: &mut Findings<'_>) -> Terms {
         params: params(section, found),
         statuses: statuses(section, found),
         status_with: section.item("status_with").map(|item| status_with(item, found)),
+        test_when: test_when(section, found),
         missing_status: section.word("missing_status", found),
         currency: section.currency("currency", found),
         currencies: section.item("currencies").map(|item| currencies(item, found)),
@@ -308,6 +310,28 @@ fn status_with(item: Item<'_>, found: &mut Findings<'_>) -> Vec<String> {
         found.problem(&one_more.spot, problem, format!("keep to {NAMES_MAX}"));
     }
     names
+}
+
+/// Parameters, each with the value by which its sender marks a test.
+fn test_when(section: &Section<'_>, found: &mut Findings<'_>) -> BTreeMap<String, String> {
+    let mut marks = BTreeMap::new();
+    let Some(table) = section.table("test_when", r#"{ livemode = "false" }"#, found) else { return marks };
+    for (spot, item) in table.items() {
+        let name = item.key.clone();
+        let key = Text { text: &name, spot };
+        let Some(name) = param_name(&key, "test_when", found) else { continue };
+        if name.to_ascii_lowercase().starts_with("header:") {
+            let problem = format!("{} is a header, and `test_when` names parameters", shown(&name));
+            found.problem(&key.spot, problem, "name a parameter of the query or the body");
+            continue;
+        }
+        let text = item.into_text(found);
+        let value = text.and_then(|text| text.name("test_when", limits::PARAM_NAME_BYTES_MAX, found));
+        if let Some(value) = value {
+            marks.insert(name, value);
+        }
+    }
+    marks
 }
 
 fn meaning(text: &Text<'_>, word: &str, found: &mut Findings<'_>) -> Option<Meaning> {

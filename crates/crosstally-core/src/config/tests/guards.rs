@@ -50,6 +50,10 @@ fn what_says_more_about_the_status_is_a_parameter() {
         ("status_with = \"{status}\"", "is a macro"),
         ("status_with = 5", "`status_with` must be a text"),
         ("statuses = { a = \"asks\" }", "`asks` is not a value of `statuses`"),
+        ("test_when = { \"header:x-test\" = \"1\" }", "is a header"),
+        ("test_when = { \"data.api_key\" = \"1\" }", "is where a secret stands"),
+        ("test_when = \"test\"", "`test_when` must be a table"),
+        ("test_when = { test = true }", "`test` must be a text"),
     ] {
         let problems = partner(keys).unwrap_err();
         assert!(problems.iter().any(|one| one.problem.contains(says)), "{keys}: {problems:?}");

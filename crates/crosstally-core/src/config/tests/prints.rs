@@ -215,13 +215,15 @@ fn reading() -> impl Strategy<Value = Terms> {
     let numbers = (some(), some(), some(), some(), some(), prop::option::of(currency()), some());
     let statuses = prop::collection::btree_map(word, meaning, 0..4);
     let status_with = prop::option::of(prop::collection::vec("[a-z.]{1,8}x", 0..3));
-    (numbers, params(), statuses, some(), status_with).prop_map(
-        |(numbers, params, statuses, missing_status, status_with)| {
+    let test_when = prop::collection::btree_map("[a-z.]{1,8}x", "[a-z0-9]{1,8}", 0..3);
+    (numbers, params(), statuses, some(), status_with, test_when).prop_map(
+        |(numbers, params, statuses, missing_status, status_with, test_when)| {
             let (amounts, decimal, thousands, rounding, encoding, currency, value) = numbers;
             Terms {
                 params,
                 statuses,
                 status_with,
+                test_when,
                 missing_status,
                 currency,
                 value,

@@ -24,6 +24,7 @@ pub(super) const LEVELS: &[(&str, &str, &[&str])] = &[
             "params",
             "statuses",
             "status_with",
+            "test_when",
             "missing_status",
             "duplicates",
             "auth",

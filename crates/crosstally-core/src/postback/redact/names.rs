@@ -336,7 +336,8 @@ fn of_contract(partner: Option<&Partner>) -> impl Iterator<Item = &str> {
         .into_iter()
         .flat_map(move |partner| fields.clone().flat_map(move |field| partner.contract.params(field.name)));
     let of_status = partner.into_iter().flat_map(|partner| partner.contract.status_with());
-    named.chain(of_status).map(String::as_str)
+    let of_tests = partner.into_iter().flat_map(|partner| partner.contract.test_when().keys());
+    named.chain(of_status).chain(of_tests).map(String::as_str)
 }
 
 /// Whether the contract reads something from a parameter that is neither secret nor personal, whatever its name.
