@@ -227,6 +227,8 @@ pub struct Terms {
     pub value: Option<ValueOf>,
     /// What a number in an amount's place counts.
     pub amounts: Option<Unit>,
+    /// How many decimals the minor unit stands for, by code, where the partner's differs from ISO 4217.
+    pub minor_digits: BTreeMap<String, u32>,
     /// The decimal mark.
     pub decimal: Option<DecimalMark>,
     /// The thousands mark.
@@ -286,6 +288,7 @@ impl Terms {
             currencies: self.currencies.clone().or_else(|| below.currencies.clone()),
             value: self.value.or(below.value),
             amounts: self.amounts.or(below.amounts),
+            minor_digits: map(&self.minor_digits, &below.minor_digits),
             decimal: self.decimal.or(below.decimal),
             thousands: self.thousands.or(below.thousands),
             rounding: self.rounding.or(below.rounding),
@@ -390,11 +393,12 @@ impl Contract {
         self.0.value.unwrap_or_default()
     }
 
-    /// How amounts are written.
+    /// How amounts in this currency are written.
     #[must_use]
-    pub fn number(&self) -> number::Format {
+    pub fn number(&self, currency: Currency) -> number::Format {
         number::Format {
             unit: self.0.amounts.unwrap_or_default(),
+            minor_digits: self.0.minor_digits.get(currency.code()).copied(),
             decimal: self.0.decimal.unwrap_or_default(),
             thousands: self.0.thousands.unwrap_or_default(),
             rounding: self.0.rounding.unwrap_or_default(),

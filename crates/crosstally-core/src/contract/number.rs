@@ -8,6 +8,8 @@ use crate::money::{Currency, MINOR_MAX, MoneyError};
 pub struct Format {
     /// Units or cents.
     pub unit: Unit,
+    /// How many decimals the sender's minor unit stands for, if they are not the currency's own.
+    pub minor_digits: Option<u32>,
     /// The decimal mark.
     pub decimal: DecimalMark,
     /// The thousands mark.
@@ -33,11 +35,15 @@ impl Format {
         if whole.is_empty() && fraction.is_empty() {
             return Err(MoneyError::NotANumber);
         }
-        let exponent = match self.unit {
-            Unit::Units => currency.exponent(),
-            Unit::Cents => 0,
+        let exponent = currency.exponent();
+        let minor = match self.unit {
+            Unit::Units => scaled(&whole, &fraction, exponent, self.rounding)?,
+            Unit::Cents => {
+                let theirs = self.minor_digits.unwrap_or(exponent);
+                let (whole, fraction) = shifted(&whole, &fraction, theirs);
+                scaled(&whole, &fraction, exponent, self.rounding)?
+            }
         };
-        let minor = scaled(&whole, &fraction, exponent, self.rounding)?;
         Ok(if negative { -minor } else { minor })
     }
 
@@ -107,6 +113,14 @@ fn digits(text: &str) -> Result<String, MoneyError> {
     } else {
         Err(MoneyError::NotANumber)
     }
+}
+
+/// The digits with the decimal mark moved so many places to the left: from a sender's minor unit to whole units.
+fn shifted(whole: &str, fraction: &str, places: u32) -> (String, String) {
+    let places = usize::try_from(places).expect("a number of decimals is small");
+    let padded = format!("{whole:0>places$}");
+    let (units, minor) = padded.split_at(padded.len() - places);
+    (units.to_owned(), format!("{minor}{fraction}"))
 }
 
 fn scaled(whole: &str, fraction: &str, exponent: u32, rounding: Rounding) -> Result<i64, MoneyError> {
@@ -196,6 +210,22 @@ mod tests {
             (any, "1234", Ok(123_400)),
         ] {
             assert_eq!(read(format, text, "USD"), minor, "{format:?} {text}");
+        }
+    }
+
+    #[test]
+    fn a_senders_minor_unit_is_not_always_the_currencys() {
+        let of = |digits| Format { unit: Unit::Cents, minor_digits: Some(digits), ..Format::default() };
+        for (digits, text, currency, minor) in [
+            (2, "500", "ISK", Ok(5)),
+            (2, "-500", "ISK", Ok(-5)),
+            (2, "0", "ISK", Ok(0)),
+            (2, "550", "ISK", Err(MoneyError::TooPrecise)),
+            (2, "5", "UGX", Err(MoneyError::TooPrecise)),
+            (0, "500", "MGA", Ok(50_000)),
+            (3, "5120", "KWD", Ok(5120)),
+        ] {
+            assert_eq!(read(of(digits), text, currency), minor, "{text} {currency}");
         }
     }
 

@@ -64,6 +64,11 @@ fn tables(terms: &Terms) -> Vec<(&str, Value<'_>)> {
         let marks = terms.test_when.iter().map(|(name, value)| (name.as_str(), Value::text(value)));
         keys.push(("test_when", Value::Table(marks.collect())));
     }
+    if !terms.minor_digits.is_empty() {
+        let digits = terms.minor_digits.iter();
+        let digits = digits.map(|(code, digits)| (code.as_str(), Value::Integer(i64::from(*digits))));
+        keys.push(("minor_digits", Value::Table(digits.collect())));
+    }
     if !terms.ranges.is_empty() {
         let ranges = terms.ranges.iter().map(|(field, range)| (field.as_str(), range_value(range)));
         keys.push(("ranges", Value::Table(ranges.collect())));

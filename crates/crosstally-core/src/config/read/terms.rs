@@ -25,6 +25,7 @@ pub(super) const KEYS: &[&str] = &[
     "currencies",
     "value",
     "amounts",
+    "minor_digits",
     "decimal",
     "thousands",
     "rounding",
@@ -46,6 +47,8 @@ pub(super) const KEYS: &[&str] = &[
 ];
 /// Parameter names that are tried for one field.
 const NAMES_MAX: usize = 16;
+/// The most decimals that a minor unit can stand for.
+const DIGITS_MAX: i64 = 4;
 /// The longest delay that a contract can ask for.
 const DELAY_MS_MAX: i64 = 3_650 * DAY_MS;
 
@@ -61,6 +64,7 @@ pub(super) fn read(section: &Section<'_>, found: &mut Findings<'_>) -> Terms {
         currencies: section.item("currencies").map(|item| currencies(item, found)),
         value: section.word("value", found),
         amounts: section.word("amounts", found),
+        minor_digits: minor_digits(section, found),
         decimal: section.word("decimal", found),
         thousands: section.word("thousands", found),
         rounding: section.word("rounding", found),
@@ -136,6 +140,30 @@ fn currencies(item: Item<'_>, found: &mut Findings<'_>) -> Vec<Currency> {
         }
     }
     list
+}
+
+/// Currencies whose minor unit is another one at this sender.
+fn minor_digits(section: &Section<'_>, found: &mut Findings<'_>) -> BTreeMap<String, u32> {
+    let mut all = BTreeMap::new();
+    let Some(table) = section.table("minor_digits", "{ ISK = 2 }", found) else { return all };
+    for (spot, item) in table.items() {
+        let Ok(currency) = item.key.parse::<Currency>() else {
+            let problem = format!("{} is not a currency", shown(&item.key));
+            found.problem(&spot, problem, "use codes of ISO 4217 such as `ISK` or `UGX`");
+            continue;
+        };
+        let Some(number) = item.integer(found) else { continue };
+        match u32::try_from(number) {
+            Ok(digits) if number <= DIGITS_MAX => {
+                all.insert(currency.code().to_owned(), digits);
+            }
+            _ => {
+                let problem = format!("{number} is not a number of decimals that a minor unit has");
+                found.problem(&item.spot, problem, format!("write 0 to {DIGITS_MAX}"));
+            }
+        }
+    }
+    all
 }
 
 fn required(item: Item<'_>, found: &mut Findings<'_>) -> Vec<String> {

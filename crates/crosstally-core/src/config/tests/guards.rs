@@ -54,6 +54,10 @@ fn what_says_more_about_the_status_is_a_parameter() {
         ("test_when = { \"data.api_key\" = \"1\" }", "is where a secret stands"),
         ("test_when = \"test\"", "`test_when` must be a table"),
         ("test_when = { test = true }", "`test` must be a text"),
+        ("minor_digits = { ISKA = 2 }", "`ISKA` is not a currency"),
+        ("minor_digits = { ISK = 5 }", "is not a number of decimals"),
+        ("minor_digits = { ISK = -1 }", "is not a number of decimals"),
+        ("minor_digits = { ISK = \"2\" }", "must be a whole number"),
     ] {
         let problems = partner(keys).unwrap_err();
         assert!(problems.iter().any(|one| one.problem.contains(says)), "{keys}: {problems:?}");

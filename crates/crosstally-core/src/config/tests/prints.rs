@@ -216,8 +216,10 @@ fn reading() -> impl Strategy<Value = Terms> {
     let statuses = prop::collection::btree_map(word, meaning, 0..4);
     let status_with = prop::option::of(prop::collection::vec("[a-z.]{1,8}x", 0..3));
     let test_when = prop::collection::btree_map("[a-z.]{1,8}x", "[a-z0-9]{1,8}", 0..3);
-    (numbers, params(), statuses, some(), status_with, test_when).prop_map(
-        |(numbers, params, statuses, missing_status, status_with, test_when)| {
+    let code = currency().prop_map(|currency| currency.code().to_owned());
+    let minor_digits = prop::collection::btree_map(code, 0..=4_u32, 0..3);
+    (numbers, params(), statuses, some(), status_with, test_when, minor_digits).prop_map(
+        |(numbers, params, statuses, missing_status, status_with, test_when, minor_digits)| {
             let (amounts, decimal, thousands, rounding, encoding, currency, value) = numbers;
             Terms {
                 params,
@@ -228,6 +230,7 @@ fn reading() -> impl Strategy<Value = Terms> {
                 currency,
                 value,
                 amounts,
+                minor_digits,
                 decimal,
                 thousands,
                 rounding,

@@ -33,7 +33,7 @@ pub(super) fn read(fields: &Fields, currency: Currency, contract: &Contract) -> 
 fn one(fields: &Fields, name: &str, currency: Currency, contract: &Contract) -> Result<Option<i64>, Stop> {
     let Some(text) = fields.get(name) else { return Ok(None) };
     let minor = contract
-        .number()
+        .number(currency)
         .read(text, currency)
         .map_err(|error| Stop::refused(reason(error), format!("{name} {} {error}", printable(text))))?;
     if minor < 0 && contract.negative() == Negative::Refuse {

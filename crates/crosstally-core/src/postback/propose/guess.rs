@@ -261,7 +261,7 @@ pub(super) fn amounts(draft: &mut Draft) {
         if text.starts_with('-') && draft.contract.negative() == Negative::Refuse {
             draft.own.negative = Some(Negative::Reversal);
         }
-        let format = draft.contract.number();
+        let format = draft.contract.number(currency);
         if format.read(&text, currency).is_ok() {
             continue;
         }

@@ -92,6 +92,7 @@ pub(super) fn run(data: &[u8]) {
     let Ok(currency) = input.pick(CURRENCIES).parse::<Currency>() else { return };
     let format = Format {
         unit: *input.pick(Unit::ALL),
+        minor_digits: None,
         decimal: *input.pick(DecimalMark::ALL),
         thousands: *input.pick(ThousandsMark::ALL),
         rounding: *input.pick(Rounding::ALL),
