@@ -1,4 +1,5 @@
-//! Meta's own Python SDK, as a judge of our requests: a virtual environment below the target folder.
+//! Other people's libraries as judges of our requests, Meta's own Python SDK among them: a virtual environment below the
+//! target folder.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,34 +13,28 @@ use crate::steps;
 /// What the tests read to find the interpreter.
 pub(crate) const VARIABLE: &str = "CROSSTALLY_TEST_ORACLE_PYTHON";
 
-/// The judge, at the version whose behaviour the tests know.
-const PACKAGE: &str = "facebook_business==26.0.3";
+/// The judges, at the versions whose behaviour the tests know.
+const PACKAGES: [&str; 2] = ["facebook_business==26.0.3", "standardwebhooks==1.1.0"];
 
 /// Makes the environment if it is not there, and gives its interpreter.
 pub(crate) fn prepare(target: &Path) -> Result<PathBuf> {
     let folder = target.join("oracle-venv");
     let python = folder.join("bin/python");
     let stamp = folder.join("installed");
-    if fs::read_to_string(&stamp).is_ok_and(|text| text == PACKAGE) && imports(&python).is_ok() {
-        steps::say(&format!("{PACKAGE} is in place"));
+    let packages = PACKAGES.join(" ");
+    if fs::read_to_string(&stamp).is_ok_and(|text| text == packages) && imports(&python).is_ok() {
+        steps::say(&format!("{packages} are in place"));
         return Ok(python);
     }
     if make(&folder).is_err() {
         machine::install(&["python3", "python3-venv"], "Python with venv (for the SDK oracle)")?;
         make(&folder)?;
     }
-    steps::run(Command::new(&python).args([
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--no-input",
-        PACKAGE,
-    ]))
-    .context("cannot install Meta's SDK from PyPI")?;
-    imports(&python).context("Meta's SDK was installed but cannot be imported")?;
-    fs::write(&stamp, PACKAGE).context("cannot mark the environment as whole")?;
+    let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"];
+    steps::run(Command::new(&python).args(install).args(PACKAGES))
+        .with_context(|| format!("cannot install {packages} from PyPI"))?;
+    imports(&python).context("the judges were installed but cannot be imported")?;
+    fs::write(&stamp, packages).context("cannot mark the environment as whole")?;
     Ok(python)
 }
 
@@ -52,5 +47,8 @@ fn make(folder: &Path) -> Result<()> {
 }
 
 fn imports(python: &Path) -> Result<String> {
-    steps::capture(Command::new(python).args(["-c", "import facebook_business.adobjects.serverside.event"]))
+    steps::capture(
+        Command::new(python)
+            .args(["-c", "import facebook_business.adobjects.serverside.event, standardwebhooks.webhooks"]),
+    )
 }

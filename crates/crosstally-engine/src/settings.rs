@@ -259,3 +259,40 @@ impl Engine {
         new
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every example of every page that shows a configuration, by the kinds of destinations that there are.
+    #[test]
+    fn every_example_of_the_documentation_reads_without_a_warning() {
+        let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
+        let examples: usize = ["config.md", "partners.md", "ledger.md", "fx.md"]
+            .into_iter()
+            .map(|page| examples_of(&docs.join(page)))
+            .sum();
+        assert!(examples > 10, "only {examples} examples were found");
+        let pages = std::fs::read_dir(docs.join("destinations")).expect("the pages of destinations");
+        for page in pages {
+            examples_of(&page.expect("a page").path());
+        }
+    }
+
+    /// How many examples a page has; each must read without a warning.
+    fn examples_of(page: &std::path::Path) -> usize {
+        let text = std::fs::read_to_string(page).expect("a page");
+        let examples: Vec<&str> =
+            text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+        for example in &examples {
+            match config::read(example, "example.toml", &DestinationCatalog) {
+                Ok((_, warnings)) => {
+                    let warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+                    assert_eq!(warnings, Vec::<String>::new(), "{}: {example}", page.display());
+                }
+                Err(problems) => panic!("{}: {example}\n{problems:?}", page.display()),
+            }
+        }
+        examples.len()
+    }
+}

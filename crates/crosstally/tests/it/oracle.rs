@@ -1,4 +1,5 @@
-//! Meta's own SDK as an oracle: the same events through it and through our connector, compared as they arrive.
+//! Other people's libraries as oracles: the same events through Meta's own SDK and through our connector, compared as they
+//! arrive; our webhooks before the published receiver of Standard Webhooks.
 
 use std::process::Command;
 
@@ -12,7 +13,7 @@ use crosstally_testkit::server::{CONFIG, START, TestServer};
 use serde_json::{Map, Value, json};
 
 /// How many events are compared.
-const EVENTS: usize = 48;
+const EVENTS: usize = 240;
 
 /// The variable that `cargo xtask test` sets to a Python with the SDK.
 const PYTHON: &str = "CROSSTALLY_TEST_ORACLE_PYTHON";
@@ -68,6 +69,75 @@ async fn equal() -> Result<()> {
     Ok(())
 }
 
+/// Every webhook of ours verifies with the published package: with the secret in force, and with the one before, as both sign
+/// while a secret is changed over; a changed one does not.
+#[test]
+fn the_published_receiver_verifies_our_webhooks() {
+    crosstally_testkit::run(verified());
+}
+
+const HOOK: &str = r#"
+[[destination]]
+slug = "hook"
+kind = "webhook"
+url = "https://receiver.example/hook"
+secret = "whsec_bmV3LXNlY3JldC1vZi1hLXdlYmhvb2stMDI="
+old_secret = "whsec_b2xkLXNlY3JldC1vZi1hLXdlYmhvb2stMDE="
+
+[[goal]]"#;
+/// The one in force, the one before, somebody else's.
+const SECRETS: [&str; 3] = [
+    "whsec_bmV3LXNlY3JldC1vZi1hLXdlYmhvb2stMDI=",
+    "whsec_b2xkLXNlY3JldC1vZi1hLXdlYmhvb2stMDE=",
+    "whsec_c29tZWJvZHktZWxzZXMtc2VjcmV0LTAwMDM=",
+];
+
+#[expect(clippy::disallowed_methods, reason = "the package goes by the real clock")]
+fn until_now_ms() -> Result<i64> {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
+    Ok(i64::try_from(now.as_millis())? - START.as_millis())
+}
+
+async fn verified() -> Result<()> {
+    let server = TestServer::ready(Kind::Sqlite).await?;
+    server.apply(&CONFIG.replacen("\n[[goal]]", HOOK, 1)).await?;
+    server.advance(until_now_ms()?);
+    let mut calls = Vec::new();
+    for number in 0..EVENTS {
+        let mut event = event(number);
+        event["event_time"] = json!(server.engine.clock.now().as_seconds() - 60);
+        let request = match server.engine.build_request("hook", event.to_string().as_bytes()) {
+            Build::Request(request, _) => request,
+            other => bail!("{event}: {other:?}"),
+        };
+        let headers: Map<String, Value> =
+            request.headers.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+        calls.push(json!({ "headers": headers, "body": String::from_utf8(request.body.clone())? }));
+    }
+    let ask = |secret: &str, calls: &[Value]| -> Result<Vec<String>> {
+        let file = server.database.directory().join("calls.ndjson");
+        let lines: Vec<String> = calls.iter().map(Value::to_string).collect();
+        std::fs::write(&file, lines.join("\n"))?;
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/oracle/verify.py");
+        let output = Command::new(python()?).args([script, secret, &file.display().to_string()]).output()?;
+        if !output.status.success() {
+            bail!("the receiver failed: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(String::from_utf8(output.stdout)?.lines().map(str::to_owned).collect())
+    };
+    let [new, old, strangers] = SECRETS;
+    assert_eq!(ask(new, &calls)?, vec!["ok"; EVENTS]);
+    assert_eq!(ask(old, &calls)?, vec!["ok"; EVENTS]);
+    assert_eq!(ask(strangers, &calls)?, vec!["WebhookVerificationError"; EVENTS]);
+    for call in &mut calls {
+        let body = call["body"].as_str().unwrap_or_default().replacen("Purchase", "Purchasf", 1) + " ";
+        call["body"] = json!(body);
+    }
+    assert_eq!(ask(new, &calls)?, vec!["WebhookVerificationError"; EVENTS]);
+    server.stop().await;
+    Ok(())
+}
+
 fn pick<'a>(list: &[&'a str], number: usize) -> &'a str {
     list[number % list.len()]
 }
@@ -76,7 +146,7 @@ fn event(number: usize) -> Value {
     let names = ["Purchase", "Lead", "CompleteRegistration", "Qualified Lead"];
     let mut event = json!({
         "event": pick(&names, number),
-        "event_time": START.as_seconds() - i64::try_from(number).unwrap() * 3_600,
+        "event_time": START.as_seconds() - i64::try_from(number % 150).unwrap() * 3_600,
         "event_id": format!("oracle-{number}"),
         "action_source": pick(&["website", "website", "system_generated", "email", "chat"], number),
         "user": user(number),
