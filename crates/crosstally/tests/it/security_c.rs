@@ -318,6 +318,7 @@ async fn modes(kind: Kind) -> Result<()> {
     Ok(())
 }
 
+#[expect(clippy::disallowed_methods, reason = "the test runs the tasks beside it, and waits for them")]
 async fn ends(kind: Kind) -> Result<()> {
     let server = TestServer::start(kind).await?;
     server.apply(&with_keys("rate = { per_second = 1, burst = 1 }")).await?;
