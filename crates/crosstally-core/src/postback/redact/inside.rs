@@ -93,8 +93,19 @@ impl Mask<'_> {
             }
             _ => false,
         });
+        let reads_held = entries.iter().any(|(key, value)| match value {
+            Json::Text(name) if is_naming(key) => {
+                let list = path.rsplit_once('.').map_or("", |(list, _)| list);
+                is_key(&format!("{list}[{name}]"), partner)
+            }
+            _ => false,
+        });
         let mut touched = false;
         for (name, inner) in entries {
+            // What identifies the call, found by the name that stands beside it.
+            if reads_held && is_holding(name) && matches!(inner, Json::Text(_) | Json::Literal(_)) {
+                continue;
+            }
             let whole = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
             let held = is_named && is_holding(name) && !is_key(&whole, partner);
             let masked = held || self.keep.masks(name) || self.keep.masks(&whole);
