@@ -312,7 +312,8 @@ async fn replayed(kind: Kind) -> Result<()> {
     Ok(())
 }
 
-/// A name of this machine's own that the resolver knows and that is not `localhost`.
+/// A name of this machine's own that the resolver knows and that is not `localhost`: by its spelling a public one, by all
+/// its addresses none.
 fn local_name() -> Option<String> {
     use std::net::ToSocketAddrs as _;
     let hosts = std::fs::read_to_string("/etc/hosts").unwrap_or_default();
@@ -320,7 +321,8 @@ fn local_name() -> Option<String> {
         .lines()
         .filter_map(|line| line.split('#').next())
         .flat_map(|line| line.split_whitespace().skip(1).map(str::to_owned).collect::<Vec<_>>());
-    names.filter(|name| name != "localhost" && !name.ends_with(".localhost")).find(|name| {
-        (name.as_str(), 80).to_socket_addrs().is_ok_and(|mut found| found.all(|a| a.ip().is_loopback()))
-    })
+    let is_private = |address: SocketAddr| crosstally_core::address::forbidden(address.ip()).is_some();
+    names
+        .filter(|name| !crosstally_core::address::is_this_machine(name))
+        .find(|name| (name.as_str(), 80).to_socket_addrs().is_ok_and(|mut found| found.all(is_private)))
 }
