@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::consent::ConsentPolicy;
 use crate::contract::{Contract, Terms};
 use crate::drop_in::DropIn;
 use crate::fraud::Fraud;
@@ -63,6 +64,8 @@ pub struct Workspace {
     pub default_region: Option<String>,
     /// Whether receipts keep contact values as they came. Else they are hashed at the door and masked in what is kept.
     pub keep_contact: bool,
+    /// What it means for an event that a visitor's consent stands against it, unless its destination says.
+    pub consent_policy: ConsentPolicy,
 }
 
 /// A traffic source.
@@ -209,6 +212,8 @@ pub struct Destination {
     pub kind: String,
     /// Whether its address may be a private one.
     pub allow_private: bool,
+    /// What it means here that a visitor's consent stands against an event.
+    pub consent_policy: ConsentPolicy,
     /// The settings of its kind.
     pub settings: BTreeMap<String, Setting>,
 }
@@ -279,6 +284,7 @@ impl Config {
                 timezone: "UTC".to_owned(),
                 default_region: None,
                 keep_contact: false,
+                consent_policy: ConsentPolicy::default(),
             },
             fraud: Fraud::default(),
             sources: Vec::new(),

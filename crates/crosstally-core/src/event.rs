@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use crate::consent::Consent;
+pub use crate::consent::DataProcessing;
 use crate::conversion::DedupeKey;
 use crate::identity::Contact;
 use crate::time::Timestamp;
@@ -43,6 +45,9 @@ pub struct OutboundEvent {
     /// Limits of use that the platform is told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_processing: Option<DataProcessing>,
+    /// What the visitor has said about the use of their data.
+    #[serde(skip_serializing_if = "is_default")]
+    pub consent: Consent,
     /// Hashed contact values.
     #[serde(skip_serializing_if = "is_default")]
     pub contact: Contact,
@@ -57,19 +62,6 @@ pub struct OutboundEvent {
     pub extra: Map<String, Value>,
     /// What the tracker knows about how it came about; for macros of postback URLs.
     pub origin: Origin,
-}
-
-/// Limits of use, as platforms of the United States take them.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct DataProcessing {
-    /// `["LDU"]`, or an empty list: explicitly not limited.
-    pub options: Vec<String>,
-    /// 1 for the United States, 0 to let the platform find out.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub country: Option<i64>,
-    /// The platform's number of the state, 0 to let the platform find out.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub state: Option<i64>,
 }
 
 /// Identifiers of the visitor that are sent as they are.

@@ -11,6 +11,7 @@ pub mod address;
 pub mod click;
 pub mod condition;
 pub mod config;
+pub mod consent;
 pub mod contract;
 pub mod conversion;
 pub mod delivery;

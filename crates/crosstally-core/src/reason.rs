@@ -259,6 +259,9 @@ reasons! {
     EventIncomplete "event_incomplete" Problem false
         "The event lacks something that the destination requires, so it was not sent."; "A conversion without a click, an amount or a currency.";
         "See the named field.".
+    ConsentDenied "consent_denied" Notice false
+        "The visitor's consent does not allow it, so it was not sent."; "The visitor denied consent or the browser sent Sec-GPC: 1, and the destination cannot be told or its consent_policy is to withhold.";
+        "Nothing, if that is meant; else set consent_policy of the destination, see docs/consent.md.".
     DestRejected "dest_rejected" Problem false
         "The destination refused the event for good."; "A field that the platform does not accept.";
         "See the platform's answer.".

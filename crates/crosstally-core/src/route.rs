@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::click::Click;
 use crate::config::{Campaign, EventIdMode, Goal, SendValue};
+use crate::consent::{self, Consent};
 use crate::conversion::Conversion;
 use crate::delivery::DeliveryState;
 use crate::event::{Origin, OutboundEvent, Visitor, derived_event_id};
@@ -104,7 +105,11 @@ pub fn event(source: Source<'_>) -> OutboundEvent {
         origin: origin(source),
         referrer_url: source.given.and_then(|given| given.referrer_url.clone()),
         opt_out: source.given.and_then(|given| given.opt_out),
-        data_processing: source.given.and_then(|given| given.data_processing.clone()),
+        data_processing: source
+            .given
+            .and_then(|given| given.data_processing.clone())
+            .or_else(|| consent::data_processing_of_click(params(source))),
+        consent: consent(source),
         extra: source.given.map(|given| given.extra.clone()).unwrap_or_default(),
     }
 }
@@ -114,6 +119,19 @@ fn page(source: Source<'_>) -> Option<String> {
     let configured = || source.campaign.map(|campaign| campaign.target.page().to_owned());
     let clicked = || source.click.and_then(|click| crate::target::canonical_page(&click.target));
     named.or_else(configured).or_else(clicked)
+}
+
+fn params<'a>(source: Source<'a>) -> impl Iterator<Item = (&'a str, &'a str)> + Clone {
+    source.click_params.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+}
+
+/// What the visitor has said: what the server event says of it, then what came with the click.
+fn consent(source: Source<'_>) -> Consent {
+    let clicked = Consent::of_click(params(source), source.click.is_some_and(|click| click.gpc));
+    match source.given {
+        Some(given) => given.consent.clone().or(clicked),
+        None => clicked,
+    }
 }
 
 fn visitor(click: &Click) -> Visitor {
@@ -172,10 +190,13 @@ fn origin(source: Source<'_>) -> Origin {
         payout: decimal(conversion.amounts.payout),
         revenue: decimal(conversion.amounts.revenue),
         currency: conversion.currency.code().into(),
-        params: source
-            .click_params
-            .iter()
-            .map(|(name, value)| (name.clone(), value.clone().into()))
-            .collect(),
+        params: macros(source),
     }
+}
+
+/// What macros can say by name: the click's parameters, and what the visitor has said about their use.
+fn macros(source: Source<'_>) -> Map<String, Value> {
+    let mut macros = params(source).map(|(name, value)| (name.to_owned(), value.into())).collect();
+    consent(source).put_into(&mut macros);
+    macros
 }

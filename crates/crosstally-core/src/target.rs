@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use url::Url;
 
 use crate::click::{AD_CLICK_PARAMS, looks_like_macro};
+use crate::consent;
 use crate::limits;
 use crate::params::Params;
 use crate::template::{Piece, Template};
@@ -80,7 +81,7 @@ impl Target {
             name => {
                 let value = values.params.get(name).or_else(|| values.params.get_ignoring_case(name))?;
                 // A source's macro that was never filled in is not a value; passing it on would spread the mistake.
-                (!looks_like_macro(value)).then_some(Cow::Borrowed(value))
+                (!looks_like_macro(value) && consent::is_sound(name, value)).then_some(Cow::Borrowed(value))
             }
         })
     }
@@ -204,6 +205,26 @@ mod tests {
         assert_eq!(filled, "https://lander.example/p?cid=0abc&s=a%26b%20c&x=&m=");
         assert_eq!(target.page(), "https://lander.example/p");
         assert!(target.passes_click_id());
+    }
+
+    #[test]
+    fn strings_of_consent_are_passed_byte_for_byte_or_not_at_all() {
+        let target = Target::parse(
+            "https://lander.example/p?cid={click_id}&gdpr={gdpr}&gdpr_consent={gdpr_consent}&gpp={gpp}&gpp_sid={gpp_sid}",
+        )
+        .unwrap();
+        let fill = |query: &[u8]| {
+            let params = Params::parse(query).unwrap();
+            target.fill(TargetValues { click_id: "0abc", campaign: "c", source: "s", params: &params })
+        };
+        assert_eq!(
+            fill(b"gdpr=1&gdpr_consent=CPx-_.YAAA&gpp=DBAB~CPXx.QA&gpp_sid=2_6"),
+            "https://lander.example/p?cid=0abc&gdpr=1&gdpr_consent=CPx-_.YAAA&gpp=DBAB~CPXx.QA&gpp_sid=2_6"
+        );
+        assert_eq!(
+            fill(b"gdpr=maybe&gdpr_consent=a%20b&gpp=%3Cx%3E"),
+            "https://lander.example/p?cid=0abc&gdpr=&gdpr_consent=&gpp=&gpp_sid="
+        );
     }
 
     #[test]

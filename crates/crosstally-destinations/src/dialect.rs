@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crosstally_core::config::Setting;
+use crosstally_core::consent::Objection;
 use crosstally_core::delivery::Outcome;
 use crosstally_core::event::OutboundEvent;
 use crosstally_core::reason::Reason;
@@ -258,6 +259,28 @@ pub enum BatchOutcome {
     Each(Vec<Outcome>),
 }
 
+/// What a kind can be told about an event that must not be used in full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Told {
+    /// That its use is limited as laws of the United States ask for: `data_processing`.
+    pub limits: bool,
+    /// That it may not be used to choose advertising: `opt_out`.
+    pub opt_out: bool,
+    /// What the visitor denied: the receiver says itself how it treats such an event.
+    pub denial: bool,
+}
+
+impl Told {
+    /// Nothing at all.
+    pub const NOTHING: Self = Self { limits: false, opt_out: false, denial: false };
+    /// Limits of use.
+    pub const LIMITS: Self = Self { limits: true, ..Self::NOTHING };
+    /// That it may not be used to choose advertising.
+    pub const OPT_OUT: Self = Self { opt_out: true, ..Self::NOTHING };
+    /// Both of these.
+    pub const BOTH: Self = Self { limits: true, ..Self::OPT_OUT };
+}
+
 /// The dialect of one kind of destination.
 pub trait Dialect: Sync {
     /// The kind's name in the configuration.
@@ -294,6 +317,14 @@ pub trait Dialect: Sync {
     ) -> Result<AccessToken, Reading> {
         let nobody_asked = Outcome::Pause { reason: Reason::DestMisconfigured };
         Err(Reading::whole(nobody_asked, "this kind signs in nowhere"))
+    }
+    /// What it can be told about an event that must not be used in full.
+    fn told(&self) -> Told {
+        Told::NOTHING
+    }
+    /// Whether these settings hand an objection on as the visitor made it.
+    fn passes_on(&self, _settings: &Settings, _objection: Objection) -> bool {
+        false
     }
     /// Builds a request for the events; those that would be refused are left out with their reasons.
     fn build(&self, settings: &Settings, events: &[OutboundEvent], now: Timestamp) -> Built;

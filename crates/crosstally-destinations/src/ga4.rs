@@ -3,6 +3,7 @@
 //! One request is about one visitor, so each event is a request of its own. Google answers every call alike, which makes
 //! "taken, not proven" the best that can be known. The rules and their sources stand in `docs/destinations/ga4.md`.
 
+use crate::dialect::Told;
 use crate::platform::Platform;
 
 mod config;
@@ -18,6 +19,7 @@ pub static GA4: Platform = Platform {
     fields: config::FIELDS,
     check: config::check,
     limits: request::LIMITS,
+    told: Told { denial: true, ..Told::LIMITS },
     max_age_ms: |_| request::AGE_MAX_MS,
     write: request::write,
     request: request::request,

@@ -11,7 +11,7 @@ use crosstally_core::event::OutboundEvent;
 use crosstally_core::time::Timestamp;
 
 use crate::dialect::{
-    AccessToken, Built, Dialect, Reading, Request, Response, SettingField, SettingProblem, Settings,
+    AccessToken, Built, Dialect, Reading, Request, Response, SettingField, SettingProblem, Settings, Told,
 };
 use crate::oauth;
 
@@ -61,6 +61,10 @@ impl Dialect for GoogleDataManager {
         now: Timestamp,
     ) -> Result<AccessToken, Reading> {
         oauth::read(settings, response, now)
+    }
+
+    fn told(&self) -> Told {
+        Told { denial: true, ..Told::LIMITS }
     }
 
     fn build(&self, settings: &Settings, events: &[OutboundEvent], now: Timestamp) -> Built {

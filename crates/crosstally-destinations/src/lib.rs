@@ -9,6 +9,7 @@ mod amount;
 mod answer;
 mod batch;
 pub mod catalog;
+pub mod consent;
 mod custom;
 pub mod dialect;
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! One bad event sinks the whole batch, but LinkedIn names its place, so its neighbours go again without it. The rules and
 //! their sources stand in `docs/destinations/linkedin.md`.
 
+use crate::dialect::Told;
 use crate::platform::Platform;
 
 mod config;
@@ -18,6 +19,7 @@ pub static LINKEDIN: Platform = Platform {
     fields: config::FIELDS,
     check: config::check,
     limits: request::LIMITS,
+    told: Told::NOTHING,
     max_age_ms: |_| request::AGE_MAX_MS,
     write: request::write,
     request: request::request,

@@ -9,7 +9,7 @@ use crosstally_core::config::Setting;
 use crosstally_core::event::OutboundEvent;
 use crosstally_core::time::Timestamp;
 
-use crate::dialect::{Built, Dialect, Reading, Response, SettingField, SettingProblem, Settings};
+use crate::dialect::{Built, Dialect, Reading, Response, SettingField, SettingProblem, Settings, Told};
 
 mod config;
 mod request;
@@ -45,6 +45,10 @@ impl Dialect for Meta {
 
     fn max_age_ms(&self, _settings: &BTreeMap<String, Setting>, action_source: &str) -> i64 {
         rules::max_age_ms(action_source)
+    }
+
+    fn told(&self) -> Told {
+        Told::BOTH
     }
 
     fn build(&self, settings: &Settings, events: &[OutboundEvent], now: Timestamp) -> Built {

@@ -2,6 +2,7 @@
 //!
 //! The rules and their sources stand in `docs/destinations/microsoft.md`.
 
+use crate::dialect::Told;
 use crate::platform::Platform;
 
 mod config;
@@ -17,6 +18,7 @@ pub static MICROSOFT: Platform = Platform {
     fields: config::FIELDS,
     check: config::check,
     limits: request::LIMITS,
+    told: Told { denial: true, ..Told::OPT_OUT },
     max_age_ms: config::max_age_ms,
     write: request::write,
     request: request::request,

@@ -7,7 +7,9 @@ use crosstally_core::event::OutboundEvent;
 use crosstally_core::time::Timestamp;
 
 use crate::batch::{self, Limits};
-use crate::dialect::{Built, Dialect, Reading, Request, Response, SettingField, SettingProblem, Settings};
+use crate::dialect::{
+    Built, Dialect, Reading, Request, Response, SettingField, SettingProblem, Settings, Told,
+};
 use crate::json::{self, Object};
 use crate::refused::Refused;
 
@@ -20,6 +22,8 @@ pub struct Platform {
     pub(crate) check: fn(&BTreeMap<String, Setting>) -> Vec<SettingProblem>,
     /// What one request may carry.
     pub(crate) limits: Limits,
+    /// What it can be told about an event that must not be used in full.
+    pub(crate) told: Told,
     pub(crate) max_age_ms: fn(&BTreeMap<String, Setting>) -> i64,
     /// Writes one event, or says why it is left out.
     pub(crate) write: fn(&Settings, &OutboundEvent, Timestamp, &mut Object<'_>) -> Result<(), Refused>,
@@ -51,6 +55,10 @@ impl Dialect for Platform {
 
     fn max_age_ms(&self, settings: &BTreeMap<String, Setting>, _action_source: &str) -> i64 {
         (self.max_age_ms)(settings)
+    }
+
+    fn told(&self) -> Told {
+        self.told
     }
 
     fn build(&self, settings: &Settings, events: &[OutboundEvent], now: Timestamp) -> Built {

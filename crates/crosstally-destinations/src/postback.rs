@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use crosstally_core::config::Setting;
+use crosstally_core::consent::Objection;
 use crosstally_core::event::OutboundEvent;
 use crosstally_core::time::Timestamp;
 
@@ -46,6 +47,10 @@ impl Dialect for Postback {
 
     fn max_age_ms(&self, settings: &BTreeMap<String, Setting>, _action_source: &str) -> i64 {
         age::max_ms(settings)
+    }
+
+    fn passes_on(&self, settings: &Settings, objection: Objection) -> bool {
+        config::has_macro(settings, objection.macro_name())
     }
 
     fn build(&self, settings: &Settings, events: &[OutboundEvent], now: Timestamp) -> Built {

@@ -22,7 +22,7 @@ pub(crate) fn limited(event: &OutboundEvent) -> Result<Option<bool>, Refused> {
 pub(crate) fn no_opt_out(event: &OutboundEvent, platform: &str) -> Result<(), Refused> {
     if event.opt_out == Some(true) {
         let detail = format!("opt_out is true, which {platform} cannot be told; the event is not sent");
-        return Err(Refused::incomplete(detail));
+        return Err(Refused::not_allowed(detail));
     }
     Ok(())
 }
@@ -32,7 +32,7 @@ pub(crate) fn no_limits(event: &OutboundEvent, platform: &str) -> Result<(), Ref
     if limited(event)? == Some(true) {
         let detail =
             format!("data_processing_options is LDU, which {platform} cannot be told; the event is not sent");
-        return Err(Refused::incomplete(detail));
+        return Err(Refused::not_allowed(detail));
     }
     Ok(())
 }

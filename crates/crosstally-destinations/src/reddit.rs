@@ -2,6 +2,7 @@
 //!
 //! The rules and their sources stand in `docs/destinations/reddit.md`.
 
+use crate::dialect::Told;
 use crate::platform::Platform;
 
 mod config;
@@ -17,6 +18,7 @@ pub static REDDIT: Platform = Platform {
     fields: config::FIELDS,
     check: config::check,
     limits: request::LIMITS,
+    told: Told::LIMITS,
     max_age_ms: config::max_age_ms,
     write: request::write,
     request: request::request,

@@ -14,4 +14,9 @@ impl Refused {
     pub(crate) fn incomplete(detail: impl Into<String>) -> Self {
         Self { reason: Reason::EventIncomplete, detail: detail.into() }
     }
+
+    /// An event that the visitor's wish keeps from a destination that cannot be told of it.
+    pub(crate) fn not_allowed(detail: impl Into<String>) -> Self {
+        Self { reason: Reason::ConsentDenied, detail: detail.into() }
+    }
 }

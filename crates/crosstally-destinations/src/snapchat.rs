@@ -2,6 +2,7 @@
 //!
 //! The rules and their sources stand in `docs/destinations/snapchat.md`.
 
+use crate::dialect::Told;
 use crate::platform::Platform;
 
 mod config;
@@ -17,6 +18,7 @@ pub static SNAPCHAT: Platform = Platform {
     fields: config::FIELDS,
     check: config::check,
     limits: request::LIMITS,
+    told: Told::BOTH,
     max_age_ms: config::max_age_ms,
     write: request::write,
     request: request::request,

@@ -10,7 +10,7 @@ use crosstally_core::event::OutboundEvent;
 use crosstally_core::time::Timestamp;
 
 use crate::age;
-use crate::dialect::{Built, Dialect, Reading, Response, SettingField, SettingProblem, Settings};
+use crate::dialect::{Built, Dialect, Reading, Response, SettingField, SettingProblem, Settings, Told};
 
 mod config;
 mod request;
@@ -50,6 +50,10 @@ impl Dialect for Webhook {
 
     fn unusable_secrets(&self, settings: &Settings) -> Vec<&'static str> {
         config::unusable_secrets(settings)
+    }
+
+    fn told(&self) -> Told {
+        Told { denial: true, ..Told::NOTHING }
     }
 
     fn build(&self, settings: &Settings, events: &[OutboundEvent], now: Timestamp) -> Built {

@@ -2,6 +2,8 @@
 //! or sent.
 
 use crosstally_core::event::server_event::{self, ServerDefaults};
+use crosstally_core::reason::Reason;
+use crosstally_destinations::consent::Leaving;
 use crosstally_destinations::dialect::Request;
 use serde_json::{Value, json};
 
@@ -39,11 +41,21 @@ impl Engine {
                 );
             }
         };
+        let mut notes: Vec<(String, String)> =
+            notes.into_iter().map(|note| (note.pointer, note.problem)).collect();
+        let event = match ready.leaving(&event) {
+            Leaving::InFull => event,
+            Leaving::Limited { event, why } => {
+                notes.push(("/consent".to_owned(), why));
+                *event
+            }
+            Leaving::Withheld { why } => {
+                return Build::Refused(vec![(Reason::ConsentDenied.code().to_owned(), why)]);
+            }
+        };
         let built = ready.dialect.build(&ready.settings, &[event], now);
         match built.request {
-            Some(request) if built.left_out.is_empty() => {
-                Build::Request(request, notes.into_iter().map(|note| (note.pointer, note.problem)).collect())
-            }
+            Some(request) if built.left_out.is_empty() => Build::Request(request, notes),
             _ => Build::Refused(
                 built.left_out.into_iter().map(|left| (left.reason.code().to_owned(), left.detail)).collect(),
             ),

@@ -5,12 +5,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crosstally_core::config::preset;
-use crosstally_core::config::{Auth, Campaign, Config, Destination, Partner};
+use crosstally_core::config::{Auth, Campaign, Config, Destination, Partner, Workspace};
 use crosstally_core::contract::{Contract, Terms, ValueOf};
 use crosstally_core::drop_in::{self, DropIn};
+use crosstally_core::event::OutboundEvent;
 use crosstally_core::postback::authenticate::Guards;
 use crosstally_core::postback::signature::Signing;
 use crosstally_destinations::catalog;
+use crosstally_destinations::consent::{self, Leaving};
 use crosstally_destinations::dialect::{Dialect, Settings};
 use sha2::{Digest, Sha256};
 
@@ -62,6 +64,14 @@ pub struct ReadyDestination {
     pub digest: String,
 }
 
+impl ReadyDestination {
+    /// How an event leaves for it, after what its visitor allows.
+    #[must_use]
+    pub fn leaving(&self, event: &OutboundEvent) -> Leaving {
+        consent::leaving(self.dialect, &self.settings, self.config.consent_policy, event)
+    }
+}
+
 impl std::fmt::Debug for ReadyDestination {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(out, "ReadyDestination({})", self.config.slug)
@@ -87,7 +97,7 @@ impl Snapshot {
         let destinations = config
             .destinations
             .iter()
-            .filter_map(|destination| ready(destination, source, keys))
+            .filter_map(|destination| ready(destination, &config.workspace, source, keys))
             .map(|ready| (ready.config.slug.clone(), Arc::new(ready)))
             .collect();
         let drop_ins = config
@@ -182,7 +192,12 @@ fn guards(partner: &Partner, source: &dyn SecretSource, keys: &Keys) -> Option<G
     })
 }
 
-fn ready(destination: &Destination, source: &dyn SecretSource, keys: &Keys) -> Option<ReadyDestination> {
+fn ready(
+    destination: &Destination,
+    workspace: &Workspace,
+    source: &dyn SecretSource,
+    keys: &Keys,
+) -> Option<ReadyDestination> {
     use crosstally_core::config::Setting;
     let dialect = catalog::by_kind(&destination.kind)?;
     let mut settings = Settings { values: destination.settings.clone(), ..Settings::default() };
@@ -206,5 +221,7 @@ fn ready(destination: &Destination, source: &dyn SecretSource, keys: &Keys) -> O
     // A secret that cannot be what it is meant for is as good as one that is not set.
     missing_secrets.extend(dialect.unusable_secrets(&settings).into_iter().map(str::to_owned));
     let digest = hex_of(digest.finalize().iter().take(8).copied());
-    Some(ReadyDestination { config: destination.clone(), dialect, settings, missing_secrets, digest })
+    let consent_policy = destination.consent_policy.or(workspace.consent_policy);
+    let config = Destination { consent_policy, ..destination.clone() };
+    Some(ReadyDestination { config, dialect, settings, missing_secrets, digest })
 }

@@ -12,6 +12,7 @@ use crosstally_core::reason::Reason;
 use crosstally_core::route::GoalEvent;
 use crosstally_core::time::DAY_MS;
 use crosstally_core::verdict::Verdict;
+use crosstally_destinations::consent::Leaving;
 use crosstally_store::{AttemptRecord, DeliveryRecord, ReceiptFilter, Revision, StoreError};
 
 use crate::Engine;
@@ -65,6 +66,8 @@ pub struct DeliveryTrace {
     pub attempts: Vec<AttemptRecord>,
     /// Why its destination holds it, if it does.
     pub held: Option<(Reason, String)>,
+    /// What the visitor's consent means for it by the policy in force, if it means anything.
+    pub consent: Option<String>,
 }
 
 impl Engine {
@@ -191,15 +194,17 @@ impl Engine {
             for receipt in self.store.receipts_of_conversion(conversion.id, LIMIT).await? {
                 receipts.insert(receipt.id, receipt);
             }
+            let events = self.store.goal_events_of_conversion(conversion.id).await?;
             let mut deliveries = Vec::new();
             for delivery in self.store.deliveries_of_conversion(conversion.id).await? {
                 let attempts = self.store.attempts(delivery.id).await?;
                 let held = self.hold_of(&delivery, &held);
-                deliveries.push(DeliveryTrace { delivery, attempts, held });
+                let consent = self.consent_of(&delivery, &events);
+                deliveries.push(DeliveryTrace { delivery, attempts, held, consent });
             }
             trace.conversions.push(ConversionTrace {
                 entries: self.store.entries(conversion.id).await?,
-                events: self.store.goal_events_of_conversion(conversion.id).await?,
+                events,
                 deliveries,
                 conversion,
             });
@@ -209,6 +214,15 @@ impl Engine {
             trace.revisions.insert(receipt.id, self.store.revisions(receipt.id).await?);
         }
         Ok(())
+    }
+
+    /// What the consent of an event's visitor means for its delivery.
+    fn consent_of(&self, delivery: &DeliveryRecord, events: &[GoalEvent]) -> Option<String> {
+        let event = &events.iter().find(|event| event.id == delivery.goal_event)?.event;
+        match self.snapshot.load().destination(&delivery.destination)?.leaving(event) {
+            Leaving::InFull => None,
+            Leaving::Limited { why, .. } | Leaving::Withheld { why } => Some(why),
+        }
     }
 
     /// Why each paused destination holds its deliveries.

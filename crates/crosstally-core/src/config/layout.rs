@@ -4,6 +4,7 @@ use super::{
     Auth, Campaign, Config, CostModel, Destination, Goal, Partner, Rate, SecretRef, Setting, Source, Word,
     Workspace,
 };
+use crate::consent::ConsentPolicy;
 use crate::drop_in::DropIn;
 use crate::fraud::{Fraud, Often};
 use crate::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS};
@@ -65,7 +66,15 @@ fn workspace(workspace: &Workspace) -> Entry<'_> {
     if workspace.keep_contact {
         keys.push(("keep_contact", Value::Flag(true)));
     }
+    keys.extend(consent_policy(workspace.consent_policy));
     Entry { section: "workspace", slug: None, keys }
+}
+
+fn consent_policy(policy: ConsentPolicy) -> Option<(&'static str, Value<'static>)> {
+    let mut keys = Vec::new();
+    keys.extend(policy.when_denied.map(|word| ("when_denied", Value::text(word.word()))));
+    keys.extend(policy.gpc.map(|word| ("gpc", Value::text(word.word()))));
+    (!keys.is_empty()).then_some(("consent_policy", Value::Table(keys)))
 }
 
 /// Nothing if no mark is asked for.
@@ -153,6 +162,7 @@ fn destination(destination: &Destination) -> Entry<'_> {
     let mut keys = vec![("kind", Value::text(&destination.kind))];
     keys.extend(destination.settings.iter().map(|(name, value)| (name.as_str(), setting(value))));
     keys.push(("allow_private", Value::Flag(destination.allow_private)));
+    keys.extend(consent_policy(destination.consent_policy));
     Entry { section: "destination", slug: Some(&destination.slug), keys }
 }
 

@@ -106,6 +106,7 @@ const FULL: &str = r#"
 base_currency = "EUR"
 timezone = "Europe/Berlin"
 default_region = "DE"
+consent_policy = { when_denied = "withhold" }
 
 [[source]]
 slug = "facebook"
@@ -149,6 +150,7 @@ access_token = { sealed = "v1.abc" }
 test_event_code = "TEST123"
 endpoint = "http://127.0.0.1:9100"
 allow_private = true
+consent_policy = { gpc = "ignore", when_denied = "limited" }
 
 [[destination]]
 slug = "net"

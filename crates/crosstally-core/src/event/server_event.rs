@@ -15,6 +15,7 @@ use crate::limits;
 use crate::money::Currency;
 use crate::time::{MINUTE_MS, Timestamp};
 
+mod consent;
 mod custom;
 mod document;
 mod fields;
@@ -65,6 +66,7 @@ const KEYS: &[&str] = &[
     "data_processing_options",
     "data_processing_options_country",
     "data_processing_options_state",
+    "consent",
     "user",
     "custom",
     "original_event_data",
@@ -184,6 +186,7 @@ fn event(object: &Map<String, Value>, defaults: ServerDefaults<'_>, problems: &m
     let data_processing = data_processing(&mut fields);
     let extra = extra(&mut fields);
     let mut notes = Vec::new();
+    let consent = consent::read(&mut fields, &mut notes);
     let (contact, visitor) = visitor(&mut fields, external_ids, defaults, &mut notes);
     let custom = custom::read(&mut fields, transaction_id);
     let event = OutboundEvent {
@@ -197,6 +200,7 @@ fn event(object: &Map<String, Value>, defaults: ServerDefaults<'_>, problems: &m
         currency: money.currency,
         opt_out,
         data_processing,
+        consent,
         contact,
         visitor,
         custom,

@@ -8,9 +8,7 @@ use super::normalise::{self, Setting};
 use super::*;
 use crate::click::AdClickIds;
 use crate::condition::Condition;
-use crate::config::{
-    Auth, Campaign, Config, Destination, EventIdMode, Goal, Partner, Role, SendValue, Workspace,
-};
+use crate::config::{Auth, Campaign, Config, Destination, EventIdMode, Goal, Partner, Role, SendValue};
 use crate::contract::{Contract, DuplicateMode, Meaning, Terms, ValueOf};
 use crate::ids::ClickIdKey;
 use crate::params::Params;
@@ -75,14 +73,6 @@ fn goal(slug: &str, when: &str, event_name: &str) -> Goal {
 
 fn config(partner: Partner) -> Config {
     Config {
-        workspace: Workspace {
-            base_currency: "USD".parse().unwrap(),
-            timezone: "UTC".into(),
-            default_region: None,
-            keep_contact: false,
-        },
-        fraud: crate::fraud::Fraud::default(),
-        sources: Vec::new(),
         campaigns: vec![Campaign {
             slug: "summer".into(),
             source: "facebook".into(),
@@ -95,12 +85,14 @@ fn config(partner: Partner) -> Config {
             slug: "meta-main".into(),
             kind: "meta".into(),
             allow_private: false,
+            consent_policy: crate::consent::ConsentPolicy::default(),
             settings: BTreeMap::new(),
         }],
         goals: vec![
             goal("purchase", "status == 'approved' && value > 0", "Purchase"),
             goal("lead", "status == 'lead'", "Lead"),
         ],
+        ..Config::empty()
     }
 }
 

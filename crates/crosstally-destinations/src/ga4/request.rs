@@ -1,5 +1,6 @@
 //! What is sent to a web stream: one visitor and one event.
 
+use crosstally_core::consent::Choice;
 use crosstally_core::event::OutboundEvent;
 use crosstally_core::identity::sha256_hex;
 use crosstally_core::time::{HOUR_MS, Timestamp};
@@ -133,7 +134,7 @@ pub(super) fn write(
     if config::validates_only(settings) {
         body.put("validation_behavior", "ENFORCE_RECOMMENDATIONS");
     }
-    write_consent(event.opt_out == Some(true) || limited == Some(true), body);
+    write_consent(event, limited == Some(true), body);
     write_contact(event, body);
     body.put_some("ip_override", address);
     body.put_some("user_agent", agent);
@@ -204,12 +205,21 @@ fn client_of_cookie(cookie: &str) -> Option<&str> {
     (digits(random) && digits(time)).then_some(rest)
 }
 
-/// Says what is not allowed; what is allowed, the visitor's own tag has said.
-fn write_consent(denied: bool, body: &mut Object<'_>) {
-    if denied {
+/// Says what is not allowed; what is allowed and not said, the visitor's own tag has said.
+fn write_consent(event: &OutboundEvent, limited: bool, body: &mut Object<'_>) {
+    let word = |choice: Choice| match choice {
+        Choice::Granted => "GRANTED",
+        Choice::Denied => "DENIED",
+    };
+    let [user_data, personalization] = if limited || event.opt_out == Some(true) {
+        [Some(Choice::Denied); 2]
+    } else {
+        [event.consent.user_data(), event.consent.personalization()]
+    };
+    if user_data.is_some() || personalization.is_some() {
         body.object("consent", |consent| {
-            consent.put("ad_user_data", "DENIED");
-            consent.put("ad_personalization", "DENIED");
+            consent.put_some("ad_user_data", user_data.map(word));
+            consent.put_some("ad_personalization", personalization.map(word));
         });
     }
 }

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
+use crosstally_core::consent::Choice;
 use crosstally_core::event::OutboundEvent;
 use crosstally_core::time::{DAY_MS, Timestamp};
 
@@ -29,7 +30,7 @@ pub(super) fn build(settings: &Settings, events: &[OutboundEvent], now: Timestam
     let actions = RefCell::new(BTreeSet::new());
     let payload = |event: &OutboundEvent| {
         let action = names::object_of(settings, config::ACTIONS, &event.event_name)?;
-        let payload = payload(event, action, now)?;
+        let payload = payload(settings, event, action, now)?;
         actions.borrow_mut().insert(action);
         Ok(payload)
     };
@@ -44,24 +45,44 @@ fn request(settings: &Settings, actions: &BTreeSet<&str>, payloads: &[String], b
     let mut main = Object::open(&mut body);
     main.raw_list("destinations", &destinations);
     main.put("encoding", "HEX");
-    let consent = settings.text("consent").map(|word| if word == "granted" { GRANTED } else { DENIED });
-    if let Some(consent) = consent {
-        write_consent(&mut main, consent);
-    }
+    let of_all = usual_consent(settings);
+    write_consent(&mut main, of_all, of_all);
     main.put_some("validateOnly", config::validates_only(settings).then_some(true));
     main.raw_list("events", payloads);
     main.close();
     batch::bearer_post(settings, config::url(settings), body)
 }
 
-const GRANTED: &str = "CONSENT_GRANTED";
-const DENIED: &str = "CONSENT_DENIED";
+/// What is said of visitors of whom nothing is known.
+fn usual_consent(settings: &Settings) -> Option<Choice> {
+    settings.text("consent").and_then(Choice::from_word)
+}
 
-fn write_consent(object: &mut Object<'_>, word: &str) {
-    object.object("consent", |consent| {
-        consent.put("adUserData", word);
-        consent.put("adPersonalization", word);
-    });
+fn write_consent(object: &mut Object<'_>, user_data: Option<Choice>, personalization: Option<Choice>) {
+    let word = |choice: Choice| match choice {
+        Choice::Granted => "CONSENT_GRANTED",
+        Choice::Denied => "CONSENT_DENIED",
+    };
+    if user_data.is_some() || personalization.is_some() {
+        object.object("consent", |consent| {
+            consent.put_some("adUserData", user_data.map(word));
+            consent.put_some("adPersonalization", personalization.map(word));
+        });
+    }
+}
+
+/// What an event says of its visitor, which Google takes in place of what the request says of all.
+fn own_consent(settings: &Settings, event: &OutboundEvent, limited: bool) -> [Option<Choice>; 2] {
+    if event.opt_out == Some(true) || limited {
+        return [Some(Choice::Denied); 2];
+    }
+    match (event.consent.user_data(), event.consent.personalization()) {
+        (None, None) => [None; 2],
+        (user_data, personalization) => {
+            let usual = usual_consent(settings);
+            [user_data.or(usual), personalization.or(usual)]
+        }
+    }
 }
 
 fn destination(settings: &Settings, action: &str) -> String {
@@ -79,7 +100,12 @@ fn destination(settings: &Settings, action: &str) -> String {
     })
 }
 
-fn payload(event: &OutboundEvent, action: &str, now: Timestamp) -> Result<Vec<u8>, Refused> {
+fn payload(
+    settings: &Settings,
+    event: &OutboundEvent,
+    action: &str,
+    now: Timestamp,
+) -> Result<Vec<u8>, Refused> {
     let time = age::event_time(event, now, AGE_MAX_MS, PLATFORM)?;
     let money = Amount::of(event, PLATFORM, None)?;
     if money.value.is_some() && money.currency.is_none() {
@@ -114,9 +140,8 @@ fn payload(event: &OutboundEvent, action: &str, now: Timestamp) -> Result<Vec<u8
     }
     object.put_some("currency", money.currency);
     object.digits("conversionValue", money.value);
-    if event.opt_out == Some(true) || limited == Some(true) {
-        write_consent(&mut object, DENIED);
-    }
+    let [user_data, personalization] = own_consent(settings, event, limited == Some(true));
+    write_consent(&mut object, user_data, personalization);
     object.close();
     Ok(out)
 }

@@ -115,13 +115,13 @@ fn what_linkedin_would_refuse_is_left_out_and_its_neighbours_go() {
             Reason::EventIncomplete,
             "client_ip",
         ),
-        (|event| event.opt_out = Some(true), Reason::EventIncomplete, "opt_out"),
+        (|event| event.opt_out = Some(true), Reason::ConsentDenied, "opt_out"),
         (
             |event| {
                 let options = vec!["LDU".into()];
                 event.data_processing = Some(DataProcessing { options, ..DataProcessing::default() });
             },
-            Reason::EventIncomplete,
+            Reason::ConsentDenied,
             "LDU",
         ),
         (

@@ -1,5 +1,6 @@
 //! What is sent to a tag, and which events are left out because Microsoft would refuse them.
 
+use crosstally_core::consent::Choice;
 use crosstally_core::event::OutboundEvent;
 use crosstally_core::time::Timestamp;
 
@@ -90,7 +91,7 @@ pub(super) fn write(
     object.put("eventTime", &checked.event_time.as_seconds());
     object.put_some("eventSourceUrl", event.event_source_url.as_deref());
     object.put_some("referrerUrl", event.referrer_url.as_deref());
-    object.put_some("adStorageConsent", event.opt_out.filter(|out| *out).map(|_| "D"));
+    object.put_some("adStorageConsent", consent(event));
     object.object("userData", |user| {
         user.put_some("em", sha256_only(&event.contact.email).next());
         user.put_some("ph", sha256_only(&event.contact.phone).next());
@@ -101,6 +102,15 @@ pub(super) fn write(
     });
     object.object("customData", |custom| write_custom(&checked, custom));
     Ok(())
+}
+
+/// Microsoft knows one choice: whether anything about the visitor may be stored for advertising.
+fn consent(event: &OutboundEvent) -> Option<&'static str> {
+    match (event.opt_out, event.consent.user_data()) {
+        (Some(true), _) | (_, Some(Choice::Denied)) => Some("D"),
+        (_, Some(Choice::Granted)) => Some("G"),
+        (_, None) => None,
+    }
 }
 
 fn write_custom(checked: &Checked<'_>, object: &mut Object<'_>) {

@@ -185,3 +185,11 @@ fn headers(map: &BTreeMap<String, String>, note: &mut impl FnMut(&str, Option<St
         }
     }
 }
+
+/// Whether the call has a place for this macro.
+pub(super) fn has_macro(settings: &Settings, name: &str) -> bool {
+    let body = settings.text("body").filter(|_| method(settings) == "POST");
+    let texts =
+        settings.text("url").into_iter().chain(body).chain(settings.map("headers").map(|(_, text)| text));
+    texts.into_iter().any(|text| Template::parse(text).macros().any(|known| known == name))
+}

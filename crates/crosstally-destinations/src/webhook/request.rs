@@ -95,6 +95,7 @@ fn write_data(event: &OutboundEvent, data: &mut Object<'_>) {
     let currency = event.currency.as_ref().unwrap_or(&origin.currency);
     data.put_some("currency", Some(currency).filter(|text| !text.is_empty()));
     data.put_some("event_source_url", event.event_source_url.as_ref());
+    data.put_some("consent", Some(&event.consent).filter(|consent| !consent.is_silent()));
     for (key, map) in [("custom", &event.custom), ("click", &origin.params)] {
         data.put_some(key, Some(map).filter(|map| !map.is_empty()));
     }

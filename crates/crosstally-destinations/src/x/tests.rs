@@ -156,13 +156,13 @@ fn what_x_would_refuse_is_left_out_and_its_neighbours_go() {
         (|event| event.event_time = NOW.plus_millis(-90 * DAY_MS - 1), Reason::EventTooOld, "90 days"),
         (|event| event.event_time = NOW.plus_millis(61_000), Reason::EventIncomplete, "ahead"),
         (|event| event.value = Some("-1".into()), Reason::EventIncomplete, "0 or more"),
-        (|event| event.opt_out = Some(true), Reason::EventIncomplete, "opt_out"),
+        (|event| event.opt_out = Some(true), Reason::ConsentDenied, "opt_out"),
         (
             |event| {
                 let options = vec!["LDU".into()];
                 event.data_processing = Some(DataProcessing { options, ..DataProcessing::default() });
             },
-            Reason::EventIncomplete,
+            Reason::ConsentDenied,
             "LDU",
         ),
         (

@@ -68,6 +68,7 @@ impl Batch {
             go_on: true,
         };
         let mut unsent = part.take_expired(now);
+        unsent.extend(part.take_withheld(|event| self.ready.leaving(event)));
         let signed_in = if part.is_empty() { Ok(None) } else { self.sign_in().await };
         let settings = match signed_in {
             Ok(settings) => settings,
@@ -124,6 +125,7 @@ impl Batch {
         for one in &unsent {
             match one.state {
                 DeliveryState::Expired => counts.expired += 1,
+                DeliveryState::Cancelled => counts.withheld += 1,
                 _ => counts.dead += 1,
             }
         }

@@ -26,6 +26,8 @@ pub struct Delivered {
     pub dead: u64,
     /// Deliveries that came too late.
     pub expired: u64,
+    /// Deliveries that a visitor's consent does not allow.
+    pub withheld: u64,
     /// Results among all these that were not taken, as somebody else had taken the delivery over.
     pub stale: u64,
 }
@@ -38,6 +40,7 @@ impl AddAssign for Delivered {
         self.waiting += other.waiting;
         self.dead += other.dead;
         self.expired += other.expired;
+        self.withheld += other.withheld;
         self.stale += other.stale;
     }
 }

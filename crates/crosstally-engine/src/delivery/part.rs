@@ -4,6 +4,7 @@ use crosstally_core::delivery::DeliveryState;
 use crosstally_core::event::OutboundEvent;
 use crosstally_core::reason::Reason;
 use crosstally_core::time::Timestamp;
+use crosstally_destinations::consent::Leaving;
 use crosstally_destinations::dialect::{Built, Request};
 use crosstally_store::{Held, LeasedDelivery, Unsent};
 
@@ -91,6 +92,20 @@ impl Part {
         self.take_unless(|lease| lease.deadline_at > now).unsent(Reason::EventTooOld, "")
     }
 
+    /// Each event in the form in which it may leave; what may not leave at all ends unsent.
+    pub(super) fn take_withheld(&mut self, leaving: impl Fn(&OutboundEvent) -> Leaving) -> Vec<Unsent> {
+        let (mut kept, mut withheld) = (Self::default(), Vec::new());
+        for (lease, event) in std::mem::take(self).into_pairs() {
+            match leaving(&event) {
+                Leaving::InFull => kept.push(lease, event),
+                Leaving::Limited { event, .. } => kept.push(lease, *event),
+                Leaving::Withheld { why } => withheld.push(unsent(lease.held, Reason::ConsentDenied, why)),
+            }
+        }
+        *self = kept;
+        withheld
+    }
+
     /// Sorts the part by what was built from it.
     pub(super) fn sort(self, built: Built) -> Sorted {
         let Built { request, included, payloads, left_out } = built;
@@ -123,7 +138,12 @@ impl Part {
 }
 
 fn unsent(held: Held, reason: Reason, detail: String) -> Unsent {
-    let state = if reason == Reason::EventTooOld { DeliveryState::Expired } else { DeliveryState::Dead };
+    let state = match reason {
+        Reason::EventTooOld => DeliveryState::Expired,
+        // Nothing failed: it was never to be sent.
+        Reason::ConsentDenied => DeliveryState::Cancelled,
+        _ => DeliveryState::Dead,
+    };
     Unsent { held, state, reason, detail }
 }
 

@@ -79,6 +79,9 @@ pub struct DeliveryTraceOut {
     pub delivery: DeliveryOut,
     /// Its attempts.
     pub attempts: Vec<AttemptOut>,
+    /// What the visitor's consent means for it by the policy in force, if it means anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consent: Option<String>,
 }
 
 impl From<&Trace> for TraceOut {
@@ -108,6 +111,7 @@ impl From<&Trace> for TraceOut {
                         .map(|hop| DeliveryTraceOut {
                             delivery: DeliveryOut::new(&hop.delivery, hop.held.as_ref()),
                             attempts: hop.attempts.iter().map(AttemptOut::from).collect(),
+                            consent: hop.consent.clone(),
                         })
                         .collect(),
                 })

@@ -44,7 +44,8 @@ const COUNTS: &str = concat!(
 const DAYS: &str =
     "SELECT coalesce(e.created_at, d.created_at) / 86400000, d.destination, coalesce(e.event_name, ''),
         count(*) FILTER (WHERE d.state = 'delivered'),
-        count(*) FILTER (WHERE d.state IN ('dead', 'expired', 'cancelled')),
+        count(*) FILTER (WHERE d.state IN ('dead', 'expired', 'cancelled')
+            AND d.reason IS DISTINCT FROM 'consent_denied'),
         count(*) FILTER (WHERE d.state = 'pending'), sum(d.attempts)::bigint
     FROM deliveries AS d LEFT JOIN goal_events AS e ON e.id = d.goal_event
     WHERE d.workspace = $1 AND d.id >= $2 AND d.id < $3

@@ -20,7 +20,8 @@ const NEXT_DUE: &str = "SELECT min(at) FROM (
 
 // Ids begin with the time at which their event was made, so a span of days is a range of ids.
 const DAYS: &str = "SELECT coalesce(e.created_at, d.created_at) / 86400000, d.destination, coalesce(e.event_name, ''),
-        sum(d.state = 'delivered'), sum(d.state IN ('dead', 'expired', 'cancelled')), sum(d.state = 'pending'),
+        sum(d.state = 'delivered'), sum(d.state IN ('dead', 'expired', 'cancelled') AND d.reason IS NOT 'consent_denied'),
+        sum(d.state = 'pending'),
         sum(d.attempts)
     FROM deliveries AS d LEFT JOIN goal_events AS e ON e.id = d.goal_event
     WHERE d.workspace = ?1 AND d.id >= ?2 AND d.id < ?3

@@ -254,6 +254,9 @@ fn event(page: &mut Page<'_>, found: &EventOut) {
     page.fact("happened", &event.event_time.to_string());
     page.fact("page", event.event_source_url.as_deref().unwrap_or(""));
     page.fact("fbc", event.visitor.fbc.as_deref().unwrap_or(""));
+    let consent: Vec<String> =
+        event.consent.macros().map(|(name, value)| format!("{name} {value}")).collect();
+    page.fact("consent", &consent.join(" · "));
     page.gap();
 }
 
@@ -274,6 +277,7 @@ fn delivery(page: &mut Page<'_>, hop: &DeliveryTraceOut) {
         ),
     );
     page.fact("id", &found.id);
+    page.fact("consent", hop.consent.as_deref().unwrap_or(""));
     if found.state != "delivered" {
         page.fact("why", found.reason.as_deref().unwrap_or(""));
         page.fact("", &found.detail);

@@ -5,6 +5,7 @@ mod bad_input;
 mod balance;
 mod commands;
 mod connections;
+mod consent;
 mod crash;
 mod drop_in;
 mod events;

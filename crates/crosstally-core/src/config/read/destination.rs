@@ -6,7 +6,7 @@ use url::Url;
 
 use super::document::{Item, Section, Text, shown};
 use super::findings::{Findings, Spot};
-use super::secret;
+use super::{secret, workspace};
 use crate::config::address::is_private_host;
 use crate::config::secrets::names_a_token;
 use crate::config::{Catalog, CatalogField, Destination, FieldType, Setting};
@@ -14,7 +14,7 @@ use crate::target::{Target, TargetError};
 use crate::template::Template;
 
 /// The keys that belong to every destination.
-const COMMON: [&str; 3] = ["slug", "kind", "allow_private"];
+const COMMON: [&str; 4] = ["slug", "kind", "allow_private", "consent_policy"];
 
 pub(super) fn destination(
     section: &Section<'_>,
@@ -23,6 +23,7 @@ pub(super) fn destination(
     found: &mut Findings<'_>,
 ) -> Option<Destination> {
     let allow_private = section.flag("allow_private", found);
+    let consent_policy = workspace::consent_policy(section, found);
     let kinds = catalog.kinds();
     let example = format!("\"{}\"", kinds.first().copied().unwrap_or("meta"));
     let kind = section.required("kind", &example, found)?;
@@ -51,7 +52,7 @@ pub(super) fn destination(
             note(&section.spot_of(&setting), &setting, &problem, help, found);
         }
     }
-    Some(Destination { slug, kind: kind.text.to_owned(), allow_private, settings })
+    Some(Destination { slug, kind: kind.text.to_owned(), allow_private, consent_policy, settings })
 }
 
 fn note(spot: &Spot, setting: &str, problem: &str, help: &str, found: &mut Findings<'_>) {

@@ -5,9 +5,13 @@ use jiff::tz::TimeZoneDatabase;
 use super::document::{Section, Text, shown};
 use super::findings::Findings;
 use crate::config::{Config, Workspace};
+use crate::consent::ConsentPolicy;
 
 pub(super) fn read(section: &Section<'_>, found: &mut Findings<'_>) -> Workspace {
-    section.refuse_unknown(["base_currency", "timezone", "default_region", "keep_contact"], found);
+    section.refuse_unknown(
+        ["base_currency", "timezone", "default_region", "keep_contact", "consent_policy"],
+        found,
+    );
     let default = Config::empty().workspace;
     Workspace {
         base_currency: section.currency("base_currency", found).unwrap_or(default.base_currency),
@@ -17,7 +21,18 @@ pub(super) fn read(section: &Section<'_>, found: &mut Findings<'_>) -> Workspace
             .unwrap_or(default.timezone),
         default_region: section.text("default_region", found).and_then(|text| region(&text, found)),
         keep_contact: section.flag("keep_contact", found),
+        consent_policy: consent_policy(section, found),
     }
+}
+
+/// What a workspace or a destination says about consent.
+pub(super) fn consent_policy(section: &Section<'_>, found: &mut Findings<'_>) -> ConsentPolicy {
+    let example = "{ when_denied = \"withhold\", gpc = \"limited\" }";
+    let Some(policy) = section.table("consent_policy", example, found) else {
+        return ConsentPolicy::default();
+    };
+    policy.refuse_unknown(["when_denied", "gpc"], found);
+    ConsentPolicy { when_denied: policy.word("when_denied", found), gpc: policy.word("gpc", found) }
 }
 
 /// The zone's own spelling of its name. The zones are those that come with the program, so that a document means the

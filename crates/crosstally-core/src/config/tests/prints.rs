@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::condition::Condition;
+use crate::consent::ConsentPolicy;
 use crate::contract::{Contract, Meaning, Range, Terms};
 use crate::fields::FIELDS;
 use crate::fraud::{Fraud, Often, Ranges};
@@ -117,14 +118,20 @@ fn currency() -> impl Strategy<Value = Currency> {
 fn workspace() -> impl Strategy<Value = Workspace> {
     let zones = prop::sample::select(vec!["UTC", "Europe/Berlin", "America/New_York", "Asia/Tokyo"]);
     let regions = prop::sample::select(vec![None, Some("US"), Some("DE")]);
-    (currency(), zones, regions, any::<bool>()).prop_map(|(base_currency, zone, region, keep_contact)| {
-        Workspace {
+    (currency(), zones, regions, any::<bool>(), consent_policy()).prop_map(
+        |(base_currency, zone, region, keep_contact, consent_policy)| Workspace {
             base_currency,
             timezone: zone.to_owned(),
             default_region: region.map(str::to_owned),
             keep_contact,
-        }
-    })
+            consent_policy,
+        },
+    )
+}
+
+fn consent_policy() -> impl Strategy<Value = ConsentPolicy> {
+    (prop::option::of(one_of()), prop::option::of(one_of()))
+        .prop_map(|(when_denied, gpc)| ConsentPolicy { when_denied, gpc })
 }
 
 fn fraud() -> impl Strategy<Value = Fraud> {
@@ -333,17 +340,20 @@ fn destinations() -> impl Strategy<Value = Vec<Destination>> {
             ("postback", settings)
         });
     let kinds = prop_oneof![meta, postback];
-    prop::collection::btree_map(slug(), (kinds, any::<bool>()), 0..4).prop_map(|destinations| {
-        destinations
-            .into_iter()
-            .map(|(slug, ((kind, settings), allow_private))| Destination {
-                slug,
-                kind: kind.to_owned(),
-                allow_private,
-                settings,
-            })
-            .collect()
-    })
+    prop::collection::btree_map(slug(), (kinds, any::<bool>(), consent_policy()), 0..4).prop_map(
+        |destinations| {
+            destinations
+                .into_iter()
+                .map(|(slug, ((kind, settings), allow_private, consent_policy))| Destination {
+                    slug,
+                    kind: kind.to_owned(),
+                    allow_private,
+                    consent_policy,
+                    settings,
+                })
+                .collect()
+        },
+    )
 }
 
 fn goals(destinations: Vec<String>) -> impl Strategy<Value = Vec<Goal>> {

@@ -4,7 +4,11 @@ use super::*;
 
 /// Levels: the document around a misspelt key, whose place is `@`; the level's path; its keys.
 pub(super) const LEVELS: &[(&str, &str, &[&str])] = &[
-    ("[workspace]\n@ = 1\n", "workspace", &["base_currency", "timezone", "default_region", "keep_contact"]),
+    (
+        "[workspace]\n@ = 1\n",
+        "workspace",
+        &["base_currency", "timezone", "default_region", "keep_contact", "consent_policy"],
+    ),
     ("[fraud]\n@ = 1\n", "fraud", &["repeated_contact", "repeated_address", "click_flood", "data_centres"]),
     ("[fraud]\nclick_flood = { @ = 1 }\n", "fraud.click_flood", &["more_than", "within"]),
     ("[[source]]\nslug = \"a\"\n@ = 1\n", "source[a]", &["preset"]),
@@ -57,7 +61,16 @@ pub(super) const LEVELS: &[(&str, &str, &[&str])] = &[
     (
         "[[destination]]\nslug = \"a\"\nkind = \"meta\"\n@ = 1\n",
         "destination[a]",
-        &["slug", "kind", "allow_private", "dataset_id", "access_token", "test_event_code", "endpoint"],
+        &[
+            "slug",
+            "kind",
+            "allow_private",
+            "consent_policy",
+            "dataset_id",
+            "access_token",
+            "test_event_code",
+            "endpoint",
+        ],
     ),
     (
         "[[destination]]\nslug = \"a\"\nkind = \"meta\"\naccess_token = { @ = \"X\" }\n",

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::consent::{Choice, Consent};
 use crate::identity::sha256_hex;
 
 /// 2025-11-27T01:01:40Z
@@ -110,6 +111,41 @@ fn only_the_name_is_needed() {
         ..OutboundEvent::default()
     };
     assert_eq!(read, expected);
+}
+
+#[test]
+fn consent_is_read() {
+    let said = json!({
+        "gpc": true, "ad_user_data": "DENIED", "ad_personalization": "unspecified",
+        "gdpr": 1, "gdpr_consent": "CPx-_.YAAA", "gpp": "DBAB~CPXx.QA", "gpp_sid": "2,6",
+    });
+    let read = event(&json!({"event": "x", "consent": said})).consent;
+    let expected = Consent {
+        gpc: true,
+        ad_user_data: Some(Choice::Denied),
+        ad_personalization: None,
+        gdpr: Some("1".into()),
+        gdpr_consent: Some("CPx-_.YAAA".into()),
+        gpp: Some("DBAB~CPXx.QA".into()),
+        gpp_sid: Some("2,6".into()),
+    };
+    assert_eq!(read, expected);
+    for (said, place) in [
+        (json!({"ad_user_data": "no"}), "/consent/ad_user_data"),
+        (json!({"ad_storage": "denied"}), "/consent/ad_storage"),
+        (json!({"gpc": 1}), "/consent/gpc"),
+        (json!("denied"), "/consent"),
+    ] {
+        let problems = read_text(&json!({"event": "x", "consent": said}).to_string()).unwrap_err();
+        assert_eq!(problems[0].pointer, place);
+    }
+    // A string that somebody mangled is no reason to lose the sale.
+    let mangled = read_text(r#"{"event":"x","consent":{"gdpr":"1","gdpr_consent":"C P"}}"#).unwrap();
+    assert_eq!(mangled.notes[0].pointer, "/consent/gdpr_consent");
+    assert_eq!(
+        (mangled.event.consent.gdpr.as_deref(), mangled.event.consent.gdpr_consent),
+        (Some("1"), None)
+    );
 }
 
 #[test]

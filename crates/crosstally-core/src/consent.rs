@@ -1,0 +1,308 @@
+//! Consent: what a visitor has said about the use of their data, as it came with a click or a server event, and what stands
+//! in the way of an event because of it. Which platform can be told what is not known here.
+//!
+//! Strings of consent frameworks are kept and passed on byte for byte, never made up and never mended. What is malformed
+//! counts as absent.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::macros::looks_like_macro;
+use crate::word::Word;
+
+mod policy;
+mod tcf;
+#[cfg(test)]
+mod tests;
+
+pub use policy::{ConsentPolicy, WhenDenied, WhenGpc};
+
+/// The parameters of a click, and the macros, by which strings of consent frameworks are passed on.
+pub const PASSED: [&str; 4] = ["gdpr", "gdpr_consent", "gpp", "gpp_sid"];
+/// What a click or an event may say in a word.
+pub const CHOICES: [&str; 2] = ["ad_user_data", "ad_personalization"];
+/// The macro for a browser's Global Privacy Control.
+pub const GPC: &str = "gpc";
+/// The longest string; real ones have a few hundred bytes.
+pub const STRING_BYTES_MAX: usize = 4096;
+
+/// Limits of use, as platforms of the United States take them.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct DataProcessing {
+    /// `["LDU"]`, or an empty list: explicitly not limited.
+    pub options: Vec<String>,
+    /// 1 for the United States, 0 to let the platform find out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub country: Option<i64>,
+    /// The platform's number of the state, 0 to let the platform find out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<i64>,
+}
+
+impl DataProcessing {
+    /// Limited, and where that is law the platform finds out.
+    #[must_use]
+    pub fn limited() -> Self {
+        Self { options: vec!["LDU".to_owned()], country: Some(0), state: Some(0) }
+    }
+}
+
+/// A visitor's word on one use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Choice {
+    /// Allowed.
+    Granted,
+    /// Not allowed.
+    Denied,
+}
+
+impl Choice {
+    /// Reads the word, in any case.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|choice| choice.word().eq_ignore_ascii_case(word))
+    }
+}
+
+impl Word for Choice {
+    const ALL: &'static [Self] = &[Self::Granted, Self::Denied];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Granted => "granted",
+            Self::Denied => "denied",
+        }
+    }
+}
+
+/// What a visitor has said; what they have not is not there.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Consent {
+    /// The browser sends `Sec-GPC: 1`: do not sell or share.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub gpc: bool,
+    /// Whether data about them may be sent for advertising at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ad_user_data: Option<Choice>,
+    /// Whether it may be used to show them advertising of their own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ad_personalization: Option<Choice>,
+    /// `1` where the GDPR applies, `0` where it does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gdpr: Option<String>,
+    /// The string of the Transparency and Consent Framework.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gdpr_consent: Option<String>,
+    /// The string of the Global Privacy Platform.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gpp: Option<String>,
+    /// The sections of it that apply.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gpp_sid: Option<String>,
+}
+
+/// Why an event must not leave in full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Objection {
+    /// `ad_user_data` is denied.
+    AdUserData,
+    /// The GDPR applies and the framework's string does not allow what it takes, or there is none.
+    Tcf,
+    /// `ad_personalization` is denied.
+    AdPersonalization,
+    /// The browser asks not to have data sold or shared.
+    Gpc,
+}
+
+impl Objection {
+    /// The macro by which a partner is told of it.
+    #[must_use]
+    pub const fn macro_name(self) -> &'static str {
+        match self {
+            Self::AdUserData => "ad_user_data",
+            Self::Tcf => "gdpr_consent",
+            Self::AdPersonalization => "ad_personalization",
+            Self::Gpc => GPC,
+        }
+    }
+
+    /// In words.
+    #[must_use]
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::AdUserData => "ad_user_data is denied",
+            Self::Tcf => "the GDPR applies and gdpr_consent does not allow it",
+            Self::AdPersonalization => "ad_personalization is denied",
+            Self::Gpc => "the browser sent Sec-GPC: 1",
+        }
+    }
+
+    /// Whether it is a denial, not a limit that a law of the United States asks for.
+    #[must_use]
+    pub const fn is_denial(self) -> bool {
+        !matches!(self, Self::Gpc)
+    }
+}
+
+impl Consent {
+    /// What came with a click: its parameters, their names in any case, and the browser's header.
+    pub fn of_click<'a>(params: impl Iterator<Item = (&'a str, &'a str)> + Clone, gpc: bool) -> Self {
+        let find = |name: &str| {
+            let value = params.clone().find(|(known, _)| known.eq_ignore_ascii_case(name))?.1;
+            (!value.is_empty() && !looks_like_macro(value)).then_some(value)
+        };
+        let string = |name: &str| find(name).filter(|text| is_sound(name, text)).map(str::to_owned);
+        let choice = |name: &str| find(name).and_then(Choice::from_word);
+        Self {
+            gpc,
+            ad_user_data: choice("ad_user_data"),
+            ad_personalization: choice("ad_personalization"),
+            gdpr: string("gdpr"),
+            gdpr_consent: string("gdpr_consent"),
+            gpp: string("gpp"),
+            gpp_sid: string("gpp_sid"),
+        }
+    }
+
+    /// Whether nothing was said.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// This, and where it says nothing, what the other says. A framework's string and what belongs to it come from one of
+    /// the two.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        let own_tcf = self.gdpr.is_some() || self.gdpr_consent.is_some();
+        let own_gpp = self.gpp.is_some() || self.gpp_sid.is_some();
+        let (gdpr, gdpr_consent) =
+            if own_tcf { (self.gdpr, self.gdpr_consent) } else { (other.gdpr, other.gdpr_consent) };
+        let (gpp, gpp_sid) = if own_gpp { (self.gpp, self.gpp_sid) } else { (other.gpp, other.gpp_sid) };
+        Self {
+            gpc: self.gpc || other.gpc,
+            ad_user_data: self.ad_user_data.or(other.ad_user_data),
+            ad_personalization: self.ad_personalization.or(other.ad_personalization),
+            gdpr,
+            gdpr_consent,
+            gpp,
+            gpp_sid,
+        }
+    }
+
+    /// What stands against an event with it, the gravest first. A word that was said goes beside a framework's string, and
+    /// neither makes good what the other denies.
+    #[must_use]
+    pub fn objections(&self) -> Vec<Objection> {
+        let said = |choice: Option<Choice>| choice == Some(Choice::Denied);
+        let by_framework = self.framework();
+        [
+            (said(self.ad_user_data), Objection::AdUserData),
+            (
+                by_framework.is_some_and(|allowed| !(allowed.user_data && allowed.personalization)),
+                Objection::Tcf,
+            ),
+            (said(self.ad_personalization), Objection::AdPersonalization),
+            (self.gpc, Objection::Gpc),
+        ]
+        .into_iter()
+        .filter_map(|(stands, objection)| stands.then_some(objection))
+        .collect()
+    }
+
+    /// Whether data about the visitor may be sent for advertising, as far as it is known.
+    #[must_use]
+    pub fn user_data(&self) -> Option<Choice> {
+        self.choice(self.ad_user_data, |allowed| allowed.user_data)
+    }
+
+    /// Whether it may be used for advertising of their own. What may not be sent may not be used.
+    #[must_use]
+    pub fn personalization(&self) -> Option<Choice> {
+        if self.user_data() == Some(Choice::Denied) {
+            return Some(Choice::Denied);
+        }
+        self.choice(self.ad_personalization, |allowed| allowed.personalization)
+    }
+
+    fn choice(&self, said: Option<Choice>, allows: fn(&tcf::Allowed) -> bool) -> Option<Choice> {
+        match self.framework().map(|allowed| allows(&allowed)) {
+            Some(false) => Some(Choice::Denied),
+            Some(true) => said.or(Some(Choice::Granted)),
+            None => said,
+        }
+    }
+
+    /// What the framework's string allows. Where the GDPR applies and no string can be read, nothing is allowed, unless
+    /// the visitor's word is known in another way.
+    fn framework(&self) -> Option<tcf::Allowed> {
+        if self.gdpr.as_deref() == Some("0") {
+            return None;
+        }
+        let read = self.gdpr_consent.as_deref().and_then(tcf::read);
+        let applies = self.gdpr.as_deref() == Some("1") || self.gdpr_consent.is_some();
+        read.or_else(|| (applies && self.ad_user_data.is_none()).then_some(tcf::Allowed::NOTHING))
+    }
+
+    /// What partners' macros can say of it, by name.
+    pub fn macros(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let word = |choice: Option<Choice>| choice.map(Choice::word);
+        [
+            ("gdpr", self.gdpr.as_deref()),
+            ("gdpr_consent", self.gdpr_consent.as_deref()),
+            ("gpp", self.gpp.as_deref()),
+            ("gpp_sid", self.gpp_sid.as_deref()),
+            ("ad_user_data", word(self.ad_user_data)),
+            ("ad_personalization", word(self.ad_personalization)),
+            (GPC, self.gpc.then_some("1")),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+    }
+
+    /// Puts what macros can say among a click's parameters, in place of what stands there under these names.
+    pub fn put_into(&self, params: &mut Map<String, Value>) {
+        params.retain(|name, _| !is_name(name));
+        params.extend(self.macros().map(|(name, value)| (name.to_owned(), Value::from(value))));
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    PASSED.iter().chain(&CHOICES).chain(&[GPC]).any(|known| known.eq_ignore_ascii_case(name))
+}
+
+/// Whether a value can be what the parameter of this name stands for. Only how it looks is told, not what it says.
+#[must_use]
+pub fn is_sound(name: &str, value: &str) -> bool {
+    let within = |most: usize| (1..=most).contains(&value.len());
+    let word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    match name {
+        "gdpr" => matches!(value, "0" | "1"),
+        "gdpr_consent" => within(STRING_BYTES_MAX) && value.bytes().all(word),
+        "gpp" => within(STRING_BYTES_MAX) && value.bytes().all(|byte| word(byte) || byte == b'~'),
+        "gpp_sid" => {
+            within(64) && value.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b',' | b'_'))
+        }
+        _ => true,
+    }
+}
+
+/// The limits of use that a click's parameters state: `data_processing_options=LDU` with its country and state.
+pub fn data_processing_of_click<'a>(
+    params: impl Iterator<Item = (&'a str, &'a str)> + Clone,
+) -> Option<DataProcessing> {
+    let find = |name: &str| params.clone().find(|(known, _)| *known == name).map(|(_, value)| value);
+    let number = |name: &str| find(name).and_then(|text| text.parse::<i64>().ok());
+    match find("data_processing_options")? {
+        "" => Some(DataProcessing::default()),
+        // A browser that says LDU and not where has Meta find out.
+        word if word.eq_ignore_ascii_case("LDU") => Some(DataProcessing {
+            country: number("data_processing_options_country").or(Some(0)),
+            state: number("data_processing_options_state").or(Some(0)),
+            ..DataProcessing::limited()
+        }),
+        _ => None,
+    }
+}
