@@ -251,6 +251,41 @@ pub enum SendValue {
     None,
 }
 
+/// From which status on an event carries the amount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ValueAt {
+    /// From the beginning.
+    #[default]
+    Lead,
+    /// Once money is pending.
+    Hold,
+    /// Once it is confirmed.
+    Approval,
+}
+
+/// What an event carries where an expected value cannot be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Otherwise {
+    /// No amount.
+    #[default]
+    None,
+    /// The whole amount.
+    Full,
+}
+
+/// How the value that is expected of an undecided conversion is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expected {
+    /// How far back conversions are looked at.
+    pub within_ms: i64,
+    /// How many of them must be decided.
+    pub at_least: u32,
+    /// Whether only those of the same campaign count.
+    pub by_campaign: bool,
+    /// What is sent if there are fewer.
+    pub otherwise: Otherwise,
+}
+
 /// A goal: a condition over conversions, and what follows when one meets it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Goal {
@@ -270,6 +305,10 @@ pub struct Goal {
     pub event_id: EventIdMode,
     /// Which amount its event carries.
     pub send_value: SendValue,
+    /// From which status on its event carries the amount.
+    pub value_at: ValueAt,
+    /// What it carries before, if not nothing: the part of the amount that is expected to be approved.
+    pub expected: Option<Expected>,
     /// The action source to state; by default `website` with a click and `system_generated` without.
     pub action_source: Option<String>,
 }

@@ -39,6 +39,9 @@ pub struct OutboundEvent {
     /// The value's currency.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub currency: Option<String>,
+    /// Why the value is not simply the conversion's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value_basis: Option<String>,
     /// Whether the platform may use it for attribution only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub opt_out: Option<bool>,

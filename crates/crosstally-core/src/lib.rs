@@ -39,5 +39,6 @@ pub mod secret;
 pub mod target;
 pub mod template;
 pub mod time;
+pub mod value;
 pub mod verdict;
 pub mod word;

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::click::Click;
-use crate::config::{Campaign, EventIdMode, Goal, SendValue};
+use crate::config::{Campaign, EventIdMode, Goal};
 use crate::consent::{self, Consent};
 use crate::conversion::Conversion;
 use crate::delivery::DeliveryState;
@@ -11,6 +11,7 @@ use crate::event::{Origin, OutboundEvent, Visitor, derived_event_id};
 use crate::identity::click_cookies;
 use crate::ids::{ConversionId, DeliveryId, GoalEventId};
 use crate::time::Timestamp;
+use crate::value::{self, Measured};
 
 /// A met goal, with the event that follows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,18 +68,15 @@ pub struct Source<'a> {
     pub page: Option<&'a str>,
     /// The server event that met it, if it was one.
     pub given: Option<&'a OutboundEvent>,
+    /// What was measured of the partner's conversions, by how far back it was looked.
+    pub measured: &'a [(i64, Measured)],
 }
 
 /// Makes the event that a met goal sends.
 #[must_use]
 pub fn event(source: Source<'_>) -> OutboundEvent {
     let Source { goal, conversion, click, .. } = source;
-    let minor = match goal.send_value {
-        SendValue::Value => conversion.amounts.value,
-        SendValue::Payout => conversion.amounts.payout,
-        SendValue::Revenue => conversion.amounts.revenue,
-        SendValue::None => None,
-    };
+    let (minor, value_basis) = value::of(goal, conversion, source.measured);
     let own_goal = (goal.event_id == EventIdMode::Own).then_some(goal.slug.as_str());
     let event_id = match (&conversion.event_id, own_goal) {
         (Some(shared), None) => shared.clone(),
@@ -99,6 +97,7 @@ pub fn event(source: Source<'_>) -> OutboundEvent {
         event_source_url: page(source),
         value: minor.map(|minor| conversion.currency.format_minor(minor)),
         currency: minor.map(|_| conversion.currency.code().to_owned()),
+        value_basis,
         contact: conversion.contact.clone(),
         visitor: seen(click.map(visitor).unwrap_or_default(), source.given),
         custom,

@@ -1,9 +1,10 @@
 //! Value policies: which amount the event of a goal carries, at which status, and why. Money is integer minor units all
 //! the way; a rate is parts per million.
 
-use crate::config::{Goal, Otherwise, SendValue};
+use crate::config::{Goal, Otherwise, SendValue, ValueAt};
 use crate::conversion::Conversion;
 use crate::ledger::Status;
+use crate::word::Word as _;
 
 /// One whole, in parts per million.
 const WHOLE: u64 = 1_000_000;
@@ -37,7 +38,10 @@ impl Measured {
     /// Of one campaign.
     #[must_use]
     pub fn of_campaign(&self, campaign: &str) -> Decided {
-        self.campaigns.iter().find(|(known, _)| known == campaign).map_or_else(Decided::default, |(_, of)| *of)
+        self.campaigns
+            .iter()
+            .find(|(known, _)| known == campaign)
+            .map_or_else(Decided::default, |(_, of)| *of)
     }
 
     /// Of all of them.
@@ -50,12 +54,13 @@ impl Measured {
     }
 }
 
-/// What was measured for a conversion's partner, by how far back it was looked.
-pub type MeasuredWithin = Vec<(i64, Measured)>;
-
 /// The amount that an event carries, in minor units, and why it is not simply the conversion's own.
 #[must_use]
-pub fn of(goal: &Goal, conversion: &Conversion, measured: &[(i64, Measured)]) -> (Option<i64>, Option<String>) {
+pub fn of(
+    goal: &Goal,
+    conversion: &Conversion,
+    measured: &[(i64, Measured)],
+) -> (Option<i64>, Option<String>) {
     let amounts = conversion.amounts;
     let stated = match goal.send_value {
         SendValue::Value => amounts.value,
@@ -66,9 +71,10 @@ pub fn of(goal: &Goal, conversion: &Conversion, measured: &[(i64, Measured)]) ->
     let Some(minor) = stated.filter(|_| !reached(conversion.status, goal)) else { return (stated, None) };
     let whole = conversion.currency.format_minor(minor);
     let Some(expected) = &goal.expected else {
-        return (None, Some(format!("none of {whole} before {}", goal.value_at.as_str())));
+        return (None, Some(format!("none of {whole} before {}", goal.value_at.word())));
     };
-    let within = measured.iter().find(|(within_ms, _)| *within_ms == expected.within_ms).map(|(_, found)| found);
+    let within =
+        measured.iter().find(|(within_ms, _)| *within_ms == expected.within_ms).map(|(_, found)| found);
     let of = within.map_or_else(Decided::default, |found| match expected.by_campaign {
         true => found.of_campaign(&conversion.campaign),
         false => found.of_all(),
@@ -88,15 +94,14 @@ pub fn of(goal: &Goal, conversion: &Conversion, measured: &[(i64, Measured)]) ->
     }
 }
 
-/// Whether the status is the one from which on the value counts. What was taken back is past it: its amount is what the
-/// goal asked for.
-fn reached(status: Status, goal: &Goal) -> bool {
-    let rank = |status: Status| match status {
-        Status::Lead => 0,
-        Status::Hold => 1,
-        Status::Approved | Status::Rejected | Status::Reversed => 2,
-    };
-    rank(status) >= rank(goal.value_at)
+/// Whether the status is one from which on the whole amount is sent. What was taken back is past it: its amount is what
+/// the goal asked for.
+const fn reached(status: Status, goal: &Goal) -> bool {
+    match goal.value_at {
+        ValueAt::Lead => true,
+        ValueAt::Hold => !matches!(status, Status::Lead),
+        ValueAt::Approval => !matches!(status, Status::Lead | Status::Hold),
+    }
 }
 
 /// That part of an amount, half a minor unit and more rounded up, away from nothing.

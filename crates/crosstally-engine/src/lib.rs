@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod aliases;
+pub mod approvals;
 pub mod balance;
 pub mod capi;
 pub mod click;
@@ -83,6 +84,8 @@ pub struct Engine {
     pub flood: Arc<Flood>,
     /// How many receipts were made; their order within a millisecond.
     pub receipts: Arc<AtomicU32>,
+    /// What was measured of partners' conversions.
+    pub approvals: Arc<approvals::Approvals>,
     /// Which hour was found in balance.
     pub balanced: Arc<balance::Balanced>,
     /// Counters and gauges.

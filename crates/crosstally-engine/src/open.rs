@@ -93,6 +93,7 @@ impl Engine {
             throttle: Arc::default(),
             flood: Arc::new(Flood::new(u64::from_be_bytes(random.bytes()))),
             receipts: Arc::default(),
+            approvals: Arc::default(),
             balanced: Arc::default(),
             metrics: Metrics::default(),
             node: hex_of(random.bytes::<8>()).into(),

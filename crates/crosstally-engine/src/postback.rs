@@ -222,6 +222,7 @@ impl Engine {
         let sightings = self.sightings(&postback, &snapshot.config, now).await;
         let nonce = nonce.or_else(|| claim_of_row(&inbound.method, &postback));
         let wanted = FactsWanted { click, key: key.clone(), nonce: nonce.clone(), sightings };
+        let measured = self.measured(&snapshot.config, &partner.slug, now).await?;
         let (decider, random, rates) = (Arc::clone(snapshot), self.random.clone(), self.rates());
         // Only a server event may have to be read again from what it said about its visitor.
         let event = postback.given.is_some().then(|| (self.keys.clone(), inbound.clone()));
@@ -234,6 +235,7 @@ impl Engine {
                 config: &decider.config,
                 partner,
                 rates: &rates,
+                measured: &measured,
                 key: &key,
                 received_at: now,
                 now,

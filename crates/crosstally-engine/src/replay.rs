@@ -296,10 +296,11 @@ impl Engine {
         };
         let event = reading.as_ref().ok().and_then(|postback| postback.event.clone());
         let nameless = DedupeKey { partner: receipt.partner.clone(), key: String::new() };
-        let random = self.random.clone();
-        let rates = self.rates();
+        let (random, rates) = (self.random.clone(), self.rates());
+        let measured = self.measured(&snapshot.config, &partner.slug, self.clock.now()).await?;
         let mut context = Context {
             config: &snapshot.config,
+            measured: &measured,
             partner,
             key: key.as_ref().unwrap_or(&nameless),
             received_at: receipt.received_at,

@@ -8,6 +8,7 @@
 //! the caller hands in a pure function that is asked inside the transaction.
 
 mod aliases;
+mod approvals;
 mod balance;
 mod clicks;
 mod configs;

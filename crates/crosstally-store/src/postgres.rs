@@ -6,6 +6,7 @@
 //! The files below mirror those of `sqlite/`.
 
 mod aliases;
+mod approvals;
 mod balance;
 mod clicks;
 mod configs;

@@ -3,6 +3,7 @@
 //! The files below mirror those of `postgres/`.
 
 mod aliases;
+mod approvals;
 mod balance;
 mod clicks;
 mod configs;

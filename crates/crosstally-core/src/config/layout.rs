@@ -1,8 +1,8 @@
 //! A configuration as ordered sections of keys and values: what [`super::print()`] writes and [`super::plan()`] compares.
 
 use super::{
-    Auth, Campaign, Config, CostModel, Destination, Goal, Partner, Rate, SecretRef, Setting, Source, Word,
-    Workspace,
+    Auth, Campaign, Config, CostModel, Destination, Expected, Goal, Partner, Rate, SecretRef, Setting,
+    Source, ValueAt, Word, Workspace,
 };
 use crate::consent::ConsentPolicy;
 use crate::drop_in::DropIn;
@@ -191,8 +191,22 @@ fn goal(goal: &Goal) -> Entry<'_> {
     keys.push(("delay", Value::Text(span(goal.delay_ms))));
     keys.push(("event_id", Value::text(goal.event_id.word())));
     keys.push(("send_value", Value::text(goal.send_value.word())));
+    if goal.value_at != ValueAt::default() {
+        keys.push(("value_at", Value::text(goal.value_at.word())));
+    }
+    keys.extend(goal.expected.map(|expected| ("expected", expected_value(expected))));
     keys.extend(goal.action_source.as_ref().map(|source| ("action_source", Value::text(source))));
     Entry { section: "goal", slug: Some(&goal.slug), keys }
+}
+
+fn expected_value(expected: Expected) -> Value<'static> {
+    let per = if expected.by_campaign { "campaign" } else { "partner" };
+    Value::Table(vec![
+        ("within", Value::Text(span(expected.within_ms))),
+        ("at_least", Value::Integer(i64::from(expected.at_least))),
+        ("per", Value::text(per)),
+        ("otherwise", Value::text(expected.otherwise.word())),
+    ])
 }
 
 /// A span in the largest unit that says it exactly.

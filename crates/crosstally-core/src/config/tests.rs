@@ -171,6 +171,8 @@ send_to = ["meta-main", "net"]
 delay = "48h"
 event_id = "own"
 send_value = "payout"
+value_at = "approval"
+expected = { within = "90d", at_least = 100, per = "campaign" }
 action_source = "website"
 
 [[goal]]

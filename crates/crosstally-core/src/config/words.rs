@@ -1,6 +1,6 @@
 //! The words of choices, as a document writes them.
 
-use super::{EventIdMode, Role, SendValue, TokenPlace};
+use super::{EventIdMode, Otherwise, Role, SendValue, TokenPlace, ValueAt};
 use crate::drop_in::Dialect;
 use crate::ledger::Status;
 use crate::word::Word;
@@ -44,6 +44,29 @@ impl Word for SendValue {
             Self::Payout => "payout",
             Self::Revenue => "revenue",
             Self::None => "none",
+        }
+    }
+}
+
+impl Word for ValueAt {
+    const ALL: &'static [Self] = &[Self::Lead, Self::Hold, Self::Approval];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Lead => "lead",
+            Self::Hold => "hold",
+            Self::Approval => "approval",
+        }
+    }
+}
+
+impl Word for Otherwise {
+    const ALL: &'static [Self] = &[Self::None, Self::Full];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Full => "full",
         }
     }
 }

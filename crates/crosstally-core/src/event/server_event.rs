@@ -198,6 +198,7 @@ fn event(object: &Map<String, Value>, defaults: ServerDefaults<'_>, problems: &m
         referrer_url,
         value: money.value,
         currency: money.currency,
+        value_basis: None,
         opt_out,
         data_processing,
         consent,

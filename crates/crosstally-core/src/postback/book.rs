@@ -14,6 +14,7 @@ use crate::postback::{Booking, ClickRef, ConversionChange, Facts, Postback, Rece
 use crate::pricing::{self, Market};
 use crate::reason::Reason;
 use crate::time::{HOUR_MS, Timestamp};
+use crate::value::Measured;
 use crate::verdict::Verdict;
 
 mod goals;
@@ -30,6 +31,8 @@ pub struct Context<'a> {
     pub partner: &'a Partner,
     /// The rates at hand.
     pub rates: &'a Rates,
+    /// What was measured of the partner's conversions, by how far back it was looked.
+    pub measured: &'a [(i64, Measured)],
     /// The conversion's name.
     pub key: &'a DedupeKey,
     /// When the call was received.

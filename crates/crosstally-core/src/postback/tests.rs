@@ -67,6 +67,8 @@ fn goal(slug: &str, when: &str, event_name: &str) -> Goal {
         delay_ms: 0,
         event_id: EventIdMode::Shared,
         send_value: SendValue::Value,
+        value_at: crate::config::ValueAt::Lead,
+        expected: None,
         action_source: None,
     }
 }
@@ -197,6 +199,7 @@ impl Story {
             config: &self.config,
             partner: &partner,
             rates: &crate::fx::Rates::default(),
+            measured: &[],
             key: &key,
             received_at: NOW,
             now: NOW,

@@ -16,6 +16,7 @@ const STEPS: &[&str] = &[
     include_str!("../../migrations/sqlite/0003_fx.sql"),
     include_str!("../../migrations/sqlite/0004_fraud.sql"),
     include_str!("../../migrations/sqlite/0005_jobs.sql"),
+    include_str!("../../migrations/sqlite/0006_approvals.sql"),
 ];
 
 const REGISTER: &str =

@@ -8,6 +8,7 @@
     reason = "a test waits for every task that it spawns, and finds its server by the environment"
 )]
 
+mod approvals;
 mod balance;
 mod build;
 mod clicks;
@@ -113,6 +114,9 @@ suite! {
     }
     ledger {
         sums_of_movements_are_the_balance
+    }
+    approvals {
+        the_share_of_approvals_is_of_what_was_decided
     }
     ledger_sums {
         sums_are_those_of_a_model_at_every_time

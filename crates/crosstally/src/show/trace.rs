@@ -252,6 +252,10 @@ fn event(page: &mut Page<'_>, found: &EventOut) {
     page.fact("id", &found.id);
     page.fact("event id", &event.event_id);
     page.fact("happened", &event.event_time.to_string());
+    page.fact(
+        "value",
+        event.value_basis.as_deref().map(|basis| format!("value_basis: {basis}")).as_deref().unwrap_or(""),
+    );
     page.fact("page", event.event_source_url.as_deref().unwrap_or(""));
     page.fact("fbc", event.visitor.fbc.as_deref().unwrap_or(""));
     let consent: Vec<String> =

@@ -39,4 +39,5 @@ mod settings;
 mod sick;
 mod signed;
 mod stop;
+mod values;
 mod waits;

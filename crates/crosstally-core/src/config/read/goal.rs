@@ -6,14 +6,27 @@ use super::condition;
 use super::document::{Section, Text, shown};
 use super::findings::{Findings, Spot};
 use super::slugs::Slugs;
-use crate::config::{EventIdMode, Goal, Role, SendValue};
+use crate::config::{EventIdMode, Goal, Role, SendValue, ValueAt};
 use crate::limits;
 use crate::time::{DAY_MS, parse_span_ms};
 
+mod expected;
+
 /// The longest hold window.
 const DELAY_MS_MAX: i64 = 365 * DAY_MS;
-const KEYS: &[&str] =
-    &["slug", "role", "when", "event_name", "send_to", "delay", "event_id", "send_value", "action_source"];
+const KEYS: &[&str] = &[
+    "slug",
+    "role",
+    "when",
+    "event_name",
+    "send_to",
+    "delay",
+    "event_id",
+    "send_value",
+    "value_at",
+    "expected",
+    "action_source",
+];
 /// Where an event can have come about, in the words that the platforms share.
 const ACTION_SOURCES: &[&str] = &[
     "website",
@@ -59,6 +72,8 @@ pub(super) fn goal(
     });
     let event_id = section.word::<EventIdMode>("event_id", found).unwrap_or_default();
     let send_value = section.word::<SendValue>("send_value", found).unwrap_or_default();
+    let value_at = section.word::<ValueAt>("value_at", found).unwrap_or_default();
+    let expected = expected::read(section, value_at, found);
     let action_source = section.text("action_source", found).map(|text| {
         if !ACTION_SOURCES.contains(&text.text) {
             let fix = found.meant(text.text, ACTION_SOURCES.iter().copied());
@@ -71,7 +86,19 @@ pub(super) fn goal(
         let problem = "a learning signal without `send_to` teaches nobody";
         found.warning(&section.spot, problem, "add send_to = [\"a-destination\"], or make it a funnel_fact");
     }
-    let goal = Goal { slug, role, when, event_name, send_to, delay_ms, event_id, send_value, action_source };
+    let goal = Goal {
+        slug,
+        role,
+        when,
+        event_name,
+        send_to,
+        delay_ms,
+        event_id,
+        send_value,
+        value_at,
+        expected,
+        action_source,
+    };
     Some(Placed { goal, named_at: section.spot_of("event_name") })
 }
 

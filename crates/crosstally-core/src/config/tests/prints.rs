@@ -356,6 +356,17 @@ fn destinations() -> impl Strategy<Value = Vec<Destination>> {
     )
 }
 
+fn expected() -> impl Strategy<Value = Expected> {
+    (1..=365_i64, 1..=10_000_u32, any::<bool>(), one_of()).prop_map(
+        |(days, at_least, by_campaign, otherwise)| Expected {
+            within_ms: days * 86_400_000,
+            at_least,
+            by_campaign,
+            otherwise,
+        },
+    )
+}
+
 fn goals(destinations: Vec<String>) -> impl Strategy<Value = Vec<Goal>> {
     let conditions = prop::sample::select(vec![
         "true",
@@ -372,13 +383,13 @@ fn goals(destinations: Vec<String>) -> impl Strategy<Value = Vec<Goal>> {
         prop_oneof![0..=31_536_000_000_i64, (0..=365_i64).prop_map(|days| days * 86_400_000)],
         one_of::<EventIdMode>(),
         one_of::<SendValue>(),
-        sources,
+        (sources, one_of::<ValueAt>(), prop::option::of(expected())),
     );
     prop::collection::btree_map(slug(), goal, 0..4).prop_map(|goals| {
         goals
             .into_iter()
             .enumerate()
-            .map(|(at, (slug, (role, when, event, send_to, delay_ms, event_id, send_value, source)))| Goal {
+            .map(|(at, (slug, (role, when, event, send_to, delay_ms, event_id, send_value, last)))| Goal {
                 slug,
                 role,
                 when: Condition::compile(when).unwrap(),
@@ -388,7 +399,9 @@ fn goals(destinations: Vec<String>) -> impl Strategy<Value = Vec<Goal>> {
                 delay_ms,
                 event_id,
                 send_value,
-                action_source: source.map(str::to_owned),
+                action_source: last.0.map(str::to_owned),
+                value_at: last.1,
+                expected: last.2,
             })
             .collect()
     })

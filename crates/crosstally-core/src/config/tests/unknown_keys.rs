@@ -80,7 +80,18 @@ pub(super) const LEVELS: &[(&str, &str, &[&str])] = &[
     (
         "[[goal]]\nslug = \"a\"\n@ = 1\n",
         "goal[a]",
-        &["role", "when", "event_name", "send_to", "delay", "event_id", "send_value", "action_source"],
+        &[
+            "role",
+            "when",
+            "event_name",
+            "send_to",
+            "delay",
+            "event_id",
+            "send_value",
+            "value_at",
+            "expected",
+            "action_source",
+        ],
     ),
 ];
 

@@ -55,6 +55,7 @@ pub(super) fn follow(
                 campaign,
                 page: postback.page.as_deref(),
                 given: postback.given.as_deref(),
+                measured: context.measured,
             });
             // A partner's clock may be a little ahead; platforms refuse events from the future, so it is waited for.
             let due_at = context.now.max(event.event_time).plus_millis(goal.delay_ms);

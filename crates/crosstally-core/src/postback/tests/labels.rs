@@ -89,6 +89,7 @@ fn again(story: &Story, first: &Booking, query: &str) -> Booking {
         config: &story.config,
         partner: &partner,
         rates: &crate::fx::Rates::default(),
+        measured: &[],
         key: &around.conversion.key,
         received_at: NOW,
         now: NOW.plus_millis(DAY_MS),
