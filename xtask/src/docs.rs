@@ -1,5 +1,5 @@
-//! The pages that are generated from data files: `docs/presets.md` from the presets. The files are read as data, as a
-//! person would read them.
+//! The pages that are generated from data files: `docs/presets.md` from the presets of partners, `docs/sources.md` from
+//! those of traffic sources. The files are read as data, as a person would read them.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -9,6 +9,8 @@ use serde::Deserialize;
 use toml::Table;
 
 use crate::steps;
+
+mod sources;
 
 const PRESETS: &str = "crates/crosstally-core/presets";
 const PAGE: &str = "docs/presets.md";
@@ -38,19 +40,26 @@ struct Preset {
 
 /// `cargo xtask docs`.
 pub(crate) fn run(root: &Path) -> Result<()> {
-    let path = root.join(PAGE);
-    std::fs::write(&path, page(root)?).with_context(|| format!("cannot write {PAGE}"))?;
-    steps::say(&format!("{PAGE} is written"));
+    for (name, _, text) in pages(root)? {
+        std::fs::write(root.join(name), text).with_context(|| format!("cannot write {name}"))?;
+        steps::say(&format!("{name} is written"));
+    }
     Ok(())
 }
 
 /// Fails if the page is not what the data files say.
 pub(crate) fn check(root: &Path) -> Result<()> {
-    let there = std::fs::read_to_string(root.join(PAGE)).unwrap_or_default();
-    if there != page(root)? {
-        bail!("{PAGE} is not what {PRESETS} says: run `cargo xtask docs`");
+    for (name, files, text) in pages(root)? {
+        if std::fs::read_to_string(root.join(name)).unwrap_or_default() != text {
+            bail!("{name} is not what {files} says: run `cargo xtask docs`");
+        }
     }
     Ok(())
+}
+
+/// Every page with its name and the folder of its files.
+fn pages(root: &Path) -> Result<Vec<(&'static str, &'static str, String)>> {
+    Ok(vec![(PAGE, PRESETS, page(root)?), (sources::PAGE, sources::PRESETS, sources::page(root)?)])
 }
 
 fn page(root: &Path) -> Result<String> {
@@ -82,18 +91,23 @@ fn page(root: &Path) -> Result<String> {
 }
 
 fn read(folder: &Path) -> Result<Vec<Preset>> {
+    let mut presets: Vec<Preset> = files(folder)?;
+    presets.sort_by_key(|preset| preset.title.to_lowercase());
+    Ok(presets)
+}
+
+/// The files of a folder, by name.
+fn files<T: serde::de::DeserializeOwned>(folder: &Path) -> Result<Vec<T>> {
     let entries: Vec<_> = std::fs::read_dir(folder)?.collect::<std::io::Result<_>>()?;
     let mut paths: Vec<PathBuf> = entries.iter().map(std::fs::DirEntry::path).collect();
     paths.sort();
-    let mut presets: Vec<Preset> = paths
+    paths
         .iter()
         .map(|path| {
             let text = std::fs::read_to_string(path)?;
             toml::from_str(&text).with_context(|| path.display().to_string())
         })
-        .collect::<Result<_>>()?;
-    presets.sort_by_key(|preset| preset.title.to_lowercase());
-    Ok(presets)
+        .collect()
 }
 
 fn one(page: &mut String, preset: &Preset) -> Result<()> {
@@ -142,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_page_is_what_the_files_say() {
-        check(&Path::new(env!("CARGO_MANIFEST_DIR")).join("..")).expect("docs/presets.md is up to date");
+    fn the_pages_are_what_the_files_say() {
+        check(&Path::new(env!("CARGO_MANIFEST_DIR")).join("..")).expect("the generated pages are up to date");
     }
 }

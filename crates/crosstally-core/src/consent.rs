@@ -269,7 +269,9 @@ impl Consent {
     }
 }
 
-fn is_name(name: &str) -> bool {
+/// Whether a macro of this name tells of the visitor's consent.
+#[must_use]
+pub fn is_name(name: &str) -> bool {
     PASSED.iter().chain(&CHOICES).chain(&[GPC]).any(|known| known.eq_ignore_ascii_case(name))
 }
 

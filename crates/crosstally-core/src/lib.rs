@@ -26,6 +26,7 @@ pub mod identity;
 pub mod ids;
 pub mod ledger;
 pub mod limits;
+pub mod macro_names;
 pub mod macros;
 pub mod money;
 mod nearest;

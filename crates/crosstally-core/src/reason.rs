@@ -262,6 +262,9 @@ reasons! {
     ConsentDenied "consent_denied" Notice false
         "The visitor's consent does not allow it, so it was not sent."; "The visitor denied consent or the browser sent Sec-GPC: 1, and the destination cannot be told or its consent_policy is to withhold.";
         "Nothing, if that is meant; else set consent_policy of the destination, see docs/consent.md.".
+    TemplateUnresolved "template_unresolved" Problem false
+        "A macro of the destination's template had nothing that may stand in its place, so the event was not sent."; "A click that came without its source's click id, a status that `map` has no word for, or a macro in brackets that are not read.";
+        "The detail names the macro: add the parameter to the click link, a word or `*` to the map, or a `default`; then replay the deliveries.".
     DestRejected "dest_rejected" Problem false
         "The destination refused the event for good."; "A field that the platform does not accept.";
         "See the platform's answer.".

@@ -64,7 +64,7 @@ impl Target {
             return Err(TargetError::MacroInHost);
         }
         let url = Url::parse(&template.fill_encoded(|_| None)).map_err(|_| TargetError::NotAbsolute)?;
-        if url.host_str().is_none_or(str::is_empty) || text.chars().any(|c| c.is_control() || c == ' ') {
+        if url.host_str().is_none_or(str::is_empty) || has_blanks(&template) {
             return Err(TargetError::NotAbsolute);
         }
         let page = page_of(&template, url);
@@ -92,11 +92,23 @@ impl Target {
         &self.page
     }
 
+    /// The parameters of a click that it passes on.
+    pub fn params(&self) -> impl Iterator<Item = &str> {
+        let own = |name: &&str| !matches!(*name, "click_id" | "campaign" | "source");
+        self.template.macros().map(|found| found.name.as_str()).filter(own)
+    }
+
     /// Whether the visitor's click id reaches the target.
     #[must_use]
     pub fn passes_click_id(&self) -> bool {
-        self.template.macros().any(|name| name == "click_id")
+        self.template.macros().any(|found| found.name == "click_id")
     }
+}
+
+/// Spaces and control characters belong into no URL; within a macro they are its own affair.
+fn has_blanks(template: &Template) -> bool {
+    let blank = |text: &String| text.chars().any(|c| c.is_control() || c == ' ');
+    template.pieces().iter().any(|piece| matches!(piece, Piece::Text(text) if blank(text)))
 }
 
 impl std::fmt::Display for Target {

@@ -1,58 +1,116 @@
 //! Text with macros: `https://shop.example/?cid={click_id}`. Parsed once, filled in many times.
+//!
+//! `brackets` says how macros are told from text, `function` what can be done to a value on its way. Knows no name and
+//! no value: the callers say which names there are and what they stand for.
 
 use std::borrow::Cow;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// Longest macro name.
-const NAME_BYTES_MAX: usize = 64;
+pub use self::brackets::{Brackets, Style};
+pub use self::function::{Function, Unresolved};
+
+mod brackets;
+mod function;
+#[cfg(test)]
+mod tests;
 
 // Everything but the unreserved characters of RFC 3986.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// What a `raw` value may hold in a URL besides letters, digits and escapes: nothing that ends a value, begins another
+/// or leads to another path.
+const RAW: &[u8] = b"-._~!$()*,:=@";
 
 /// One piece of a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Piece {
     /// Text that stays.
     Text(String),
-    /// A macro's name.
-    Macro(String),
+    /// A macro.
+    Macro(Macro),
 }
 
-/// A parsed template. Braces around anything that is not a macro's name stay text.
+/// A macro: a name, and what is done to its value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Macro {
+    /// Its name.
+    pub name: String,
+    /// What is done to the value, in order.
+    pub functions: Vec<Function>,
+    /// As it stands in the template, brackets included.
+    pub written: String,
+}
+
+impl Macro {
+    /// What goes out in its place; `None` is nothing.
+    ///
+    /// # Errors
+    /// Nothing may stand there: the template demands a value that there is not.
+    pub fn apply<'a>(&self, value: Option<Cow<'a, str>>) -> Result<Option<Cow<'a, str>>, Unresolved> {
+        function::apply(self, value)
+    }
+
+    /// Whether its value goes out without being percent-encoded.
+    #[must_use]
+    pub fn is_raw(&self) -> bool {
+        self.functions.contains(&Function::Raw)
+    }
+
+    /// Whether the event is not sent at all without its value.
+    #[must_use]
+    pub fn is_required(&self) -> bool {
+        self.functions.contains(&Function::Required)
+    }
+}
+
+/// Something between brackets that was meant to be a macro and is none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// As it stands in the template.
+    pub written: String,
+    /// What is wrong and, after a semicolon, how to mend it.
+    pub problem: String,
+}
+
+/// A parsed template. Brackets around anything that is not a macro stay text.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Template(Vec<Piece>);
 
 impl Template {
-    /// Splits a text into pieces.
+    /// Splits a text into pieces; macros stand in `{braces}` and have any name.
     #[must_use]
     pub fn parse(text: &str) -> Self {
+        Self::read(text, Brackets::BRACES).0
+    }
+
+    /// The same with other brackets, and with what was meant to be a macro and stays text.
+    #[must_use]
+    pub fn read(text: &str, brackets: Brackets) -> (Self, Vec<Fault>) {
         let mut pieces = Vec::new();
+        let mut faults = Vec::new();
         let mut plain = String::new();
         let mut rest = text;
-        while let Some(open) = rest.find('{') {
-            let (before, after) = rest.split_at(open);
-            plain.push_str(before);
-            let inside = after.strip_prefix('{').unwrap_or(after);
-            match inside.split_once('}') {
-                Some((name, tail)) if is_name(name) => {
+        while let Some(next) = rest.chars().next() {
+            match brackets.macro_at(rest) {
+                Some(Ok(found)) => {
+                    rest = rest.get(found.written.len()..).unwrap_or_default();
                     if !plain.is_empty() {
                         pieces.push(Piece::Text(std::mem::take(&mut plain)));
                     }
-                    pieces.push(Piece::Macro(name.to_owned()));
-                    rest = tail;
+                    pieces.push(Piece::Macro(found));
+                    continue;
                 }
-                _ => {
-                    plain.push('{');
-                    rest = inside;
-                }
+                Some(Err(fault)) => faults.push(fault),
+                None => {}
             }
+            plain.push(next);
+            rest = rest.get(next.len_utf8()..).unwrap_or_default();
         }
-        plain.push_str(rest);
         if !plain.is_empty() {
             pieces.push(Piece::Text(plain));
         }
-        Self(pieces)
+        (Self(pieces), faults)
     }
 
     /// The pieces in order.
@@ -61,10 +119,10 @@ impl Template {
         &self.0
     }
 
-    /// The names of its macros, in order, with repeats.
-    pub fn macros(&self) -> impl Iterator<Item = &str> {
+    /// Its macros, in order, with repeats.
+    pub fn macros(&self) -> impl Iterator<Item = &Macro> {
         self.0.iter().filter_map(|piece| match piece {
-            Piece::Macro(name) => Some(name.as_str()),
+            Piece::Macro(found) => Some(found),
             Piece::Text(_) => None,
         })
     }
@@ -75,9 +133,9 @@ impl Template {
         for piece in &self.0 {
             match piece {
                 Piece::Text(text) => out.push_str(text),
-                Piece::Macro(name) => {
-                    if let Some(value) = value_of(name) {
-                        out.extend(utf8_percent_encode(&value, RESERVED));
+                Piece::Macro(found) => {
+                    if let Ok(Some(value)) = found.apply(value_of(&found.name)) {
+                        write_encoded(&value, found.is_raw(), &mut out);
                     }
                 }
             }
@@ -86,43 +144,30 @@ impl Template {
     }
 }
 
+/// Writes a value into a URL or form. A raw one keeps its own escapes and what belongs to a value anyway.
+pub fn write_encoded(value: &str, raw: bool, out: &mut String) {
+    if !raw {
+        out.extend(utf8_percent_encode(value, RESERVED));
+        return;
+    }
+    let bytes = value.as_bytes();
+    for (at, byte) in bytes.iter().enumerate() {
+        let escape = bytes.get(at + 1..at + 3).unwrap_or_default();
+        let is_escape = *byte == b'%' && escape.len() == 2 && escape.iter().all(u8::is_ascii_hexdigit);
+        if byte.is_ascii_alphanumeric() || RAW.contains(byte) || is_escape {
+            out.push(char::from(*byte));
+        } else {
+            out.push_str(percent_encoding::percent_encode_byte(*byte));
+        }
+    }
+}
+
 impl std::fmt::Display for Template {
     /// The text it was parsed from.
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.iter().try_for_each(|piece| match piece {
             Piece::Text(text) => out.write_str(text),
-            Piece::Macro(name) => write!(out, "{{{name}}}"),
+            Piece::Macro(found) => out.write_str(&found.written),
         })
-    }
-}
-
-fn is_name(name: &str) -> bool {
-    !name.is_empty()
-        && name.len() <= NAME_BYTES_MAX
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn values_are_encoded_and_odd_braces_stay() {
-        let template = Template::parse("https://a.example/{x}?j={\"k\":1}&v={v}&e={}&w={v");
-        let filled = template.fill_encoded(|name| match name {
-            "v" => Some("a b&c=é".into()),
-            _ => None,
-        });
-        assert_eq!(filled, "https://a.example/?j={\"k\":1}&v=a%20b%26c%3D%C3%A9&e={}&w={v");
-        assert_eq!(template.macros().collect::<Vec<_>>(), ["x", "v"]);
-    }
-
-    proptest! {
-        #[test]
-        fn parsing_loses_nothing(text in "\\PC{0,80}") {
-            prop_assert_eq!(Template::parse(&text).to_string(), text);
-        }
     }
 }

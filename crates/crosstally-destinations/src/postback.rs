@@ -1,7 +1,9 @@
 //! A generic server-to-server postback: one call per event to a partner's URL, its macros filled in.
 //!
-//! `config` holds the settings, `macros` what each macro stands for and how its value is escaped, `request` the call and
-//! `response` what its answer means. The decisions stand in `docs/destinations/postback.md`.
+//! `config` holds the settings and what is wrong with them, `preset` what is known of traffic sources, `effective` what
+//! follows from both; `macros` is what each macro stands for, `escape` how its value is written, `request` the call,
+//! `leftover` the last look at it, and `response` what its answer means. The decisions stand in
+//! `docs/destinations/postback.md`.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +16,11 @@ use crate::age;
 use crate::dialect::{Built, Dialect, Reading, Response, SettingField, SettingProblem, Settings};
 
 mod config;
+mod effective;
+mod escape;
+mod leftover;
 mod macros;
+pub mod preset;
 mod request;
 mod response;
 #[cfg(test)]

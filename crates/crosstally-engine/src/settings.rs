@@ -268,7 +268,7 @@ mod tests {
     #[test]
     fn every_example_of_the_documentation_reads_without_a_warning() {
         let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
-        let examples: usize = ["config.md", "partners.md", "ledger.md", "fx.md"]
+        let examples: usize = ["config.md", "partners.md", "ledger.md", "fx.md", "sources.md"]
             .into_iter()
             .map(|page| examples_of(&docs.join(page)))
             .sum();

@@ -1,18 +1,19 @@
 //! The call: URL, headers and body with their macros filled in.
 
-use std::borrow::Cow;
-
 use crosstally_core::event::OutboundEvent;
 use crosstally_core::limits;
 use crosstally_core::reason::Reason;
-use crosstally_core::template::Template;
+use crosstally_core::template::Unresolved;
 use crosstally_core::time::Timestamp;
 use url::Url;
 
-use super::config;
-use super::macros::{Escape, value_of};
+use super::effective::Effective;
+use super::escape::Escape;
+use super::leftover;
+use super::macros::Values;
 use crate::age;
 use crate::dialect::{Built, LeftOut, Request, Settings};
+use crate::refused::Refused;
 
 /// Builds the call for the first of the events that can be sent.
 pub(super) fn build(settings: &Settings, events: &[OutboundEvent], now: Timestamp) -> Built {
@@ -26,65 +27,81 @@ pub(super) fn build(settings: &Settings, events: &[OutboundEvent], now: Timestam
                 built.request = Some(request);
                 break;
             }
-            Err((reason, detail)) => built.left_out.push(LeftOut { index, reason, detail }),
+            Err(Refused { reason, detail }) => built.left_out.push(LeftOut { index, reason, detail }),
         }
     }
     built
 }
 
-fn request(settings: &Settings, event: &OutboundEvent, now: Timestamp) -> Result<Request, (Reason, String)> {
-    age::not_too_old(settings, event, now).map_err(|refused| (refused.reason, refused.detail))?;
+fn request(settings: &Settings, event: &OutboundEvent, now: Timestamp) -> Result<Request, Refused> {
+    age::not_too_old(settings, event, now)?;
     let secret = settings.secret("secret");
-    let value = |name: &str| value_of(event, secret, name);
-    let url = url(settings.text("url").unwrap_or_default(), value)?;
-    let method = config::method(settings);
-    let mut headers: Vec<(String, String)> = settings
-        .map("headers")
-        .map(|(name, text)| (name.to_ascii_lowercase(), Escape::Header.fill(&Template::parse(text), value)))
-        .collect();
+    let effective = Effective::of(&settings.values);
+    let values = Values { event, effective: &effective, secret };
+    let fill = |text: &str, escape: Escape| {
+        escape.fill(&effective.template(text, escape).0, |found| values.of(found)).map_err(unresolved)
+    };
+    let url = url(&fill(effective.url(), Escape::Percent)?, &effective)?;
+    let method = effective.method();
+    let mut headers = Vec::new();
+    for (name, text) in effective.headers() {
+        let value = fill(text, Escape::Header)?;
+        whole(leftover::in_body(&value, Escape::Header), "a header")?;
+        headers.push((name.to_ascii_lowercase(), value));
+    }
     let mut body = String::new();
-    if let Some(text) = settings.text("body").filter(|_| method == "POST") {
-        let content_type = config::content_type(settings);
-        let escape = Escape::of_content_type(content_type).unwrap_or(Escape::Percent);
-        body = escape.fill(&Template::parse(text), value);
-        headers.push(("content-type".to_owned(), content_type.to_owned()));
+    if let Some(text) = effective.body() {
+        let escape = effective.body_escape();
+        body = fill(text, escape)?;
+        headers.push(("content-type".to_owned(), effective.content_type().to_owned()));
+        whole(leftover::in_body(&body, escape), "the body")?;
     }
     if body.len() > limits::POSTBACK_BODY_BYTES_MAX {
-        let detail = format!(
+        return Err(Refused::incomplete(format!(
             "the body has {} bytes; at most {} are sent",
             body.len(),
             limits::POSTBACK_BODY_BYTES_MAX
-        );
-        return Err((Reason::EventIncomplete, detail));
+        )));
     }
     let body_shown = settings.masked(&body).into_bytes();
     let secrets = secret.cloned().into_iter().collect();
     Ok(Request { method, url, headers, body: body.into_bytes(), body_shown, secrets })
 }
 
-fn url<'a>(
-    template: &str,
-    value: impl FnMut(&str) -> Option<Cow<'a, str>>,
-) -> Result<String, (Reason, String)> {
-    let refuse = |detail: String| Err((Reason::EventIncomplete, detail));
-    let template = Template::parse(template);
-    let filled = Escape::Percent.fill(&template, value);
+fn unresolved(missing: Unresolved) -> Refused {
+    let Unresolved { name, why } = missing;
+    Refused { reason: Reason::TemplateUnresolved, detail: format!("the macro `{name}`: {why}") }
+}
+
+/// Nothing leaves with a macro's own name as a value.
+fn whole(left: Option<String>, place: &str) -> Result<(), Refused> {
+    match left {
+        None => Ok(()),
+        Some(left) => {
+            let detail = format!("{place} would carry `{left}` as it is, which nobody fills in");
+            Err(Refused { reason: Reason::TemplateUnresolved, detail })
+        }
+    }
+}
+
+fn url(filled: &str, effective: &Effective<'_>) -> Result<String, Refused> {
     if filled.len() > limits::TARGET_BYTES_MAX {
-        return refuse(format!(
+        return Err(Refused::incomplete(format!(
             "the URL has {} bytes; at most {} are sent",
             filled.len(),
             limits::TARGET_BYTES_MAX
+        )));
+    }
+    let template = effective.template(effective.url(), Escape::Percent).0;
+    if dot_segments(filled) != dot_segments(&template.fill_encoded(|_| None)) {
+        return Err(Refused::incomplete(
+            "a value in the URL's path is `.` or `..`, which would lead to another path",
         ));
     }
-    let plain = Escape::Percent.fill(&template, |_| None);
-    if dot_segments(&filled) != dot_segments(&plain) {
-        return refuse(
-            "a value in the URL's path is `.` or `..`, which would lead to another path".to_owned(),
-        );
-    }
-    match Url::parse(&filled) {
+    whole(leftover::in_url(filled), "the URL")?;
+    match Url::parse(filled) {
         Ok(url) => Ok(url.into()),
-        Err(error) => refuse(format!("the filled in URL is none: {error}")),
+        Err(error) => Err(Refused::incomplete(format!("the filled in URL is none: {error}"))),
     }
 }
 

@@ -3,24 +3,102 @@
 use crosstally_core::delivery::Outcome;
 use crosstally_core::reason::Reason;
 use crosstally_core::time::Timestamp;
+use regex::bytes::{Regex, RegexBuilder};
+use serde_json::Value;
 
-use crate::answer::{of_partner, shorten};
+use super::effective::Effective;
+use crate::answer::{is_redirect, of_partner, shorten};
 use crate::dialect::{Reading, Response, Settings};
+
+/// What a compiled expression may take up.
+const REGEX_BYTES_MAX: usize = 256 * 1024;
 
 /// Reads an answer.
 pub(super) fn read(settings: &Settings, response: &Response, now: Timestamp) -> Reading {
-    of_partner(settings, response, now, |said| success(settings, response, said))
+    let effective = Effective::of(&settings.values);
+    let taken = effective.list("success_status");
+    let status = response.status;
+    if !taken.is_empty() && !is_redirect(status) && taken.iter().any(|range| holds(range, status)) {
+        // Whatever others mean by it, here it is a success.
+        let response = Response { status: 200, ..response.clone() };
+        return of_partner(settings, &response, now, |said| {
+            success(&effective, &response, &said.replacen("200", &status.to_string(), 1))
+        });
+    }
+    of_partner(settings, response, now, |said| match taken {
+        [] => success(&effective, response, &said),
+        _ => refused("the status is none of `success_status`", &said),
+    })
 }
 
-fn success(settings: &Settings, response: &Response, said: String) -> Reading {
-    let Some(wanted) = settings.text("success_body_contains") else {
-        return Reading::whole(Outcome::Delivered, said);
-    };
-    if contains(&response.body, wanted.as_bytes()) {
-        return Reading::whole(Outcome::Delivered, said);
+/// Whether a range such as `200` or `200-204` holds a status.
+pub(super) fn holds(range: &str, status: u16) -> bool {
+    bounds(range).is_some_and(|(first, last)| (first..=last).contains(&status))
+}
+
+/// The bounds of a range of statuses.
+pub(super) fn bounds(range: &str) -> Option<(u16, u16)> {
+    let (first, last) = range.split_once('-').unwrap_or((range, range));
+    let (first, last) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
+    (first <= last && (200..=599).contains(&first) && last <= 599).then_some((first, last))
+}
+
+/// An expression, compiled within bounds.
+pub(super) fn regex(text: &str) -> Result<Regex, regex::Error> {
+    RegexBuilder::new(text).size_limit(REGEX_BYTES_MAX).dfa_size_limit(REGEX_BYTES_MAX).build()
+}
+
+fn success(effective: &Effective<'_>, response: &Response, said: &str) -> Reading {
+    match missing(effective, &response.body) {
+        None => Reading::whole(Outcome::Delivered, said),
+        Some(why) => refused(&why, said),
     }
-    let detail = shorten(&format!("the body does not contain {wanted:?}; {said}"));
+}
+
+fn refused(why: &str, said: &str) -> Reading {
+    let detail = shorten(&format!("{why}; {said}"));
     Reading::whole(Outcome::Refused { reason: Reason::DestRejected }, detail)
+}
+
+/// What a success has and this body has not.
+fn missing(effective: &Effective<'_>, body: &[u8]) -> Option<String> {
+    if let Some(wanted) = effective.text("success_body_contains")
+        && !contains(body, wanted.as_bytes())
+    {
+        return Some(format!("the body does not contain {wanted:?}"));
+    }
+    if let Some(wanted) = effective.text("success_body_matches")
+        && !regex(wanted).is_ok_and(|regex| regex.is_match(body))
+    {
+        return Some(format!("the body does not match {wanted:?}"));
+    }
+    if let Some(unwanted) = effective.text("failure_body_contains")
+        && contains(body, unwanted.as_bytes())
+    {
+        return Some(format!("the body contains {unwanted:?}"));
+    }
+    let mut pairs = effective.map("success_json").peekable();
+    pairs.peek()?;
+    let Ok(json) = serde_json::from_slice::<Value>(body) else {
+        return Some("the body is not JSON".to_owned());
+    };
+    pairs.find(|(path, wanted)| at(&json, path).as_deref() != Some(*wanted)).map(|(path, wanted)| {
+        let there = at(&json, path).map_or_else(|| "nothing".to_owned(), |text| format!("{text:?}"));
+        format!("the body has {there} at `{path}` and not {wanted:?}")
+    })
+}
+
+/// What stands at a path such as `data.items.0.status`, as text.
+fn at(json: &Value, path: &str) -> Option<String> {
+    let found = path.split('.').try_fold(json, |here, key| match here {
+        Value::Array(items) => items.get(key.parse::<usize>().ok()?),
+        other => other.get(key),
+    })?;
+    match found {
+        Value::String(text) => Some(text.clone()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+        plain => Some(plain.to_string()),
+    }
 }
 
 fn contains(body: &[u8], wanted: &[u8]) -> bool {

@@ -6,8 +6,10 @@ use std::collections::BTreeMap;
 use crosstally_core::config::{SecretRef, Setting};
 use crosstally_core::delivery::Outcome;
 use crosstally_core::event::{Origin, OutboundEvent, Visitor};
+use crosstally_core::macro_names::names;
 use crosstally_core::reason::Reason;
 use crosstally_core::secret::Secret;
+use crosstally_core::template::{Function, Style};
 use crosstally_core::time::{DAY_MS, SECOND_MS, Timestamp};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -15,6 +17,9 @@ use url::Url;
 
 use super::Postback;
 use crate::dialect::{BatchOutcome, Built, Dialect, Reading, Request, Response, Settings};
+
+mod answers;
+mod templates;
 
 /// 2025-11-27T01:01:40Z
 const NOW: Timestamp = Timestamp::from_millis(1_764_205_300_000);
@@ -34,6 +39,10 @@ fn text(text: &str) -> Setting {
 
 fn map(pairs: &[(&str, &str)]) -> Setting {
     Setting::Map(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+}
+
+fn list(items: &[&str]) -> Setting {
+    Setting::List(items.iter().map(|item| (*item).to_owned()).collect())
 }
 
 fn texts(pairs: &[(&str, &str)]) -> Map<String, Value> {
@@ -114,6 +123,13 @@ const MACROS: &[(&str, &str)] = &[
     ("conversion_id", "cnv_1"),
     ("fbclid", "IwAR_x-Y"),
     ("sccid", "sc"),
+    ("event_time_ms", "1764205295000"),
+    ("click_time_ms", "1764118900000"),
+    ("CLICK_ID", "c1"),
+    ("click.sub1", "a%20b%26c%3D%C3%A9%22%3C%0D%0A"),
+    ("click.secret", "visitor"),
+    ("click.fbclid", "IwAR_x-Y"),
+    ("click.sub2", ""),
     ("sub1", "a%20b%26c%3D%C3%A9%22%3C%0D%0A"),
     ("SUB1", "a%20b%26c%3D%C3%A9%22%3C%0D%0A"),
     // An unfilled macro of the source, and names that nobody knows.
@@ -138,8 +154,14 @@ fn the_documentation_knows_every_setting_and_macro() {
     for field in Postback.fields() {
         assert!(settings.contains(&format!("`{}`", field.name)), "{}", field.name);
     }
-    for name in MACROS.iter().map(|(name, _)| name).filter(|name| name.contains('_')) {
+    for (name, _) in names() {
         assert!(page.contains(&format!("{{{name}}}")), "{name}");
+    }
+    for function in Function::WORDS {
+        assert!(page.contains(&format!("`{function}")), "{function}");
+    }
+    for style in Style::ALL {
+        assert!(page.contains(&format!("`{}`", style.sample)), "{}", style.sample);
     }
 }
 
@@ -286,6 +308,14 @@ fn settings_that_cannot_work_are_named() {
         (with(post(), "headers", map(&[("x", "a\r\nb: c")])), "headers"),
         (with(post(), "headers", map(&[("x", "é")])), "headers"),
         (with(post(), "success_body_contains", text("")), "success_body_contains"),
+        (vec![("method", text("GET"))], "url"),
+        (vec![("preset", text("nosuchsource"))], "preset"),
+        (with(post(), "brackets", text("|x|")), "brackets"),
+        (with(post(), "success_body_matches", text("(")), "success_body_matches"),
+        (with(post(), "success_status", list(&["2xx"])), "success_status"),
+        (with(post(), "success_status", list(&["200-302"])), "success_status"),
+        (with(post(), "constants", map(&[("a b", "x")])), "constants"),
+        (with(post(), "constants", map(&[("a", " ")])), "constants"),
         (with(post(), "max_age_days", Setting::Integer(0)), "max_age_days"),
         (with(post(), "max_age_days", Setting::Integer(4000)), "max_age_days"),
     ];

@@ -6,6 +6,7 @@ use super::slugs::Slugs;
 use crate::config::{Campaign, CostModel, Source};
 use crate::money::Currency;
 use crate::target::{Target, TargetError};
+use crate::template::{Brackets, Template};
 
 /// The presets of sources.
 const SOURCE_PRESETS: &[&str] = &[
@@ -62,6 +63,10 @@ pub(super) fn campaign(
 }
 
 fn target(text: &Text<'_>, found: &mut Findings<'_>) -> Option<Target> {
+    for fault in Template::read(text.text, Brackets::BRACES).1 {
+        let (problem, fix) = fault.problem.split_once("; ").unwrap_or((&fault.problem, "correct it"));
+        found.problem(&text.spot, format!("`target`: `{}` {problem}", fault.written), fix);
+    }
     match Target::parse(text.text) {
         Ok(target) => {
             if !target.passes_click_id() {

@@ -10,8 +10,9 @@ use super::{secret, workspace};
 use crate::config::address::is_private_host;
 use crate::config::secrets::names_a_token;
 use crate::config::{Catalog, CatalogField, Destination, FieldType, Setting};
+use crate::macro_names::is_known;
 use crate::target::{Target, TargetError};
-use crate::template::Template;
+use crate::template::{Brackets, Template};
 
 /// The keys that belong to every destination.
 const COMMON: [&str; 4] = ["slug", "kind", "allow_private", "consent_policy"];
@@ -186,7 +187,8 @@ impl Reader<'_> {
     /// Says where a secret belongs that stands in a URL or a header as it is.
     fn warn_of_plain_secret(&self, spot: &Spot, place: &str, value: &str, found: &mut Findings<'_>) {
         let Some(setting) = self.secret else { return };
-        if value.is_empty() || Template::parse(value).macros().next().is_some() {
+        let brackets = Brackets::any(is_known, false);
+        if value.is_empty() || Template::read(value, brackets).0.macros().next().is_some() {
             return;
         }
         let example = secret::example(self.slug, setting);

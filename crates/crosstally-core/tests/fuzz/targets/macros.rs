@@ -3,10 +3,11 @@
 
 use crosstally_core::click::{AdClickIds, looks_like_macro};
 use crosstally_core::config::preset;
+use crosstally_core::macro_names::is_known;
 use crosstally_core::params::Params;
 use crosstally_core::postback::{Headers, normalise, parse};
 use crosstally_core::reason::Reason;
-use crosstally_core::template::Template;
+use crosstally_core::template::{Brackets, Style, Template};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::input::{Input, text};
@@ -140,10 +141,16 @@ fn check_template(text: &str) {
     assert_eq!(template.to_string(), text);
     let filled = template.fill_encoded(|_| Some("{x}&=".into()));
     assert_eq!(template.macros().next().is_some(), filled != text);
-    for name in template.macros() {
+    for found in template.macros() {
+        let name = &found.name;
         assert!(
             looks_like_macro(&format!("{{{name}}}")) || !name.bytes().any(|byte| byte.is_ascii_alphabetic())
         );
+    }
+    // Whatever the brackets, nothing of the text is lost.
+    assert_eq!(Template::read(text, Brackets::any(is_known, false)).0.to_string(), text);
+    for style in Style::ALL {
+        assert_eq!(Template::read(text, Brackets::only(*style, is_known)).0.to_string(), text);
     }
 }
 

@@ -1,0 +1,70 @@
+//! What counts as a success, by status and body.
+
+use super::*;
+
+fn outcome(rule: &[(&str, Setting)], status: u16, body: &str) -> Outcome {
+    whole(&answer(rule, status, &[], body))
+}
+
+fn refused() -> Outcome {
+    Outcome::Refused { reason: Reason::DestRejected }
+}
+
+#[test]
+fn a_body_may_have_to_match() {
+    let rule = [("success_body_matches", text(r"^(OK|duplicate):\d+$"))];
+    for (body, taken) in
+        [("OK:12", true), ("duplicate:1", true), ("ok:12", false), ("x OK:12", false), ("", false)]
+    {
+        assert_eq!(outcome(&rule, 200, body) == Outcome::Delivered, taken, "{body}");
+    }
+    assert_eq!(outcome(&rule, 200, "error"), refused());
+}
+
+#[test]
+fn a_body_may_say_that_nothing_was_taken() {
+    let rule = [("failure_body_contains", text("\"status\":\"error\""))];
+    assert_eq!(outcome(&rule, 200, ""), Outcome::Delivered);
+    assert_eq!(outcome(&rule, 200, "{\"status\":\"error\"}"), refused());
+}
+
+#[test]
+fn json_is_compared_at_its_path() {
+    let rule = [("success_json", map(&[("status", "ok"), ("data.0.code", "0"), ("data.0.new", "true")]))];
+    for (body, taken) in [
+        (r#"{"status":"ok","data":[{"code":0,"new":true}]}"#, true),
+        (r#"{"status":"ok","data":[{"code":"0","new":"true"}]}"#, true),
+        (r#"{"status":"error","data":[{"code":0,"new":true}]}"#, false),
+        (r#"{"status":"ok","data":[{"code":0.0,"new":true}]}"#, false),
+        (r#"{"status":"ok","data":[]}"#, false),
+        (r#"{"status":{"ok":1},"data":[{"code":0,"new":true}]}"#, false),
+        ("ok", false),
+        ("", false),
+    ] {
+        assert_eq!(outcome(&rule, 200, body) == Outcome::Delivered, taken, "{body}");
+    }
+    let told = answer(&rule, 200, &[], r#"{"status":"error"}"#).detail;
+    assert!(told.contains("status") && told.contains("error"), "{told}");
+}
+
+#[test]
+fn the_statuses_of_a_success_can_be_told() {
+    let rule = [("success_status", list(&["200", "208-209", "409"]))];
+    for (status, expected) in [
+        (200, Outcome::Delivered),
+        (208, Outcome::Delivered),
+        (409, Outcome::Delivered),
+        (201, refused()),
+        (204, refused()),
+        (400, refused()),
+        (301, Outcome::Retry { reason: Reason::DestRedirected, after_ms: None }),
+        (503, Outcome::Retry { reason: Reason::DestServerError, after_ms: None }),
+    ] {
+        assert_eq!(outcome(&rule, status, "x"), expected, "{status}");
+    }
+    assert!(answer(&rule, 409, &[], "seen").detail.starts_with("409: seen"));
+    // All rules hold together.
+    let both = [rule[0].clone(), ("success_body_contains", text("fine"))];
+    assert_eq!(outcome(&both, 409, "seen"), refused());
+    assert_eq!(outcome(&both, 409, "fine"), Outcome::Delivered);
+}
