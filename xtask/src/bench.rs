@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: what was promised about speed and memory, as ratios to what the machine can do at best, measured
 //! in the same call.
 
+mod bare;
 mod click;
 mod delivery;
 mod duplicates;

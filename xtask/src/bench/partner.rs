@@ -1,6 +1,6 @@
 //! Postbacks to partners, one call each: many conversions are queued by a server that does not deliver; then one that does
-//! is started, and the calls that a partner's server gets are counted. The limit is a bare client that sends the same
-//! calls over as many connections and keeps nothing. Then the same with one partner among fifty whose server never answers.
+//! is started, and the calls that a partner's server gets are counted. The limit is a bare client (`bare.rs`) that sends
+//! the same calls over as many connections and keeps nothing. Then the same with one partner among fifty whose server never answers.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -11,16 +11,14 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
+use super::bare;
 use super::frame::{Bench, Database, Installation};
-use super::http::Connection;
 use super::load::{self, Script};
 use super::postback;
 use super::receiver::Receiver;
 use super::report::{Goal, Limit, Row};
 use crate::stopwatch::Stopwatch;
 
-/// Connections of the bare client: as many calls as the program has under way to one partner.
-const CONNECTIONS: u64 = 64;
 /// Partners of the second row, of which one never answers.
 const PARTNERS: u64 = 50;
 /// How long the queue may take to empty.
@@ -43,7 +41,7 @@ pub(crate) fn run(bench: &Bench, database: Database) -> Result<Vec<Row>> {
         details: details.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect::<BTreeMap<_, _>>(),
     };
     let one = drain(bench, database, "partner", &["partner-0"], None)?;
-    let bare = bare(bench.events)?;
+    let (bare, sockets) = (bare::client(bench.events)?, bare::sockets(bench.events)?);
     let healthy: Vec<String> = (0..PARTNERS).map(|number| format!("partner-{number}")).collect();
     let healthy: Vec<&str> = healthy.iter().map(String::as_str).collect();
     let without = drain(bench, database, "partners", &healthy[1..], None)?;
@@ -55,7 +53,7 @@ pub(crate) fn run(bench: &Bench, database: Database) -> Result<Vec<Row>> {
             "a bare client",
             bare,
             Goal::PercentOfLimit(PERCENT_MIN),
-            &one.details(),
+            &[&one.details()[..], &[("bare sockets calls/s", sockets)]].concat(),
         ),
         row(
             "beside a dead partner",
@@ -138,35 +136,6 @@ fn queue(installation: &Installation, folder: &Path, least: u64) -> Result<u64> 
     }
     queueing.stop()?;
     Ok(queued)
-}
-
-/// How many calls a client makes that has nothing to do but to send them.
-fn bare(calls: u64) -> Result<u64> {
-    let receiver = Receiver::start()?;
-    let address = receiver.address;
-    let each = calls.div_ceil(CONNECTIONS);
-    let watch = Stopwatch::start();
-    let senders: Vec<_> = (0..CONNECTIONS)
-        .map(|sender| {
-            thread::spawn(move || -> Result<()> {
-                let mut connection = Connection::open(address)?;
-                for number in 0..each {
-                    let path =
-                        format!("/pb?cid=01jabcdefghjkmnpqrstvwxy{sender}&tid={number}&sum=12.34&cur=USD");
-                    let answer = connection.get(&path)?;
-                    if answer.status != 200 {
-                        bail!("the receiver said {}", answer.status);
-                    }
-                }
-                Ok(())
-            })
-        })
-        .collect();
-    for sender in senders {
-        sender.join().map_err(|_| anyhow::anyhow!("a sending thread panicked"))??;
-    }
-    let milliseconds = u64::try_from(watch.elapsed().as_millis())?.max(1);
-    Ok(receiver.calls() * 1_000 / milliseconds)
 }
 
 fn configuration(bench: &Bench, partners: &[(&str, SocketAddr)]) -> String {
