@@ -3,9 +3,9 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use crosstally_core::time::Timestamp;
 use tokio::sync::Notify;
@@ -35,6 +35,15 @@ impl Clock for SystemClock {
     fn sleep(&self, ms: u64) -> Sleep<'_> {
         Box::pin(tokio::time::sleep(Duration::from_millis(ms)))
     }
+}
+
+/// Time since it was first asked, by a clock that never jumps: for measuring how long something takes, never for deciding
+/// what is true.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the one place where the clock that never jumps is read")]
+pub fn watch() -> Duration {
+    static BEGAN: OnceLock<Instant> = OnceLock::new();
+    BEGAN.get_or_init(Instant::now).elapsed()
 }
 
 /// A clock that a test moves by hand. Sleepers wake when it has been moved past their time.

@@ -56,7 +56,7 @@ pub enum Location {
 }
 
 /// How to open a store.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct OpenOptions {
     /// Where.
     pub location: Location,
@@ -64,13 +64,19 @@ pub struct OpenOptions {
     pub queue_max: usize,
     /// How many connections may read (SQLite) or work (PostgreSQL) at once.
     pub connections_max: usize,
+    /// Tells how slow the disk is (SQLite).
+    pub watch: Watch,
 }
+
+/// Time since some moment, by a clock that never jumps; only differences are used, and nothing is decided by them but how
+/// to go about the work. One that stands still is fine.
+pub type Watch = fn() -> std::time::Duration;
 
 impl OpenOptions {
     /// The usual limits.
     #[must_use]
     pub const fn at(location: Location) -> Self {
-        Self { location, queue_max: 16_384, connections_max: 8 }
+        Self { location, queue_max: 16_384, connections_max: 8, watch: || std::time::Duration::ZERO }
     }
 }
 

@@ -50,7 +50,7 @@ impl Sqlite {
             return Err(OpenError::Unavailable("an SQLite database lives in a directory".into()));
         };
         let opening = tokio::task::spawn_blocking(move || {
-            engine::Engine::open(&directory, options.queue_max, options.connections_max)
+            engine::Engine::open(&directory, options.queue_max, options.connections_max, options.watch)
         });
         let engine = opening.await.map_err(|_| OpenError::Unavailable("opening was broken off".into()))??;
         Ok(Self { engine: Arc::new(engine) })

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use crosstally_engine::Engine;
-use crosstally_engine::clock::SystemClock;
+use crosstally_engine::clock::{self, SystemClock};
 use crosstally_engine::keys::{from_hex, hex_of};
 use crosstally_engine::open::Parts;
 use crosstally_engine::random::Random;
@@ -42,7 +42,8 @@ pub(crate) async fn engine(ground: &Ground, spool: &Path) -> Result<Engine> {
     }
     let random = Random::from_system().context("the operating system has no random numbers")?;
     let master_key = master_key(ground, &random)?;
-    let store = Store::open(StoreOptions::at(ground.location.clone())).await?;
+    let options = StoreOptions { watch: clock::watch, ..StoreOptions::at(ground.location.clone()) };
+    let store = Store::open(options).await?;
     let engine = Engine::build(Parts {
         store,
         clock: Arc::new(SystemClock),

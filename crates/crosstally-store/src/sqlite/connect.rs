@@ -59,9 +59,22 @@ pub(super) enum Access {
 
 /// Opens a connection to the database. One that may write is refused if it would be less durable than promised.
 pub(super) fn connect(path: &Path, access: Access) -> Result<Connection, OpenError> {
-    let (flags, cache_kb) = match access {
-        Access::Read => (OpenFlags::SQLITE_OPEN_READ_ONLY, READER_CACHE_KB),
-        Access::Write => (OpenFlags::SQLITE_OPEN_READ_WRITE, WRITER_CACHE_KB),
+    let cache_kb = match access {
+        Access::Read => READER_CACHE_KB,
+        Access::Write => WRITER_CACHE_KB,
+    };
+    connect_with_cache(path, access, cache_kb)
+}
+
+/// The same with another page cache.
+pub(super) fn connect_with_cache(
+    path: &Path,
+    access: Access,
+    cache_kb: i64,
+) -> Result<Connection, OpenError> {
+    let flags = match access {
+        Access::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
+        Access::Write => OpenFlags::SQLITE_OPEN_READ_WRITE,
     };
     let open = || -> rusqlite::Result<Connection> {
         let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;

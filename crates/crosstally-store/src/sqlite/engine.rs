@@ -9,8 +9,8 @@ use tokio::sync::{Semaphore, oneshot};
 use super::connect::{Access, connect, prepare};
 use super::migrate::migrate;
 use super::tally::Tally;
-use super::writer::{Message, Request, Writer};
-use crate::{OpenError, StoreError};
+use super::writer::{LookUp, Message, Request, Writer};
+use crate::{OpenError, StoreError, Watch};
 
 #[cfg(test)]
 mod tests;
@@ -27,12 +27,13 @@ impl Engine {
         directory: &Path,
         queue_max: usize,
         connections_max: usize,
+        watch: Watch,
     ) -> Result<Self, OpenError> {
         let path = prepare(directory).map_err(|error| OpenError::Unavailable(error.to_string()))?;
         let mut connection = connect(&path, Access::Write)?;
         migrate(&mut connection, directory)?;
         let (queue, waiting) = flume::bounded(queue_max);
-        Writer::start(path.clone(), connection, waiting)?;
+        Writer::start(path.clone(), connection, waiting, watch)?;
         Ok(Self { readers: Arc::new(Readers::new(path, connections_max, queue_max)), queue })
     }
 
@@ -67,8 +68,23 @@ impl Engine {
         T: Send + 'static,
         W: FnMut(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
+        self.write_foreseen(weight, work, counted, None).await
+    }
+
+    /// The same for work of which it is known beforehand what it will look up.
+    pub(super) async fn write_foreseen<T, W>(
+        &self,
+        weight: usize,
+        work: W,
+        counted: fn(&T, &mut Tally),
+        looked_up: Option<LookUp>,
+    ) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: FnMut(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
         let (reply, answer) = oneshot::channel();
-        let request = Box::new(Request::new(weight, work, counted, reply));
+        let request = Box::new(Request::new(weight, work, counted, looked_up, reply));
         self.queue.try_send(Message::Write(request)).map_err(|error| match error {
             flume::TrySendError::Full(_) => StoreError::Busy,
             flume::TrySendError::Disconnected(_) => StoreError::Closed,

@@ -1,6 +1,6 @@
 //! The one transaction that books a postback.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use crosstally_core::click::Click;
 use crosstally_core::conversion::Conversion;
@@ -66,13 +66,29 @@ impl Sqlite {
         wanted: FactsWanted,
         mut decide: Decide,
     ) -> Result<Booking, StoreError> {
+        let wanted = Arc::new(wanted);
+        let foreseen = Arc::clone(&wanted);
         let work = move |connection: &Connection| {
             let facts = facts(connection, &wanted)?;
             let booking = decide(&facts);
             book(connection, &booking)?;
             Ok(booking)
         };
-        self.engine.write_counted(WEIGHT, work, |booking, tally| tally.add(booking)).await
+        let looked_up = move |reader: &Connection| look_up(reader, &foreseen);
+        self.engine
+            .write_foreseen(WEIGHT, work, |booking, tally| tally.add(booking), Some(Box::new(looked_up)))
+            .await
+    }
+}
+
+/// Asks for what booking the postback will ask for and write beside; the answers don't matter.
+fn look_up(reader: &Connection, wanted: &FactsWanted) {
+    let Ok(Facts { conversion, attributed, .. }) = facts(reader, wanted) else { return };
+    if let Some(conversion) = conversion {
+        receipts::look_up_conversion(reader, conversion.id);
+    }
+    if let Some(click) = attributed.map(|click| click.id).or(wanted.click) {
+        receipts::look_up_click(reader, click);
     }
 }
 

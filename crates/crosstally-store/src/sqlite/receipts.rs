@@ -166,6 +166,23 @@ pub(super) fn insert_row(connection: &Connection, receipt: &Receipt) -> Result<(
     super::replays::wait(connection, receipt)
 }
 
+/// Has the page in memory on which a further receipt of this conversion will be noted.
+pub(super) fn look_up_conversion(reader: &Connection, conversion: ConversionId) {
+    let ask = "SELECT id FROM receipts
+        WHERE conversion = ?1 AND (revision > 0 OR verdict NOT IN ('recorded', 'updated')) LIMIT 1";
+    touch(reader, ask, params![conversion.as_bytes()]);
+}
+
+/// The same for a further receipt of this click.
+pub(super) fn look_up_click(reader: &Connection, click: ClickId) {
+    touch(reader, "SELECT receipt FROM click_links WHERE click = ?1 LIMIT 1", params![click.as_bytes()]);
+}
+
+fn touch(reader: &Connection, ask: &str, about: impl Params) {
+    // What is wrong here will be found when it matters.
+    reader.prepare_cached(ask).and_then(|mut ask| ask.query_row(about, |_| Ok(()))).ok();
+}
+
 /// Ties a receipt and the conversion that it is about to a click.
 pub(super) fn link(
     connection: &Connection,

@@ -16,10 +16,13 @@ use tokio::sync::oneshot;
 
 use super::connect::{Access, connect};
 use super::tally::Tally;
-use crate::{OpenError, StoreError};
+use crate::{OpenError, StoreError, Watch};
+
+use warm::Warmer;
 
 #[cfg(test)]
 mod tests;
+mod warm;
 
 /// How much work goes into one transaction; the unit is about one row.
 const BATCH_WEIGHT_MAX: usize = 2_000;
@@ -41,6 +44,10 @@ pub(super) enum Message {
 pub(super) trait Write: Send {
     /// About how many rows it is.
     fn weight(&self) -> usize;
+    /// Whether it is known beforehand what it will look up.
+    fn looks_up(&self) -> bool;
+    /// Looks that up, for nothing but to have it in memory.
+    fn look_up(&self, reader: &Connection);
     /// Does the work and keeps what came of it; whether it succeeded.
     fn work(&mut self, connection: &Connection) -> bool;
     /// Adds what was done to the counts of its transaction.
@@ -49,9 +56,13 @@ pub(super) trait Write: Send {
     fn answer(self: Box<Self>, transaction: Result<(), StoreError>);
 }
 
+/// Asks for what a piece of work will ask for, and forgets the answers.
+pub(super) type LookUp = Box<dyn Fn(&Connection) + Send>;
+
 /// Work with the one who waits for it.
 pub(super) struct Request<T, W> {
     work: W,
+    looked_up: Option<LookUp>,
     weight: usize,
     counted: fn(&T, &mut Tally),
     done: Option<Result<T, StoreError>>,
@@ -63,9 +74,10 @@ impl<T, W> Request<T, W> {
         weight: usize,
         work: W,
         counted: fn(&T, &mut Tally),
+        looked_up: Option<LookUp>,
         reply: oneshot::Sender<Result<T, StoreError>>,
     ) -> Self {
-        Self { work, weight, counted, done: None, reply }
+        Self { work, looked_up, weight, counted, done: None, reply }
     }
 }
 
@@ -76,6 +88,17 @@ where
 {
     fn weight(&self) -> usize {
         self.weight
+    }
+
+    fn looks_up(&self) -> bool {
+        self.looked_up.is_some()
+    }
+
+    fn look_up(&self, reader: &Connection) {
+        if let Some(look_up) = &self.looked_up {
+            // Whatever is wrong, the work itself will find it too.
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| look_up(reader))).ok();
+        }
     }
 
     fn work(&mut self, connection: &Connection) -> bool {
@@ -116,6 +139,7 @@ pub(super) struct Writer {
     closed: bool,
     queue: flume::Receiver<Message>,
     checkpointer: Option<Checkpointer>,
+    warmer: Warmer,
 }
 
 impl Writer {
@@ -124,15 +148,17 @@ impl Writer {
         path: PathBuf,
         mut connection: Connection,
         queue: flume::Receiver<Message>,
+        watch: Watch,
     ) -> Result<(), OpenError> {
         let checkpointer = Checkpointer::start(path.clone())?;
         checkpointer.watch(&mut connection).map_err(|error| OpenError::Unavailable(error.to_string()))?;
         let writer = Self {
-            path,
+            path: path.clone(),
             connection: Some(connection),
             closed: false,
             queue,
             checkpointer: Some(checkpointer),
+            warmer: Warmer::new(path, watch),
         };
         spawn("store-writer", move || writer.run()).map(drop)
     }
@@ -180,7 +206,9 @@ impl Writer {
         if batch.is_empty() {
             return Ok(());
         }
-        let result = transact(self.connection()?, batch);
+        self.connect()?;
+        let connection = self.connection.as_ref().ok_or(StoreError::Closed)?;
+        let result = transact(connection, batch, &mut self.warmer);
         if let Err(error) = &result {
             // After a failed sync nobody knows what the file holds: only a new look at it from the start is sound.
             tracing::error!(error = %error, writes = batch.len(), "a transaction of the store failed");
@@ -189,7 +217,7 @@ impl Writer {
         result
     }
 
-    fn connection(&mut self) -> Result<&Connection, StoreError> {
+    fn connect(&mut self) -> Result<(), StoreError> {
         if self.closed {
             return Err(StoreError::Closed);
         }
@@ -201,7 +229,7 @@ impl Writer {
             }
             self.connection = Some(connection);
         }
-        self.connection.as_ref().ok_or(StoreError::Closed)
+        Ok(())
     }
 
     fn close(&mut self) {
@@ -215,15 +243,14 @@ impl Writer {
 }
 
 /// Does a batch in one transaction. An error is one of the transaction; those of single pieces are kept with them.
-fn transact(connection: &Connection, batch: &mut [Box<dyn Write>]) -> Result<(), StoreError> {
+fn transact(
+    connection: &Connection,
+    batch: &mut [Box<dyn Write>],
+    warmer: &mut Warmer,
+) -> Result<(), StoreError> {
     begin(connection)?;
-    let mut all_good = true;
-    for request in batch.iter_mut() {
-        all_good &= request.work(connection);
-        if !all_good {
-            break;
-        }
-    }
+    let all_good =
+        warmer.lead(connection, batch) && batch.iter_mut().skip(1).all(|request| request.work(connection));
     if !all_good {
         roll_back(connection)?;
         begin(connection)?;

@@ -5,7 +5,7 @@ use super::*;
 
 fn open(queue_max: usize) -> (tempfile::TempDir, Engine) {
     let directory = tempfile::tempdir().unwrap();
-    let engine = Engine::open(directory.path(), queue_max, 2).unwrap();
+    let engine = Engine::open(directory.path(), queue_max, 2, || std::time::Duration::ZERO).unwrap();
     (directory, engine)
 }
 
@@ -57,7 +57,7 @@ async fn a_full_queue_turns_writes_away_and_close_waits_for_the_rest() {
     assert!(matches!(mark(&engine, 4).await, Err(StoreError::Closed)));
     assert!(matches!(marks(&engine).await, Err(StoreError::Closed)));
     engine.close().await;
-    let again = Engine::open(directory.path(), 2, 2).unwrap();
+    let again = Engine::open(directory.path(), 2, 2, || std::time::Duration::ZERO).unwrap();
     assert_eq!(marks(&again).await.unwrap(), 2);
 }
 
@@ -87,7 +87,9 @@ async fn a_failed_question_does_not_cost_a_connection() {
 fn two_processes_may_open_a_fresh_directory_at_once() {
     let directory = tempfile::tempdir().unwrap();
     let opened: Vec<_> = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| Engine::open(directory.path(), 2, 2))).collect();
+        let threads: Vec<_> = (0..8)
+            .map(|_| scope.spawn(|| Engine::open(directory.path(), 2, 2, || std::time::Duration::ZERO)))
+            .collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
     for engine in opened {

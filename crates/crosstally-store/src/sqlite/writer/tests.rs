@@ -19,7 +19,7 @@ fn request(
     work: impl FnMut(&Connection) -> Result<i64, StoreError> + Send + 'static,
 ) -> (Box<dyn Write>, Answer) {
     let (reply, answer) = oneshot::channel();
-    (Box::new(Request::new(1, work, |_, _| (), reply)), answer)
+    (Box::new(Request::new(1, work, |_, _| (), None, reply)), answer)
 }
 
 /// Two statements, so that there is something to roll back when the second one fails.
@@ -41,9 +41,15 @@ fn orphans(connection: &Connection) -> i64 {
     connection.query_row(ask, [], |row| row.get(0)).unwrap()
 }
 
+/// A clock that stands still, and one that says that everything takes a millisecond.
+const STANDING: Watch = || std::time::Duration::ZERO;
+const SLOW: Watch = || std::time::Duration::from_millis(u64::from(TICKS.fetch_add(1, Ordering::SeqCst)));
+static TICKS: AtomicU32 = AtomicU32::new(0);
+
 fn do_all(connection: &Connection, requests: Vec<(Box<dyn Write>, Answer)>) -> Vec<Result<i64, StoreError>> {
     let (mut batch, answers): (Vec<_>, Vec<_>) = requests.into_iter().unzip();
-    let transaction = transact(connection, &mut batch);
+    let mut warmer = Warmer::new(PathBuf::new(), STANDING);
+    let transaction = transact(connection, &mut batch, &mut warmer);
     for request in batch {
         request.answer(transaction.clone());
     }
@@ -97,7 +103,7 @@ fn a_commit_that_fails_is_everybodys_failure_and_the_writer_goes_on() {
     for request in requests {
         assert!(queue.send(Message::Write(request)).is_ok());
     }
-    Writer::start(path.clone(), connection, waiting).unwrap();
+    Writer::start(path.clone(), connection, waiting, STANDING).unwrap();
     for answer in answers {
         assert!(matches!(answer.blocking_recv().unwrap(), Err(StoreError::Unavailable(_))));
     }
@@ -113,7 +119,7 @@ fn a_commit_that_fails_is_everybodys_failure_and_the_writer_goes_on() {
 fn the_log_does_not_grow_without_end() {
     let (directory, path, connection) = database();
     let (queue, waiting) = flume::bounded(16);
-    Writer::start(path, connection, waiting).unwrap();
+    Writer::start(path, connection, waiting, STANDING).unwrap();
     let pages = 2 * u64::from(CHECKPOINT_FRAMES_MAX);
     let size = 400_000;
     for id in 0..i64::try_from(pages * 4_096 / 400_000).unwrap() {
@@ -124,4 +130,45 @@ fn the_log_does_not_grow_without_end() {
     let log = std::fs::metadata(directory.path().join("crosstally.db-wal")).unwrap().len();
     // One transaction and the frames' own heads may come on top.
     assert!(log < u64::from(CHECKPOINT_FRAMES_MAX) * 4_300 + 1_000_000, "{log}");
+}
+
+/// Counts on which connections its look-ups were made: those that cannot write, and all.
+fn foreseen(id: i64, counts: &Arc<[AtomicU32; 2]>) -> (Box<dyn Write>, Answer) {
+    let (reply, answer) = oneshot::channel();
+    let counts = Arc::clone(counts);
+    let look_up = move |reader: &Connection| {
+        let cannot_write = reader.execute("INSERT INTO thing VALUES (?1, NULL)", [id + 500]).is_err();
+        counts[0].fetch_add(u32::from(cannot_write), Ordering::SeqCst);
+        counts[1].fetch_add(1, Ordering::SeqCst);
+        assert!(id % 2 == 0, "a look-up that breaks off harms nothing");
+    };
+    let work = move |connection: &Connection| {
+        connection.execute("INSERT INTO thing VALUES (?1, NULL)", [id])?;
+        Ok(id)
+    };
+    (Box::new(Request::new(1, work, |_, _| (), Some(Box::new(look_up)), reply)), answer)
+}
+
+#[test]
+fn a_slow_disk_is_read_ahead_and_a_quick_one_is_not() {
+    for (watch, ahead) in [(STANDING, 0), (SLOW, 30)] {
+        let (_directory, path, connection) = database();
+        let mut warmer = Warmer::new(path, watch);
+        let counts = Arc::new([AtomicU32::new(0), AtomicU32::new(0)]);
+        let mut done = Vec::new();
+        for round in 0..5 {
+            let pieces = (0..31).map(|piece| foreseen(round * 31 + piece, &counts));
+            let (mut batch, answers): (Vec<_>, Vec<_>) = pieces.unzip();
+            let before = counts[1].load(Ordering::SeqCst);
+            let transaction = transact(&connection, &mut batch, &mut warmer);
+            // One sample of a millisecond moves the mean by an eighth; the third makes it slow. The first piece of a
+            // batch is never read ahead.
+            let expected = if round < 3 { 0 } else { ahead };
+            assert_eq!(counts[1].load(Ordering::SeqCst) - before, expected, "round {round}");
+            batch.into_iter().for_each(|request| request.answer(transaction.clone()));
+            done.extend(answers.into_iter().map(|answer| answer.blocking_recv().unwrap().unwrap()));
+        }
+        assert_eq!(counts[0].load(Ordering::SeqCst), counts[1].load(Ordering::SeqCst));
+        assert_eq!((ids(&connection), done.len()), (done.clone(), 155));
+    }
 }
