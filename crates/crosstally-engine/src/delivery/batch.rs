@@ -10,6 +10,7 @@ use crosstally_core::reason::Reason;
 use crosstally_core::time::Timestamp;
 use crosstally_destinations::dialect::{BatchOutcome, Built, Reading, Request, Response, Settings};
 use crosstally_store::{After, CallResult, DestinationState, Held, NewCall, Settlement, StoreError, Unsent};
+use tokio::sync::SemaphorePermit;
 
 use super::leases::Leases;
 use super::outcomes::{self, Delivered};
@@ -38,6 +39,8 @@ pub(super) struct Batch {
     pub(super) probe: bool,
     pub(super) stopping: Stopping,
     pub(super) leases: Leases,
+    /// How often calls had been stopped when the deliveries were leased.
+    pub(super) stops: u32,
     pub(super) pace: Arc<Pace>,
     pub(super) told: Arc<Told>,
     pub(super) sign_in: Arc<SignIn>,
@@ -52,6 +55,13 @@ pub(super) struct Ended {
     pub(super) rest: Part,
     /// Whether further calls make sense just now.
     pub(super) go_on: bool,
+}
+
+/// A call that has been made, and what keeps the next one waiting until it is clear whether to make it.
+struct Answered<'a> {
+    answer: Result<Response, SendError>,
+    reading: Reading,
+    permit: Option<SemaphorePermit<'a>>,
 }
 
 impl Batch {
@@ -161,7 +171,8 @@ impl Batch {
             0..300 => Response { body: Vec::new(), ..response },
             _ => response,
         });
-        self.settle(id, &request, part, (answer, reading), false, ended).await
+        let answered = Answered { answer, reading, permit: None };
+        self.settle(id, &request, part, answered, false, ended).await
     }
 
     /// The next probe's time is set before this one, so that other nodes do not probe as well.
@@ -182,6 +193,12 @@ impl Batch {
         now: Timestamp,
         ended: &mut Ended,
     ) -> Result<(), StoreError> {
+        // Writing results down takes longer than most calls: only the calls are counted.
+        let permit = self.pace.call().await;
+        if self.stopping.asked() || self.pace.stops() != self.stops {
+            ended.go_on = false;
+            return Ok(());
+        }
         self.note_probe(now).await?;
         let id = CallId::new(now, self.engine.random.bytes());
         let Some(ready) = self.open(id, settings, ready, now).await? else { return Ok(()) };
@@ -192,7 +209,8 @@ impl Batch {
         if matches!(reading.outcome, BatchOutcome::Whole(Outcome::Pause { reason: Reason::DestAuth })) {
             self.sign_in.forget().await;
         }
-        self.settle(id, &request, part, (answer, reading), may_split, ended).await
+        let answered = Answered { answer, reading, permit };
+        self.settle(id, &request, part, answered, may_split, ended).await
     }
 
     /// Writes the intent down; `None` if nothing is left to send. What is not held any more is left out.
@@ -276,7 +294,7 @@ impl Batch {
         id: CallId,
         request: &Request,
         part: Part,
-        (answer, reading): (Result<Response, SendError>, Reading),
+        Answered { answer, reading, permit }: Answered<'_>,
         may_split: bool,
         ended: &mut Ended,
     ) -> Result<(), StoreError> {
@@ -285,6 +303,11 @@ impl Batch {
         let state = standing::after_call(&reading, self.state.as_ref(), self.probe, here);
         let came_to_nothing = standing::came_to_nothing(&reading.outcome);
         ended.go_on = !came_to_nothing && state.as_ref().is_none_or(|state| state.not_before <= now);
+        if !ended.go_on {
+            self.pace.stop();
+        }
+        // Whoever gets it next sees whether calls have been stopped.
+        drop(permit);
         let result = CallResult {
             id,
             finished_at: now,

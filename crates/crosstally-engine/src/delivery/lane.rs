@@ -13,7 +13,7 @@ use super::batch::Batch;
 use super::bisect;
 use super::leases::{LEASE_MS, Leases};
 use super::outcomes::Delivered;
-use super::pace::Pace;
+use super::pace::{CALLS_MAX, Pace};
 use super::part::Part;
 use super::sign_in::SignIn;
 use super::standing::{self, Here, Standing};
@@ -24,8 +24,9 @@ use crate::snapshot::ReadyDestination;
 
 /// Calls under way to a destination that takes many events at once.
 const BATCHES_IN_FLIGHT: usize = 2;
-/// Calls under way to a destination that takes one event at a time.
-pub(super) const SINGLES_IN_FLIGHT: usize = 64;
+/// Deliveries in hand for a destination that takes one event at a time. No more than [`CALLS_MAX`] of them are called at
+/// once; the others are being written down before or after, which takes longer.
+const SINGLES_IN_HAND: usize = 3 * CALLS_MAX;
 /// A lane looks again after this long, whether woken or not: other nodes book deliveries too, and die.
 const LOOK_EVERY_MS: u64 = 1_000;
 /// How long a woken lane lets further events gather for its next batch.
@@ -177,7 +178,7 @@ impl Lane {
         if self.pace.is_behind() {
             return 0;
         }
-        let most = if ready.dialect.batch_max() <= 1 { SINGLES_IN_FLIGHT } else { BATCHES_IN_FLIGHT };
+        let most = if ready.dialect.batch_max() <= 1 { SINGLES_IN_HAND } else { BATCHES_IN_FLIGHT };
         let most = if self.paced { self.pace.in_flight(most) } else { most };
         let free = most.saturating_sub(self.running.len());
         // One at a time would cost a lease's transaction each.
@@ -223,11 +224,13 @@ impl Lane {
                 probe,
                 stopping: self.stopping.clone(),
                 leases: Leases::of(&part.leases),
+                stops: self.pace.stops(),
                 pace: Arc::clone(&self.pace),
                 told: Arc::clone(&self.told),
                 sign_in: Arc::clone(&self.sign_in),
             };
-            self.running.spawn(bisect::deliver(batch, part));
+            // In a box, as the runtime would copy it several times.
+            self.running.spawn(Box::pin(bisect::deliver(batch, part)));
         }
     }
 

@@ -4,8 +4,12 @@
 
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
+use tokio::sync::{Semaphore, SemaphorePermit};
+
 /// Failed calls in a row that are taken for bad luck.
 const BAD_LUCK: u32 = 2;
+/// Calls under way to one destination: as many connections as it gets from us at most.
+pub(super) const CALLS_MAX: usize = 64;
 const FIRST_WAIT_MS: u64 = 250;
 /// Short enough that whatever is due goes out within five seconds of the destination's return.
 const WAIT_MS_MAX: u64 = 4_000;
@@ -19,6 +23,10 @@ pub(super) struct Pace {
     unwritten: AtomicU32,
     /// How many events a batch may have.
     batch_max: AtomicUsize,
+    /// Calls after which it made no sense to make more just then.
+    stops: AtomicU32,
+    /// One permit for each call that may be under way.
+    calls: Semaphore,
 }
 
 impl Default for Pace {
@@ -27,6 +35,8 @@ impl Default for Pace {
             failures: AtomicU32::new(0),
             unwritten: AtomicU32::new(0),
             batch_max: AtomicUsize::new(usize::MAX),
+            stops: AtomicU32::new(0),
+            calls: Semaphore::new(CALLS_MAX),
         }
     }
 }
@@ -51,6 +61,22 @@ impl Pace {
     /// whose leases have run out.
     pub(super) fn is_behind(&self) -> bool {
         self.unwritten.load(Ordering::Relaxed) > 0
+    }
+
+    /// How often calls have been stopped so far: what was leased before a stop is not sent after it.
+    pub(super) fn stops(&self) -> u32 {
+        self.stops.load(Ordering::Acquire)
+    }
+
+    /// No further call makes sense just now.
+    pub(super) fn stop(&self) {
+        self.stops.fetch_add(1, Ordering::Release);
+    }
+
+    /// Waits until a call may be made.
+    pub(super) async fn call(&self) -> Option<SemaphorePermit<'_>> {
+        // It is never closed; if it were, nothing would be lost by not waiting.
+        self.calls.acquire().await.ok()
     }
 
     /// A call has ended.

@@ -8,7 +8,7 @@ use crosstally_core::reason::Reason;
 use crosstally_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, ToSql, params};
 
-use super::tally::COUNT_DELIVERIES;
+use super::tally::{COUNT_DELIVERIES, Tally};
 use super::{Sqlite, destinations};
 use crate::{
     After, CallResult, DestinationState, Held, LeaseWanted, LeasedDelivery, NewCall, Settled, Settlement,
@@ -67,6 +67,13 @@ const EXPIRE: &str = "UPDATE deliveries SET state = 'expired', reason = ?2, deta
         lease_owner = NULL, lease_until = NULL
     WHERE id = ?1 AND state = 'pending' AND deadline_at < ?3 AND (lease_until IS NULL OR lease_until <= ?3)
     RETURNING destination";
+
+/// How many deliveries of a destination reached which final state.
+struct Finished {
+    destination: String,
+    states: Vec<(DeliveryState, i64)>,
+}
+
 /// A delivery just leased, its event still to be read.
 struct Taken {
     id: DeliveryId,
@@ -116,7 +123,12 @@ impl Sqlite {
             }
             settle(connection, &result, &settlements)
         };
-        self.engine.write(weight, work).await
+        let counted = |(_, finished): &(Settled, Finished), tally: &mut Tally| {
+            for (state, count) in &finished.states {
+                tally.move_deliveries(&finished.destination, *state, *count);
+            }
+        };
+        self.engine.write_counted(weight, work, counted).await.map(|(settled, _)| settled)
     }
 
     pub(crate) async fn settle_unsent(
@@ -299,7 +311,7 @@ fn settle(
     connection: &Connection,
     result: &CallResult,
     settlements: &[Settlement],
-) -> Result<Settled, StoreError> {
+) -> Result<(Settled, Finished), StoreError> {
     let closed = params![
         result.id.as_bytes(),
         result.finished_at.as_millis(),
@@ -332,10 +344,7 @@ fn settle(
             }
         }
     }
-    for (state, count) in left {
-        moved(connection, &destination, DeliveryState::Pending, state, count)?;
-    }
-    Ok(settled)
+    Ok((settled, Finished { destination, states: left }))
 }
 
 const fn final_state(after: After) -> Option<DeliveryState> {

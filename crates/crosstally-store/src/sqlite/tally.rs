@@ -39,11 +39,21 @@ impl Tally {
     /// Counts only the deliveries of a booking.
     pub(super) fn add_deliveries(&mut self, booking: &Booking) {
         for delivery in &booking.deliveries {
-            let is = |one: &(String, DeliveryState)| one.0 == delivery.destination && one.1 == delivery.state;
-            match self.deliveries.iter_mut().find(|(one, _)| is(one)) {
-                Some((_, count)) => *count += 1,
-                None => self.deliveries.push(((delivery.destination.clone(), delivery.state), 1)),
-            }
+            self.add_to(&delivery.destination, delivery.state, 1);
+        }
+    }
+
+    /// Counts pending deliveries that reached another state.
+    pub(super) fn move_deliveries(&mut self, destination: &str, to: DeliveryState, count: i64) {
+        self.add_to(destination, DeliveryState::Pending, -count);
+        self.add_to(destination, to, count);
+    }
+
+    fn add_to(&mut self, destination: &str, state: DeliveryState, count: i64) {
+        let is = |one: &(String, DeliveryState)| one.0 == destination && one.1 == state;
+        match self.deliveries.iter_mut().find(|(one, _)| is(one)) {
+            Some((_, counted)) => *counted += count,
+            None => self.deliveries.push(((destination.to_owned(), state), count)),
         }
     }
 

@@ -99,6 +99,7 @@ async fn deliver(
         state: None,
         probe: false,
         stopping,
+        stops: 0,
         leases: Leases::of(&part.leases),
         pace: Arc::default(),
         told: Arc::default(),

@@ -1,7 +1,7 @@
 //! A destination that takes one event at a time.
 
 use super::desk::{Desk, Platform, Reply, soon};
-use crate::delivery::lane::SINGLES_IN_FLIGHT;
+use crate::delivery::pace::CALLS_MAX;
 use crate::delivery::{self, Delivered};
 use tokio::sync::watch;
 
@@ -9,33 +9,33 @@ use tokio::sync::watch;
 async fn many_calls_are_under_way_at_once() {
     let desk = Desk::at(Platform::start(|_| Reply::Held).await).await;
     desk.apply_postback().await;
-    desk.book(0, SINGLES_IN_FLIGHT + 10).await;
+    desk.book(0, CALLS_MAX + 10).await;
     let (counts, ()) = tokio::join!(desk.deliver(), async {
-        desk.platform.has_seen(SINGLES_IN_FLIGHT).await;
-        assert_eq!(desk.platform.sizes().len(), SINGLES_IN_FLIGHT);
+        desk.platform.has_seen(CALLS_MAX).await;
+        assert_eq!(desk.platform.sizes().len(), CALLS_MAX);
         desk.platform.go.send_replace(Some(Reply::Say(200, "", "ok".into())));
     });
-    let all = u64::try_from(SINGLES_IN_FLIGHT + 10).unwrap();
+    let all = u64::try_from(CALLS_MAX + 10).unwrap();
     assert_eq!(counts, Delivered { calls: all, delivered: all, ..Delivered::default() });
     let mut targets: Vec<String> =
         desk.platform.calls().iter().map(|call| call.text.lines().next().unwrap().to_owned()).collect();
     targets.sort_unstable();
     targets.dedup();
-    assert_eq!(targets.len(), SINGLES_IN_FLIGHT + 10);
+    assert_eq!(targets.len(), CALLS_MAX + 10);
 }
 
 #[tokio::test]
 async fn a_dead_destination_is_not_stormed() {
     let desk = Desk::at(Platform::start(|_| Reply::Say(502, "", String::new())).await).await;
     desk.apply_postback().await;
-    desk.book(0, SINGLES_IN_FLIGHT * 3).await;
+    desk.book(0, CALLS_MAX * 3).await;
     let (stop, stopped) = watch::channel(false);
     #[expect(clippy::disallowed_methods, reason = "the test waits for its end")]
     let running = tokio::spawn(delivery::run(desk.engine.clone(), stopped));
-    desk.platform.has_seen(SINGLES_IN_FLIGHT).await;
+    desk.platform.has_seen(CALLS_MAX).await;
     // The clock stands still. Who does not wait would have tried all of them by the time the first are settled.
     let settling = async {
-        while desk.deliveries().await.iter().filter(|one| one.failures > 0).count() < SINGLES_IN_FLIGHT {
+        while desk.deliveries().await.iter().filter(|one| one.failures > 0).count() < CALLS_MAX {
             tokio::task::yield_now().await;
         }
     };
@@ -44,9 +44,9 @@ async fn a_dead_destination_is_not_stormed() {
     for _ in 0..20 {
         desk.deliveries().await;
     }
-    assert_eq!(desk.platform.sizes().len(), SINGLES_IN_FLIGHT);
+    assert_eq!(desk.platform.sizes().len(), CALLS_MAX);
     let ticking = async {
-        while desk.platform.sizes().len() == SINGLES_IN_FLIGHT {
+        while desk.platform.sizes().len() == CALLS_MAX {
             desk.clock.advance(4_000);
             desk.deliveries().await;
         }
