@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crosstally_core::config::Setting;
+use crosstally_core::config::{MacroUse, Setting};
 use crosstally_core::consent::Objection;
 use crosstally_core::delivery::Outcome;
 use crosstally_core::event::OutboundEvent;
@@ -325,6 +325,18 @@ pub trait Dialect: Sync {
     /// Whether these settings hand an objection on as the visitor made it.
     fn passes_on(&self, _settings: &Settings, _objection: Objection) -> bool {
         false
+    }
+    /// The macros of its templates, if it has any.
+    fn macros(&self, _settings: &BTreeMap<String, Setting>) -> Vec<MacroUse> {
+        Vec::new()
+    }
+    /// The call of a sample event, to be looked at; `None` if there are no templates. What stands for a secret is
+    /// masked.
+    ///
+    /// # Errors
+    /// Why the sample would not be sent.
+    fn example(&self, _settings: &BTreeMap<String, Setting>) -> Option<Result<Request, String>> {
+        None
     }
     /// Builds a request for the events; those that would be refused are left out with their reasons.
     fn build(&self, settings: &Settings, events: &[OutboundEvent], now: Timestamp) -> Built;

@@ -7,17 +7,18 @@
 
 use std::collections::BTreeMap;
 
-use crosstally_core::config::Setting;
+use crosstally_core::config::{MacroUse, Setting};
 use crosstally_core::consent::Objection;
 use crosstally_core::event::OutboundEvent;
 use crosstally_core::time::Timestamp;
 
 use crate::age;
-use crate::dialect::{Built, Dialect, Reading, Response, SettingField, SettingProblem, Settings};
+use crate::dialect::{Built, Dialect, Reading, Request, Response, SettingField, SettingProblem, Settings};
 
 mod config;
 mod effective;
 mod escape;
+mod example;
 mod leftover;
 mod macros;
 pub mod preset;
@@ -57,6 +58,14 @@ impl Dialect for Postback {
 
     fn passes_on(&self, settings: &Settings, objection: Objection) -> bool {
         config::has_macro(settings, objection.macro_name())
+    }
+
+    fn macros(&self, settings: &BTreeMap<String, Setting>) -> Vec<MacroUse> {
+        example::macros(settings)
+    }
+
+    fn example(&self, settings: &BTreeMap<String, Setting>) -> Option<Result<Request, String>> {
+        Some(example::request(settings))
     }
 
     fn build(&self, settings: &Settings, events: &[OutboundEvent], now: Timestamp) -> Built {

@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crosstally_core::config::{self, CatalogField, Change, Config, FieldType, Problem, Setting, Warning};
+use crosstally_core::config::{
+    self, CatalogField, Change, Config, FieldType, MacroUse, Problem, Setting, Warning,
+};
 use crosstally_destinations::catalog::{self, KINDS};
 use crosstally_destinations::dialect;
+use crosstally_destinations::postback::preset;
 use crosstally_store::{Applied, StoreError};
 
 use crate::Engine;
@@ -43,6 +46,8 @@ pub struct Plan {
     pub warnings: Vec<Warning>,
     /// What the changed contracts would make of the calls of the last days.
     pub impacts: Vec<Impact>,
+    /// What the new and changed destinations with templates would call for a sample event.
+    pub examples: Vec<Example>,
 }
 
 /// What applying changed.
@@ -84,6 +89,76 @@ impl config::Catalog for DestinationCatalog {
             dialect.check(settings).into_iter().map(|found| (found.setting, found.problem)).collect()
         })
     }
+
+    fn macros(&self, kind: &str, settings: &BTreeMap<String, Setting>) -> Vec<MacroUse> {
+        catalog::by_kind(kind).map_or_else(Vec::new, |dialect| dialect.macros(settings))
+    }
+
+    fn source_presets(&self) -> Vec<&str> {
+        preset::all().iter().map(|preset| preset.name.as_str()).collect()
+    }
+
+    fn source_params(&self, name: &str) -> Option<Vec<String>> {
+        preset::named(name).map(|preset| preset.link_params().map(str::to_owned).collect())
+    }
+}
+
+/// What one destination would call for a sample event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Example {
+    /// The destination.
+    pub destination: String,
+    /// The method, empty if nothing would be sent.
+    pub method: &'static str,
+    /// The URL, secrets masked.
+    pub url: String,
+    /// The headers, secrets masked.
+    pub headers: Vec<(String, String)>,
+    /// The body, secrets masked.
+    pub body: String,
+    /// Why the sample would not be sent.
+    pub not_sent: Option<String>,
+}
+
+/// The sample calls of all destinations that have templates.
+#[must_use]
+pub fn examples(config: &Config) -> Vec<Example> {
+    let destinations = config.destinations.iter();
+    destinations
+        .filter_map(|destination| {
+            let request = catalog::by_kind(&destination.kind)?.example(&destination.settings)?;
+            let destination = destination.slug.clone();
+            Some(match request {
+                Ok(request) => Example {
+                    destination,
+                    method: request.method,
+                    url: request.url_shown(),
+                    headers: request
+                        .headers
+                        .iter()
+                        .map(|(name, value)| (name.clone(), request.masked(value)))
+                        .collect(),
+                    body: String::from_utf8_lossy(&request.body_shown).into_owned(),
+                    not_sent: None,
+                },
+                Err(why) => Example {
+                    destination,
+                    method: "",
+                    url: String::new(),
+                    headers: Vec::new(),
+                    body: String::new(),
+                    not_sent: Some(why),
+                },
+            })
+        })
+        .collect()
+}
+
+/// The same of those that are new or changed.
+fn changed_examples(old: &Config, new: &Config) -> Vec<Example> {
+    let changed =
+        |example: &Example| old.destination(&example.destination) != new.destination(&example.destination);
+    examples(new).into_iter().filter(changed).collect()
 }
 
 const fn field_type(from: dialect::FieldType) -> FieldType {
@@ -130,8 +205,9 @@ impl Engine {
         let (base, old) = self.stored_config().await?;
         let new = self.comparable(&old, new);
         let changes = config::plan(&old, &new);
+        let examples = changed_examples(&old, &new);
         let impacts = self.impacts(base, old, new).await?;
-        Ok(Plan { base, changes, warnings, impacts })
+        Ok(Plan { base, changes, warnings, impacts, examples })
     }
 
     /// What the contracts that change would make of the calls of the last days.
@@ -169,7 +245,8 @@ impl Engine {
         let (current, old) = self.stored_config().await?;
         let base = base.unwrap_or(current);
         let mut new = self.comparable(&old, new);
-        let plan = Plan { base, changes: config::plan(&old, &new), warnings, impacts: Vec::new() };
+        let examples = changed_examples(&old, &new);
+        let plan = Plan { base, changes: config::plan(&old, &new), warnings, impacts: Vec::new(), examples };
         if base == current && plan.changes.is_empty() && current > 0 {
             return Ok(AppliedConfig { version: current, plan });
         }
@@ -261,38 +338,4 @@ impl Engine {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Every example of every page that shows a configuration, by the kinds of destinations that there are.
-    #[test]
-    fn every_example_of_the_documentation_reads_without_a_warning() {
-        let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
-        let examples: usize = ["config.md", "partners.md", "ledger.md", "fx.md", "sources.md"]
-            .into_iter()
-            .map(|page| examples_of(&docs.join(page)))
-            .sum();
-        assert!(examples > 10, "only {examples} examples were found");
-        let pages = std::fs::read_dir(docs.join("destinations")).expect("the pages of destinations");
-        for page in pages {
-            examples_of(&page.expect("a page").path());
-        }
-    }
-
-    /// How many examples a page has; each must read without a warning.
-    fn examples_of(page: &std::path::Path) -> usize {
-        let text = std::fs::read_to_string(page).expect("a page");
-        let examples: Vec<&str> =
-            text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-        for example in &examples {
-            match config::read(example, "example.toml", &DestinationCatalog) {
-                Ok((_, warnings)) => {
-                    let warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
-                    assert_eq!(warnings, Vec::<String>::new(), "{}: {example}", page.display());
-                }
-                Err(problems) => panic!("{}: {example}\n{problems:?}", page.display()),
-            }
-        }
-        examples.len()
-    }
-}
+mod tests;

@@ -42,6 +42,7 @@ pub(crate) async fn index() -> Response {
             "linkedin": ["POST /rest/conversionEvents"],
             "x": ["POST /12/measurement/conversions/{pixel}"],
             "webhook": ["POST /webhook/{receiver}"],
+            "partner": ["GET /partner/{name}/…", "POST /partner/{name}/…"],
         },
         "look": [
             "GET /_sandbox/events",

@@ -26,6 +26,7 @@
 //! | `POST /rest/conversionEvents` | LinkedIn: 1 to 5,000 events; one bad event refuses all, every bad place is named |
 //! | `POST /12/measurement/conversions/{pixel}` | X: 1 to 500 events; one bad event refuses all; an OAuth signature is not checked, only that it is whole |
 //! | `POST /webhook/{receiver}` | one message, signed as Standard Webhooks asks for; the keys stand in `webhook.rs` |
+//! | `GET`, `POST /partner/{name}/…` | one postback: takes any call without an unfilled macro, answers 200 with `OK` or `ERROR` |
 //! | `GET`, `POST /tr` | the browser pixel (`id`, `ev`, `eid`, `dl`, `cd[..]`, `ud[..]`, `fbp`, `fbc`): always a GIF |
 //!
 //! Any non-empty token is good, except one that starts with `expired` in any case (190/463). Give it as `access_token`
@@ -113,6 +114,7 @@ mod meta;
 mod microsoft;
 mod misbehave;
 mod openai;
+mod partner;
 mod pinterest;
 mod platform;
 mod problem;

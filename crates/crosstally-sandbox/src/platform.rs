@@ -27,6 +27,8 @@ pub enum Platform {
     X,
     /// A receiver of signed webhooks.
     Webhook,
+    /// A partner or traffic source that takes postbacks.
+    Partner,
 }
 
 impl Platform {
@@ -44,6 +46,7 @@ impl Platform {
         Self::Linkedin,
         Self::X,
         Self::Webhook,
+        Self::Partner,
     ];
 
     /// The name in listings and filters.
@@ -62,6 +65,7 @@ impl Platform {
             Self::Linkedin => "linkedin",
             Self::X => "x",
             Self::Webhook => "webhook",
+            Self::Partner => "partner",
         }
     }
 

@@ -17,7 +17,7 @@ use crate::state::Sandbox;
 use crate::tiktok::Tiktok;
 use crate::webhook::Webhook;
 use crate::x::X;
-use crate::{inspect, meta};
+use crate::{inspect, meta, partner};
 
 /// The routes of all platforms, and those to look into the sandbox. See the crate's documentation.
 ///
@@ -58,6 +58,8 @@ pub fn router(sandbox: Sandbox) -> Router {
         .route("/12/measurement/conversions/{pixel}", edge(&X))
         // Webhooks
         .route("/webhook/{receiver}", edge(&Webhook))
+        // Partners and traffic sources
+        .route("/partner/{*call}", get(partner::call).post(partner::call))
         .fallback(meta::unknown_path)
         // Each route caps its own body.
         .layer(DefaultBodyLimit::disable())

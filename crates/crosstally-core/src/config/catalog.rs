@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Setting;
+use super::{MacroUse, Setting};
 
 /// What a setting may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,4 +51,19 @@ pub trait Catalog {
     /// Checks settings beyond presence and type. Each finding is the setting's name and a text: what is wrong, then,
     /// after a semicolon, how to mend it.
     fn check(&self, kind: &str, settings: &BTreeMap<String, Setting>) -> Vec<(String, String)>;
+
+    /// The macros of a destination's templates.
+    fn macros(&self, _kind: &str, _settings: &BTreeMap<String, Setting>) -> Vec<MacroUse> {
+        Vec::new()
+    }
+
+    /// The traffic sources that are known by name, besides those that the reader knows.
+    fn source_presets(&self) -> Vec<&str> {
+        Vec::new()
+    }
+
+    /// The parameters of clicks that a source of this preset sends.
+    fn source_params(&self, _preset: &str) -> Option<Vec<String>> {
+        None
+    }
 }

@@ -18,6 +18,7 @@ mod drop_in;
 mod findings;
 mod fraud;
 mod goal;
+mod macros;
 mod partner;
 mod preset;
 mod secret;
@@ -77,7 +78,7 @@ fn read_all(document: &str, catalog: &dyn Catalog, found: &mut Findings<'_>) -> 
     // Sections are read in the order in which they refer to each other.
     let mut sources = Slugs::default();
     for (section, slug) in entries(&root, "source", &mut sources, found) {
-        config.sources.push(campaign::source(&section, slug, found));
+        config.sources.push(campaign::source(&section, slug, catalog, found));
     }
     for (section, slug) in entries(&root, "campaign", &mut Slugs::default(), found) {
         config.campaigns.extend(campaign::campaign(&section, slug, &sources, base_currency, found));
@@ -93,8 +94,9 @@ fn read_all(document: &str, catalog: &dyn Catalog, found: &mut Findings<'_>) -> 
         config.partners.push(partner);
     }
     let mut destinations = Slugs::default();
-    for (section, slug) in entries(&root, "destination", &mut destinations, found) {
-        config.destinations.extend(destination::destination(&section, slug, catalog, found));
+    let placed = entries(&root, "destination", &mut destinations, found);
+    for (section, slug) in &placed {
+        config.destinations.extend(destination::destination(section, slug.clone(), catalog, found));
     }
     let mut goals = Vec::new();
     for (section, slug) in entries(&root, "goal", &mut Slugs::default(), found) {
@@ -102,6 +104,7 @@ fn read_all(document: &str, catalog: &dyn Catalog, found: &mut Findings<'_>) -> 
     }
     goal::check_together(&goals, found);
     config.goals = goals.into_iter().map(|placed| placed.goal).collect();
+    macros::check(&config, &placed, catalog, found);
     config
 }
 

@@ -47,6 +47,11 @@ pub struct Preset {
 }
 
 impl Preset {
+    /// The parameters that the click link gives the source's macros.
+    pub fn link_params(&self) -> impl Iterator<Item = &str> {
+        self.link.split('&').filter_map(|pair| Some(pair.split_once('=')?.0))
+    }
+
     /// What it says for a setting.
     pub(super) fn text(&self, name: &str) -> Option<&str> {
         match name {

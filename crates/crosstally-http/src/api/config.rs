@@ -5,7 +5,7 @@ use axum::body::Bytes;
 use axum::extract::{Query, State as Extract};
 use axum::response::IntoResponse;
 use crosstally_core::config::Problem as ConfigProblem;
-use crosstally_engine::settings::{ApplyError, Plan, check_config_apart};
+use crosstally_engine::settings::{ApplyError, Example, Plan, check_config_apart, examples};
 use http::{HeaderMap, StatusCode, header};
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +36,48 @@ pub struct PlanOut {
     /// What the changed contracts would make of the calls of the last 30 days.
     #[serde(default)]
     pub impacts: Vec<ImpactOut>,
+    /// What new and changed destinations with templates would call for a sample event.
+    #[serde(default)]
+    pub examples: Vec<ExampleOut>,
+}
+
+/// What a destination would call for a sample event, secrets masked.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ExampleOut {
+    /// The destination.
+    pub destination: String,
+    /// The method.
+    pub method: String,
+    /// The URL.
+    pub url: String,
+    /// The headers, each with its name.
+    #[serde(default)]
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    #[serde(default)]
+    pub body: String,
+    /// Why the sample would not be sent.
+    #[serde(default)]
+    pub not_sent: Option<String>,
+}
+
+impl ExampleOut {
+    /// The examples of an answer.
+    #[must_use]
+    pub fn list(examples: &[Example]) -> Vec<Self> {
+        examples
+            .iter()
+            .cloned()
+            .map(|Example { destination, method, url, headers, body, not_sent }| Self {
+                destination,
+                method: method.to_owned(),
+                url,
+                headers,
+                body,
+                not_sent,
+            })
+            .collect()
+    }
 }
 
 /// What a changed contract would make of a partner's calls.
@@ -79,6 +121,7 @@ impl PlanOut {
                     money: money_rows(&impact.money),
                 })
                 .collect(),
+            examples: ExampleOut::list(&plan.examples),
         }
     }
 }
@@ -129,9 +172,10 @@ pub async fn check(
 ) -> Reply {
     auth::require(&state, &headers, "read").await?;
     let file = about.file.as_deref().unwrap_or("config.toml");
-    let (_, warnings) = check_config_apart(document(&body)?, file).await.map_err(refused)?;
+    let (config, warnings) = check_config_apart(document(&body)?, file).await.map_err(refused)?;
     let warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
-    Ok(Json(serde_json::json!({ "warnings": warnings })).into_response())
+    let examples = ExampleOut::list(&examples(&config));
+    Ok(Json(serde_json::json!({ "warnings": warnings, "examples": examples })).into_response())
 }
 
 /// `POST /api/v1/config/plan`.

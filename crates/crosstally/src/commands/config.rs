@@ -4,8 +4,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use crosstally_core::config::Problem;
-use crosstally_engine::settings::{ApplyError, check_config};
-use crosstally_http::api::config::{ImpactOut, PlanOut};
+use crosstally_engine::settings::{ApplyError, check_config, examples};
+use crosstally_http::api::config::{ExampleOut, ImpactOut, PlanOut};
 
 use crate::cli::Config;
 use crate::exit::{self, Code};
@@ -79,15 +79,19 @@ fn read(file: &Path) -> Result<String> {
 
 fn check(file: &Path, json: bool) -> Result<()> {
     match check_config(&read(file)?, &file.display().to_string()) {
-        Ok((_, warnings)) => {
+        Ok((config, warnings)) => {
+            let examples = ExampleOut::list(&examples(&config));
             if json {
                 let warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
-                return show::json(&serde_json::json!({ "ok": true, "warnings": warnings }));
+                return show::json(&serde_json::json!({
+                    "ok": true, "warnings": warnings, "examples": examples,
+                }));
             }
             for warning in &warnings {
                 eprintln!("{warning}");
             }
-            show::text(&format!("{}: ok\n", file.display()))
+            let shown: String = examples.iter().map(example_text).collect();
+            show::text(&format!("{}: ok\n{shown}", file.display()))
         }
         Err(problems) => {
             if json {
@@ -134,6 +138,9 @@ fn show_plan(plan: &PlanOut, json: bool) -> Result<()> {
         text.push_str(change.trim_end());
         text.push('\n');
     }
+    for example in &plan.examples {
+        text.push_str(&example_text(example));
+    }
     for impact in &plan.impacts {
         text.push_str(&impact_text(impact));
     }
@@ -144,6 +151,20 @@ fn show_plan(plan: &PlanOut, json: bool) -> Result<()> {
         (Some(version), false) => text.push_str(&format!("applied as version {version}\n")),
     }
     show::text(&text)
+}
+
+/// A sample call as its first line, then headers and body.
+fn example_text(example: &ExampleOut) -> String {
+    let ExampleOut { destination, method, url, headers, body, not_sent } = example;
+    if let Some(why) = not_sent {
+        return format!("destination {destination}, with sample values, sends nothing: {why}\n");
+    }
+    let mut text = format!("destination {destination}, with sample values:\n    {method} {url}\n");
+    for (name, value) in headers {
+        text.push_str(&format!("    {name}: {value}\n"));
+    }
+    body.lines().for_each(|line| text.push_str(&format!("    {line}\n")));
+    text
 }
 
 /// "partner acme: of 5120 calls of the last 30 days 312 would read otherwise: USD +1204.00 confirmed, -20.00 open"

@@ -38,6 +38,7 @@ mod security_e;
 mod settings;
 mod sick;
 mod signed;
+mod sources;
 mod stop;
 mod values;
 mod waits;

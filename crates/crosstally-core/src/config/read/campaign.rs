@@ -3,7 +3,7 @@
 use super::document::{Section, Text, shown};
 use super::findings::{Findings, one_of};
 use super::slugs::Slugs;
-use crate::config::{Campaign, CostModel, Source};
+use crate::config::{Campaign, Catalog, CostModel, Source};
 use crate::money::Currency;
 use crate::target::{Target, TargetError};
 use crate::template::{Brackets, Template};
@@ -24,11 +24,17 @@ const SOURCE_PRESETS: &[&str] = &[
     "outbrain",
 ];
 
-pub(super) fn source(section: &Section<'_>, slug: String, found: &mut Findings<'_>) -> Source {
+pub(super) fn source(
+    section: &Section<'_>,
+    slug: String,
+    catalog: &dyn Catalog,
+    found: &mut Findings<'_>,
+) -> Source {
     section.refuse_unknown(["slug", "preset"], found);
     let preset = section.text("preset", found).map_or("generic", |preset| {
-        if !SOURCE_PRESETS.contains(&preset.text) {
-            let fix = found.meant(preset.text, SOURCE_PRESETS.iter().copied());
+        let known: Vec<&str> = SOURCE_PRESETS.iter().copied().chain(catalog.source_presets()).collect();
+        if !known.contains(&preset.text) {
+            let fix = found.meant(preset.text, known);
             found.problem(&preset.spot, format!("{} is not a preset of a source", shown(preset.text)), fix);
         }
         preset.text

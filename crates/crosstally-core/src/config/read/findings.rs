@@ -73,9 +73,14 @@ impl<'d> Findings<'d> {
     /// A fix for a word that is not known: what was probably meant, else what is known.
     pub(super) fn meant<'w>(&self, word: &str, known: impl IntoIterator<Item = &'w str>) -> String {
         let known: Vec<&str> = known.into_iter().take(COMPARED_MAX).collect();
+        self.near(word, known.iter().copied())
+            .map_or_else(|| format!("use {}", one_of(&known)), |near| format!("did you mean `{near}`?"))
+    }
+
+    /// The known word that was probably meant.
+    pub(super) fn near<'w>(&self, word: &str, known: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {
         // Comparing is dear; nobody reads it once the list is full.
-        let near = if self.is_full() { None } else { nearest(word, known.iter().copied()) };
-        near.map_or_else(|| format!("use {}", one_of(&known)), |near| format!("did you mean `{near}`?"))
+        if self.is_full() { None } else { nearest(word, known.into_iter().take(COMPARED_MAX)) }
     }
 
     /// The line of a place.

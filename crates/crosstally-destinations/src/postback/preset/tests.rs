@@ -34,15 +34,10 @@ fn settings(preset: &Preset) -> Settings {
     Settings { values, secrets }
 }
 
-/// The names that the click link gives the source's macros.
-fn link_names(preset: &Preset) -> impl Iterator<Item = &str> {
-    preset.link.split('&').filter_map(|pair| Some(pair.split_once('=')?.0))
-}
-
 /// The sample conversion, whose click came with this value of its source's click id.
 fn event(preset: &Preset, click_id: Option<&str>) -> OutboundEvent {
     let mut params: Map<String, Value> =
-        link_names(preset).map(|name| (name.to_owned(), json!(format!("{name}-1")))).collect();
+        preset.link_params().map(|name| (name.to_owned(), json!(format!("{name}-1")))).collect();
     params.remove(&preset.click_params[0]);
     params.extend(click_id.map(|id| (preset.click_params[0].clone(), json!(id))));
     OutboundEvent {
@@ -84,7 +79,7 @@ fn every_file_is_listed_and_says_where_it_comes_from() {
         for text in [&preset.note, &preset.statuses] {
             assert!(text.ends_with('.'), "{name}: {text}");
         }
-        assert!(link_names(preset).any(|known| known == preset.click_params[0]), "{name}: {}", preset.link);
+        assert!(preset.link_params().any(|known| known == preset.click_params[0]), "{name}: {}", preset.link);
         assert!(preset.url.contains("{source_click_id|required}"), "{name}");
         assert_eq!(preset.url.contains("{secret}"), preset.secret.is_some(), "{name}");
     }
