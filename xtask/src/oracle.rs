@@ -1,5 +1,5 @@
-//! Other people's libraries as judges of our requests, Meta's own Python SDK among them: a virtual environment below the
-//! target folder.
+//! Other people's libraries as judges of our requests: those in Python in a virtual environment, those in JavaScript in
+//! `node_modules`, both below the target folder. Nothing of theirs is kept in this repository but names and versions.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,16 +8,45 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 
 use crate::machine;
+use crate::project::Project;
 use crate::steps;
 
-/// What the tests read to find the interpreter.
-pub(crate) const VARIABLE: &str = "CROSSTALLY_TEST_ORACLE_PYTHON";
+/// What the tests read to find the Python.
+const PYTHON_VARIABLE: &str = "CROSSTALLY_TEST_ORACLE_PYTHON";
+/// What they read to find the folder with `node_modules`.
+const NODE_VARIABLE: &str = "CROSSTALLY_TEST_ORACLE_NODE";
 
-/// The judges, at the versions whose behaviour the tests know.
-const PACKAGES: [&str; 2] = ["facebook_business==26.0.3", "standardwebhooks==1.1.0"];
+/// The judges in Python, at the versions whose behaviour the tests know. Those in JavaScript stand in `package.json`
+/// beside the tests.
+const PACKAGES: [&str; 4] = [
+    "facebook_business==26.0.3",
+    "standardwebhooks==1.1.0",
+    "google-ads-datamanager-util==0.4.0",
+    "pinterest-generated-client==0.1.12",
+];
+const IMPORTS: &str = "import facebook_business.adobjects.serverside.event, standardwebhooks.webhooks, \
+     google.ads.datamanager_util, openapi_generated.pinterest_client";
 
-/// Makes the environment if it is not there, and gives its interpreter.
-pub(crate) fn prepare(target: &Path) -> Result<PathBuf> {
+/// Where the tests find their judges.
+#[derive(Debug)]
+pub(crate) struct Judges {
+    python: PathBuf,
+    node: PathBuf,
+}
+
+impl Judges {
+    /// Names them in a command's environment.
+    pub(crate) fn name_in(&self, command: &mut Command) {
+        command.env(PYTHON_VARIABLE, &self.python).env(NODE_VARIABLE, &self.node);
+    }
+}
+
+/// Installs the judges that are not there.
+pub(crate) fn prepare(project: &Project) -> Result<Judges> {
+    Ok(Judges { python: python(&project.target)?, node: node(&project.root, &project.target)? })
+}
+
+fn python(target: &Path) -> Result<PathBuf> {
     let folder = target.join("oracle-venv");
     let python = folder.join("bin/python");
     let stamp = folder.join("installed");
@@ -40,15 +69,42 @@ pub(crate) fn prepare(target: &Path) -> Result<PathBuf> {
 
 /// Starts from nothing: half an environment is worse than none.
 fn make(folder: &Path) -> Result<()> {
-    if folder.is_dir() {
-        fs::remove_dir_all(folder).with_context(|| format!("cannot remove {}", folder.display()))?;
-    }
+    emptied(folder)?;
     steps::capture(Command::new("python3").args(["-m", "venv"]).arg(folder)).map(drop)
 }
 
+fn emptied(folder: &Path) -> Result<()> {
+    if folder.is_dir() {
+        fs::remove_dir_all(folder).with_context(|| format!("cannot remove {}", folder.display()))?;
+    }
+    Ok(())
+}
+
 fn imports(python: &Path) -> Result<String> {
-    steps::capture(
-        Command::new(python)
-            .args(["-c", "import facebook_business.adobjects.serverside.event, standardwebhooks.webhooks"]),
-    )
+    steps::capture(Command::new(python).args(["-c", IMPORTS]))
+}
+
+/// Exactly what the lock file names, by its hashes; no package runs a script of its own while it is installed.
+fn node(root: &Path, target: &Path) -> Result<PathBuf> {
+    let folder = target.join("oracle-node");
+    let stamp = folder.join("installed");
+    let given = root.join("crates/crosstally/tests/it/oracle");
+    let lock = fs::read_to_string(given.join("package-lock.json")).context("the judges' lock file")?;
+    if fs::read_to_string(&stamp).is_ok_and(|text| text == lock) {
+        steps::say("the judges in JavaScript are in place");
+        return Ok(folder);
+    }
+    if ["node", "npm"].iter().any(|name| machine::find_program(name).is_none()) {
+        machine::install(&["nodejs", "npm"], "Node.js with npm (for the SDK oracles)")?;
+    }
+    emptied(&folder)?;
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    for name in ["package.json", "package-lock.json"] {
+        fs::copy(given.join(name), folder.join(name)).with_context(|| format!("cannot copy {name}"))?;
+    }
+    let install = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
+    steps::run(Command::new("npm").args(install).current_dir(&folder))
+        .context("cannot install the judges in JavaScript from the npm registry")?;
+    fs::write(&stamp, lock).context("cannot mark the folder as whole")?;
+    Ok(folder)
 }

@@ -1,6 +1,6 @@
-//! `cargo xtask test`: everything, from a fresh clone, with a PostgreSQL and an SDK oracle of its own.
+//! `cargo xtask test`: everything, from a fresh clone, with a PostgreSQL and SDK oracles of its own.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
@@ -8,7 +8,7 @@ use clap::Args;
 
 use crate::check;
 use crate::machine;
-use crate::oracle;
+use crate::oracle::{self, Judges};
 use crate::postgres::{self, Durability, Postgres};
 use crate::project::Project;
 use crate::steps::{self, Steps, cargo};
@@ -20,7 +20,7 @@ pub(crate) struct Options {
     /// contains this word. Skips the checks before the tests, and says so
     #[arg(long, value_name = "sqlite|postgres|unit|NAME")]
     only: Option<String>,
-    /// For the loop at the desk: no checks, no documentation, no crash runs, no SDK oracle, and says so
+    /// For the loop at the desk: no checks, no documentation, no crash runs, no SDK oracles, and says so
     #[arg(long)]
     quick: bool,
 }
@@ -28,7 +28,7 @@ pub(crate) struct Options {
 /// What the tests find in their environment.
 struct Surroundings {
     postgres: Option<Postgres>,
-    python: Option<PathBuf>,
+    judges: Option<Judges>,
 }
 
 /// Runs it all, or the part that was asked for.
@@ -39,9 +39,9 @@ pub(crate) fn run(project: &Project, options: &Options) -> Result<()> {
     let mut run = Steps::new(check::FAST_STEPS + 5);
     check::fast(project, &mut run)?;
     run.run("documentation", || check::documentation(project))?;
-    let python = run.run("SDK oracle", || oracle::prepare(&project.target))?;
+    let judges = run.run("SDK oracles", || oracle::prepare(project))?;
     let server = run.run("PostgreSQL", || Postgres::start(Durability::None))?;
-    let surroundings = Surroundings { postgres: Some(server), python: Some(python) };
+    let surroundings = Surroundings { postgres: Some(server), judges: Some(judges) };
     run.run("examples in the documentation", || {
         run_in(&surroundings, &mut cargo(&project.root, &["test", "--locked", "--workspace", "--doc"]))
     })?;
@@ -56,8 +56,8 @@ fn run_part(project: &Project, options: &Options) -> Result<()> {
     let mut run = Steps::new(2);
     let surroundings = run.run("surroundings", || {
         let postgres = selection.needs_postgres().then(|| Postgres::start(Durability::None)).transpose()?;
-        let python = selection.needs_oracle().then(|| oracle::prepare(&project.target)).transpose()?;
-        Ok(Surroundings { postgres, python })
+        let judges = selection.needs_oracle().then(|| oracle::prepare(project)).transpose()?;
+        Ok(Surroundings { postgres, judges })
     })?;
     run.run("tests", || run_in(&surroundings, &mut tests(&project.root, &selection)))?;
     run.close();
@@ -68,8 +68,8 @@ fn run_in(surroundings: &Surroundings, command: &mut Command) -> Result<()> {
     if let Some(server) = &surroundings.postgres {
         command.env(postgres::VARIABLE, server.url());
     }
-    if let Some(python) = &surroundings.python {
-        command.env(oracle::VARIABLE, python);
+    if let Some(judges) = &surroundings.judges {
+        judges.name_in(command);
     }
     steps::run(command)
 }
@@ -78,7 +78,7 @@ fn run_in(surroundings: &Surroundings, command: &mut Command) -> Result<()> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Selection {
     All,
-    /// All but the crash runs and the SDK oracle.
+    /// All but the crash runs and the SDK oracles.
     Quick,
     /// The tests inside the crates, without a database server.
     Unit,
@@ -99,7 +99,7 @@ impl Selection {
     fn describe(&self) -> String {
         match self {
             Self::All => "all tests".to_owned(),
-            Self::Quick => "the tests, without the crash runs and the SDK oracle".to_owned(),
+            Self::Quick => "the tests, without the crash runs and the SDK oracles".to_owned(),
             Self::Unit => "the tests inside the crates that need no server".to_owned(),
             Self::Named(word) => format!("the tests with `{word}` in their name"),
         }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::dropped::{DropReason, Dropped};
 use super::meta::{self, Field};
 use super::text::{is_hex, trim};
-use super::{VALUE_BYTES_MAX, google, phone, reddit, sha256_hex, tiktok};
+use super::{VALUE_BYTES_MAX, country, google, phone, reddit, sha256_hex, tiktok};
 
 /// Values of one field that are read; the rest is dropped.
 pub const VALUES_PER_FIELD_MAX: usize = 10;
@@ -310,6 +310,10 @@ fn forms(
     today_year: i16,
 ) -> Result<Vec<String>, DropReason> {
     let plain = meta::checked_forms(field, value, today_year);
+    if plain == Err(DropReason::UnknownCountry) {
+        // What people write for a country is told before any platform's form of it.
+        return country::from_any_name(value).map(|code| vec![sha256_hex(code)]).map_or(plain, Ok);
+    }
     if field != Field::Ph || is_digest(value) {
         return plain;
     }

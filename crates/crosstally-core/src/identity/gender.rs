@@ -81,11 +81,12 @@ const FEMALE: &[&str] = &[
     "belle",
 ];
 
-/// `m` or `f` for a word in lower case, nothing for any other word.
+/// `m` or `f` for a word in lower case, also one that was shortened with a dot (`mr.`); nothing for any other word.
 pub(super) fn letter(word: &str) -> Option<&'static str> {
-    if MALE.contains(&word) {
+    let word = &word.strip_suffix('.').unwrap_or(word);
+    if MALE.contains(word) {
         Some("m")
-    } else if FEMALE.contains(&word) {
+    } else if FEMALE.contains(word) {
         Some("f")
     } else {
         None

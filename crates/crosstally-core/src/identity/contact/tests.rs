@@ -66,7 +66,7 @@ fn what_is_left_out_is_told_without_its_value() {
         phone: of(&["12345", "none"]),
         gender: of(&["unknown"]),
         birthdate: of(&["1990-02-30", "   "]),
-        country: of(&["UK"]),
+        country: of(&["Atlantis"]),
         external_id: vec!["x".repeat(VALUE_BYTES_MAX + 1)],
         city: (0..=VALUES_PER_FIELD_MAX).map(|n| "x".repeat(n + 1)).collect(),
         ..ContactIn::default()
@@ -179,4 +179,19 @@ fn forms_that_are_the_usual_ones_are_not_kept_twice() {
     assert_eq!(contact.tiktok_phone, hashes(&["13812345678"]));
     assert_eq!(contact.external_id, hashes(&["user-42", "x1"]));
     assert_eq!(contact.exact_external_id, hashes(&["X1"]));
+}
+
+#[test]
+fn what_people_write_for_a_country_or_a_gender_is_understood() {
+    let countries = ["Deutschland", " UK ", "Österreich", "USA", "GBR"];
+    let given =
+        ContactIn { country: of(&countries), gender: of(&["M.", "Mrs.", "m.f."]), ..ContactIn::default() };
+    let (contact, dropped) = hash_contact(&given, None, YEAR);
+    assert_eq!(contact.country, hashes(&["de", "gb", "at", "us"]));
+    assert_eq!(contact.gender, hashes(&["m", "f"]));
+    assert_eq!(dropped, [Dropped { field: "gender", reason: DropReason::UnknownGender }]);
+    let unknown = ContactIn { country: of(&["Atlantis", &"x".repeat(2000)]), ..ContactIn::default() };
+    let reasons: Vec<DropReason> =
+        hash_contact(&unknown, None, YEAR).1.iter().map(|left| left.reason).collect();
+    assert_eq!(reasons, [DropReason::UnknownCountry, DropReason::TooLong]);
 }
