@@ -123,6 +123,35 @@ impl SettingProblem {
     }
 }
 
+/// How a platform is told that an event is a test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TestMode {
+    /// A setting that is switched on: the platform checks and counts nothing.
+    Flag(&'static str),
+    /// A setting with a code that its console shows: the event appears there.
+    Code {
+        /// The setting.
+        setting: &'static str,
+        /// Where the console shows the code.
+        from: &'static str,
+        /// Whether such events count all the same.
+        counts: bool,
+    },
+    /// There is none; what to do in its place.
+    Missing(&'static str),
+}
+
+/// Why no test can be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoTest {
+    /// The platform has no test mode; what to do in its place.
+    Missing(&'static str),
+    /// Its code is not known; where to find it.
+    NeedsCode(&'static str),
+    /// The code cannot be one.
+    WrongCode(String),
+}
+
 /// A request, ready to be sent. Its `Debug` output shows neither the body nor a header's value.
 #[derive(Clone)]
 pub struct Request {
@@ -289,6 +318,33 @@ pub trait Dialect: Sync {
     fn help(&self) -> &'static str;
     /// Its settings; `slug`, `kind` and `allow_private` belong to every destination and are not listed.
     fn fields(&self) -> &'static [SettingField];
+    /// How it is told that an event is a test.
+    fn test_mode(&self) -> TestMode {
+        TestMode::Missing("send to an endpoint of your own that is for tests")
+    }
+    /// The settings under which what is built is a test, with this code if one was given.
+    ///
+    /// # Errors
+    /// Why it cannot be one.
+    fn for_test(&self, settings: &Settings, code: Option<&str>) -> Result<Settings, NoTest> {
+        let mut settings = settings.clone();
+        match self.test_mode() {
+            TestMode::Missing(instead) => return Err(NoTest::Missing(instead)),
+            TestMode::Flag(name) => _ = settings.values.insert(name.to_owned(), Setting::Flag(true)),
+            TestMode::Code { setting, from, .. } => {
+                if let Some(code) = code {
+                    settings.values.insert(setting.to_owned(), Setting::Text(code.to_owned()));
+                } else if settings.text(setting).is_none() {
+                    return Err(NoTest::NeedsCode(from));
+                }
+                let problems = self.check(&settings.values);
+                if let Some(wrong) = problems.into_iter().find(|problem| problem.setting == setting) {
+                    return Err(NoTest::WrongCode(wrong.problem));
+                }
+            }
+        }
+        Ok(settings)
+    }
     /// Checks the settings beyond presence and type. No side effects. Each problem says what is wrong and, after a
     /// semicolon, how to mend it.
     fn check(&self, settings: &BTreeMap<String, Setting>) -> Vec<SettingProblem>;

@@ -3,7 +3,7 @@
 //! One request is about one visitor, so each event is a request of its own. Google answers every call alike, which makes
 //! "taken, not proven" the best that can be known. The rules and their sources stand in `docs/destinations/ga4.md`.
 
-use crate::dialect::Told;
+use crate::dialect::{TestMode, Told};
 use crate::platform::Platform;
 
 mod config;
@@ -17,6 +17,7 @@ pub static GA4: Platform = Platform {
     kind: "ga4",
     help: "A web stream of Google Analytics 4, through the Measurement Protocol.",
     fields: config::FIELDS,
+    test_mode: TestMode::Flag("validate_only"),
     check: config::check,
     limits: request::LIMITS,
     told: Told { denial: true, ..Told::LIMITS },

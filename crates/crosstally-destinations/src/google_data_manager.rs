@@ -11,7 +11,8 @@ use crosstally_core::event::OutboundEvent;
 use crosstally_core::time::Timestamp;
 
 use crate::dialect::{
-    AccessToken, Built, Dialect, Reading, Request, Response, SettingField, SettingProblem, Settings, Told,
+    AccessToken, Built, Dialect, Reading, Request, Response, SettingField, SettingProblem, Settings,
+    TestMode, Told,
 };
 use crate::oauth;
 
@@ -36,6 +37,10 @@ impl Dialect for GoogleDataManager {
 
     fn fields(&self) -> &'static [SettingField] {
         config::FIELDS
+    }
+
+    fn test_mode(&self) -> TestMode {
+        TestMode::Flag("validate_only")
     }
 
     fn check(&self, settings: &BTreeMap<String, Setting>) -> Vec<SettingProblem> {

@@ -15,6 +15,7 @@ pub mod dialect;
 #[cfg(test)]
 mod every_kind;
 mod field;
+pub mod findings;
 pub mod ga4;
 pub mod google_data_manager;
 mod json;

@@ -3,7 +3,7 @@
 //! One bad event sinks the whole batch, but LinkedIn names its place, so its neighbours go again without it. The rules and
 //! their sources stand in `docs/destinations/linkedin.md`.
 
-use crate::dialect::Told;
+use crate::dialect::{TestMode, Told};
 use crate::platform::Platform;
 
 mod config;
@@ -17,6 +17,7 @@ pub static LINKEDIN: Platform = Platform {
     kind: "linkedin",
     help: "Conversion rules of LinkedIn, through the Conversions API.",
     fields: config::FIELDS,
+    test_mode: TestMode::Missing("make a conversion rule of its own for tests"),
     check: config::check,
     limits: request::LIMITS,
     told: Told::NOTHING,

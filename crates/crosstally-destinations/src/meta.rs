@@ -9,7 +9,9 @@ use crosstally_core::config::Setting;
 use crosstally_core::event::OutboundEvent;
 use crosstally_core::time::Timestamp;
 
-use crate::dialect::{Built, Dialect, Reading, Response, SettingField, SettingProblem, Settings, Told};
+use crate::dialect::{
+    Built, Dialect, Reading, Response, SettingField, SettingProblem, Settings, TestMode, Told,
+};
 
 mod config;
 mod request;
@@ -33,6 +35,10 @@ impl Dialect for Meta {
 
     fn fields(&self) -> &'static [SettingField] {
         config::FIELDS
+    }
+
+    fn test_mode(&self) -> TestMode {
+        TestMode::Code { setting: "test_event_code", from: "Events Manager, Test Events", counts: true }
     }
 
     fn check(&self, settings: &BTreeMap<String, Setting>) -> Vec<SettingProblem> {

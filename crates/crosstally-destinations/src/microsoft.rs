@@ -2,7 +2,7 @@
 //!
 //! The rules and their sources stand in `docs/destinations/microsoft.md`.
 
-use crate::dialect::Told;
+use crate::dialect::{TestMode, Told};
 use crate::platform::Platform;
 
 mod config;
@@ -16,6 +16,7 @@ pub static MICROSOFT: Platform = Platform {
     kind: "microsoft",
     help: "A UET tag of Microsoft Advertising, through the UET Conversions API.",
     fields: config::FIELDS,
+    test_mode: TestMode::Missing("send to a tag of its own that is for tests"),
     check: config::check,
     limits: request::LIMITS,
     told: Told { denial: true, ..Told::OPT_OUT },

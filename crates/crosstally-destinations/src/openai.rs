@@ -2,7 +2,7 @@
 //!
 //! The rules and their sources stand in `docs/destinations/openai.md`.
 
-use crate::dialect::Told;
+use crate::dialect::{TestMode, Told};
 use crate::platform::Platform;
 
 mod config;
@@ -16,6 +16,7 @@ pub static OPENAI: Platform = Platform {
     kind: "openai",
     help: "A pixel of OpenAI Ads, through the Conversions API.",
     fields: config::FIELDS,
+    test_mode: TestMode::Flag("validate_only"),
     check: config::check,
     limits: request::LIMITS,
     told: Told::OPT_OUT,

@@ -2,7 +2,7 @@
 //!
 //! The rules and their sources stand in `docs/destinations/pinterest.md`.
 
-use crate::dialect::Told;
+use crate::dialect::{TestMode, Told};
 use crate::platform::Platform;
 
 mod config;
@@ -16,6 +16,7 @@ pub static PINTEREST: Platform = Platform {
     kind: "pinterest",
     help: "An ad account of Pinterest, through the API for Conversions.",
     fields: config::FIELDS,
+    test_mode: TestMode::Flag("test"),
     check: config::check,
     limits: request::LIMITS,
     told: Told::BOTH,

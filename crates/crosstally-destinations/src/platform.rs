@@ -8,7 +8,7 @@ use crosstally_core::time::Timestamp;
 
 use crate::batch::{self, Limits};
 use crate::dialect::{
-    Built, Dialect, Reading, Request, Response, SettingField, SettingProblem, Settings, Told,
+    Built, Dialect, Reading, Request, Response, SettingField, SettingProblem, Settings, TestMode, Told,
 };
 use crate::json::{self, Object};
 use crate::refused::Refused;
@@ -19,6 +19,7 @@ pub struct Platform {
     pub(crate) kind: &'static str,
     pub(crate) help: &'static str,
     pub(crate) fields: &'static [SettingField],
+    pub(crate) test_mode: TestMode,
     pub(crate) check: fn(&BTreeMap<String, Setting>) -> Vec<SettingProblem>,
     /// What one request may carry.
     pub(crate) limits: Limits,
@@ -43,6 +44,10 @@ impl Dialect for Platform {
 
     fn fields(&self) -> &'static [SettingField] {
         self.fields
+    }
+
+    fn test_mode(&self) -> TestMode {
+        self.test_mode
     }
 
     fn check(&self, settings: &BTreeMap<String, Setting>) -> Vec<SettingProblem> {

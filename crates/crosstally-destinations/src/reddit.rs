@@ -2,7 +2,7 @@
 //!
 //! The rules and their sources stand in `docs/destinations/reddit.md`.
 
-use crate::dialect::Told;
+use crate::dialect::{TestMode, Told};
 use crate::platform::Platform;
 
 mod config;
@@ -16,6 +16,7 @@ pub static REDDIT: Platform = Platform {
     kind: "reddit",
     help: "A pixel of Reddit, through the Conversions API.",
     fields: config::FIELDS,
+    test_mode: TestMode::Code { setting: "test_id", from: "Events Manager, Event Testing", counts: false },
     check: config::check,
     limits: request::LIMITS,
     told: Told::LIMITS,

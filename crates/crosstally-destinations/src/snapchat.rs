@@ -2,7 +2,7 @@
 //!
 //! The rules and their sources stand in `docs/destinations/snapchat.md`.
 
-use crate::dialect::Told;
+use crate::dialect::{TestMode, Told};
 use crate::platform::Platform;
 
 mod config;
@@ -16,6 +16,11 @@ pub static SNAPCHAT: Platform = Platform {
     kind: "snapchat",
     help: "A pixel or app of Snapchat, through the Conversions API.",
     fields: config::FIELDS,
+    test_mode: TestMode::Code {
+        setting: "test_event_code",
+        from: "Events Manager, Test Events",
+        counts: false,
+    },
     check: config::check,
     limits: request::LIMITS,
     told: Told::BOTH,

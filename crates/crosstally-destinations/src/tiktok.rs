@@ -2,7 +2,7 @@
 //!
 //! The rules and their sources stand in `docs/destinations/tiktok.md`.
 
-use crate::dialect::Told;
+use crate::dialect::{TestMode, Told};
 use crate::platform::Platform;
 
 mod config;
@@ -16,6 +16,11 @@ pub static TIKTOK: Platform = Platform {
     kind: "tiktok",
     help: "A pixel or event set of TikTok, through the Events API.",
     fields: config::FIELDS,
+    test_mode: TestMode::Code {
+        setting: "test_event_code",
+        from: "Events Manager, Test Events",
+        counts: false,
+    },
     check: config::check,
     limits: request::LIMITS,
     told: Told::LIMITS,

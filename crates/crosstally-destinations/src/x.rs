@@ -9,7 +9,7 @@ use crosstally_core::config::Setting;
 use crosstally_core::event::OutboundEvent;
 use crosstally_core::time::Timestamp;
 
-use crate::dialect::{Built, Dialect, Reading, Response, SettingField, SettingProblem, Settings};
+use crate::dialect::{Built, Dialect, Reading, Response, SettingField, SettingProblem, Settings, TestMode};
 
 mod config;
 mod oauth1;
@@ -33,6 +33,10 @@ impl Dialect for X {
 
     fn fields(&self) -> &'static [SettingField] {
         config::FIELDS
+    }
+
+    fn test_mode(&self) -> TestMode {
+        TestMode::Missing("make an event of its own for tests in Events Manager")
     }
 
     fn check(&self, settings: &BTreeMap<String, Setting>) -> Vec<SettingProblem> {

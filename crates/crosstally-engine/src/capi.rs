@@ -1,13 +1,20 @@
-//! `capi build`: the exact request that would be sent for an event, or the reasons why it would not be. Nothing is stored
-//! or sent.
+//! Trying a destination: the exact request that would be sent for an event, or the reasons why it would not be; all that
+//! is wrong with events; one event sent as a test. Nothing is stored.
+
+use std::sync::Arc;
 
 use crosstally_core::event::server_event::{self, ServerDefaults};
 use crosstally_core::reason::Reason;
+use crosstally_core::time::Timestamp;
 use crosstally_destinations::consent::Leaving;
 use crosstally_destinations::dialect::Request;
 use serde_json::{Value, json};
 
 use crate::Engine;
+use crate::snapshot::{ReadyDestination, Snapshot};
+
+pub mod send_test;
+pub mod validate;
 
 /// What building came to.
 #[derive(Debug)]
@@ -26,13 +33,10 @@ impl Engine {
     pub fn build_request(&self, destination: &str, event_json: &[u8]) -> Build {
         let snapshot = self.snapshot.load();
         let Some(ready) = snapshot.destination(destination) else {
-            return Build::UnknownDestination(
-                snapshot.config.destinations.iter().map(|known| known.slug.clone()).collect(),
-            );
+            return Build::UnknownDestination(self.destination_names());
         };
         let now = self.clock.now();
-        let defaults =
-            ServerDefaults { default_region: snapshot.config.workspace.default_region.as_deref(), now };
+        let defaults = defaults(&snapshot, now);
         let (event, notes) = match server_event::read(event_json, defaults) {
             Ok(read) => (read.event, read.notes),
             Err(problems) => {
@@ -61,6 +65,18 @@ impl Engine {
             ),
         }
     }
+
+    fn destination_names(&self) -> Vec<String> {
+        self.snapshot.load().config.destinations.iter().map(|known| known.slug.clone()).collect()
+    }
+
+    fn ready_destination(&self, slug: &str) -> Result<Arc<ReadyDestination>, Vec<String>> {
+        self.snapshot.load().destination(slug).cloned().ok_or_else(|| self.destination_names())
+    }
+}
+
+fn defaults(snapshot: &Snapshot, now: Timestamp) -> ServerDefaults<'_> {
+    ServerDefaults { default_region: snapshot.config.workspace.default_region.as_deref(), now }
 }
 
 /// The request as it is printed: method, URL without its token, body without its token.

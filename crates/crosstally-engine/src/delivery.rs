@@ -8,11 +8,11 @@ mod batch;
 mod bisect;
 mod lane;
 mod leases;
-mod outcomes;
+pub(crate) mod outcomes;
 mod pace;
 mod part;
 mod persist;
-mod sign_in;
+pub(crate) mod sign_in;
 mod standing;
 mod stopping;
 #[cfg(test)]

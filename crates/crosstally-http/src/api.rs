@@ -3,6 +3,7 @@
 pub mod aliases;
 pub mod ask;
 pub mod balance;
+pub mod capi;
 pub mod clicks;
 pub mod config;
 pub mod console;

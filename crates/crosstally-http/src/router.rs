@@ -96,6 +96,8 @@ pub(crate) fn admin(state: State) -> Router {
         .route("/deliveries/{id}/attempts", get(api::deliveries::attempts))
         .route("/destinations", get(api::destinations::list))
         .route("/destinations/{slug}/resume", post(api::destinations::resume))
+        .route("/capi/validate", post(api::capi::validate))
+        .route("/capi/send-test", post(api::capi::send_test))
         .route("/imports/conversions", post(api::imports::conversions))
         .route("/aliases", post(api::aliases::add))
         // The whole body is capped for all routes alike; a file of rates may take all of that.

@@ -5,11 +5,13 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+mod capi;
 mod deliveries;
 mod ledger;
 mod receipts;
 
-pub(crate) use deliveries::{Deliveries, Replayed};
+pub(crate) use capi::Capi;
+pub(crate) use deliveries::{Deliveries, Destinations, Replayed};
 pub(crate) use ledger::{Balance, BalanceBy, Ledger};
 pub(crate) use receipts::{Receipts, Which};
 
@@ -43,7 +45,7 @@ pub(crate) enum Command {
         #[command(flatten)]
         at: At,
     },
-    /// Build conversion API requests without sending them.
+    /// Try a destination: build a request, check events, send one as a test.
     #[command(subcommand)]
     Capi(Capi),
     /// Import, set or list rates, or rate conversions again.
@@ -58,6 +60,9 @@ pub(crate) enum Command {
     /// Look at deliveries, or try them again.
     #[command(subcommand)]
     Deliveries(Deliveries),
+    /// Look at destinations, or try a paused one again.
+    #[command(subcommand)]
+    Destinations(Destinations),
     /// What was earned, as it was known at a time: sums by currency, or the movements of one conversion.
     Ledger(Ledger),
     /// Look at receipts: every inbound call with its verdict.
@@ -246,21 +251,6 @@ pub(crate) enum Token {
         id: String,
         #[command(flatten)]
         at: At,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Capi {
-    /// Read a server event on stdin and print the exact request that would be sent.
-    Build {
-        /// The destination's slug.
-        #[arg(long)]
-        destination: String,
-        /// Take the destination from this document instead of the configuration in force.
-        #[arg(long, value_name = "FILE")]
-        config: Option<PathBuf>,
-        #[command(flatten)]
-        place: Place,
     },
 }
 

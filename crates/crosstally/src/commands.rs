@@ -3,6 +3,7 @@
 mod capi;
 mod config;
 mod deliveries;
+mod destinations;
 mod fx;
 mod import;
 mod ledger;
@@ -37,11 +38,12 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
             Command::Config(command) => config::run(command, json).await,
             Command::Token(command) => token::run(command, json).await,
             Command::Trace { id, at } => trace::run(&id, &at, json).await,
-            Command::Capi(command) => capi::run(command).await,
+            Command::Capi(command) => capi::run(command, json).await,
             Command::Fx(command) => fx::run(command, json).await,
             Command::Postback(command) => postback::run(command, json).await,
             Command::Import(command) => import::run(command, json).await,
             Command::Deliveries(command) => deliveries::run(command, json).await,
+            Command::Destinations(command) => destinations::run(command, json).await,
             Command::Ledger(wanted) => ledger::run(wanted, json).await,
             Command::Receipts(command) => receipts::run(command, json).await,
             Command::Seed { amount, place } => seed::run(&amount, &place, json).await,

@@ -67,7 +67,7 @@ pub(super) struct Lease {
 }
 
 /// What a call without an answer came to.
-pub(super) const fn without_answer(error: &SendError) -> Outcome {
+pub(crate) const fn without_answer(error: &SendError) -> Outcome {
     match error.reason {
         Reason::AddressForbidden | Reason::DestMisconfigured => Outcome::Pause { reason: error.reason },
         // Some event's content cannot be sent: found by halving.

@@ -15,7 +15,7 @@ const SPARE_MS: i64 = MINUTE_MS;
 
 /// The access token of one destination on this node.
 #[derive(Debug, Default)]
-pub(super) struct SignIn(Mutex<Option<Held>>);
+pub(crate) struct SignIn(Mutex<Option<Held>>);
 
 #[derive(Debug)]
 struct Held {
@@ -26,16 +26,16 @@ struct Held {
 }
 
 /// A sign-in that came to nothing.
-pub(super) struct NotSignedIn {
-    pub(super) request: Request,
-    pub(super) answer: Result<Response, SendError>,
-    pub(super) reading: Reading,
+pub(crate) struct NotSignedIn {
+    pub(crate) request: Request,
+    pub(crate) answer: Result<Response, SendError>,
+    pub(crate) reading: Reading,
 }
 
 impl SignIn {
     /// The settings with an access token among the secrets; `None` if they are complete without one. Whoever comes
     /// while a token is being asked for waits for it.
-    pub(super) async fn settings<F>(
+    pub(crate) async fn settings<F>(
         &self,
         ready: &ReadyDestination,
         now: impl Fn() -> Timestamp,
@@ -67,7 +67,7 @@ impl SignIn {
     }
 
     /// The platform refused the token: the next call asks for another one.
-    pub(super) async fn forget(&self) {
+    pub(crate) async fn forget(&self) {
         *self.0.lock().await = None;
     }
 }

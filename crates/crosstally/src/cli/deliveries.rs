@@ -112,3 +112,20 @@ pub(crate) struct Replayed {
     #[arg(long)]
     pub(crate) apply: bool,
 }
+
+/// `crosstally destinations`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Destinations {
+    /// List destinations: which of them work, what waits for the others, and what to do. Exits with 6 if one is paused.
+    List {
+        #[command(flatten)]
+        at: At,
+    },
+    /// Try a paused destination again at once. New settings need no such thing: they are tried by themselves.
+    Resume {
+        /// The destination's slug.
+        slug: String,
+        #[command(flatten)]
+        at: At,
+    },
+}

@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod balance;
+mod capi;
 mod commands;
 mod connections;
 mod consent;
@@ -19,6 +20,7 @@ mod jobs;
 mod journey;
 mod kept;
 mod ledger;
+mod new_user;
 mod nodes;
 mod oracle;
 mod outage;

@@ -7,6 +7,10 @@ use crosstally_testkit::on_both;
 use crosstally_testkit::server::{CONFIG, START, TestServer};
 use serde_json::{Value, json};
 
+mod trial;
+
+use trial::each as each_gets_a_test;
+
 on_both! {
     /// Google's Data Manager: signs in first, and what is taken is not yet proven.
     google_gets_each_event_once => google;
@@ -32,6 +36,8 @@ on_both! {
     microsoft_gets_each_event_once => microsoft;
     /// The same with OpenAI, which counts in cents.
     openai_gets_each_event_once => openai;
+    /// `capi send-test` marks one event as each platform wants it; where there is no test mode it says so.
+    each_platform_gets_a_test => each_gets_a_test;
 }
 
 /// What differs from platform to platform.

@@ -1,0 +1,153 @@
+//! `capi validate` and `capi send-test` by the program's own commands, here and on a running server.
+
+use std::process::Output;
+
+use anyhow::Result;
+use crosstally_testkit::client;
+use crosstally_testkit::database::{Database, Kind};
+use crosstally_testkit::on_both;
+use crosstally_testkit::server::TestServer;
+use serde_json::{Value, json};
+
+use crate::commands::{configure, program};
+
+on_both! {
+    /// Everything that is wrong is told at once, of one event and of many, and nothing is sent.
+    capi_validate_tells_all_that_is_wrong => validate;
+    /// The same of a running server.
+    capi_validate_asks_a_running_server => validate_there;
+    /// A test is sent with the code, shown without the token, and leaves no delivery; without a code one line says where it is.
+    capi_send_test_shows_request_and_answer => send_test;
+}
+
+fn good() -> Value {
+    json!({
+        "event": "Purchase", "event_id": "e1", "value": "12.34", "currency": "USD",
+        "event_source_url": "https://shop.example/done",
+        "user": {"email": "a@b.example", "client_ip_address": "192.0.2.7", "client_user_agent": "UA"},
+    })
+}
+
+fn said(output: &Output) -> String {
+    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    format!("{}{}", text(&output.stdout), text(&output.stderr))
+}
+
+/// One good event, one with four faults, one that is no event, one with a value that is of no use.
+fn many() -> String {
+    let mut left_out = good();
+    left_out["user"]["email"] = json!(["a@b.example", "nobody"]);
+    let faulty = r#"{"event":"Purchase","event_id":"e2","action_source":"website","user":{"lead_id":"7"},"custom":{"num_items":"many"}}"#;
+    format!("{}\n{faulty}\n\n{{\"event\":\"\"}}\n{left_out}\n", good())
+}
+
+async fn validate(kind: Kind) -> Result<()> {
+    let database = Database::fresh(kind).await?;
+    // Nobody listens there: whoever sends, fails.
+    configure(&database, "127.0.0.1:9".parse()?)?;
+    let ask = |input: &str, more: &[&str]| {
+        let words = [&["capi", "validate", "--destination", "meta-main"], more].concat();
+        program().run_with(input, &words, &database.flags(), database.directory())
+    };
+    let output = ask(&good().to_string(), &[])?;
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(said(&output).contains("1 of 1 would be sent to meta-main"), "{}", said(&output));
+    let output = ask(&many(), &["--json"])?;
+    assert_eq!(output.status.code(), Some(6), "{}", said(&output));
+    let told: Value = serde_json::from_slice(&output.stdout)?;
+    assert_eq!(told["summary"], json!({"events": 4, "valid": 2, "refused": 2}));
+    let of = |at: usize| -> Vec<(&str, bool)> {
+        let findings = told["data"][at]["findings"].as_array().into_iter().flatten();
+        findings.map(|one| (one["at"].as_str().unwrap(), one["refuses"].as_bool().unwrap())).collect()
+    };
+    assert_eq!(of(0), []);
+    for place in
+        ["/event_source_url", "/user/client_user_agent", "/user/lead_id", "/value", "/custom/num_items"]
+    {
+        assert!(of(1).contains(&(place, true)), "{place}: {told}");
+    }
+    assert_eq!(of(2), [("/event", true)]);
+    assert_eq!(of(3), [("/user/email", false)]);
+    let lines: Vec<&Value> = told["data"].as_array().into_iter().flatten().map(|one| &one["line"]).collect();
+    assert_eq!(lines, [1, 2, 4, 5]);
+    for finding in told["data"][1]["findings"].as_array().into_iter().flatten() {
+        assert!(
+            !finding["problem"].as_str().unwrap().is_empty() && !finding["fix"].as_str().unwrap().is_empty()
+        );
+    }
+    let output = ask(&good().to_string(), &["--destination", "meta-other"])?;
+    assert!(!output.status.success());
+    let words = ["capi", "validate", "--destination", "meta-other"];
+    let output = program().run_with(&many(), &words, &database.flags(), database.directory())?;
+    assert!(
+        output.status.code() == Some(3) && said(&output).contains("known: meta-main"),
+        "{}",
+        said(&output)
+    );
+    let output = ask(" \n", &[])?;
+    assert!(output.status.code() == Some(2) && said(&output).contains("no event"), "{}", said(&output));
+    Ok(())
+}
+
+fn there(server: &TestServer) -> [String; 4] {
+    ["--url".to_owned(), format!("http://{}", server.admin), "--token".to_owned(), server.token.clone()]
+}
+
+async fn validate_there(kind: Kind) -> Result<()> {
+    let server = TestServer::ready(kind).await?;
+    let directory = server.database.directory().to_owned();
+    let flags = there(&server);
+    let words = ["capi", "validate", "--destination", "meta-main"];
+    let output = tokio::task::spawn_blocking(move || program().run_with(&many(), &words, &flags, &directory))
+        .await??;
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(6), "{text}");
+    assert!(text.contains("line 2: Purchase e2 would not be sent"), "{text}");
+    assert!(
+        text.contains(
+            "/user/client_user_agent: client_user_agent is required for a website event\n    fix: add it"
+        ),
+        "{text}"
+    );
+    assert!(text.contains("2 of 4 would be sent to meta-main, 2 would not"), "{text}");
+    server.stop().await;
+    Ok(())
+}
+
+async fn send_test(kind: Kind) -> Result<()> {
+    let database = Database::fresh(kind).await?;
+    let directory = database.directory();
+    let sandbox = program().sandbox(directory).await?;
+    configure(&database, sandbox.address)?;
+    let ask = |more: &[&str]| {
+        let words = [&["capi", "send-test", "--destination", "meta-main"], more].concat();
+        program().run_with(&good().to_string(), &words, &database.flags(), directory)
+    };
+    let output = ask(&[])?;
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(6), "{text}");
+    assert!(
+        text.contains("nothing was sent") && text.contains("Test Events and give it with --code"),
+        "{text}"
+    );
+    let output = ask(&["--code", "TEST 1"])?;
+    assert!(
+        output.status.code() == Some(6) && said(&output).contains("is not a test code"),
+        "{}",
+        said(&output)
+    );
+    let output = ask(&["--code", "TEST42"])?;
+    let text = said(&output);
+    assert!(output.status.success(), "{text}");
+    for part in
+        ["\"test_event_code\": \"TEST42\"", "counts all the same", "answer 200", "events_received", "taken: "]
+    {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(!text.contains("tok-good"), "{text}");
+    let list = client::get(sandbox.address, "/_sandbox/events").await?.json()?;
+    assert_eq!(list.pointer("/data/0/test_event_code").and_then(Value::as_str), Some("TEST42"), "{list}");
+    let output = program().run(&["deliveries", "list", "--json"], &database.flags(), directory)?;
+    assert_eq!(serde_json::from_slice::<Value>(&output.stdout)?, json!([]));
+    Ok(())
+}

@@ -1,0 +1,159 @@
+//! What somebody does on the first day with a destination, by the pages under docs alone: add it, try it, break its token,
+//! read what to do, mend it, and see what waited arrive.
+
+use std::path::Path;
+use std::process::Output;
+
+use anyhow::{Context, Result, ensure};
+use crosstally_testkit::client;
+use crosstally_testkit::database::{Database, Kind};
+use crosstally_testkit::on_both;
+use crosstally_testkit::process::Running;
+
+use crate::commands::{program, wait_for_events};
+
+on_both! {
+    /// Meta, which wants a code for a test.
+    a_new_user_connects_meta => meta;
+    /// TikTok, which answers 200 to everything.
+    a_new_user_connects_tiktok => tiktok;
+    /// Reddit, whose test code has another name.
+    a_new_user_connects_reddit => reddit;
+}
+
+async fn meta(kind: Kind) -> Result<()> {
+    walk(kind, "meta", "TEST12345").await
+}
+
+async fn tiktok(kind: Kind) -> Result<()> {
+    walk(kind, "tiktok", "TEST12345").await
+}
+
+async fn reddit(kind: Kind) -> Result<()> {
+    walk(kind, "reddit", "t2_12345").await
+}
+
+/// The section as the page of settings shows it, sent to a sandbox, with this token.
+fn document(kind: &str, sandbox: &Running, token: &str) -> Result<String> {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
+    let page = std::fs::read_to_string(docs.join("destinations").join(format!("{kind}.md")))?;
+    let (_, section) = page.split_once("```toml\n").context("the page has a section to copy")?;
+    let (section, _) = section.split_once("```").context("its end")?;
+    let section = section.replace("{ env = \"TOKEN\" }", &format!("\"{token}\""));
+    ensure!(section.contains(token), "no token to set: {section}");
+    let example = std::fs::read_to_string(docs.join("examples/quickstart.toml"))?;
+    let (before, rest) = example.split_once("[[destination]]").context("a destination")?;
+    let (_, goal) = rest.split_once("[[goal]]").context("a goal")?;
+    let before = before.replace("auth = { token = { env = \"ACME_TOKEN\" } }", "");
+    Ok(format!(
+        "{before}{section}endpoint = \"http://{}\"\nallow_private = true\n\n[[goal]]{}",
+        sandbox.address,
+        goal.replace("meta-main", "ads")
+    ))
+}
+
+struct Desk {
+    database: Database,
+}
+
+impl Desk {
+    fn run(&self, words: &[&str], input: &str) -> Result<(Option<i32>, String)> {
+        let flags = self.database.flags();
+        let output: Output = program().run_with(input, words, &flags, self.database.directory())?;
+        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+        Ok((output.status.code(), format!("{}{}", text(&output.stdout), text(&output.stderr))))
+    }
+
+    fn done(&self, words: &[&str], input: &str) -> Result<String> {
+        let (code, said) = self.run(words, input)?;
+        ensure!(code == Some(0), "{words:?}: {code:?}\n{said}");
+        Ok(said)
+    }
+
+    fn apply(&self, document: &str) -> Result<()> {
+        let file = self.database.directory().join("crosstally-config.toml");
+        std::fs::write(&file, document)?;
+        self.done(&["config", "apply", &file.display().to_string()], "").map(drop)
+    }
+
+    /// Waits, by the real clock, until a command says something.
+    async fn until(&self, words: &[&str], wanted: &str) -> Result<String> {
+        let mut said = String::new();
+        for _ in 0..200 {
+            said = self.run(words, "")?.1;
+            if said.contains(wanted) {
+                return Ok(said);
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        anyhow::bail!("{words:?} never said {wanted}:\n{said}")
+    }
+}
+
+/// The event that the page gives to copy.
+fn event() -> Result<String> {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/trying.md");
+    let page = std::fs::read_to_string(page)?;
+    let (_, event) = page.split_once("<<'END'\n").context("an event to copy")?;
+    Ok(event.split_once("END").context("its end")?.0.to_owned())
+}
+
+async fn sale(server: &Running, number: u32) -> Result<()> {
+    let request = http::Request::get("/c/summer?fbclid=IwAR0&ttclid=tt-1&rdt_cid=rd-1")
+        .header("user-agent", "Mozilla/5.0")
+        .body(http_body_util::Full::new(bytes::Bytes::new()))?;
+    let answer = client::send(server.address, request).await?;
+    let to = answer.header("location").context("a redirect")?;
+    let click = to.split("cid=").nth(1).and_then(|rest| rest.split('&').next()).context("a click id")?;
+    let path = format!(
+        "/postback/acme?click_id={click}&transaction_id=T{number}&status=approved&payout=12.34&currency=USD"
+    );
+    let answer = client::get(server.address, &path).await?;
+    ensure!(answer.status == 200, "{}", answer.text());
+    Ok(())
+}
+
+async fn walk(kind: Kind, platform: &str, code: &str) -> Result<()> {
+    let database = Database::fresh(kind).await?;
+    let sandbox = program().sandbox(database.directory()).await?;
+    let desk = Desk { database };
+    let good = document(platform, &sandbox, "good-token-1")?;
+    desk.apply(&good)?;
+    let server = program().serve(&desk.database.flags(), desk.database.directory()).await?;
+    // Tried before anything real is sent.
+    desk.done(&["capi", "validate", "--destination", "ads"], &event()?)?;
+    let (without, said) = desk.run(&["capi", "send-test", "--destination", "ads"], &event()?)?;
+    ensure!(without == Some(6) && said.contains("--code"), "{said}");
+    let said = desk.done(&["capi", "send-test", "--destination", "ads", "--code", code], &event()?)?;
+    ensure!(said.contains("taken: ") && !said.contains("good-token-1"), "{said}");
+    sale(&server, 1).await?;
+    wait_for_events(sandbox.address, 2).await?;
+    // The token breaks: what happens meanwhile waits, and one line says what to do.
+    desk.apply(&document(platform, &sandbox, "expired-token-1")?)?;
+    // A running server takes it up within two seconds.
+    tokio::time::sleep(std::time::Duration::from_millis(2_500)).await;
+    sale(&server, 2).await?;
+    let said = desk.until(&["destinations", "list"], "dest_auth").await?;
+    let line = said.lines().find(|line| line.starts_with("ads")).context("a line")?;
+    ensure!(
+        line.contains("paused") && line.contains("Set a new token; sending goes on by itself."),
+        "{line}"
+    );
+    ensure!(!said.contains("expired-token-1"), "{said}");
+    let said = desk.done(&["deliveries", "list", "--state", "held"], "")?;
+    ensure!(said.contains("dest_auth"), "{said}");
+    sale(&server, 3).await?;
+    let (code_of_test, said) =
+        desk.run(&["capi", "send-test", "--destination", "ads", "--code", code], &event()?)?;
+    ensure!(code_of_test == Some(6) && said.contains("fix: Set a new token"), "{said}");
+    // Mended: what waited flows by itself, each once.
+    desk.apply(&document(platform, &sandbox, "good-token-2")?)?;
+    let arrived = wait_for_events(sandbox.address, 4).await?;
+    ensure!(arrived.len() == 4, "{arrived:?}");
+    desk.until(&["deliveries", "days", "--days", "1", "--json"], "\"delivered\": 3").await?;
+    let said = desk.done(&["destinations", "list"], "")?;
+    ensure!(said.contains("active"), "{said}");
+    server.stop()?;
+    sandbox.stop()?;
+    Ok(())
+}
