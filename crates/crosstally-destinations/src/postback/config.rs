@@ -6,7 +6,7 @@ use crosstally_core::config::Setting;
 use crosstally_core::limits;
 use crosstally_core::macro_names::CONSTANT_PREFIX;
 use crosstally_core::target::Target;
-use crosstally_core::template::{Piece, Style, Template};
+use crosstally_core::template::{Function, Piece, Style, Template};
 use url::Url;
 
 use super::effective::Effective;
@@ -184,6 +184,9 @@ fn macros(settings: &BTreeMap<String, Setting>, effective: &Effective<'_>) -> Ve
                 let help = effective.preset.and_then(|preset| preset.constants.get(name));
                 let help = help.map_or_else(String::new, |help| format!(": {help}"));
                 note("constants", format!("lacks `{name}`; add constants = {{ {name} = \"..\" }}{help}"));
+            } else if found.name.eq_ignore_ascii_case("secret") && found.functions.iter().any(changes) {
+                let problem = "changes the secret, which could then not be masked where calls are shown";
+                note(setting, format!("has `{}`, which {problem}; use {{secret}} as it is", found.written));
             } else if found.name.eq_ignore_ascii_case("secret") && !settings.contains_key("secret") {
                 let help = effective.preset.and_then(|preset| preset.secret.as_deref());
                 let help = help.map_or_else(String::new, |help| format!(": {help}"));
@@ -197,6 +200,11 @@ fn macros(settings: &BTreeMap<String, Setting>, effective: &Effective<'_>) -> Ve
         }
     }
     problems
+}
+
+/// Whether a function makes another text of a value.
+const fn changes(function: &Function) -> bool {
+    !matches!(function, Function::Raw | Function::Required | Function::Default(_))
 }
 
 /// What still looks like a macro when every macro has a value.

@@ -132,6 +132,7 @@ fn mistakes_are_told_when_it_is_saved() {
     for (values, setting, words) in [
         (url("?p={payout|rond:2}"), "url", "`{payout|rond:2}`"),
         (url("?p={event_time|date:%Y,Mars/Base}"), "url", "Mars/Base"),
+        (url("?h={secret|hash}"), "url", "`{secret|hash}`"),
         (url("?a={const.aid}"), "constants", "`aid`"),
         (url("?z=[zone]"), "url", "`[zone]`"),
         (url("?z=%5Bzone%5D"), "url", "`[zone]`"),
