@@ -65,6 +65,27 @@ pub struct OutboundEvent {
     pub extra: Map<String, Value>,
     /// What the tracker knows about how it came about; for macros of postback URLs.
     pub origin: Origin,
+    /// The event of before that this one adjusts, as its sale was taken back, or stands again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adjustment: Option<Adjustment>,
+}
+
+/// What an event adjusts. Its own value is what is left; its time is that of the reversal.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Adjustment {
+    /// The id of the goal event of before.
+    pub event: String,
+    /// When that one happened.
+    pub event_time: Timestamp,
+    /// The movement that it follows.
+    pub movement: u32,
+    /// What is left of the value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub left: Option<String>,
+    /// What is taken off since the last that was told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub taken_back: Option<String>,
 }
 
 /// Identifiers of the visitor that are sent as they are.

@@ -34,6 +34,7 @@ pub mod params;
 pub mod postback;
 pub mod pricing;
 pub mod reason;
+pub mod reversal;
 pub mod route;
 pub mod scheme;
 pub mod secret;

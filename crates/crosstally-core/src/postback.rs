@@ -361,6 +361,8 @@ pub struct Booking {
     pub sightings: Vec<[u8; 16]>,
     /// Whether the conversion's labels are others than before.
     pub relabelled: bool,
+    /// Whether events of before are to be adjusted, as something was taken back or stands again.
+    pub reverses: bool,
 }
 
 /// A change to the conversions.
@@ -395,6 +397,7 @@ impl Booking {
             nonce: None,
             sightings: Vec::new(),
             relabelled: false,
+            reverses: false,
         }
     }
 }

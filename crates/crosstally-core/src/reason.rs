@@ -265,6 +265,12 @@ reasons! {
     TemplateUnresolved "template_unresolved" Problem false
         "A macro of the destination's template had nothing that may stand in its place, so the event was not sent."; "A click that came without its source's click id, a status that `map` has no word for, or a macro in brackets that are not read.";
         "The detail names the macro: add the parameter to the click link, a word or `*` to the map, or a `default`; then replay the deliveries.".
+    TakenBack "taken_back" Fine false
+        "The sale was rejected or reversed before its event left, so it was not sent."; "A refund or rejection within the goal's delay, or while the destination was paused.";
+        "Nothing.".
+    NothingToAdjust "nothing_to_adjust" Fine false
+        "The event that this one would adjust never arrived, or the destination takes no adjustment."; "A reversal of an event that was refused, expired or withheld.";
+        "Nothing.".
     DestRejected "dest_rejected" Problem false
         "The destination refused the event for good."; "A field that the platform does not accept.";
         "See the platform's answer.".

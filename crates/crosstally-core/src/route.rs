@@ -110,6 +110,7 @@ pub fn event(source: Source<'_>) -> OutboundEvent {
             .or_else(|| consent::data_processing_of_click(params(source))),
         consent: consent(source),
         extra: source.given.map(|given| given.extra.clone()).unwrap_or_default(),
+        adjustment: None,
     }
 }
 

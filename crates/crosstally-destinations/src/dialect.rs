@@ -378,6 +378,10 @@ pub trait Dialect: Sync {
     fn told(&self) -> Told {
         Told::NOTHING
     }
+    /// Whether it takes an event that adjusts another one: a value that fell or is nothing now.
+    fn adjusts(&self, _settings: &Settings, _event: &OutboundEvent) -> bool {
+        false
+    }
     /// Whether these settings hand an objection on as the visitor made it.
     fn passes_on(&self, _settings: &Settings, _objection: Objection) -> bool {
         false

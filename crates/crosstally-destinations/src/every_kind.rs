@@ -3,8 +3,9 @@
 
 use std::path::Path;
 
+use crosstally_core::config::Setting;
 use crosstally_core::delivery::Outcome;
-use crosstally_core::event::OutboundEvent;
+use crosstally_core::event::{Adjustment, OutboundEvent};
 use crosstally_core::reason::Reason;
 use crosstally_core::time::DAY_MS;
 use proptest::prelude::*;
@@ -225,6 +226,62 @@ fn an_answer_that_repeats_the_token_is_masked() {
                 answer(dialect, status, &[("location", &to)], &format!("{{\"message\":\"{TOKEN}\"}}"));
             assert!(!reading.detail.contains(TOKEN), "{} {}", dialect.kind(), reading.detail);
         }
+    }
+}
+
+/// What was taken back is told in the kind's own way, or not at all.
+#[test]
+fn an_adjustment_goes_where_it_is_taken() {
+    let adjustment = Adjustment {
+        event: "evt_1".into(),
+        event_time: NOW.plus_millis(-DAY_MS),
+        movement: 2,
+        left: Some("7.50".into()),
+        taken_back: Some("2.50".into()),
+    };
+    let mut reversed =
+        OutboundEvent { adjustment: Some(adjustment), value: Some("7.50".into()), ..event(&[]) };
+    reversed.origin.status = "reversed".into();
+    for dialect in KINDS {
+        let kind = dialect.kind();
+        let mut settings = match kind {
+            "webhook" => crate::sample::settings("secret", &[("url", "https://a.example/hook")]),
+            kind => of_kind(kind, &[]),
+        };
+        let told: &[&str] = match kind {
+            "ga4" => &[r#""name":"refund""#, r#""value":2.50"#],
+            "google_data_manager" => &[
+                r#""conversionValue":7.50"#,
+                r#""eventTimestamp":"2025-11-26"#,
+                r#""lastUpdatedTimestamp":"2025-11-27"#,
+            ],
+            "webhook" => &[r#""status":"reversed""#, r#""taken_back":"2.50""#, r#""value":"7.50""#],
+            "postback" => &["st=reversed"],
+            _ => &[],
+        };
+        if matches!(kind, "google_data_manager" | "postback") {
+            assert!(!dialect.adjusts(&settings, &reversed), "{kind} does only what it is told to");
+        }
+        settings.values.insert("adjustments".into(), Setting::Flag(true));
+        if kind == "postback" {
+            settings.values.insert("url".into(), Setting::Text("https://a.example/?st={status}".into()));
+        }
+        assert_eq!(dialect.adjusts(&settings, &reversed), !told.is_empty(), "{kind}");
+        if told.is_empty() {
+            continue;
+        }
+        let request = dialect.build(&settings, &[reversed.clone()], NOW).request.unwrap();
+        let sent = format!("{} {}", request.url, String::from_utf8(request.body).unwrap());
+        for words in told {
+            assert!(sent.contains(words), "{kind} {words}: {sent}");
+        }
+    }
+    // A partner whose template has no word for it is not called.
+    let postback = crate::catalog::by_kind("postback").unwrap();
+    for (map, takes) in [("approved=1", false), ("approved=1,reversed=0", true), ("approved=1,*=0", true)] {
+        let url = format!("https://a.example/?st={{status|map:{map}}}");
+        let settings = crate::sample::settings("secret", &[("url", &url)]);
+        assert_eq!(postback.adjusts(&settings, &reversed), takes, "{map}");
     }
 }
 

@@ -21,6 +21,7 @@ pub static GA4: Platform = Platform {
     check: config::check,
     limits: request::LIMITS,
     told: Told { denial: true, ..Told::LIMITS },
+    adjusts: request::is_refund,
     max_age_ms: |_| request::AGE_MAX_MS,
     write: request::write,
     request: request::request,

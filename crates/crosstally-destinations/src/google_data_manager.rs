@@ -72,6 +72,10 @@ impl Dialect for GoogleDataManager {
         Told { denial: true, ..Told::LIMITS }
     }
 
+    fn adjusts(&self, settings: &Settings, event: &OutboundEvent) -> bool {
+        settings.flag("adjustments") && event.value.is_some()
+    }
+
     fn build(&self, settings: &Settings, events: &[OutboundEvent], now: Timestamp) -> Built {
         request::build(settings, events, now)
     }

@@ -21,6 +21,7 @@ pub static LINKEDIN: Platform = Platform {
     check: config::check,
     limits: request::LIMITS,
     told: Told::NOTHING,
+    adjusts: |_, _| false,
     max_age_ms: |_| request::AGE_MAX_MS,
     write: request::write,
     request: request::request,

@@ -20,6 +20,7 @@ pub static PINTEREST: Platform = Platform {
     check: config::check,
     limits: request::LIMITS,
     told: Told::BOTH,
+    adjusts: |_, _| false,
     max_age_ms: config::max_age_ms,
     write: request::write,
     request: request::request,

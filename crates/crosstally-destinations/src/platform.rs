@@ -25,6 +25,8 @@ pub struct Platform {
     pub(crate) limits: Limits,
     /// What it can be told about an event that must not be used in full.
     pub(crate) told: Told,
+    /// Whether it takes an event that adjusts another one.
+    pub(crate) adjusts: fn(&Settings, &OutboundEvent) -> bool,
     pub(crate) max_age_ms: fn(&BTreeMap<String, Setting>) -> i64,
     /// Writes one event, or says why it is left out.
     pub(crate) write: fn(&Settings, &OutboundEvent, Timestamp, &mut Object<'_>) -> Result<(), Refused>,
@@ -60,6 +62,10 @@ impl Dialect for Platform {
 
     fn max_age_ms(&self, settings: &BTreeMap<String, Setting>, _action_source: &str) -> i64 {
         (self.max_age_ms)(settings)
+    }
+
+    fn adjusts(&self, settings: &Settings, event: &OutboundEvent) -> bool {
+        (self.adjusts)(settings, event)
     }
 
     fn told(&self) -> Told {

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use crosstally_core::config::{MacroUse, Setting};
 use crosstally_core::consent::Objection;
 use crosstally_core::event::OutboundEvent;
+use crosstally_core::reason::Reason;
 use crosstally_core::time::Timestamp;
 
 use crate::age;
@@ -66,6 +67,15 @@ impl Dialect for Postback {
 
     fn example(&self, settings: &BTreeMap<String, Setting>) -> Option<Result<Request, String>> {
         Some(example::request(settings))
+    }
+
+    /// Where the call says a status at all, and has a word for this one.
+    fn adjusts(&self, settings: &Settings, event: &OutboundEvent) -> bool {
+        let unresolved = || {
+            let built = request::build(settings, std::slice::from_ref(event), event.event_time);
+            built.left_out.iter().any(|left| left.reason == Reason::TemplateUnresolved)
+        };
+        config::has_macro(settings, "status") && !unresolved()
     }
 
     fn build(&self, settings: &Settings, events: &[OutboundEvent], now: Timestamp) -> Built {

@@ -24,6 +24,7 @@ pub static SNAPCHAT: Platform = Platform {
     check: config::check,
     limits: request::LIMITS,
     told: Told::BOTH,
+    adjusts: |_, _| false,
     max_age_ms: config::max_age_ms,
     write: request::write,
     request: request::request,

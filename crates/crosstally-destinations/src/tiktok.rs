@@ -24,6 +24,7 @@ pub static TIKTOK: Platform = Platform {
     check: config::check,
     limits: request::LIMITS,
     told: Told::LIMITS,
+    adjusts: |_, _| false,
     max_age_ms: config::max_age_ms,
     write: request::write,
     request: request::request,

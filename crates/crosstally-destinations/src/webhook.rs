@@ -56,6 +56,10 @@ impl Dialect for Webhook {
         Told { denial: true, ..Told::NOTHING }
     }
 
+    fn adjusts(&self, _settings: &Settings, _event: &OutboundEvent) -> bool {
+        true
+    }
+
     fn build(&self, settings: &Settings, events: &[OutboundEvent], now: Timestamp) -> Built {
         request::build(settings, events, now)
     }

@@ -26,6 +26,7 @@ pub mod outbox;
 pub mod postback;
 pub mod random;
 pub mod replay;
+mod reversals;
 pub mod secrets;
 pub mod settings;
 pub mod snapshot;

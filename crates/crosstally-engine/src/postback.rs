@@ -254,6 +254,9 @@ impl Engine {
         };
         let booking = self.store.record_postback(wanted, Box::new(decide)).await?;
         self.wake_for(&booking);
+        if booking.reverses {
+            self.follow_reversals_now().await;
+        }
         Ok(told(&booking.receipt))
     }
 

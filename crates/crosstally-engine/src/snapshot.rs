@@ -65,6 +65,12 @@ pub struct ReadyDestination {
 }
 
 impl ReadyDestination {
+    /// Whether it takes an event that adjusts another one.
+    #[must_use]
+    pub fn adjusts(&self, event: &OutboundEvent) -> bool {
+        self.dialect.adjusts(&self.settings, event)
+    }
+
     /// How an event leaves for it, after what its visitor allows.
     #[must_use]
     pub fn leaving(&self, event: &OutboundEvent) -> Leaving {

@@ -42,6 +42,9 @@ pub async fn run(engine: Engine, stop: watch::Receiver<bool>) {
         every(&engine, &stop, JOBS_EVERY_MS, "carry jobs over deliveries on", async |engine| {
             engine.work_on_jobs().await.map(drop).map_err(|error| error.to_string())
         }),
+        every(&engine, &stop, JOBS_EVERY_MS, "follow reversals", async |engine| {
+            engine.follow_reversals().await.map(drop).map_err(|error| error.to_string())
+        }),
         every(&engine, &stop, EXPIRE_EVERY_MS, "expire late deliveries", async |engine| {
             engine.expire_overdue().await.map_err(|error| error.to_string())
         }),

@@ -15,6 +15,7 @@ pub mod fx;
 pub mod imports;
 pub mod jobs;
 pub mod ledger;
+pub mod overstated;
 mod page;
 pub mod postback_conversions;
 pub mod receipts;

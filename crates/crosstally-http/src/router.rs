@@ -94,6 +94,7 @@ pub(crate) fn admin(state: State) -> Router {
         .route("/deliveries/jobs/{id}/{move}", post(api::jobs::change))
         .route("/deliveries/{id}", get(api::deliveries::show))
         .route("/deliveries/{id}/attempts", get(api::deliveries::attempts))
+        .route("/overstated", get(api::overstated::list))
         .route("/destinations", get(api::destinations::list))
         .route("/destinations/{slug}/resume", post(api::destinations::resume))
         .route("/capi/validate", post(api::capi::validate))

@@ -27,6 +27,7 @@ mod postgres;
 mod receipts;
 mod records;
 mod replays;
+mod reversals;
 mod sightings;
 mod sqlite;
 mod tokens;
@@ -42,6 +43,7 @@ pub use ledger::{BaseSum, LedgerFilter, LedgerSum};
 pub use postbacks::Decide;
 pub use records::*;
 pub use replays::{PutOff, ReceiptFilter, Replay, ReplayAnswer, Revision, Wait};
+pub use reversals::{OpenReversal, OverstatedSum};
 
 /// The one workspace that exists until an agency needs more. Every row carries it.
 pub(crate) const WORKSPACE: i64 = 1;

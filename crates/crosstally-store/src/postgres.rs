@@ -26,6 +26,7 @@ mod outbox_reads;
 mod postbacks;
 mod receipts;
 mod replays;
+mod reversals;
 mod rows;
 mod sightings;
 #[cfg(test)]

@@ -22,6 +22,7 @@ mod outbox_reads;
 mod postbacks;
 mod receipts;
 mod replays;
+mod reversals;
 mod rows;
 mod sightings;
 mod tally;

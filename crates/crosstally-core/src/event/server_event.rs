@@ -207,6 +207,7 @@ fn event(object: &Map<String, Value>, defaults: ServerDefaults<'_>, problems: &m
         custom,
         extra,
         origin,
+        adjustment: None,
     };
     ServerEvent { event, stated_event_id, notes }
 }

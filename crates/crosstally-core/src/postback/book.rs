@@ -13,6 +13,7 @@ use crate::postback::movement::{self, Past, Said, Standing, Step};
 use crate::postback::{Booking, ClickRef, ConversionChange, Facts, Postback, Receipt};
 use crate::pricing::{self, Market};
 use crate::reason::Reason;
+use crate::reversal;
 use crate::time::{HOUR_MS, Timestamp};
 use crate::value::Measured;
 use crate::verdict::Verdict;
@@ -195,6 +196,7 @@ pub(super) fn write_after(
     receipt.click = receipt.click.or(conversion.click);
     receipt.goals = followed.decisions;
     let relabelled = before.map_or(&[][..], |before| &before.labels) != conversion.labels.as_slice();
+    let reverses = before.is_some_and(|before| reversal::is_due(before, &conversion, &facts.entries));
     let conversion = match before {
         Some(_) => ConversionChange::Update(conversion),
         None => ConversionChange::Insert(conversion),
@@ -208,6 +210,7 @@ pub(super) fn write_after(
         nonce: None,
         sightings: facts.seen.iter().map(|seen| seen.sighting.key).collect(),
         relabelled,
+        reverses,
     }
 }
 

@@ -115,7 +115,12 @@ pub(super) fn write(
     now: Timestamp,
     body: &mut Object<'_>,
 ) -> Result<(), Refused> {
-    let name = names::of(settings, NAMES, &event.event_name);
+    let refund = refund(event);
+    let event = refund.as_ref().unwrap_or(event);
+    let name = match &event.adjustment {
+        Some(_) => REFUND,
+        None => names::of(settings, NAMES, &event.event_name),
+    };
     check_name(name)?;
     let time = age::event_time(event, now, AGE_MAX_MS, "Google Analytics")?;
     let needs_money = matches!(name, "purchase" | "refund").then_some(name);
@@ -145,6 +150,20 @@ pub(super) fn write(
         return Err(Refused::incomplete(detail));
     }
     Ok(())
+}
+
+const REFUND: &str = "refund";
+
+/// Whether an event tells of a purchase that was paid back, in whole or in part. That money came back again cannot be told.
+pub(super) fn is_refund(settings: &Settings, event: &OutboundEvent) -> bool {
+    let taken_back = event.adjustment.as_ref().and_then(|adjustment| adjustment.taken_back.as_ref());
+    taken_back.is_some() && names::of(settings, NAMES, &event.event_name) == "purchase"
+}
+
+/// A refund's value is what is paid back, not what is left.
+fn refund(event: &OutboundEvent) -> Option<OutboundEvent> {
+    let adjustment = event.adjustment.as_ref()?;
+    Some(OutboundEvent { value: adjustment.taken_back.clone(), ..event.clone() })
 }
 
 fn check_name(name: &str) -> Result<(), Refused> {

@@ -44,6 +44,12 @@ pub(super) const FIELDS: &[SettingField] = &[
         help: "What to say of the consent of visitors whose event does not deny it: granted or denied; nothing by default.",
     },
     SettingField {
+        name: "adjustments",
+        field_type: FieldType::Flag,
+        required: false,
+        help: "Whether a conversion that was taken back is restated to what is left of its value.",
+    },
+    SettingField {
         name: "validate_only",
         field_type: FieldType::Flag,
         required: false,

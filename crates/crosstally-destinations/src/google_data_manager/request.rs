@@ -106,6 +106,9 @@ fn payload(
     action: &str,
     now: Timestamp,
 ) -> Result<Vec<u8>, Refused> {
+    let at = event.event_time;
+    let restated = restated(event);
+    let event = restated.as_ref().unwrap_or(event);
     let time = age::event_time(event, now, AGE_MAX_MS, PLATFORM)?;
     let money = Amount::of(event, PLATFORM, None)?;
     if money.value.is_some() && money.currency.is_none() {
@@ -131,6 +134,9 @@ fn payload(
     let order = custom::text(&event.custom, "order_id").or_else(|| present(Some(&event.event_id)));
     object.put_some("transactionId", order);
     object.put("eventTimestamp", &time.to_string());
+    // By the id of the transaction Google knows which conversion is meant, by this which of several words is the last.
+    let updated = restated.is_some().then(|| at.to_string());
+    object.put_some("lastUpdatedTimestamp", updated);
     object.put("eventSource", source(&event.action_source));
     if let Some((name, id)) = click {
         object.object("adIdentifiers", |ids| ids.put(name, id));
@@ -144,6 +150,12 @@ fn payload(
     write_consent(&mut object, user_data, personalization);
     object.close();
     Ok(out)
+}
+
+/// A conversion that is restated is the one of before, with what is left of its value.
+fn restated(event: &OutboundEvent) -> Option<OutboundEvent> {
+    let adjustment = event.adjustment.as_ref()?;
+    Some(OutboundEvent { event_time: adjustment.event_time, ..event.clone() })
 }
 
 fn identifier((key, hash): (&str, &str)) -> String {

@@ -37,7 +37,10 @@ fn message_id(event: &OutboundEvent) -> String {
     let origin = &event.origin;
     let parts = [&event.event_id, &event.event_name, &origin.goal, &origin.conversion];
     // Length-prefixed pieces: no two different events read the same.
-    let name: String = parts.iter().map(|part| format!("{}:{part}", part.len())).collect();
+    let mut name: String = parts.iter().map(|part| format!("{}:{part}", part.len())).collect();
+    if let Some(adjustment) = &event.adjustment {
+        name.push_str(&format!("#{}", adjustment.movement));
+    }
     let hash = sha256_hex(&name);
     format!("msg_{}", hash.get(..32).unwrap_or(&hash))
 }
@@ -95,6 +98,14 @@ fn write_data(event: &OutboundEvent, data: &mut Object<'_>) {
     let currency = event.currency.as_ref().unwrap_or(&origin.currency);
     data.put_some("currency", Some(currency).filter(|text| !text.is_empty()));
     data.put_some("event_source_url", event.event_source_url.as_ref());
+    if let Some(adjustment) = &event.adjustment {
+        data.object("adjustment", |told| {
+            told.put("event_time", &adjustment.event_time.to_string());
+            told.put("movement", &adjustment.movement);
+            told.put_some("left", adjustment.left.as_ref());
+            told.put_some("taken_back", adjustment.taken_back.as_ref());
+        });
+    }
     data.put_some("consent", Some(&event.consent).filter(|consent| !consent.is_silent()));
     for (key, map) in [("custom", &event.custom), ("click", &origin.params)] {
         data.put_some(key, Some(map).filter(|map| !map.is_empty()));

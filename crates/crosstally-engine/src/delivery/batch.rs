@@ -78,6 +78,7 @@ impl Batch {
             go_on: true,
         };
         let mut unsent = part.take_expired(now);
+        unsent.extend(self.take_adjustments(&mut part, now).await?);
         unsent.extend(part.take_withheld(|event| self.ready.leaving(event)));
         let signed_in = if part.is_empty() { Ok(None) } else { self.sign_in().await };
         let settings = match signed_in {

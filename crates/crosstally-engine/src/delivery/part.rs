@@ -141,7 +141,7 @@ fn unsent(held: Held, reason: Reason, detail: String) -> Unsent {
     let state = match reason {
         Reason::EventTooOld => DeliveryState::Expired,
         // Nothing failed: it was never to be sent.
-        Reason::ConsentDenied => DeliveryState::Cancelled,
+        Reason::ConsentDenied | Reason::NothingToAdjust => DeliveryState::Cancelled,
         _ => DeliveryState::Dead,
     };
     Unsent { held, state, reason, detail }

@@ -73,7 +73,10 @@ impl Postgres {
     /// The goal events of a conversion: it has their ids itself, also of those that it met under another name.
     pub(super) async fn goal_events_met(&self, id: ConversionId) -> Result<Vec<Id>, StoreError> {
         let met = self.conversion(id).await?.map(|conversion| conversion.goals_met).unwrap_or_default();
-        Ok(met.iter().map(|met| Id::from(met.event)).collect())
+        let ask = "SELECT goal_event FROM adjustments WHERE workspace = $1 AND conversion = $2";
+        let adjusted = self.engine.read(ask, &[&WORKSPACE, &Id::from(id)]).await?;
+        let adjusted = adjusted.iter().map(|row| rows::get::<Id>(row, 0));
+        met.iter().map(|met| Ok(Id::from(met.event))).chain(adjusted).collect()
     }
 
     pub(super) async fn conversions(

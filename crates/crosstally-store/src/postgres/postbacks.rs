@@ -24,7 +24,7 @@ use super::rows::{Columns, Id, Text};
 use super::sightings::{self, Sightings};
 use super::transact::{Database, Ticket, Transaction, Value};
 use super::writer::{Waiting, Work};
-use super::{Postgres, nonces, receipts, replays, rows};
+use super::{Postgres, nonces, receipts, replays, reversals, rows};
 use crate::{Decide, StoreError, WORKSPACE};
 
 static FIND_CLICKS: LazyLock<String> = LazyLock::new(|| {
@@ -375,7 +375,8 @@ pub(super) async fn book(transaction: &Transaction, bookings: &[(usize, Booking)
         return Err(Fault::Data("a locked conversion has moved".into()));
     }
     sightings::label(transaction, &bookings).await?;
-    sightings::note(transaction, &bookings).await
+    sightings::note(transaction, &bookings).await?;
+    reversals::note(transaction, &bookings).await
 }
 
 fn count(rows: usize) -> u64 {

@@ -99,6 +99,9 @@ pub(super) fn goal_events_met(
     let conversion = list(connection, "id = ?1 LIMIT 1", [id.as_bytes()])?.pop();
     let met = conversion.map(|conversion| conversion.goals_met).unwrap_or_default();
     let mut events: Vec<GoalEventId> = met.iter().map(|met| met.event).collect();
+    let mut ask = connection.prepare_cached("SELECT goal_event FROM adjustments WHERE conversion = ?1")?;
+    let adjusted = ask.query_map([id.as_bytes()], |row| Ok(GoalEventId::from_bytes(row.get(0)?)))?;
+    events.extend(adjusted.collect::<rusqlite::Result<Vec<_>>>()?);
     events.sort_unstable();
     Ok(events)
 }

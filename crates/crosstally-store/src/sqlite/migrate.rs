@@ -17,6 +17,7 @@ const STEPS: &[&str] = &[
     include_str!("../../migrations/sqlite/0004_fraud.sql"),
     include_str!("../../migrations/sqlite/0005_jobs.sql"),
     include_str!("../../migrations/sqlite/0006_approvals.sql"),
+    include_str!("../../migrations/sqlite/0007_reversals.sql"),
 ];
 
 const REGISTER: &str =

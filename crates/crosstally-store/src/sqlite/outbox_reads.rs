@@ -19,8 +19,10 @@ const NEXT_DUE: &str = "SELECT min(at) FROM (
     )";
 
 // Ids begin with the time at which their event was made, so a span of days is a range of ids.
-const DAYS: &str = "SELECT coalesce(e.created_at, d.created_at) / 86400000, d.destination, coalesce(e.event_name, ''),
-        sum(d.state = 'delivered'), sum(d.state IN ('dead', 'expired', 'cancelled') AND d.reason IS NOT 'consent_denied'),
+const DAYS: &str =
+    "SELECT coalesce(e.created_at, d.created_at) / 86400000, d.destination, coalesce(e.event_name, ''),
+        sum(d.state = 'delivered'), sum(d.state IN ('dead', 'expired', 'cancelled') 
+            AND coalesce(d.reason, '') NOT IN ('consent_denied', 'taken_back', 'nothing_to_adjust')),
         sum(d.state = 'pending'),
         sum(d.attempts)
     FROM deliveries AS d LEFT JOIN goal_events AS e ON e.id = d.goal_event

@@ -163,6 +163,7 @@ pub(super) fn book_changes(connection: &Connection, booking: &Booking) -> Result
     }
     super::sightings::label(connection, booking)?;
     super::sightings::note(connection, booking)?;
+    super::reversals::note(connection, booking)?;
     if let Some(entry) = &booking.entry {
         insert_entry(connection, entry)?;
     }
@@ -247,7 +248,7 @@ pub(super) fn insert_entry(connection: &Connection, entry: &LedgerEntry) -> Resu
     Ok(())
 }
 
-fn insert_goal_event(connection: &Connection, event: &GoalEvent) -> Result<(), StoreError> {
+pub(super) fn insert_goal_event(connection: &Connection, event: &GoalEvent) -> Result<(), StoreError> {
     connection.prepare_cached(INSERT_GOAL_EVENT)?.execute(params![
         event.id.as_bytes(),
         WORKSPACE,
@@ -262,7 +263,7 @@ fn insert_goal_event(connection: &Connection, event: &GoalEvent) -> Result<(), S
     Ok(())
 }
 
-fn insert_delivery(
+pub(super) fn insert_delivery(
     connection: &Connection,
     delivery: &NewDelivery,
     created_at: Timestamp,

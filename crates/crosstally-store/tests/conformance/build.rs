@@ -261,6 +261,7 @@ pub(crate) fn sale(ms: i64, key: DedupeKey, destinations: &[&str]) -> Booking {
         nonce: None,
         sightings: Vec::new(),
         relabelled: false,
+        reverses: false,
     }
 }
 

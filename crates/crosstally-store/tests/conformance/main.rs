@@ -26,6 +26,7 @@ mod outbox_reads;
 mod postbacks;
 mod receipts;
 mod requeue;
+mod reversals;
 mod settle;
 mod sightings;
 mod stage;
@@ -114,6 +115,10 @@ suite! {
     }
     ledger {
         sums_of_movements_are_the_balance
+    }
+    reversals {
+        a_reversal_is_followed_once_and_only_as_it_stands
+        only_what_was_never_tried_is_withdrawn
     }
     approvals {
         the_share_of_approvals_is_of_what_was_decided

@@ -50,6 +50,11 @@ pub(crate) enum Deliveries {
         #[command(flatten)]
         at: At,
     },
+    /// Show what destinations were told that was taken back since and cannot be told there: by campaign and currency.
+    Overstated {
+        #[command(flatten)]
+        at: At,
+    },
     /// Send many once more, or to another destination, as a job that goes on by itself and can be stopped.
     Replay {
         #[command(flatten)]

@@ -53,6 +53,7 @@ pub(crate) async fn run(command: Deliveries, json: bool) -> Result<()> {
         }
         Deliveries::Errors { destination, at } => errors::groups(destination.as_deref(), &at, json).await,
         Deliveries::Days { days, at } => errors::days(days, &at, json).await,
+        Deliveries::Overstated { at } => errors::overstated(&at, json).await,
         Deliveries::Replay { which, at } => jobs::replay(*which, &at, json).await,
         Deliveries::Jobs { id: None, limit, at, .. } => jobs::list(limit, &at, json).await,
         Deliveries::Jobs { id: Some(id), action, at, .. } => {

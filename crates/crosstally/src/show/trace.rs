@@ -261,6 +261,12 @@ fn event(page: &mut Page<'_>, found: &EventOut) {
     let consent: Vec<String> =
         event.consent.macros().map(|(name, value)| format!("{name} {value}")).collect();
     page.fact("consent", &consent.join(" · "));
+    if let Some(adjustment) = &event.adjustment {
+        let part = |name: &str, text: &Option<String>| text.as_ref().map(|text| format!(", {name} {text}"));
+        let parts = [part("taken back", &adjustment.taken_back), part("left", &adjustment.left)];
+        let told: String = parts.into_iter().flatten().collect();
+        page.fact("adjusts", &format!("{}{told}, the sale is {}", adjustment.event, event.origin.status));
+    }
     page.gap();
 }
 

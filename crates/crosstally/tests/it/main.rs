@@ -32,6 +32,7 @@ mod previews;
 mod quarantine;
 mod reasons;
 mod reread;
+mod reversals;
 mod security_a;
 mod security_b;
 mod security_c;

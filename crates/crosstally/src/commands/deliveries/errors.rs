@@ -1,7 +1,8 @@
-//! `crosstally deliveries errors|days`.
+//! `crosstally deliveries errors|days|overstated`.
 
 use anyhow::Result;
 use crosstally_http::api::delivery_errors::{DayOut, ErrorOut, span};
+use crosstally_http::api::overstated::OverstatedOut;
 use serde::Deserialize;
 
 use crate::cli::At;
@@ -84,4 +85,29 @@ pub(super) async fn days(days: u32, at: &At, json: bool) -> Result<()> {
     let heads =
         ["day (UTC)", "destination", "event", "arrived", "failed", "open", "attempts", "failed share"];
     show::table(&heads, cells)
+}
+
+/// Shows what was told and is not left.
+pub(super) async fn overstated(at: &At, json: bool) -> Result<()> {
+    let rows: Vec<OverstatedOut> = match remote::find(at)? {
+        Where::Here(ground) => {
+            remote::here(&ground, async |engine| {
+                Ok(engine.store.overstated().await?.iter().map(OverstatedOut::from).collect())
+            })
+            .await?
+        }
+        Where::There(server) => server.get::<Page<OverstatedOut>>("/api/v1/overstated").await?.data,
+    };
+    if json {
+        return show::json(&rows);
+    }
+    let cells = rows.iter().map(|row| {
+        vec![
+            row.campaign.clone(),
+            row.destination.clone(),
+            format!("{} {}", row.amount, row.currency),
+            row.deliveries.to_string(),
+        ]
+    });
+    show::table(&["campaign", "destination", "over-stated", "deliveries"], cells)
 }

@@ -1,0 +1,258 @@
+//! Reversals: what follows for the events that left before a sale was taken back, in whole or in part. What has not left
+//! stays here; what has arrived is adjusted where the destination takes that, and else told as over-stated.
+
+use crate::config::{Config, Destination, SendValue};
+use crate::conversion::Conversion;
+use crate::delivery::DeliveryState;
+use crate::event::{Adjustment, OutboundEvent};
+use crate::ids::{DeliveryId, GoalEventId};
+use crate::ledger::{Amounts, LedgerEntry, Status};
+use crate::money::Currency;
+use crate::route::{GoalEvent, NewDelivery};
+use crate::time::Timestamp;
+
+/// One delivery of an event, as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    /// Its id.
+    pub id: DeliveryId,
+    /// The event.
+    pub goal_event: GoalEventId,
+    /// The destination.
+    pub destination: String,
+    /// Where it stands.
+    pub state: DeliveryState,
+    /// How often it was tried.
+    pub attempts: u32,
+}
+
+/// What a destination was told that is more than what is left, by one delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Overstated {
+    /// The delivery.
+    pub delivery: DeliveryId,
+    /// Its destination.
+    pub destination: String,
+    /// The conversion's campaign.
+    pub campaign: String,
+    /// The currency of both amounts.
+    pub currency: Currency,
+    /// What it was told, in minor units.
+    pub stated: i64,
+    /// What is left of it.
+    pub remaining: i64,
+}
+
+/// What follows from a reversal.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Follows {
+    /// The adjustments, each an event of its own.
+    pub events: Vec<GoalEvent>,
+    /// Their deliveries.
+    pub deliveries: Vec<NewDelivery>,
+    /// What is told nobody.
+    pub overstated: Vec<Overstated>,
+}
+
+/// What is needed to follow.
+pub struct Context<'a> {
+    /// The configuration in force.
+    pub config: &'a Config,
+    /// Whether a destination takes this adjustment.
+    pub takes: &'a dyn Fn(&Destination, &OutboundEvent) -> bool,
+    /// How old an event may be for a destination, in milliseconds.
+    pub max_age_ms: &'a dyn Fn(&Destination, &str) -> i64,
+    /// The present time.
+    pub now: Timestamp,
+    /// Fresh random bytes for new ids.
+    pub random: &'a mut dyn FnMut() -> [u8; 10],
+}
+
+/// Whether a movement is to be followed: something was taken back, or what had been taken back stands again. The history is
+/// that before the movement.
+#[must_use]
+pub fn is_due(before: &Conversion, after: &Conversion, history: &[LedgerEntry]) -> bool {
+    if before.goals_met.is_empty() {
+        return false;
+    }
+    let turned = is_taken_back(before.status) != is_taken_back(after.status);
+    let risen = before.amounts != after.amounts;
+    // Most amounts that rise were never less: they have nothing to correct.
+    turned
+        || fell(before.amounts, after.amounts)
+        || risen && history.windows(2).any(|pair| fell(pair[0].amounts, pair[1].amounts))
+}
+
+fn fell(was: Amounts, is: Amounts) -> bool {
+    let less = |was: Option<i64>, is: Option<i64>| was.unwrap_or(0) > is.unwrap_or(0);
+    less(was.payout, is.payout) || less(was.revenue, is.revenue) || less(was.value, is.value)
+}
+
+/// Whether nothing is left of a conversion.
+#[must_use]
+pub const fn is_taken_back(status: Status) -> bool {
+    matches!(status, Status::Rejected | Status::Reversed)
+}
+
+/// Whether an event is one that a reversal takes back: not one that tells of a reversal itself.
+fn is_original(event: &OutboundEvent) -> bool {
+    event.adjustment.is_none() && !Status::from_word(&event.origin.status).is_some_and(is_taken_back)
+}
+
+/// Deliveries that have not left and have nothing to tell any more. One that was tried may have arrived: it goes on, and is
+/// followed.
+#[must_use]
+pub fn to_withdraw(conversion: &Conversion, events: &[GoalEvent], sent: &[Sent]) -> Vec<DeliveryId> {
+    if !is_taken_back(conversion.status) {
+        return Vec::new();
+    }
+    let original = |id: GoalEventId| events.iter().any(|event| event.id == id && is_original(&event.event));
+    let waits = |one: &&Sent| one.state == DeliveryState::Pending && one.attempts == 0;
+    sent.iter().filter(waits).filter(|one| original(one.goal_event)).map(|one| one.id).collect()
+}
+
+/// Decides what follows, over the conversion as it stands now and all that was sent of it.
+#[must_use]
+pub fn follow(
+    conversion: &Conversion,
+    events: &[GoalEvent],
+    sent: &[Sent],
+    context: &mut Context<'_>,
+) -> Follows {
+    let mut follows = Follows::default();
+    for original in events.iter().filter(|event| is_original(&event.event)) {
+        for one in sent.iter().filter(|one| one.goal_event == original.id) {
+            if !matches!(one.state, DeliveryState::Delivered | DeliveryState::Pending) {
+                continue;
+            }
+            let told = told(original, events, sent, &one.destination);
+            let amounts = Left::of(original, told, conversion, context.config);
+            let event = adjusted(original, conversion, &amounts, context.now);
+            let destination = context.config.destination(&one.destination);
+            match destination.filter(|destination| (context.takes)(destination, &event)) {
+                Some(destination) if amounts.changed => follows.adjust(event, destination, original, context),
+                // Who was told of a fall and cannot be told of a rise was not told too much.
+                None if told.is_none() => follows.overstated.extend(amounts.overstated(one, conversion)),
+                _ => {}
+            }
+        }
+    }
+    follows
+}
+
+impl Follows {
+    fn adjust(
+        &mut self,
+        event: OutboundEvent,
+        destination: &Destination,
+        original: &GoalEvent,
+        context: &mut Context<'_>,
+    ) {
+        let id = GoalEventId::new(context.now, (context.random)());
+        let max_age = (context.max_age_ms)(destination, &event.action_source);
+        self.deliveries.push(NewDelivery {
+            id: DeliveryId::of(id, 0),
+            goal_event: id,
+            conversion: original.conversion,
+            destination: destination.slug.clone(),
+            state: DeliveryState::Pending,
+            due_at: context.now,
+            deadline_at: context.now.plus_millis(max_age),
+        });
+        self.events.push(GoalEvent {
+            id,
+            conversion: original.conversion,
+            goal: original.goal.clone(),
+            sequence: event.adjustment.as_ref().map_or(original.sequence, |adjustment| adjustment.movement),
+            event,
+            created_at: context.now,
+        });
+    }
+}
+
+/// The last adjustment of an event that was booked for a destination.
+fn told<'a>(
+    original: &GoalEvent,
+    events: &'a [GoalEvent],
+    sent: &[Sent],
+    destination: &str,
+) -> Option<&'a GoalEvent> {
+    let id = original.id.to_string();
+    let of_it = |event: &&GoalEvent| event.event.adjustment.as_ref().is_some_and(|told| told.event == id);
+    let here = |event: &&GoalEvent| {
+        sent.iter().any(|one| one.goal_event == event.id && one.destination == destination)
+    };
+    events.iter().filter(of_it).filter(here).max_by_key(|event| event.sequence)
+}
+
+/// What an event stated and what is left of it, in minor units of its currency.
+struct Left {
+    currency: Option<Currency>,
+    stated: Option<i64>,
+    left: Option<i64>,
+    /// What the last adjustment before left; what was stated, if there was none.
+    last: Option<i64>,
+    /// Whether there is anything new to tell.
+    changed: bool,
+}
+
+impl Left {
+    fn of(original: &GoalEvent, told: Option<&GoalEvent>, conversion: &Conversion, config: &Config) -> Self {
+        let event = &original.event;
+        let currency = event.currency.as_deref().and_then(|code| code.parse::<Currency>().ok());
+        let minor = |text: Option<&str>| currency?.parse_minor(text?).ok();
+        let stated = minor(event.value.as_deref());
+        let goal = config.goals.iter().find(|goal| goal.slug == original.goal);
+        let amounts = conversion.amounts;
+        let now = match goal.map(|goal| goal.send_value).unwrap_or_default() {
+            SendValue::Payout => amounts.payout,
+            SendValue::Revenue => amounts.revenue,
+            SendValue::Value | SendValue::None => amounts.value,
+        };
+        // In another currency than the conversion has by now, what is left cannot be told; it is not made up.
+        let comparable = currency == Some(conversion.currency);
+        let left = match stated {
+            Some(_) if is_taken_back(conversion.status) => Some(0),
+            Some(stated) if comparable => Some(stated.min(now.unwrap_or(0).max(0))),
+            other => other,
+        };
+        let last_told = told.unwrap_or(original);
+        let status = last_told.event.origin.status.as_str();
+        let last = match last_told.event.adjustment.as_ref() {
+            Some(adjustment) => minor(adjustment.left.as_deref()),
+            None => stated,
+        };
+        let turned = Status::from_word(status).is_some_and(is_taken_back) != is_taken_back(conversion.status);
+        Self { currency, stated, left, last, changed: turned || left != last }
+    }
+
+    fn overstated(&self, one: &Sent, conversion: &Conversion) -> Option<Overstated> {
+        Some(Overstated {
+            delivery: one.id,
+            destination: one.destination.clone(),
+            campaign: conversion.campaign.clone(),
+            currency: self.currency?,
+            stated: self.stated.filter(|stated| *stated > 0)?,
+            remaining: self.left?,
+        })
+    }
+}
+
+/// The event that tells of it.
+fn adjusted(original: &GoalEvent, conversion: &Conversion, amounts: &Left, now: Timestamp) -> OutboundEvent {
+    let decimal = |minor: i64| amounts.currency.map(|currency| currency.format_minor(minor));
+    let mut event = original.event.clone();
+    let taken_back = amounts.last.zip(amounts.left).map(|(last, left)| last.saturating_sub(left));
+    event.adjustment = Some(Adjustment {
+        event: original.id.to_string(),
+        event_time: event.event_time,
+        movement: conversion.movements,
+        left: amounts.left.and_then(decimal),
+        taken_back: taken_back.filter(|minor| *minor > 0).and_then(decimal),
+    });
+    event.event_time = now;
+    event.value = amounts.left.and_then(decimal);
+    event.value_basis = None;
+    event.origin.status = conversion.status.as_str().into();
+    event
+}

@@ -1,0 +1,71 @@
+//! Adjustments on their way: sent once the event that they adjust has arrived, never if it has not.
+
+use crosstally_core::delivery::DeliveryState;
+use crosstally_core::event::OutboundEvent;
+use crosstally_core::ids::ConversionId;
+use crosstally_core::reason::Reason;
+use crosstally_core::time::{MINUTE_MS, Timestamp};
+use crosstally_store::{StoreError, Unsent};
+
+use super::batch::Batch;
+use super::part::Part;
+
+/// How long an adjustment waits before it looks again.
+const LOOK_AGAIN_MS: i64 = MINUTE_MS;
+
+/// What an adjustment can do now.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    Go,
+    Wait,
+    Never,
+}
+
+impl Batch {
+    /// Takes adjustments out that must not be sent: those whose event is still on its way stay leased for a minute, those
+    /// whose event never arrived end unsent.
+    pub(super) async fn take_adjustments(
+        &self,
+        part: &mut Part,
+        now: Timestamp,
+    ) -> Result<Vec<Unsent>, StoreError> {
+        if part.events.iter().all(|event| event.adjustment.is_none()) {
+            return Ok(Vec::new());
+        }
+        let mut turns = Vec::with_capacity(part.len());
+        for (lease, event) in part.leases.iter().zip(&part.events) {
+            turns.push((lease.held, self.turn_of(event).await?));
+        }
+        let is = |turn: Turn| {
+            let of: Vec<_> = turns.iter().filter(|(_, of)| *of == turn).map(|(held, _)| *held).collect();
+            of
+        };
+        let (never, wait) = (is(Turn::Never), is(Turn::Wait));
+        let ended = part.take_unless(|lease| !never.contains(&lease.held));
+        let waiting = part.take_unless(|lease| !wait.contains(&lease.held));
+        if !waiting.is_empty() {
+            self.leases.forget(waiting.held());
+            let until = now.plus_millis(LOOK_AGAIN_MS);
+            self.engine.store.renew_leases(waiting.held().collect(), until).await?;
+        }
+        Ok(ended.unsent(Reason::NothingToAdjust, ""))
+    }
+
+    async fn turn_of(&self, event: &OutboundEvent) -> Result<Turn, StoreError> {
+        let Some(adjustment) = &event.adjustment else { return Ok(Turn::Go) };
+        let conversion = event.origin.conversion.parse::<ConversionId>();
+        let (Ok(conversion), true) = (conversion, self.ready.adjusts(event)) else { return Ok(Turn::Never) };
+        let mut turn = Turn::Never;
+        for one in self.engine.store.deliveries_of_conversion(conversion).await? {
+            if one.destination != self.ready.config.slug || one.goal_event.to_string() != adjustment.event {
+                continue;
+            }
+            match one.state {
+                DeliveryState::Delivered => return Ok(Turn::Go),
+                DeliveryState::Pending => turn = Turn::Wait,
+                DeliveryState::Dead | DeliveryState::Expired | DeliveryState::Cancelled => {}
+            }
+        }
+        Ok(turn)
+    }
+}

@@ -1,0 +1,93 @@
+//! Reversals: once a sale is taken back, what waits is withdrawn and what has left is adjusted where that can be told.
+//!
+//! That there is something to follow is written down with the movement itself; whoever comes first follows it, and a second
+//! one finds nothing left to do.
+
+use crosstally_core::conversion::Conversion;
+use crosstally_core::reason::Reason;
+use crosstally_core::reversal::{self, Context, Follows, Sent};
+use crosstally_core::route::GoalEvent;
+use crosstally_store::{DeliveryRecord, OpenReversal, StoreError};
+
+use crate::Engine;
+use crate::snapshot::Snapshot;
+
+const AT_ONCE: u32 = 200;
+
+impl Engine {
+    /// Follows every reversal that is open. Returns how many were followed.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; what is open stays so.
+    pub async fn follow_reversals(&self) -> Result<u64, StoreError> {
+        let mut followed = 0;
+        for open in self.store.open_reversals(AT_ONCE).await? {
+            followed += u64::from(self.follow_reversal(open).await?);
+        }
+        Ok(followed)
+    }
+
+    /// The same at once after a booking: if it fails, the clock brings it back.
+    pub(crate) async fn follow_reversals_now(&self) {
+        if let Err(error) = self.follow_reversals().await {
+            tracing::warn!(error = %error, "a reversal is followed later");
+        }
+    }
+
+    async fn follow_reversal(&self, open: OpenReversal) -> Result<bool, StoreError> {
+        let snapshot = self.snapshot.load_full();
+        let now = self.clock.now();
+        let Some(conversion) = self.store.conversion(open.conversion).await? else {
+            return self.store.follow_reversal(open, Follows::default(), now).await;
+        };
+        let events = self.store.goal_events_of_conversion(conversion.id).await?;
+        let mut sent = self.sent(open).await?;
+        let waiting = reversal::to_withdraw(&conversion, &events, &sent);
+        if !waiting.is_empty() {
+            self.store.withdraw_deliveries(waiting, Reason::TakenBack, now).await?;
+            sent = self.sent(open).await?;
+        }
+        let follows = self.decide_reversal(&snapshot, &conversion, &events, &sent);
+        let destinations: Vec<String> =
+            follows.deliveries.iter().map(|delivery| delivery.destination.clone()).collect();
+        let followed = self.store.follow_reversal(open, follows, now).await?;
+        for destination in destinations.iter().filter(|_| followed) {
+            self.wakeups.wake(destination);
+        }
+        Ok(followed)
+    }
+
+    fn decide_reversal(
+        &self,
+        snapshot: &Snapshot,
+        conversion: &Conversion,
+        events: &[GoalEvent],
+        sent: &[Sent],
+    ) -> Follows {
+        let mut context = Context {
+            config: &snapshot.config,
+            takes: &|destination, event| {
+                snapshot.destination(&destination.slug).is_some_and(|ready| ready.adjusts(event))
+            },
+            max_age_ms: &|destination, action_source| snapshot.max_age_ms(destination, action_source),
+            now: self.clock.now(),
+            random: &mut || self.random.bytes(),
+        };
+        reversal::follow(conversion, events, sent, &mut context)
+    }
+
+    async fn sent(&self, open: OpenReversal) -> Result<Vec<Sent>, StoreError> {
+        let deliveries = self.store.deliveries_of_conversion(open.conversion).await?;
+        Ok(deliveries.iter().map(as_sent).collect())
+    }
+}
+
+fn as_sent(delivery: &DeliveryRecord) -> Sent {
+    Sent {
+        id: delivery.id,
+        goal_event: delivery.goal_event,
+        destination: delivery.destination.clone(),
+        state: delivery.state,
+        attempts: delivery.attempts,
+    }
+}

@@ -1,0 +1,183 @@
+//! Reversals: what is still to be followed, what follows, and what is told nobody.
+
+use crosstally_core::ids::{ConversionId, DeliveryId};
+use crosstally_core::postback::{Booking, ConversionChange};
+use crosstally_core::reason::Reason;
+use crosstally_core::reversal::Follows;
+use crosstally_core::time::Timestamp;
+
+use super::fault::Fault;
+use super::outbox::count_moved;
+use super::rows::{Id, Text};
+use super::transact::{Transaction, Value};
+use super::{Postgres, rows};
+use crate::{OpenReversal, OverstatedSum, StoreError, WORKSPACE};
+
+// In one order, so that no two batches wait for each other in a circle.
+const NOTE: &str = "INSERT INTO open_reversals (workspace, conversion, sequence)
+    SELECT $1::bigint, conversion, max(sequence) FROM unnest($2::uuid[], $3::bigint[]) AS n (conversion, sequence)
+    GROUP BY conversion ORDER BY conversion
+    ON CONFLICT (conversion, workspace) DO UPDATE SET sequence = excluded.sequence";
+const OPEN: &str =
+    "SELECT conversion, sequence FROM open_reversals WHERE workspace = $1 ORDER BY conversion LIMIT $2";
+const WITHDRAW: &str = concat!(
+    "WITH withdrawn AS (
+        UPDATE deliveries SET state = 'cancelled', reason = $4, detail = '', finished_at = $3,
+            lease_owner = NULL, lease_until = NULL
+        WHERE id = ANY ($2::uuid[]) AND state = 'pending' AND attempts = 0 AND (workspace = $1) IS TRUE
+        RETURNING destination
+    ), moved AS (
+        SELECT destination, 'pending' AS state, -1 AS change FROM withdrawn
+        UNION ALL SELECT destination, 'cancelled', 1 FROM withdrawn
+    ), ",
+    count_moved!(),
+    " SELECT count(*) FROM withdrawn"
+);
+const FOLLOW: &str = concat!(
+    "WITH taken AS (
+        DELETE FROM open_reversals WHERE workspace = $1 AND conversion = $2 AND sequence = $3 RETURNING conversion
+    ), events AS (
+        INSERT INTO goal_events (workspace, id, conversion, goal, sequence, event_name, event_id, event, created_at)
+        SELECT $1, n.id, $2, n.goal, n.sequence, n.event_name, n.event_id, n.event, n.created_at
+        FROM unnest($5::uuid[], $6::text[], $7::bigint[], $8::text[], $9::text[], $10::text[], $22::bigint[])
+            AS n (id, goal, sequence, event_name, event_id, event, created_at), taken
+        RETURNING id
+    ), noted AS (
+        INSERT INTO adjustments (workspace, conversion, goal_event) SELECT $1, $2, id FROM events
+    ), booked AS (
+        INSERT INTO deliveries (workspace, id, goal_event, conversion, destination, state, detail, attempts, failures,
+            due_at, available_at, deadline_at, created_at, fence)
+        SELECT $1, n.id, n.goal_event, $2, n.destination, 'pending', '', 0, 0, n.due_at, n.due_at, n.deadline_at, $4, 0
+        FROM unnest($11::uuid[], $12::uuid[], $13::text[], $14::bigint[], $15::bigint[])
+            AS n (id, goal_event, destination, due_at, deadline_at), taken
+        RETURNING destination
+    ), told AS (
+        INSERT INTO overstated (workspace, delivery, destination, campaign, currency, stated, remaining, updated_at)
+        SELECT $1, n.delivery, n.destination, n.campaign, n.currency, n.stated, n.remaining, $4
+        FROM unnest($16::uuid[], $17::text[], $18::text[], $19::text[], $20::bigint[], $21::bigint[])
+            AS n (delivery, destination, campaign, currency, stated, remaining), taken
+        ON CONFLICT (delivery, workspace) DO UPDATE
+        SET remaining = excluded.remaining, updated_at = excluded.updated_at
+    ), moved AS (
+        SELECT destination, 'pending' AS state, 1 AS change FROM booked
+    ), ",
+    count_moved!(),
+    " SELECT count(*) FROM taken"
+);
+const OVERSTATED: &str =
+    "SELECT o.campaign, o.destination, o.currency, sum(o.stated - o.remaining)::bigint, count(*) FROM overstated AS o
+    JOIN deliveries AS d ON d.id = o.delivery AND d.workspace = o.workspace
+    WHERE o.workspace = $1 AND o.stated > o.remaining AND d.state = 'delivered'
+    GROUP BY 1, 2, 3 ORDER BY 1, 2, 3";
+
+impl Postgres {
+    pub(crate) async fn open_reversals(&self, limit: u32) -> Result<Vec<OpenReversal>, StoreError> {
+        let open = self.engine.read(OPEN, &[&WORKSPACE, &i64::from(limit)]).await?;
+        let read = |row| {
+            Ok(OpenReversal {
+                conversion: ConversionId::from_bytes(rows::get::<Id>(row, 0)?.0),
+                sequence: u32::try_from(rows::count(row, 1)?)
+                    .map_err(|_| StoreError::Corrupt("a sequence is none".into()))?,
+            })
+        };
+        open.iter().map(read).collect()
+    }
+
+    pub(crate) async fn withdraw_deliveries(
+        &self,
+        ids: Vec<DeliveryId>,
+        reason: Reason,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let ids: Vec<Id> = ids.into_iter().map(Id::from).collect();
+        let withdrawn =
+            self.engine.write(WITHDRAW, &[&WORKSPACE, &ids, &now.as_millis(), &reason.code()]).await?;
+        withdrawn.first().map_or(Ok(0), |row| rows::count(row, 0))
+    }
+
+    pub(crate) async fn follow_reversal(
+        &self,
+        open: OpenReversal,
+        follows: Follows,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let Follows { events, deliveries, overstated } = &follows;
+        let stored: Vec<String> =
+            events.iter().map(|event| rows::to_json(&event.event)).collect::<Result<_, _>>()?;
+        let (conversion, sequence, now) =
+            (Id::from(open.conversion), i64::from(open.sequence), now.as_millis());
+        let event_ids: Vec<Id> = events.iter().map(|event| Id::from(event.id)).collect();
+        let goals: Vec<Text<'_>> = events.iter().map(|event| Text(&event.goal)).collect();
+        let sequences: Vec<i64> = events.iter().map(|event| i64::from(event.sequence)).collect();
+        let names: Vec<Text<'_>> = events.iter().map(|event| Text(&event.event.event_name)).collect();
+        let sent_ids: Vec<Text<'_>> = events.iter().map(|event| Text(&event.event.event_id)).collect();
+        let stored: Vec<Text<'_>> = stored.iter().map(|text| Text(text)).collect();
+        let created: Vec<i64> = events.iter().map(|event| event.created_at.as_millis()).collect();
+        let ids: Vec<Id> = deliveries.iter().map(|one| Id::from(one.id)).collect();
+        let of: Vec<Id> = deliveries.iter().map(|one| Id::from(one.goal_event)).collect();
+        let to: Vec<Text<'_>> = deliveries.iter().map(|one| Text(&one.destination)).collect();
+        let due: Vec<i64> = deliveries.iter().map(|one| one.due_at.as_millis()).collect();
+        let deadlines: Vec<i64> = deliveries.iter().map(|one| one.deadline_at.as_millis()).collect();
+        let told: Vec<Id> = overstated.iter().map(|one| Id::from(one.delivery)).collect();
+        let told_to: Vec<Text<'_>> = overstated.iter().map(|one| Text(&one.destination)).collect();
+        let campaigns: Vec<Text<'_>> = overstated.iter().map(|one| Text(&one.campaign)).collect();
+        let currencies: Vec<&str> = overstated.iter().map(|one| one.currency.code()).collect();
+        let amounts: Vec<i64> = overstated.iter().map(|one| one.stated).collect();
+        let remaining: Vec<i64> = overstated.iter().map(|one| one.remaining).collect();
+        let values: [&Value<'_>; 22] = [
+            &WORKSPACE,
+            &conversion,
+            &sequence,
+            &now,
+            &event_ids,
+            &goals,
+            &sequences,
+            &names,
+            &sent_ids,
+            &stored,
+            &ids,
+            &of,
+            &to,
+            &due,
+            &deadlines,
+            &told,
+            &told_to,
+            &campaigns,
+            &currencies,
+            &amounts,
+            &remaining,
+            &created,
+        ];
+        let taken = self.engine.write(FOLLOW, &values).await?;
+        Ok(taken.first().map_or(Ok(0), |row| rows::count(row, 0))? == 1)
+    }
+
+    pub(crate) async fn overstated(&self) -> Result<Vec<OverstatedSum>, StoreError> {
+        let sums = self.engine.read(OVERSTATED, &[&WORKSPACE]).await?;
+        let read = |row| {
+            Ok(OverstatedSum {
+                campaign: rows::get(row, 0)?,
+                destination: rows::get(row, 1)?,
+                currency: rows::get(row, 2)?,
+                minor: rows::get(row, 3)?,
+                deliveries: rows::count(row, 4)?,
+            })
+        };
+        sums.iter().map(read).collect()
+    }
+}
+
+/// Notes which reversals are to be followed. Most batches have none.
+pub(super) async fn note(transaction: &Transaction, bookings: &[&Booking]) -> Result<(), Fault> {
+    let reversed = bookings.iter().filter(|booking| booking.reverses);
+    let moved = reversed.filter_map(|booking| booking.conversion.as_ref()).map(ConversionChange::conversion);
+    let (ids, sequences): (Vec<Id>, Vec<i64>) =
+        moved.map(|conversion| (Id::from(conversion.id), i64::from(conversion.movements))).unzip();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let statement = transaction.prepare_cached(NOTE).await?;
+    let values: [&Value<'_>; 3] = [&WORKSPACE, &ids, &sequences];
+    transaction.execute(&statement, &values).await?;
+    Ok(())
+}

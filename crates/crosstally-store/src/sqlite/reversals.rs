@@ -1,0 +1,140 @@
+//! Reversals: what is still to be followed, what follows, and what is told nobody.
+
+use crosstally_core::delivery::DeliveryState;
+use crosstally_core::ids::{ConversionId, DeliveryId};
+use crosstally_core::postback::{Booking, ConversionChange};
+use crosstally_core::reason::Reason;
+use crosstally_core::reversal::Follows;
+use crosstally_core::time::Timestamp;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::tally::COUNT_DELIVERIES;
+use super::{Sqlite, outbox, postbacks, rows};
+use crate::{OpenReversal, OverstatedSum, StoreError, WORKSPACE};
+
+const NOTE: &str = "INSERT INTO open_reversals (conversion, workspace, sequence) VALUES (?1, ?2, ?3)
+    ON CONFLICT (conversion) DO UPDATE SET sequence = excluded.sequence";
+const OPEN: &str =
+    "SELECT conversion, sequence FROM open_reversals WHERE workspace = ?1 ORDER BY conversion LIMIT ?2";
+const TAKE: &str = "DELETE FROM open_reversals WHERE conversion = ?1 AND sequence = ?2";
+const WITHDRAW: &str = "UPDATE deliveries
+    SET state = 'cancelled', reason = ?3, detail = '', finished_at = ?2, lease_owner = NULL, lease_until = NULL
+    WHERE id = ?1 AND state = 'pending' AND attempts = 0 RETURNING destination";
+const ADJUSTS: &str = "INSERT INTO adjustments (conversion, goal_event, workspace) VALUES (?1, ?2, ?3)";
+const OVERSTATE: &str =
+    "INSERT INTO overstated (delivery, workspace, destination, campaign, currency, stated, remaining,
+        updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+    ON CONFLICT (delivery) DO UPDATE SET remaining = excluded.remaining, updated_at = excluded.updated_at";
+const OVERSTATED: &str =
+    "SELECT o.campaign, o.destination, o.currency, sum(o.stated - o.remaining), count(*) FROM overstated AS o
+    JOIN deliveries AS d ON d.id = o.delivery
+    WHERE o.workspace = ?1 AND o.stated > o.remaining AND d.state = 'delivered'
+    GROUP BY 1, 2, 3 ORDER BY 1, 2, 3";
+
+impl Sqlite {
+    pub(crate) async fn open_reversals(&self, limit: u32) -> Result<Vec<OpenReversal>, StoreError> {
+        let work = move |connection: &Connection| {
+            let mut ask = connection.prepare_cached(OPEN)?;
+            let open = ask.query_map(params![WORKSPACE, limit], |row| {
+                Ok(OpenReversal { conversion: ConversionId::from_bytes(row.get(0)?), sequence: row.get(1)? })
+            })?;
+            Ok(open.collect::<rusqlite::Result<_>>()?)
+        };
+        self.engine.read(work).await
+    }
+
+    pub(crate) async fn withdraw_deliveries(
+        &self,
+        ids: Vec<DeliveryId>,
+        reason: Reason,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let work = move |connection: &Connection| {
+            let mut withdrawn = 0;
+            for id in &ids {
+                let destination: Option<String> = connection
+                    .prepare_cached(WITHDRAW)?
+                    .query_row(params![id.as_bytes(), now.as_millis(), reason.code()], |row| row.get(0))
+                    .optional()?;
+                if let Some(destination) = destination {
+                    outbox::moved(
+                        connection,
+                        &destination,
+                        DeliveryState::Pending,
+                        DeliveryState::Cancelled,
+                        1,
+                    )?;
+                    withdrawn += 1;
+                }
+            }
+            Ok(withdrawn)
+        };
+        self.engine.write(2, work).await
+    }
+
+    pub(crate) async fn follow_reversal(
+        &self,
+        open: OpenReversal,
+        follows: Follows,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let work = move |connection: &Connection| {
+            let mut take = connection.prepare_cached(TAKE)?;
+            if take.execute(params![open.conversion.as_bytes(), open.sequence])? != 1 {
+                return Ok(false);
+            }
+            for event in &follows.events {
+                postbacks::insert_goal_event(connection, event)?;
+                let values = params![event.conversion.as_bytes(), event.id.as_bytes(), WORKSPACE];
+                connection.prepare_cached(ADJUSTS)?.execute(values)?;
+            }
+            for delivery in &follows.deliveries {
+                postbacks::insert_delivery(connection, delivery, now)?;
+                let values = params![WORKSPACE, delivery.destination, delivery.state.as_str(), 1];
+                connection.prepare_cached(COUNT_DELIVERIES)?.execute(values)?;
+            }
+            for one in &follows.overstated {
+                connection.prepare_cached(OVERSTATE)?.execute(params![
+                    one.delivery.as_bytes(),
+                    WORKSPACE,
+                    one.destination,
+                    one.campaign,
+                    one.currency.code(),
+                    one.stated,
+                    one.remaining,
+                    now.as_millis()
+                ])?;
+            }
+            Ok(true)
+        };
+        self.engine.write(4, work).await
+    }
+
+    pub(crate) async fn overstated(&self) -> Result<Vec<OverstatedSum>, StoreError> {
+        let work = move |connection: &Connection| {
+            let mut ask = connection.prepare_cached(OVERSTATED)?;
+            let sums = ask.query_map([WORKSPACE], |row| {
+                Ok(OverstatedSum {
+                    campaign: row.get(0)?,
+                    destination: row.get(1)?,
+                    currency: row.get(2)?,
+                    minor: row.get(3)?,
+                    deliveries: rows::number(row, 4)?,
+                })
+            })?;
+            Ok(sums.collect::<rusqlite::Result<_>>()?)
+        };
+        self.engine.read(work).await
+    }
+}
+
+/// Notes that a reversal is to be followed.
+pub(super) fn note(connection: &Connection, booking: &Booking) -> Result<(), StoreError> {
+    if booking.reverses
+        && let Some(conversion) = booking.conversion.as_ref().map(ConversionChange::conversion)
+    {
+        let values = params![conversion.id.as_bytes(), WORKSPACE, conversion.movements];
+        connection.prepare_cached(NOTE)?.execute(values)?;
+    }
+    Ok(())
+}
