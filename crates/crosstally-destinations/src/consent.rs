@@ -263,6 +263,33 @@ mod tests {
     }
 
     #[test]
+    fn a_partner_is_told_of_limits_only_by_what_leaves_with_the_call() {
+        let postback = crate::catalog::by_kind("postback").unwrap();
+        let limited = OutboundEvent { data_processing: Some(DataProcessing::limited()), ..event(&[]) };
+        let told = "https://a.example/?ldu={click.data_processing_options}";
+        let mapped = "https://a.example/?ldu={click.data_processing_options|map:LDU=1,*=0}";
+        let hidden = "https://a.example/?ldu={click.data_processing_options|map:LDU=,*=0}";
+        for (url, parameter, sent) in [
+            (told, Some("LDU"), Some("https://a.example/?ldu=LDU")),
+            (mapped, Some("LDU"), Some("https://a.example/?ldu=1")),
+            (hidden, Some("LDU"), None),
+            // The server event says it, and the click does not: no macro has it.
+            (told, Some("all"), None),
+            (told, None, None),
+            ("https://a.example/?c={click_id}", Some("LDU"), None),
+        ] {
+            let mut event = limited.clone();
+            let parameter = parameter.map(|word| ("data_processing_options".to_owned(), word.into()));
+            event.origin.params.extend(parameter);
+            let settings = crate::sample::settings("secret", &[("url", url)]);
+            let built = postback.build(&settings, &[event], NOW);
+            assert_eq!(built.request.map(|request| request.url).as_deref(), sent, "{url}");
+            let reason = built.left_out.first().map(|left| left.reason);
+            assert_eq!(reason, sent.is_none().then_some(Reason::ConsentDenied), "{url}");
+        }
+    }
+
+    #[test]
     fn what_a_sender_says_itself_keeps_its_own_place() {
         let limits = DataProcessing { options: vec!["LDU".into()], country: Some(1), state: Some(1000) };
         let own = OutboundEvent { data_processing: Some(limits.clone()), ..with(&objections()[4].1) };
@@ -271,11 +298,32 @@ mod tests {
             let Leaving::Limited { event, .. } = left else { panic!("{}", dialect.kind()) };
             assert_eq!(event.data_processing, Some(limits.clone()), "{}", dialect.kind());
         }
-        // Limits that a platform cannot be told keep the event, and that is its consent's reason.
-        for kind in ["linkedin", "x", "microsoft", "openai"] {
-            let unsaid = OutboundEvent { consent: Consent::default(), ..own.clone() };
-            let built = build(crate::catalog::by_kind(kind).unwrap(), unsaid);
-            assert_eq!(built.left_out[0].reason, Reason::ConsentDenied, "{kind}");
+    }
+
+    #[test]
+    fn a_senders_own_marks_are_told_or_keep_the_event() {
+        let limits =
+            Some(DataProcessing { options: vec!["LDU".into()], country: Some(1), state: Some(1000) });
+        let limited = OutboundEvent { data_processing: limits, ..event(&[]) };
+        let opted_out = OutboundEvent { opt_out: Some(true), ..event(&[]) };
+        let unlimited = ["linkedin", "x", "microsoft", "openai", "postback"];
+        let unmarked = ["linkedin", "x", "tiktok", "reddit", "postback"];
+        for dialect in KINDS {
+            let kind = dialect.kind();
+            let sent = |event: &OutboundEvent| {
+                let built = build(*dialect, event.clone());
+                let body = built.request.map(|request| (request.url, request.body));
+                body.ok_or_else(|| built.left_out[0].reason)
+            };
+            let plain = sent(&event(&[])).unwrap();
+            for (marked, left_out) in [(&limited, unlimited), (&opted_out, unmarked)] {
+                match sent(marked) {
+                    // That it is marked is the visitor's wish, and that is the reason.
+                    Err(reason) => assert_eq!(reason, Reason::ConsentDenied, "{kind}"),
+                    Ok(told) => assert_ne!(told, plain, "{kind} is told nothing"),
+                }
+                assert_eq!(sent(marked).is_err(), left_out.contains(&kind), "{kind}");
+            }
         }
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! `config` holds the settings and what is wrong with them, `preset` what is known of traffic sources, `effective` what
 //! follows from both; `macros` is what each macro stands for, `escape` how its value is written, `request` the call,
-//! `leftover` the last look at it, and `response` what its answer means. The decisions stand in
-//! `docs/destinations/postback.md`.
+//! `leftover` the last look at it, `told` what it says of a visitor's wishes, and `response` what its answer means. The
+//! decisions stand in `docs/destinations/postback.md`.
 
 use std::collections::BTreeMap;
 
@@ -27,6 +27,7 @@ mod request;
 mod response;
 #[cfg(test)]
 mod tests;
+mod told;
 
 /// The dialect of generic postbacks.
 #[derive(Debug, Clone, Copy)]

@@ -9,6 +9,7 @@ use super::rules::{self, Checked};
 use crate::batch::{self, EVENTS_BYTES_MAX, Limits};
 use crate::dialect::{Built, Request, Settings};
 use crate::json::Object;
+use crate::privacy;
 
 /// The most events that Meta takes in one request.
 pub(super) const BATCH_MAX: usize = 1000;
@@ -57,12 +58,7 @@ fn write_event(checked: &Checked<'_>, out: &mut Vec<u8>) {
     object.put_some("event_source_url", event.event_source_url.as_deref());
     object.put_some("referrer_url", checked.referrer_url);
     object.put("action_source", &event.action_source);
-    object.put_some("opt_out", event.opt_out);
-    if let Some(limits) = &event.data_processing {
-        object.put("data_processing_options", &limits.options);
-        object.put_some("data_processing_options_country", limits.country);
-        object.put_some("data_processing_options_state", limits.state);
-    }
+    privacy::write_marks(event, &mut object);
     object.object("user_data", |user| write_user(checked, user));
     if checked.money.value.is_some() || checked.money.currency.is_some() || !event.custom.is_empty() {
         object.object("custom_data", |custom| write_custom(checked, custom));

@@ -11,9 +11,14 @@ use super::effective::Effective;
 use super::escape::Escape;
 use super::leftover;
 use super::macros::Values;
+use super::told;
 use crate::age;
 use crate::dialect::{Built, LeftOut, Request, Settings};
+use crate::privacy;
 use crate::refused::Refused;
+
+/// Who is called, in words.
+const PARTNER: &str = "this destination";
 
 /// Builds the call for the first of the events that can be sent.
 pub(super) fn build(settings: &Settings, events: &[OutboundEvent], now: Timestamp) -> Built {
@@ -35,6 +40,10 @@ pub(super) fn build(settings: &Settings, events: &[OutboundEvent], now: Timestam
 
 fn request(settings: &Settings, event: &OutboundEvent, now: Timestamp) -> Result<Request, Refused> {
     age::not_too_old(settings, event, now)?;
+    privacy::no_opt_out(event, PARTNER)?;
+    if !told::limits(settings, event) {
+        privacy::no_limits(event, PARTNER)?;
+    }
     let secret = settings.secret("secret");
     let effective = Effective::of(&settings.values);
     let values = Values { event, effective: &effective, secret };

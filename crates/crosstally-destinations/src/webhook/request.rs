@@ -11,6 +11,7 @@ use crate::age;
 use crate::batch::{self, EVENT_BYTES_MAX, Limits};
 use crate::dialect::{Built, Request, Settings};
 use crate::json::Object;
+use crate::privacy;
 use crate::refused::Refused;
 
 /// Builds the call for the first of the events that can be sent.
@@ -106,6 +107,7 @@ fn write_data(event: &OutboundEvent, data: &mut Object<'_>) {
             told.put_some("taken_back", adjustment.taken_back.as_ref());
         });
     }
+    privacy::write_marks(event, data);
     data.put_some("consent", Some(&event.consent).filter(|consent| !consent.is_silent()));
     for (key, map) in [("custom", &event.custom), ("click", &origin.params)] {
         data.put_some(key, Some(map).filter(|map| !map.is_empty()));

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use crosstally_core::config::Setting;
 use crosstally_core::delivery::Outcome;
-use crosstally_core::event::{Origin, OutboundEvent};
+use crosstally_core::event::{DataProcessing, Origin, OutboundEvent};
 use crosstally_core::reason::Reason;
 use crosstally_core::secret::Secret;
 use crosstally_core::time::{DAY_MS, Timestamp};
@@ -140,6 +140,28 @@ fn an_event_is_what_the_fixture_says_and_holds_no_contact() {
     assert_eq!((request.method, request.url.as_str()), ("POST", "https://crm.example/hooks?a=1"));
     assert_eq!(header(&built, "content-type"), "application/json");
     assert_eq!(request.masked(NEW), "***");
+}
+
+#[test]
+fn a_senders_own_marks_are_told_as_they_are() {
+    let marks = |opt_out, data_processing: Option<DataProcessing>| {
+        let event = OutboundEvent { opt_out, data_processing, ..purchase() };
+        let request = build_at(&settings(&[("secret", NEW)]), &event, NOW).request.unwrap();
+        let body: Value = serde_json::from_slice(&request.body).unwrap();
+        let told = body["data"].as_object().unwrap().clone().into_iter();
+        Value::from_iter(told.filter(|(key, _)| key == "opt_out" || key.starts_with("data_processing")))
+    };
+    assert_eq!(marks(None, None), json!({}));
+    let limits = DataProcessing { options: vec!["LDU".into()], country: Some(1), state: Some(1000) };
+    assert_eq!(
+        marks(Some(true), Some(limits)),
+        json!({
+            "opt_out": true, "data_processing_options": ["LDU"],
+            "data_processing_options_country": 1, "data_processing_options_state": 1000,
+        })
+    );
+    let unlimited = Some(DataProcessing::default());
+    assert_eq!(marks(Some(false), unlimited), json!({"opt_out": false, "data_processing_options": []}));
 }
 
 #[test]
