@@ -117,17 +117,6 @@ pub enum Objection {
 }
 
 impl Objection {
-    /// The macro by which a partner is told of it.
-    #[must_use]
-    pub const fn macro_name(self) -> &'static str {
-        match self {
-            Self::AdUserData => "ad_user_data",
-            Self::Tcf => "gdpr_consent",
-            Self::AdPersonalization => "ad_personalization",
-            Self::Gpc => GPC,
-        }
-    }
-
     /// In words.
     #[must_use]
     pub const fn sentence(self) -> &'static str {
@@ -244,6 +233,20 @@ impl Consent {
         let read = self.gdpr_consent.as_deref().and_then(tcf::read);
         let applies = self.gdpr.as_deref() == Some("1") || self.gdpr_consent.is_some();
         read.or_else(|| (applies && self.ad_user_data.is_none()).then_some(tcf::Allowed::NOTHING))
+    }
+
+    /// The macro by which a partner is told of an objection, and what it says. Where the framework's string is missing, that
+    /// is what tells that the GDPR applies.
+    #[must_use]
+    pub fn told_by(&self, objection: Objection) -> Option<(&'static str, &str)> {
+        let name = match objection {
+            Objection::AdUserData => "ad_user_data",
+            Objection::Tcf if self.gdpr_consent.is_none() => "gdpr",
+            Objection::Tcf => "gdpr_consent",
+            Objection::AdPersonalization => "ad_personalization",
+            Objection::Gpc => GPC,
+        };
+        self.macros().find(|(known, _)| *known == name)
     }
 
     /// What partners' macros can say of it, by name.

@@ -51,7 +51,7 @@ pub fn leaving(
             Follows::Withhold => {
                 return Leaving::Withheld { why: format!("{why}; by its policy, nothing is sent") };
             }
-            Follows::Limit if told == Told::NOTHING && !dialect.passes_on(settings, objection) => {
+            Follows::Limit if told == Told::NOTHING && !dialect.passes_on(settings, event, objection) => {
                 let cannot = format!("{why}, which this destination cannot be told; nothing is sent");
                 return Leaving::Withheld { why: cannot };
             }
@@ -245,6 +245,13 @@ mod tests {
             ("https://a.example/?c={click_id}&u={ad_user_data}", "ad_user_data", true),
             ("https://a.example/?gdpr={gdpr}&gdpr_consent={gdpr_consent}", "tcf", true),
             ("https://a.example/?gdpr={gdpr}", "tcf", false),
+            // A macro without a value tells nothing: without a string it is told that the GDPR applies.
+            ("https://a.example/?gdpr_consent={gdpr_consent}", "gdpr alone", false),
+            ("https://a.example/?gdpr_consent={gdpr_consent|default:none}", "gdpr alone", false),
+            ("https://a.example/?gdpr={gdpr|map:0=0,*=}", "gdpr alone", false),
+            ("https://a.example/?gdpr={gdpr}&gdpr_consent={gdpr_consent}", "gdpr alone", true),
+            ("https://a.example/?u={ad_user_data|map:granted=1,denied=0}", "ad_user_data", true),
+            ("https://a.example/?u={ad_user_data|map:granted=1,*=}", "ad_user_data", false),
         ] {
             let (_, consent) = objections().into_iter().find(|(name, _)| *name == objection).unwrap();
             let settings = crate::sample::settings("secret", &[("url", url)]);
@@ -255,8 +262,9 @@ mod tests {
             assert_eq!(matches!(left, Leaving::Limited { .. }), sent, "{url} {objection}");
             if let Leaving::Limited { event, .. } = left {
                 let call = postback.build(&settings, &[*event], NOW).request.unwrap().url;
-                let told =
-                    ["gpc=1", "u=denied", "gdpr_consent=CPmangled"].iter().any(|told| call.contains(told));
+                let told = ["gpc=1", "u=denied", "u=0", "gdpr_consent=CPmangled", "gdpr=1"]
+                    .iter()
+                    .any(|told| call.contains(told));
                 assert!(told, "{call}");
             }
         }

@@ -382,8 +382,8 @@ pub trait Dialect: Sync {
     fn adjusts(&self, _settings: &Settings, _event: &OutboundEvent) -> bool {
         false
     }
-    /// Whether these settings hand an objection on as the visitor made it.
-    fn passes_on(&self, _settings: &Settings, _objection: Objection) -> bool {
+    /// Whether these settings hand an objection to this event on as the visitor made it.
+    fn passes_on(&self, _settings: &Settings, _event: &OutboundEvent, _objection: Objection) -> bool {
         false
     }
     /// The macros of its templates, if it has any.

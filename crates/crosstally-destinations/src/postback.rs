@@ -58,8 +58,8 @@ impl Dialect for Postback {
         age::max_ms(settings)
     }
 
-    fn passes_on(&self, settings: &Settings, objection: Objection) -> bool {
-        config::has_macro(settings, objection.macro_name())
+    fn passes_on(&self, settings: &Settings, event: &OutboundEvent, objection: Objection) -> bool {
+        told::objection(settings, event, objection)
     }
 
     fn macros(&self, settings: &BTreeMap<String, Setting>) -> Vec<MacroUse> {

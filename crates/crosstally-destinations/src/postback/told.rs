@@ -1,6 +1,7 @@
 //! What a call tells of the visitor's wishes: only that for which it has a macro, and only if a value stands there for this
 //! event. What follows from a wish that is not told is not known here.
 
+use crosstally_core::consent::Objection;
 use crosstally_core::event::OutboundEvent;
 use crosstally_core::macro_names::CLICK_PREFIX;
 
@@ -10,6 +11,11 @@ use crate::dialect::Settings;
 
 /// The click's parameter that limits use, and the word for it. No macro of ours stands for what a server event says of it.
 const LIMITS: (&str, &str) = ("data_processing_options", "LDU");
+
+/// Whether the call hands on what stands against the event.
+pub(super) fn objection(settings: &Settings, event: &OutboundEvent, objection: Objection) -> bool {
+    event.consent.told_by(objection).is_some_and(|(name, said)| hands_on(settings, event, name, said))
+}
 
 /// Whether the call hands on that use is limited: the click's own parameter says so.
 pub(super) fn limits(settings: &Settings, event: &OutboundEvent) -> bool {
