@@ -136,19 +136,21 @@ impl Objection {
 }
 
 impl Consent {
-    /// What came with a click: its parameters, their names in any case, and the browser's header.
+    /// What came with a click: its parameters, their names in any case, and the browser's header. Of what is said more than
+    /// once, a denial counts, and so does that the GDPR applies; of strings the first sound one.
     pub fn of_click<'a>(params: impl Iterator<Item = (&'a str, &'a str)> + Clone, gpc: bool) -> Self {
-        let find = |name: &str| {
-            let value = params.clone().find(|(known, _)| known.eq_ignore_ascii_case(name))?.1;
-            (!value.is_empty() && !looks_like_macro(value)).then_some(value)
+        let string =
+            |name: &str| said(params.clone(), name).find(|text| is_sound(name, text)).map(str::to_owned);
+        let choice = |name: &str| {
+            let words = said(params.clone(), name).filter_map(Choice::from_word);
+            words.max_by_key(|choice| *choice == Choice::Denied)
         };
-        let string = |name: &str| find(name).filter(|text| is_sound(name, text)).map(str::to_owned);
-        let choice = |name: &str| find(name).and_then(Choice::from_word);
+        let applies = said(params.clone(), "gdpr").any(|flag| flag == "1");
         Self {
             gpc,
             ad_user_data: choice("ad_user_data"),
             ad_personalization: choice("ad_personalization"),
-            gdpr: string("gdpr"),
+            gdpr: applies.then(|| "1".to_owned()).or_else(|| string("gdpr")),
             gdpr_consent: string("gdpr_consent"),
             gpp: string("gpp"),
             gpp_sid: string("gpp_sid"),
@@ -294,20 +296,27 @@ pub fn is_sound(name: &str, value: &str) -> bool {
     }
 }
 
-/// The limits of use that a click's parameters state: `data_processing_options=LDU` with its country and state.
+/// All values of a click's parameter that somebody filled in, its name in any case.
+fn said<'a>(params: impl Iterator<Item = (&'a str, &'a str)>, name: &str) -> impl Iterator<Item = &'a str> {
+    let named = params.filter(move |(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value);
+    named.filter(|value| !value.is_empty() && !looks_like_macro(value))
+}
+
+/// The limits of use that a click's parameters state: `data_processing_options=LDU` with its country and state. Where it is
+/// said more than once, the limit counts; an empty value says that there is none.
 pub fn data_processing_of_click<'a>(
     params: impl Iterator<Item = (&'a str, &'a str)> + Clone,
 ) -> Option<DataProcessing> {
-    let find = |name: &str| params.clone().find(|(known, _)| *known == name).map(|(_, value)| value);
-    let number = |name: &str| find(name).and_then(|text| text.parse::<i64>().ok());
-    match find("data_processing_options")? {
-        "" => Some(DataProcessing::default()),
+    const NAME: &str = "data_processing_options";
+    let number = |name: &str| said(params.clone(), name).find_map(|text| text.parse::<i64>().ok());
+    if said(params.clone(), NAME).any(|word| word.eq_ignore_ascii_case("LDU")) {
         // A browser that says LDU and not where has Meta find out.
-        word if word.eq_ignore_ascii_case("LDU") => Some(DataProcessing {
+        return Some(DataProcessing {
             country: number("data_processing_options_country").or(Some(0)),
             state: number("data_processing_options_state").or(Some(0)),
             ..DataProcessing::limited()
-        }),
-        _ => None,
+        });
     }
+    let unlimited = params.clone().any(|(name, value)| name.eq_ignore_ascii_case(NAME) && value.is_empty());
+    unlimited.then(DataProcessing::default)
 }

@@ -53,6 +53,28 @@ fn objections() {
         (vec![], false, vec![]),
         (vec![], true, vec![Objection::Gpc]),
         (vec![("ad_user_data", "DENIED")], false, vec![Objection::AdUserData]),
+        // A denial counts wherever it stands among repeats, and in any case of its name.
+        (vec![("ad_user_data", ""), ("ad_user_data", "denied")], false, vec![Objection::AdUserData]),
+        (vec![("ad_user_data", "{consent}"), ("ad_user_data", "denied")], false, vec![Objection::AdUserData]),
+        (vec![("ad_user_data", "granted"), ("Ad_User_Data", "denied")], false, vec![Objection::AdUserData]),
+        (vec![("ad_user_data", "denied"), ("ad_user_data", "granted")], false, vec![Objection::AdUserData]),
+        (vec![("ad_user_data", "perhaps"), ("AD_USER_DATA", "denied")], false, vec![Objection::AdUserData]),
+        (
+            vec![("ad_personalization", "granted"), ("ad_personalization", "denied")],
+            false,
+            vec![Objection::AdPersonalization],
+        ),
+        (
+            vec![("gdpr", ""), ("gdpr", "${GDPR}"), ("GDPR", "yes"), ("gdpr", "1")],
+            false,
+            vec![Objection::Tcf],
+        ),
+        (vec![("gdpr", "0"), ("gdpr", "1")], false, vec![Objection::Tcf]),
+        (
+            vec![("gdpr_consent", "${GDPR_CONSENT_755}"), ("gdpr_consent", nothing.as_str())],
+            false,
+            vec![Objection::Tcf],
+        ),
         (vec![("ad_personalization", "denied")], true, vec![Objection::AdPersonalization, Objection::Gpc]),
         (vec![("ad_user_data", "granted"), ("ad_personalization", "granted")], false, vec![]),
         (vec![("gdpr", "1"), ("gdpr_consent", all.as_str())], false, vec![]),
@@ -114,6 +136,17 @@ fn limits_of_use_are_read_from_a_click() {
     assert_eq!(of(&full), ldu(Some(1), Some(1000)));
     assert_eq!(of(&[("data_processing_options", "")]), Some(DataProcessing::default()));
     assert_eq!(of(&[("data_processing_options", "all")]), None);
+    // In any case of the names, and wherever it stands among repeats.
+    let other_case = full.map(|(name, value)| (name.to_ascii_uppercase(), value));
+    let other_case = other_case.each_ref().map(|(name, value)| (name.as_str(), *value));
+    assert_eq!(of(&other_case), ldu(Some(1), Some(1000)));
+    assert_eq!(of(&[("Data_Processing_Options", "LDU")]), ldu(Some(0), Some(0)));
+    for first in ["", "{ldu}", "all"] {
+        let repeated = [("data_processing_options", first), ("data_processing_options", "ldu")];
+        assert_eq!(of(&repeated), ldu(Some(0), Some(0)), "{first}");
+    }
+    let unfilled = [("data_processing_options_state", "{state}"), ("data_processing_options_state", "1000")];
+    assert_eq!(of(&[&full[..2], &unfilled].concat()), ldu(Some(1), Some(1000)));
 }
 
 #[test]
