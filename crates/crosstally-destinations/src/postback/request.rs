@@ -3,7 +3,7 @@
 use crosstally_core::event::OutboundEvent;
 use crosstally_core::limits;
 use crosstally_core::reason::Reason;
-use crosstally_core::template::Unresolved;
+use crosstally_core::template::{Piece, Unresolved};
 use crosstally_core::time::Timestamp;
 use url::Url;
 
@@ -101,10 +101,9 @@ fn url(filled: &str, effective: &Effective<'_>) -> Result<String, Refused> {
             limits::TARGET_BYTES_MAX
         )));
     }
-    let template = effective.template(effective.url(), Escape::Percent).0;
-    if dot_segments(filled) != dot_segments(&template.fill_encoded(|_| None)) {
+    if dot_segments(filled) != dot_segments(&template_text(effective)) {
         return Err(Refused::incomplete(
-            "a value in the URL's path is `.` or `..`, which would lead to another path",
+            "the values in the URL's path make a segment `.` or `..`, which would lead to another path",
         ));
     }
     whole(leftover::in_url(filled), "the URL")?;
@@ -112,6 +111,16 @@ fn url(filled: &str, effective: &Effective<'_>) -> Result<String, Refused> {
         Ok(url) => Ok(url.into()),
         Err(error) => Err(Refused::incomplete(format!("the filled in URL is none: {error}"))),
     }
+}
+
+/// The URL's template with a letter for each macro: a segment that a value has a part in is never meant to be dots.
+fn template_text(effective: &Effective<'_>) -> String {
+    let template = effective.template(effective.url(), Escape::Percent).0;
+    let text = |piece: &Piece| match piece {
+        Piece::Text(text) => text.clone(),
+        Piece::Macro(_) => "x".to_owned(),
+    };
+    template.pieces().iter().map(text).collect()
 }
 
 /// Which segments of the path mean "here" or "one up", in any spelling.

@@ -153,3 +153,29 @@ fn mistakes_are_told_when_it_is_saved() {
     assert_eq!(problems(&constants), []);
     assert_eq!(request(&constants).url, format!("{BASE}?a=x%26y"));
 }
+
+#[test]
+fn no_value_leads_to_another_path() {
+    assert_eq!(url_of("/a/{sub1}/b"), "/a/a%20b%26c%3D%C3%A9%22%3C%0D%0A/b");
+    for template in [
+        "/a/{dots}/b",
+        "/a/{dots}",
+        "/a/.{dots}x/{dots}?y",
+        "/a/%2e{nothing}{dots}/../{dots}/b",
+        // Text and value together.
+        "/a/.{dot}/b",
+        "/a/{dot}./b",
+        "/a/%2E{dot|raw}/b",
+        "/a/{dot}{dot}/b",
+        "/a/.{nothing}/b",
+        "/a/.{nothing}./b",
+    ] {
+        let built = built(&[("url", text(&format!("{BASE}{template}")))]);
+        let refused = built.left_out.first().map(|left| (left.reason, left.detail.contains("another path")));
+        assert_eq!(refused, Some((Reason::EventIncomplete, true)), "{template}");
+    }
+    assert_eq!(url_of("/a/.{campaign}/{dot}{dots}/b"), "/a/.summer/.../b");
+    // In the query dots are only dots, and what the template says itself is meant.
+    assert_eq!(url_of("/a/../b/{campaign}?x=.{dot}"), "/b/summer?x=..");
+    assert_eq!(url_of("/a/b?x={dots}"), "/a/b?x=..");
+}
