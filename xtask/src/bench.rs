@@ -18,6 +18,7 @@ mod report;
 
 use std::fs;
 use std::io::Write as _;
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
@@ -53,6 +54,9 @@ pub(crate) struct Options {
     /// How many receipts are stored before duplicates are timed
     #[arg(long, default_value_t = 10_000_000)]
     receipts: u64,
+    /// Where these receipts are kept for the next call; booked there if they are not (embedded database only)
+    #[arg(long, value_name = "DIR")]
+    receipts_in: Option<PathBuf>,
 }
 
 /// A group of rows.
@@ -146,5 +150,6 @@ fn prepare(project: &Project, options: &Options) -> Result<Bench> {
         events: options.events,
         clicks: options.clicks,
         receipts: options.receipts,
+        receipts_in: options.receipts_in.clone(),
     })
 }

@@ -46,6 +46,8 @@ pub(crate) struct Bench {
     pub(crate) clicks: u64,
     /// How many receipts are stored before duplicates are timed.
     pub(crate) receipts: u64,
+    /// Where they are kept for the next call.
+    pub(crate) receipts_in: Option<PathBuf>,
 }
 
 /// A place for the program's data, with the database that it may need; the database goes away with it.
