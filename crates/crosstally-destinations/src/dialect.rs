@@ -352,6 +352,11 @@ pub trait Dialect: Sync {
     fn batch_max(&self) -> usize;
     /// How old an event of this action source may be when it is sent, in milliseconds.
     fn max_age_ms(&self, settings: &BTreeMap<String, Setting>, action_source: &str) -> i64;
+    /// How long after it took an event it recognises the same one; after that a second one counts again. `None` if it
+    /// never counts twice, or does not say.
+    fn recognises_for_ms(&self) -> Option<i64> {
+        None
+    }
     /// The secrets that are set but cannot be what they are meant for; they count as missing.
     fn unusable_secrets(&self, _settings: &Settings) -> Vec<&'static str> {
         Vec::new()

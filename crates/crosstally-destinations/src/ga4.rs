@@ -22,6 +22,7 @@ pub static GA4: Platform = Platform {
     limits: request::LIMITS,
     told: Told { denial: true, ..Told::LIMITS },
     adjusts: request::is_refund,
+    recognises_for_ms: None,
     max_age_ms: |_| request::AGE_MAX_MS,
     write: request::write,
     request: request::request,

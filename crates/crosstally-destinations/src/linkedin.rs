@@ -22,6 +22,7 @@ pub static LINKEDIN: Platform = Platform {
     limits: request::LIMITS,
     told: Told::NOTHING,
     adjusts: |_, _| false,
+    recognises_for_ms: None,
     max_age_ms: |_| request::AGE_MAX_MS,
     write: request::write,
     request: request::request,

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crosstally_core::config::Setting;
 use crosstally_core::event::OutboundEvent;
-use crosstally_core::time::Timestamp;
+use crosstally_core::time::{DAY_MS, Timestamp};
 
 use crate::dialect::{
     Built, Dialect, Reading, Response, SettingField, SettingProblem, Settings, TestMode, Told,
@@ -51,6 +51,10 @@ impl Dialect for Meta {
 
     fn max_age_ms(&self, _settings: &BTreeMap<String, Setting>, action_source: &str) -> i64 {
         rules::max_age_ms(action_source)
+    }
+
+    fn recognises_for_ms(&self) -> Option<i64> {
+        Some(2 * DAY_MS)
     }
 
     fn told(&self) -> Told {

@@ -21,6 +21,7 @@ pub static OPENAI: Platform = Platform {
     limits: request::LIMITS,
     told: Told::OPT_OUT,
     adjusts: |_, _| false,
+    recognises_for_ms: None,
     max_age_ms: config::max_age_ms,
     write: request::write,
     request: request::request,

@@ -21,6 +21,7 @@ pub static PINTEREST: Platform = Platform {
     limits: request::LIMITS,
     told: Told::BOTH,
     adjusts: |_, _| false,
+    recognises_for_ms: None,
     max_age_ms: config::max_age_ms,
     write: request::write,
     request: request::request,

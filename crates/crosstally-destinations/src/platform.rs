@@ -27,6 +27,8 @@ pub struct Platform {
     pub(crate) told: Told,
     /// Whether it takes an event that adjusts another one.
     pub(crate) adjusts: fn(&Settings, &OutboundEvent) -> bool,
+    /// How long it recognises an event that it took, where it says so.
+    pub(crate) recognises_for_ms: Option<i64>,
     pub(crate) max_age_ms: fn(&BTreeMap<String, Setting>) -> i64,
     /// Writes one event, or says why it is left out.
     pub(crate) write: fn(&Settings, &OutboundEvent, Timestamp, &mut Object<'_>) -> Result<(), Refused>,
@@ -66,6 +68,8 @@ impl Dialect for Platform {
 
     fn adjusts(&self, settings: &Settings, event: &OutboundEvent) -> bool {
         (self.adjusts)(settings, event)
+    fn recognises_for_ms(&self) -> Option<i64> {
+        self.recognises_for_ms
     }
 
     fn told(&self) -> Told {

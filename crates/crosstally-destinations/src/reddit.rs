@@ -21,6 +21,7 @@ pub static REDDIT: Platform = Platform {
     limits: request::LIMITS,
     told: Told::LIMITS,
     adjusts: |_, _| false,
+    recognises_for_ms: None,
     max_age_ms: config::max_age_ms,
     write: request::write,
     request: request::request,

@@ -2,6 +2,8 @@
 //!
 //! The rules and their sources stand in `docs/destinations/snapchat.md`.
 
+use crosstally_core::time::DAY_MS;
+
 use crate::dialect::{TestMode, Told};
 use crate::platform::Platform;
 
@@ -25,6 +27,7 @@ pub static SNAPCHAT: Platform = Platform {
     limits: request::LIMITS,
     told: Told::BOTH,
     adjusts: |_, _| false,
+    recognises_for_ms: Some(2 * DAY_MS),
     max_age_ms: config::max_age_ms,
     write: request::write,
     request: request::request,

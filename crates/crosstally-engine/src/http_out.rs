@@ -80,11 +80,19 @@ pub struct SendError {
     pub reason: Reason,
     /// What happened, in words that hold no query, header or body.
     pub detail: String,
+    /// Whether the request may have reached the other side all the same.
+    pub may_have_arrived: bool,
 }
 
 impl SendError {
     fn new(reason: Reason, detail: impl Into<String>) -> Self {
-        Self { reason, detail: detail.into() }
+        let never_sent =
+            matches!(reason, Reason::AddressForbidden | Reason::DestMisconfigured | Reason::DestRejected);
+        Self { reason, detail: detail.into(), may_have_arrived: !never_sent }
+    }
+
+    fn unsent(reason: Reason, detail: impl Into<String>) -> Self {
+        Self { may_have_arrived: false, ..Self::new(reason, detail) }
     }
 }
 
@@ -128,8 +136,7 @@ impl HttpOut {
     /// Sends a request and reads the answer, whatever its status.
     ///
     /// # Errors
-    /// See [`SendError`]. After any error but [`Reason::AddressForbidden`], [`Reason::DestMisconfigured`] and
-    /// [`Reason::DestRejected`] the request may have arrived.
+    /// See [`SendError`].
     pub async fn send(&self, request: &Request, options: SendOptions) -> Result<Response, SendError> {
         let ready = target::prepare(request, options.allow_private)?;
         let client = if options.allow_private { &self.private } else { &self.public };
@@ -176,7 +183,7 @@ fn no_answer(error: &hyper_util::client::legacy::Error) -> SendError {
     let mut cause: Option<&(dyn StdError + 'static)> = error.source();
     while let Some(problem) = cause {
         if let Some(connect) = problem.downcast_ref::<ConnectError>() {
-            return SendError::new(connect.reason, connect.detail.clone());
+            return SendError::unsent(connect.reason, connect.detail.clone());
         }
         if let Some(broken) = problem.downcast_ref::<hyper::Error>() {
             return broken_off(broken);

@@ -11,6 +11,7 @@ use crosstally_core::drop_in::{self, DropIn};
 use crosstally_core::event::OutboundEvent;
 use crosstally_core::postback::authenticate::Guards;
 use crosstally_core::postback::signature::Signing;
+use crosstally_core::time::HOUR_MS;
 use crosstally_destinations::catalog;
 use crosstally_destinations::consent::{self, Leaving};
 use crosstally_destinations::dialect::{Dialect, Settings};
@@ -69,6 +70,10 @@ impl ReadyDestination {
     #[must_use]
     pub fn adjusts(&self, event: &OutboundEvent) -> bool {
         self.dialect.adjusts(&self.settings, event)
+    /// How long after it may have taken an event a further try is sure to be recognised, with an hour to spare.
+    #[must_use]
+    pub fn recognises_for_ms(&self) -> Option<i64> {
+        self.dialect.recognises_for_ms().map(|ms| ms.saturating_sub(HOUR_MS))
     }
 
     /// How an event leaves for it, after what its visitor allows.

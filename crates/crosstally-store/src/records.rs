@@ -20,6 +20,8 @@ pub struct LeaseWanted {
     pub until: Timestamp,
     /// How many at most.
     pub limit: u32,
+    /// How long after a call that ended with nobody knowing its outcome a further try does not count twice.
+    pub unknown_for_ms: Option<i64>,
 }
 
 /// A delivery that is leased: nobody else works on it until the lease ends.
@@ -110,6 +112,8 @@ pub struct Settlement {
     pub after: After,
     /// The reason to show with the delivery.
     pub reason: Reason,
+    /// It may have arrived: after this moment a further try would count twice.
+    pub last_at: Option<Timestamp>,
 }
 
 /// How many settlements took effect.

@@ -272,6 +272,7 @@ impl Batch {
             () = self.stopping.reached(Phase::Cutting) => Err(SendError {
                 reason: Reason::OutcomeUnknown,
                 detail: "this server was stopped before the answer came".to_owned(),
+                may_have_arrived: true,
             }),
         }
     }
@@ -303,8 +304,10 @@ impl Batch {
         let here = Here::of(&self.ready, now);
         let state = standing::after_call(&reading, self.state.as_ref(), self.probe, here);
         let came_to_nothing = standing::came_to_nothing(&reading.outcome);
-        ended.go_on = !came_to_nothing && state.as_ref().is_none_or(|state| state.not_before <= now);
-        if !ended.go_on {
+        let held_up = state.as_ref().is_some_and(|state| state.not_before > now);
+        ended.go_on = !came_to_nothing && !held_up;
+        self.pace.note(came_to_nothing);
+        if held_up || self.pace.is_failing() {
             self.pace.stop();
         }
         // Whoever gets it next sees whether calls have been stopped.
@@ -318,12 +321,11 @@ impl Batch {
         };
         let state = state.map(|state| DestinationState { detail: request.masked(&state.detail), ..state });
         let (settlements, split) = match outcomes::each(reading.outcome, part.len(), may_split) {
-            Ok(each) => (self.settlements(&part, each, now), false),
+            Ok(each) => (self.settlements(&part, each, &answer, now), false),
             Err(split) => (keep(&part, &split), true),
         };
         let write = || self.engine.store.settle_call(result.clone(), settlements.clone(), state.clone());
         let settled = self.write_down(write).await?;
-        self.pace.note(came_to_nothing);
         if let Some(state) = &state {
             self.told.about(self.state.as_ref(), state);
         }
@@ -351,10 +353,20 @@ impl Batch {
         persist::until_it_works(self.engine.clock.as_ref(), &self.stopping, &self.pace, write).await
     }
 
-    fn settlements(&self, part: &Part, outcomes: Vec<Outcome>, now: Timestamp) -> Vec<Settlement> {
+    fn settlements(
+        &self,
+        part: &Part,
+        outcomes: Vec<Outcome>,
+        answer: &Result<Response, SendError>,
+        now: Timestamp,
+    ) -> Vec<Settlement> {
+        let last_at = self.ready.recognises_for_ms().filter(|_| outcomes::may_have_arrived(answer));
+        let last_at = last_at.map(|ms| now.plus_millis(ms));
         let each = part.leases.iter().zip(outcomes);
-        each.map(|(lease, outcome)| outcomes::settle(lease, outcome, now, self.engine.random.permille()))
-            .collect()
+        each.map(|(lease, outcome)| {
+            outcomes::settle(lease, outcome, now, (last_at, self.engine.random.permille()))
+        })
+        .collect()
     }
 
     fn account(&self, settlements: &[Settlement], counts: &mut Delivered) {
@@ -396,6 +408,7 @@ fn keep(part: &Part, split: &Outcome) -> Vec<Settlement> {
             outcome: split.clone(),
             after: After::KeepLease,
             reason: split.reason(),
+            last_at: None,
         })
         .collect()
 }

@@ -163,7 +163,7 @@ impl Lane {
             Standing::Probe if !self.running.is_empty() => return Ok(Turn::Full),
             Standing::Probe => (limit, probe) = (1, true),
         }
-        let leased = self.lease(limit, now).await?;
+        let leased = self.lease(ready, limit, now).await?;
         self.more = leased.len() >= limit;
         if leased.is_empty() {
             return Ok(Turn::Idle(None));
@@ -195,13 +195,19 @@ impl Lane {
         Ok(())
     }
 
-    async fn lease(&self, limit: usize, now: Timestamp) -> Result<Vec<LeasedDelivery>, StoreError> {
+    async fn lease(
+        &self,
+        ready: &ReadyDestination,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Vec<LeasedDelivery>, StoreError> {
         let wanted = LeaseWanted {
             destination: self.slug.clone(),
             owner: self.engine.node.to_string(),
             now,
             until: now.plus_millis(LEASE_MS),
             limit: u32::try_from(limit).unwrap_or(u32::MAX),
+            unknown_for_ms: ready.recognises_for_ms(),
         };
         self.engine.store.lease_deliveries(wanted).await
     }

@@ -6,7 +6,7 @@ use crosstally_core::delivery::Outcome;
 use crosstally_core::delivery::retry::{self, AttemptFacts, Next};
 use crosstally_core::reason::Reason;
 use crosstally_core::time::Timestamp;
-use crosstally_destinations::dialect::BatchOutcome;
+use crosstally_destinations::dialect::{BatchOutcome, Response};
 use crosstally_store::{After, Held, Settlement};
 
 use crate::http_out::SendError;
@@ -94,12 +94,27 @@ pub(super) fn each(outcome: BatchOutcome, sent: usize, may_split: bool) -> Resul
     }
 }
 
-/// What becomes of one delivery.
-pub(super) fn settle(lease: &Lease, outcome: Outcome, now: Timestamp, jitter_permille: u32) -> Settlement {
+/// Whether the events of a call may have arrived although they have to be sent again: there is no answer, or one that says
+/// nothing of that. A refusal says that they have not.
+pub(super) fn may_have_arrived(answer: &Result<Response, SendError>) -> bool {
+    match answer {
+        Ok(response) => !matches!(response.status, 400..=499 | 503),
+        Err(error) => error.may_have_arrived,
+    }
+}
+
+/// What becomes of one delivery. What may have arrived must not be tried any more after `last_at`.
+pub(super) fn settle(
+    lease: &Lease,
+    outcome: Outcome,
+    now: Timestamp,
+    (last_at, jitter_permille): (Option<Timestamp>, u32),
+) -> Settlement {
+    let last_at = last_at.filter(|_| matches!(outcome, Outcome::Retry { .. }));
     let facts = AttemptFacts {
         number: lease.failures.saturating_add(1),
         now,
-        deadline: lease.deadline_at,
+        deadline: last_at.map_or(lease.deadline_at, |last_at| last_at.min(lease.deadline_at)),
         jitter_permille,
     };
     let (after, reason) = match retry::next(&outcome, facts) {
@@ -109,7 +124,7 @@ pub(super) fn settle(lease: &Lease, outcome: Outcome, now: Timestamp, jitter_per
         Next::Dead(reason) => (After::Dead, reason),
         Next::Expired => (After::Expired, Reason::EventTooOld),
     };
-    Settlement { held: lease.held, outcome, after, reason }
+    Settlement { held: lease.held, outcome, after, reason, last_at }
 }
 
 #[cfg(test)]
@@ -139,9 +154,31 @@ mod tests {
             (Reason::DestMisconfigured, "paused"),
             (Reason::DestRejected, "split"),
         ] {
-            let outcome = without_answer(&SendError { reason, detail: String::new() });
+            let outcome =
+                without_answer(&SendError { reason, detail: String::new(), may_have_arrived: false });
             assert_eq!((outcome.as_str(), outcome.reason()), (word, reason));
         }
+    }
+
+    #[test]
+    fn what_may_have_arrived_is_not_tried_when_it_would_count_twice() {
+        let last_at = NOW.plus_millis(20 * SECOND_MS);
+        let tried = |outcome| settle(&lease(0), outcome, NOW, (Some(last_at), 500));
+        let retry = |reason| Outcome::Retry { reason, after_ms: None };
+        let settled = tried(retry(Reason::DestTimeout));
+        assert_eq!(
+            (settled.after, settled.last_at),
+            (After::RetryAt(NOW.plus_millis(5 * SECOND_MS)), Some(last_at))
+        );
+        // The second wait would end too late.
+        assert_eq!(
+            settle(&lease(1), retry(Reason::DestTimeout), NOW, (Some(last_at), 500)).after,
+            After::Expired
+        );
+        assert_eq!(tried(Outcome::Pause { reason: Reason::DestAuth }).last_at, None);
+        let answered = |status| may_have_arrived(&Ok(Response { status, ..Response::default() }));
+        assert_eq!([200, 302, 500, 502, 504].map(answered), [true; 5]);
+        assert_eq!([400, 401, 408, 429, 503].map(answered), [false; 5]);
     }
 
     #[test]
@@ -150,7 +187,7 @@ mod tests {
         assert_eq!(each(split(), 2, true).unwrap_err().as_str(), "split");
         assert_eq!(each(split(), 2, false).unwrap()[1].as_str(), "retry");
         let single = each(split(), 1, true).unwrap().remove(0);
-        assert_eq!(settle(&lease(0), single, NOW, 0).after, After::Dead);
+        assert_eq!(settle(&lease(0), single, NOW, (None, 0)).after, After::Dead);
         assert_eq!(
             each(BatchOutcome::Whole(Outcome::Delivered), 3, true).unwrap(),
             vec![Outcome::Delivered; 3]
@@ -162,13 +199,13 @@ mod tests {
     #[test]
     fn only_failures_count_against_the_schedule() {
         let retry = Outcome::Retry { reason: Reason::DestServerError, after_ms: None };
-        let due = |failures| match settle(&lease(failures), retry.clone(), NOW, 500).after {
+        let due = |failures| match settle(&lease(failures), retry.clone(), NOW, (None, 500)).after {
             After::RetryAt(at) => at.millis_since(NOW),
             other => panic!("{other:?}"),
         };
         assert_eq!((due(0), due(1)), (5 * SECOND_MS, 30 * SECOND_MS));
         let settled = |outcome| {
-            let settlement = settle(&lease(39), outcome, NOW, 0);
+            let settlement = settle(&lease(39), outcome, NOW, (None, 0));
             (settlement.after, settlement.reason)
         };
         assert_eq!(settled(retry.clone()), (After::Dead, Reason::RetriesExhausted));
@@ -177,6 +214,6 @@ mod tests {
         let unverified = (After::Delivered, Reason::AcceptedUnverified);
         assert_eq!(settled(Outcome::Unverified), unverified);
         let last = Lease { deadline_at: NOW.plus_millis(SECOND_MS), ..lease(0) };
-        assert_eq!(settle(&last, retry, NOW, 0).after, After::Expired);
+        assert_eq!(settle(&last, retry, NOW, (None, 0)).after, After::Expired);
     }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// Failed calls in a row that are taken for bad luck.
-const BAD_LUCK: u32 = 2;
+pub(super) const BAD_LUCK: u32 = 2;
 /// Calls under way to one destination: as many connections as it gets from us at most.
 pub(super) const CALLS_MAX: usize = 64;
 const FIRST_WAIT_MS: u64 = 250;
@@ -111,7 +111,12 @@ impl Pace {
 
     /// How many calls may be under way.
     pub(super) fn in_flight(&self, most: usize) -> usize {
-        if self.failures.load(Ordering::Relaxed) > BAD_LUCK { 1 } else { most }
+        if self.is_failing() { 1 } else { most }
+    }
+
+    /// Whether more calls in a row came to nothing than bad luck would do.
+    pub(super) fn is_failing(&self) -> bool {
+        self.failures.load(Ordering::Relaxed) > BAD_LUCK
     }
 }
 

@@ -67,12 +67,14 @@ const LEASE: &str = concat!(
     ), closed AS (
         UPDATE attempts AS a SET outcome = 'retry', reason = 'outcome_unknown'
         FROM due WHERE due.attempts > 0 AND a.delivery = due.id AND a.outcome IS NULL
-        RETURNING a.delivery
+        RETURNING a.delivery, a.call
     ), leased AS (
         UPDATE deliveries AS d
         SET fence = d.fence + 1, lease_owner = $5, lease_until = $6, available_at = $6,
             reason = CASE WHEN d.id IN (SELECT delivery FROM closed) THEN 'outcome_unknown' ELSE d.reason END,
-            detail = CASE WHEN d.id IN (SELECT delivery FROM closed) THEN '' ELSE d.detail END
+            detail = CASE WHEN d.id IN (SELECT delivery FROM closed) THEN '' ELSE d.detail END,
+            deadline_at = least(d.deadline_at, (SELECT min(c.started_at) + $10::bigint FROM closed JOIN calls AS c ON c.id = closed.call
+                WHERE closed.delivery = d.id))
         FROM due WHERE d.id = due.id
         RETURNING d.id, d.fence, d.goal_event, d.attempts, d.failures, d.deadline_at, d.created_at, due.available_at
     )
@@ -98,25 +100,25 @@ const OPEN: &str = "WITH held AS (
 
 const SETTLE: &str = concat!(
     "WITH called AS (
-        UPDATE calls SET finished_at = $12, status = $13, response = $14, detail = $15
-        WHERE id = $11 AND workspace = $1 RETURNING id
+        UPDATE calls SET finished_at = $13, status = $14, response = $15, detail = $16
+        WHERE id = $12 AND workspace = $1 RETURNING id
     ), settled AS (
         UPDATE deliveries AS d
-        SET reason = s.reason, detail = $15, state = coalesce(s.state, d.state),
-            finished_at = CASE WHEN s.state IS NULL THEN d.finished_at ELSE $12 END,
+        SET reason = s.reason, detail = $16, state = coalesce(s.state, d.state),
+            finished_at = CASE WHEN s.state IS NULL THEN d.finished_at ELSE $13 END,
             failures = d.failures + s.failures, lane = greatest(d.lane, s.failures::smallint),
-            due_at = coalesce(s.due_at, d.due_at),
+            deadline_at = least(d.deadline_at, s.last_at), due_at = coalesce(s.due_at, d.due_at),
             available_at = CASE WHEN s.keep THEN d.available_at ELSE coalesce(s.due_at, d.due_at) END,
             lease_owner = CASE WHEN s.keep THEN d.lease_owner END,
             lease_until = CASE WHEN s.keep THEN d.lease_until END
         FROM unnest($2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::bigint[],
-            $10::boolean[]) AS s (id, fence, outcome, outcome_reason, reason, state, failures, due_at, keep)
+            $10::boolean[], $11::bigint[]) AS s (id, fence, outcome, outcome_reason, reason, state, failures, due_at, keep, last_at)
         WHERE d.id = s.id AND d.fence = s.fence AND d.lease_owner IS NOT NULL
             AND (d.workspace = $1) IS TRUE AND EXISTS (SELECT FROM called)
         RETURNING d.id, d.destination, s.outcome, s.outcome_reason, s.state
     ), closed AS (
         UPDATE attempts AS a SET outcome = s.outcome, reason = s.outcome_reason FROM settled AS s
-        WHERE a.delivery = s.id AND a.call = $11 AND a.outcome IS NULL
+        WHERE a.delivery = s.id AND a.call = $12 AND a.outcome IS NULL
     ), moved AS (
         SELECT destination, 'pending' AS state, -1 AS change FROM settled WHERE state IS NOT NULL
         UNION ALL SELECT destination, state, 1 FROM settled WHERE state IS NOT NULL
@@ -124,8 +126,8 @@ const SETTLE: &str = concat!(
     count_moved!(),
     ", stated AS (
         INSERT INTO destination_states (workspace, destination, paused, detail, since, settings_digest, not_before)
-        SELECT $1, $16::text, $17::text, $18::text, $19::bigint, $20::text, $21::bigint FROM called
-        WHERE $16 IS NOT NULL
+        SELECT $1, $17::text, $18::text, $19::text, $20::bigint, $21::text, $22::bigint FROM called
+        WHERE $17 IS NOT NULL
         ON CONFLICT (workspace, destination) DO UPDATE
         SET paused = excluded.paused, detail = excluded.detail, since = excluded.since,
             settings_digest = excluded.settings_digest, not_before = excluded.not_before
@@ -193,7 +195,7 @@ impl Postgres {
     ) -> Result<Vec<LeasedDelivery>, StoreError> {
         let places = usize::try_from(wanted.limit).unwrap_or(usize::MAX);
         let [fresh, retried, replayed] = reserved(places).map(|most| i64::try_from(most).unwrap_or(i64::MAX));
-        let values: [&Value<'_>; 9] = [
+        let values: [&Value<'_>; 10] = [
             &WORKSPACE,
             &Text(&wanted.destination),
             &wanted.now.as_millis(),
@@ -203,6 +205,7 @@ impl Postgres {
             &fresh,
             &retried,
             &replayed,
+            &wanted.unknown_for_ms,
         ];
         let leased = self.engine.write(LEASE, &values);
         leased.await?.iter().filter_map(|row| leased_delivery(row).transpose()).collect()
@@ -341,6 +344,7 @@ fn settlement_columns(settlements: &[Settlement]) -> Columns<'_, Settlement> {
         .with(move |settlement| i64::from(retry_at(settlement.after).is_some()))
         .with(move |settlement| retry_at(settlement.after))
         .with(|settlement| settlement.after == After::KeepLease)
+        .with(|settlement| settlement.last_at.map(Timestamp::as_millis))
 }
 
 /// Those at the positions that came back.

@@ -28,7 +28,11 @@ const LEASE: &str =
     WHERE id = ?1";
 const CLOSE_UNKNOWN: &str = "UPDATE attempts SET outcome = 'retry', reason = 'outcome_unknown'
     WHERE delivery = ?1 AND outcome IS NULL";
-const MARK_UNKNOWN: &str = "UPDATE deliveries SET reason = 'outcome_unknown', detail = '' WHERE id = ?1";
+const MARK_UNKNOWN: &str =
+    "UPDATE deliveries SET reason = 'outcome_unknown', detail = '', deadline_at = min(deadline_at,
+        coalesce((SELECT min(c.started_at) FROM attempts AS a JOIN calls AS c ON c.id = a.call
+            WHERE a.delivery = ?1 AND a.reason = 'outcome_unknown') + ?2, deadline_at))
+    WHERE id = ?1 RETURNING deadline_at";
 const FIND_EVENT: &str = "SELECT event FROM goal_events WHERE id = ?1";
 
 const OPEN: &str = "UPDATE deliveries SET attempts = attempts + 1
@@ -47,7 +51,8 @@ const CLOSE_ATTEMPT: &str = "UPDATE attempts SET outcome = ?3, reason = ?4
 const KEEP: &str = "UPDATE deliveries SET reason = ?3, detail = ?4
     WHERE id = ?1 AND fence = ?2 AND lease_owner IS NOT NULL";
 const POSTPONE: &str = "UPDATE deliveries SET reason = ?3, detail = ?4, failures = failures + ?5,
-        lane = max(lane, ?5), due_at = coalesce(?6, due_at), available_at = coalesce(?6, due_at), lease_owner = NULL, lease_until = NULL
+        lane = max(lane, ?5), deadline_at = min(deadline_at, coalesce(?7, deadline_at)),
+        due_at = coalesce(?6, due_at), available_at = coalesce(?6, due_at), lease_owner = NULL, lease_until = NULL
     WHERE id = ?1 AND fence = ?2 AND lease_owner IS NOT NULL";
 const FINISH: &str = "UPDATE deliveries SET reason = ?3, detail = ?4, state = ?5, finished_at = ?6,
         lease_owner = NULL, lease_until = NULL
@@ -227,11 +232,14 @@ fn lease(connection: &Connection, wanted: &LeaseWanted) -> Result<Vec<Taken>, St
         taken.extend(due.into_iter().take(take));
     }
     let mut lease = connection.prepare_cached(LEASE)?;
-    for one in &taken {
+    for one in &mut taken {
         lease.execute(params![one.id.as_bytes(), wanted.owner, wanted.until.as_millis()])?;
         // An attempt that is still open belonged to a lease that ran out: nobody will come back to close it.
         if one.attempts > 0 && connection.prepare_cached(CLOSE_UNKNOWN)?.execute([one.id.as_bytes()])? > 0 {
-            connection.prepare_cached(MARK_UNKNOWN)?.execute([one.id.as_bytes()])?;
+            one.deadline_at = connection
+                .prepare_cached(MARK_UNKNOWN)?
+                .query_row(params![one.id.as_bytes(), wanted.unknown_for_ms], |row| row.get(0))
+                .map(Timestamp::from_millis)?;
         }
     }
     Ok(taken)
@@ -364,6 +372,7 @@ fn settle_one(
 ) -> Result<usize, StoreError> {
     let (id, fence) = (settlement.held.id.as_bytes(), settlement.held.fence);
     let (reason, detail) = (settlement.reason.code(), &result.detail);
+    let last_at = settlement.last_at.map(Timestamp::as_millis);
     let run = |statement: &str, values: &[&dyn ToSql]| -> Result<usize, StoreError> {
         Ok(connection.prepare_cached(statement)?.execute(values)?)
     };
@@ -375,8 +384,8 @@ fn settle_one(
         After::Delivered => finish(DeliveryState::Delivered),
         After::Dead => finish(DeliveryState::Dead),
         After::Expired => finish(DeliveryState::Expired),
-        After::RetryAt(at) => run(POSTPONE, params![id, fence, reason, detail, 1, at.as_millis()]),
-        After::Wait => run(POSTPONE, params![id, fence, reason, detail, 0, None::<i64>]),
+        After::RetryAt(at) => run(POSTPONE, params![id, fence, reason, detail, 1, at.as_millis(), last_at]),
+        After::Wait => run(POSTPONE, params![id, fence, reason, detail, 0, None::<i64>, last_at]),
         After::KeepLease => run(KEEP, params![id, fence, reason, detail]),
     }
 }

@@ -310,6 +310,7 @@ pub(crate) fn wanted(destination: &str, ms: i64) -> LeaseWanted {
         now: at(ms),
         until: at(ms + 1_000),
         limit: 10_000,
+        unknown_for_ms: None,
     }
 }
 
@@ -345,7 +346,9 @@ pub(crate) async fn work(store: &Store, ms: i64, outcome: Outcome, after: After)
     let id = call.id;
     assert_eq!(store.open_call(call).await.unwrap(), held);
     let reason = outcome.reason();
-    let settlements =
-        held.into_iter().map(|held| Settlement { held, outcome: outcome.clone(), after, reason }).collect();
+    let settlements = held
+        .into_iter()
+        .map(|held| Settlement { held, outcome: outcome.clone(), after, reason, last_at: None })
+        .collect();
     store.settle_call(result(id, ms + 10), settlements, None).await.unwrap()
 }

@@ -159,6 +159,7 @@ suite! {
         a_retry_waits_for_its_time_and_counts
         a_wait_does_not_count
         dead_and_expired_are_final
+        what_may_have_arrived_has_less_time
         a_kept_lease_goes_on_with_another_call
         a_second_settlement_is_stale
         neighbours_of_a_stale_one_are_settled

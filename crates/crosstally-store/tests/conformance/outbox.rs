@@ -157,6 +157,7 @@ pub(crate) async fn an_old_fence_changes_nothing(stage: &Stage) {
         outcome: Outcome::Delivered,
         after: After::Delivered,
         reason: Reason::Delivered,
+        last_at: None,
     };
     let settled = store.settle_call(build::result(call_id, 1_020), vec![settlement], None).await.unwrap();
     assert_eq!(settled, stale);

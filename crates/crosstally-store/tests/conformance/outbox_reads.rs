@@ -129,6 +129,7 @@ pub(crate) async fn counts_follow_every_change(stage: &Stage) {
         outcome: refused.clone(),
         after,
         reason: refused.reason(),
+        last_at: None,
     };
     let settlements = vec![
         settlement(0, After::Delivered),
@@ -221,7 +222,13 @@ pub(crate) async fn attempts_come_back_with_their_calls(stage: &Stage) {
         assert_eq!(open, attempt);
         let outcome = Outcome::Retry { reason: Reason::DestUnreadable, after_ms: None };
         let after = After::RetryAt(build::at(ms + 3));
-        let settle = |held| Settlement { held, outcome: outcome.clone(), after, reason: outcome.reason() };
+        let settle = |held| Settlement {
+            held,
+            outcome: outcome.clone(),
+            after,
+            reason: outcome.reason(),
+            last_at: None,
+        };
         store.settle_call(result.clone(), held.into_iter().map(settle).collect(), None).await.unwrap();
         attempt.finished_at = Some(result.finished_at);
         attempt.status = result.status;

@@ -3,7 +3,8 @@
 use crosstally_core::delivery::{DeliveryState, Outcome};
 use crosstally_core::reason::Reason;
 use crosstally_store::{
-    After, DeliveryRecord, DestinationState, Held, Settled, Settlement, Store, StoreError, Unsent,
+    After, DeliveryRecord, DestinationState, Held, LeaseWanted, Settled, Settlement, Store, StoreError,
+    Unsent,
 };
 
 use crate::build::{self, META};
@@ -22,7 +23,7 @@ const fn retry() -> Outcome {
 }
 
 fn settlement(held: Held, outcome: Outcome, after: After) -> Settlement {
-    Settlement { held, reason: outcome.reason(), outcome, after }
+    Settlement { held, reason: outcome.reason(), outcome, after, last_at: None }
 }
 
 pub(crate) async fn delivered_is_final(stage: &Stage) {
@@ -94,6 +95,36 @@ pub(crate) async fn dead_and_expired_are_final(stage: &Stage) {
         assert_eq!(attempts[0].reason, Some(why));
     }
     assert_eq!(store.lease_deliveries(build::wanted(META, 100_000)).await.unwrap(), []);
+}
+
+pub(crate) async fn what_may_have_arrived_has_less_time(stage: &Stage) {
+    let store = stage.open().await;
+    build::book_deliveries(&store, META, 1).await;
+    let booked = one(&store).await.deadline_at;
+    let lease = |ms| LeaseWanted { unknown_for_ms: Some(500_000), ..build::wanted(META, ms) };
+    let work = async |ms: i64, last_at| {
+        let leased = store.lease_deliveries(lease(ms)).await.unwrap();
+        let held = build::held(&leased);
+        let call = build::new_call(ms, &held);
+        let id = call.id;
+        store.open_call(call).await.unwrap();
+        let again = After::RetryAt(build::at(ms + 100));
+        let settlement = Settlement { last_at, ..settlement(held[0], retry(), again) };
+        store.settle_call(build::result(id, ms + 10), vec![settlement], None).await.unwrap();
+        (leased[0].deadline_at, one(&store).await.deadline_at)
+    };
+    assert_eq!(work(10, None).await, (booked, booked));
+    // Only ever earlier.
+    let (early, late) = (build::at(900_000), build::at(950_000));
+    assert!(late < booked);
+    assert_eq!(work(200, Some(early)).await, (booked, early));
+    assert_eq!(work(400, Some(late)).await, (early, early));
+    // A call that nobody settled counts from its start: the next one who takes the delivery knows.
+    let held = build::held(&store.lease_deliveries(lease(600)).await.unwrap());
+    store.open_call(build::new_call(650, &held)).await.unwrap();
+    let leased = store.lease_deliveries(lease(2_000)).await.unwrap();
+    assert_eq!(leased[0].deadline_at, build::at(500_650));
+    assert_eq!(one(&store).await.deadline_at, build::at(500_650));
 }
 
 pub(crate) async fn a_kept_lease_goes_on_with_another_call(stage: &Stage) {

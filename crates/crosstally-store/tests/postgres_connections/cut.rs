@@ -100,6 +100,7 @@ async fn everything_else_happens_once(cut: Cut) {
         outcome: Outcome::Delivered,
         after: After::Delivered,
         reason: Outcome::Delivered.reason(),
+        last_at: None,
     });
     let settled = store.settle_call(build::result(id, 12), settlements.collect(), None).await.unwrap();
     assert_eq!((settled.applied, settled.stale), (3, 0));

@@ -132,6 +132,7 @@ async fn deliveries(field: Arc<Field>) -> Told {
             outcome: Outcome::Delivered,
             after: After::Delivered,
             reason: Outcome::Delivered.reason(),
+            last_at: None,
         });
         match field.store.settle_call(build::result(id, 12), settlements.collect(), None).await {
             Ok(settled) => {

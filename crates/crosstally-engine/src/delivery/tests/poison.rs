@@ -73,6 +73,7 @@ async fn lease(desk: &Desk, now: Timestamp, limit: u32) -> Vec<LeasedDelivery> {
         now,
         until: now.plus_millis(LEASE_MS),
         limit,
+        unknown_for_ms: None,
     };
     desk.engine.store.lease_deliveries(wanted).await.unwrap()
 }
