@@ -1,10 +1,11 @@
 //! The only door for outbound HTTP. Everything that leaves this program for a destination passes here.
 //!
 //! The peer is not trusted: one deadline spans the lookup, the connection, TLS, the request and the whole answer; the
-//! answer's head and body are cut at a cap; redirects are not followed; proxies named in the environment are not used;
+//! answer's head and body are cut at a cap, and so is all that comes before them; redirects are not followed; proxies named in the environment are not used;
 //! nothing is decompressed; a host that has any address outside the public internet is not called unless the
 //! destination says so. It knows nothing about events, retries or the store.
 
+mod capped;
 mod connect;
 mod resolve;
 mod target;
@@ -26,6 +27,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::RootCertStore;
 
+use capped::{Cap, TooLong};
 use connect::{ConnectError, Connector};
 use resolve::Resolver;
 
@@ -47,6 +49,7 @@ pub struct HttpOut {
     // Apart, so that a strict call never finds an open connection to a private address.
     public: Client<Connector, Full<Bytes>>,
     private: Client<Connector, Full<Bytes>>,
+    cap: Cap,
 }
 
 impl fmt::Debug for HttpOut {
@@ -121,6 +124,7 @@ impl HttpOut {
 
     #[expect(clippy::disallowed_methods, reason = "this is the one door")]
     fn over(tls: TlsConnector, resolver: &Resolver) -> Self {
+        let cap = Cap::default();
         let client = |allow_private| {
             Client::builder(TokioExecutor::new())
                 .pool_timer(TokioTimer::new())
@@ -128,9 +132,9 @@ impl HttpOut {
                 .pool_max_idle_per_host(IDLE_PER_HOST_MAX)
                 .http1_max_headers(HEADERS_MAX)
                 .http1_max_buf_size(HEAD_BYTES_MAX)
-                .build(Connector::new(resolver.clone(), tls.clone(), allow_private))
+                .build(Connector::new(resolver.clone(), tls.clone(), cap.clone(), allow_private))
         };
-        Self { public: client(false), private: client(true) }
+        Self { public: client(false), private: client(true), cap }
     }
 
     /// Sends a request and reads the answer, whatever its status.
@@ -141,6 +145,7 @@ impl HttpOut {
         let ready = target::prepare(request, options.allow_private)?;
         let client = if options.allow_private { &self.private } else { &self.public };
         let deadline_ms = options.deadline_ms.min(DEADLINE_MS_MAX);
+        self.cap.for_body(options.read_bytes_max);
         let exchange = async {
             let answer = client.request(ready).await.map_err(|error| no_answer(&error))?;
             read(answer, options.read_bytes_max).await
@@ -199,6 +204,9 @@ fn broken_off(error: &hyper::Error) -> SendError {
     }
     let io = error.source().and_then(|cause| cause.downcast_ref::<std::io::Error>());
     let problem = match io {
+        Some(io) if io.get_ref().is_some_and(<dyn StdError + Send + Sync>::is::<TooLong>) => {
+            return SendError::new(Reason::DestUnreadable, format!("the answer is not read: {TooLong}"));
+        }
         // A body whose chunks cannot be read is reported as an error of the connection.
         Some(io)
             if matches!(io.kind(), std::io::ErrorKind::InvalidInput | std::io::ErrorKind::InvalidData) =>

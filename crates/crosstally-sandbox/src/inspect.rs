@@ -44,6 +44,7 @@ pub(crate) async fn index() -> Response {
             "webhook": ["POST /webhook/{receiver}"],
             "partner": ["GET /partner/{name}/…", "POST /partner/{name}/…"],
         },
+        "hostile": "GET /hostile",
         "look": [
             "GET /_sandbox/events",
             "GET /_sandbox/duplicates",

@@ -91,6 +91,11 @@
 //!
 //! `raw` makes the rest: endless interim answers (`"text":"HTTP/1.1 103 Early Hints\r\n\r\n","repeat":0`), a head of one
 //! byte per second (`ms_per_byte`), a body shorter than its length (`end` `close`), a bad chunk, a 200 then a reset.
+//!
+//! `/hostile/{kind}` needs no fault: it takes any method and is as hostile as its name says (`silent`, `drip_body`,
+//! `endless_interim`, `gzip_bomb`, `redirect_private`, `error_text` and more; `GET /hostile` lists them), for ever and at once
+//! for everybody. Nothing is recorded there. Point a partner's URL at it to see what a sender makes of such a partner.
+//!
 //! Resets and raw bytes need [`serve`]; under another server around [`router()`] they become a bare 500.
 //!
 //! # Limits
@@ -106,6 +111,7 @@ mod edge;
 mod faults;
 mod ga4;
 mod google_data_manager;
+mod hostile;
 mod inspect;
 mod json;
 mod ledger;

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde_json::Value;
 
 use crate::body::{self, Drip, Endless};
-use crate::faults::{Kind, Raw};
+use crate::faults::{End, Kind, Raw};
 
 /// More than any answer has.
 const DRIPPED_BYTES_MAX: usize = 1 << 20;
@@ -21,7 +22,39 @@ pub(crate) enum Takeover {
     /// Resets the connection.
     Reset,
     /// Writes these bytes.
-    Raw(Raw),
+    Wire(Wire),
+}
+
+/// Bytes in place of HTTP.
+#[derive(Clone, Debug)]
+pub(crate) struct Wire {
+    /// What comes at once.
+    pub(crate) first: Bytes,
+    /// What comes then,
+    pub(crate) then: Bytes,
+    /// as often as this; 0 is for ever,
+    pub(crate) repeat: u64,
+    /// and this slowly.
+    pub(crate) ms_per_byte: u64,
+    pub(crate) end: End,
+}
+
+impl Default for Wire {
+    fn default() -> Self {
+        Self { first: Bytes::new(), then: Bytes::new(), repeat: 1, ms_per_byte: 0, end: End::Close }
+    }
+}
+
+impl From<Raw> for Wire {
+    fn from(raw: Raw) -> Self {
+        Self {
+            first: Bytes::new(),
+            then: raw.text.into(),
+            repeat: raw.repeat,
+            ms_per_byte: raw.ms_per_byte,
+            end: raw.end,
+        }
+    }
 }
 
 /// How long to wait before the answer leaves.
@@ -72,7 +105,7 @@ pub(crate) async fn bend(kind: &Kind, answer: Response) -> Bent {
     let response = match kind {
         Kind::Hang(_) => takeover(Takeover::Close),
         Kind::ResetBefore | Kind::ResetAfterAccept => takeover(Takeover::Reset),
-        Kind::Raw(raw) => takeover(Takeover::Raw(raw.clone())),
+        Kind::Raw(raw) => takeover(Takeover::Wire(raw.clone().into())),
         Kind::Drip(drip) => dripping(answer, Duration::from_millis(drip.ms_per_byte)).await,
         Kind::EndlessBody(_) => json_body(StatusCode::OK, Body::new(Endless::new())),
         Kind::GarbageJson(garbage) => json_body(StatusCode::OK, Body::from(garbage.body.clone())),
@@ -122,7 +155,8 @@ pub(crate) fn status(number: u16) -> StatusCode {
 
 const HTML: &str = "<!DOCTYPE html><html><head><title>Error</title></head><body><h1>Sorry, something went wrong.</h1></body></html>\n";
 
-fn takeover(how: Takeover) -> Response {
+/// Leaves HTTP in place of an answer.
+pub(crate) fn takeover(how: Takeover) -> Response {
     let mut response = StatusCode::INTERNAL_SERVER_ERROR.into_response();
     response.extensions_mut().insert(how);
     response

@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{MethodRouter, delete, get, post};
+use axum::routing::{MethodRouter, any, delete, get, post};
 
 use crate::edge::{self, Edge};
 use crate::ga4::Ga4;
@@ -17,7 +17,7 @@ use crate::state::Sandbox;
 use crate::tiktok::Tiktok;
 use crate::webhook::Webhook;
 use crate::x::X;
-use crate::{inspect, meta, partner};
+use crate::{hostile, inspect, meta, partner};
 
 /// The routes of all platforms, and those to look into the sandbox. See the crate's documentation.
 ///
@@ -60,6 +60,9 @@ pub fn router(sandbox: Sandbox) -> Router {
         .route("/webhook/{receiver}", edge(&Webhook))
         // Partners and traffic sources
         .route("/partner/{*call}", get(partner::call).post(partner::call))
+        // Peers that keep no rules
+        .route("/hostile", get(hostile::index))
+        .route("/hostile/{kind}", any(hostile::play))
         .fallback(meta::unknown_path)
         // Each route caps its own body.
         .layer(DefaultBodyLimit::disable())

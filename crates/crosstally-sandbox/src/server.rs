@@ -22,8 +22,8 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tower::ServiceExt;
 
-use crate::faults::{End, Raw};
-use crate::misbehave::Takeover;
+use crate::faults::End;
+use crate::misbehave::{Takeover, Wire};
 use crate::router::router;
 use crate::state::Sandbox;
 
@@ -165,9 +165,9 @@ async fn take_over(stream: &mut TcpStream, how: Takeover) -> io::Result<()> {
     let end = match how {
         Takeover::Close => End::Close,
         Takeover::Reset => End::Reset,
-        Takeover::Raw(raw) => {
-            write_raw(stream, &raw).await?;
-            raw.end
+        Takeover::Wire(wire) => {
+            write_wire(stream, &wire).await?;
+            wire.end
         }
     };
     match end {
@@ -177,15 +177,16 @@ async fn take_over(stream: &mut TcpStream, how: Takeover) -> io::Result<()> {
     }
 }
 
-async fn write_raw(stream: &mut TcpStream, raw: &Raw) -> io::Result<()> {
+async fn write_wire(stream: &mut TcpStream, wire: &Wire) -> io::Result<()> {
+    stream.write_all(&wire.first).await?;
     let mut written = 0;
-    while raw.repeat == 0 || written < raw.repeat {
-        if raw.ms_per_byte == 0 {
-            stream.write_all(raw.text.as_bytes()).await?;
+    while !wire.then.is_empty() && (wire.repeat == 0 || written < wire.repeat) {
+        if wire.ms_per_byte == 0 {
+            stream.write_all(&wire.then).await?;
         } else {
-            for byte in raw.text.bytes() {
-                stream.write_all(&[byte]).await?;
-                tokio::time::sleep(Duration::from_millis(raw.ms_per_byte)).await;
+            for byte in &wire.then {
+                stream.write_all(&[*byte]).await?;
+                tokio::time::sleep(Duration::from_millis(wire.ms_per_byte)).await;
             }
         }
         written += 1;

@@ -67,10 +67,11 @@ pub fn next(outcome: &Outcome, facts: AttemptFacts) -> Next {
             let wait = wait_ms(facts.number, facts.jitter_permille).max(after_ms.unwrap_or(0));
             let due = facts.now.plus_millis(wait);
             if due > facts.deadline {
-                // One last try just before the deadline beats giving up with time left.
+                // One last try just before the deadline beats giving up with time left, also where the destination asks
+                // for a longer wait: it may slow us down, never make us throw away.
                 let last = facts.deadline.plus_millis(-MINUTE_MS);
-                let asked = facts.now.plus_millis(after_ms.unwrap_or(0).max(MINUTE_MS));
-                return if last >= asked { Next::RetryAt(last, *reason) } else { Next::Expired };
+                let soonest = facts.now.plus_millis(MINUTE_MS);
+                return if last >= soonest { Next::RetryAt(last, *reason) } else { Next::Expired };
             }
             Next::RetryAt(due, *reason)
         }
@@ -123,7 +124,13 @@ mod tests {
             Next::RetryAt(NOW.plus_millis(3 * HOUR_MS - MINUTE_MS), Reason::DestServerError)
         );
         assert_eq!(next(&retry(None), facts(11, MINUTE_MS)), Next::Expired);
-        assert_eq!(next(&retry(Some(4 * HOUR_MS)), facts(1, 3 * HOUR_MS)), Next::Expired);
+        for absurd in [4 * HOUR_MS, 7 * DAY_MS, i64::MAX / 4] {
+            assert_eq!(
+                next(&retry(Some(absurd)), facts(1, 3 * HOUR_MS)),
+                Next::RetryAt(NOW.plus_millis(3 * HOUR_MS - MINUTE_MS), Reason::DestServerError)
+            );
+        }
+        assert_eq!(next(&retry(Some(HOUR_MS)), facts(1, MINUTE_MS)), Next::Expired);
     }
 
     #[test]

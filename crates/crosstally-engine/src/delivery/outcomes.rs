@@ -196,6 +196,21 @@ mod tests {
         assert_eq!(each(odd, 2, true).unwrap()[0].reason(), Reason::DestUnreadable);
     }
 
+    /// A batch that was taken in part: who arrived is not sent again, whoever stood beside them.
+    #[test]
+    fn each_event_has_its_own_outcome() {
+        let retry = Outcome::Retry { reason: Reason::DestPartial, after_ms: None };
+        let refused = Outcome::Refused { reason: REJECTED };
+        let own = vec![Outcome::Delivered, retry, refused, Outcome::Delivered];
+        let after: Vec<_> = each(BatchOutcome::Each(own), 4, true)
+            .unwrap()
+            .into_iter()
+            .map(|outcome| settle(&lease(0), outcome, NOW, 500).after)
+            .collect();
+        let again = After::RetryAt(NOW.plus_millis(5 * SECOND_MS));
+        assert_eq!(after, [After::Delivered, again, After::Dead, After::Delivered]);
+    }
+
     #[test]
     fn only_failures_count_against_the_schedule() {
         let retry = Outcome::Retry { reason: Reason::DestServerError, after_ms: None };

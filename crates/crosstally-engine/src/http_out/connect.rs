@@ -21,6 +21,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
+use super::capped::{Cap, Capped};
 use super::resolve::Resolver;
 
 /// How long one address may take before the next is tried.
@@ -35,6 +36,7 @@ const CONNECT_WAIT: Duration = Duration::from_secs(30);
 pub(super) struct Connector {
     resolver: Resolver,
     tls: TlsConnector,
+    cap: Cap,
     allow_private: bool,
 }
 
@@ -72,8 +74,8 @@ pub(super) fn tls(roots: RootCertStore) -> Result<TlsConnector, tokio_rustls::ru
 }
 
 impl Connector {
-    pub(super) const fn new(resolver: Resolver, tls: TlsConnector, allow_private: bool) -> Self {
-        Self { resolver, tls, allow_private }
+    pub(super) const fn new(resolver: Resolver, tls: TlsConnector, cap: Cap, allow_private: bool) -> Self {
+        Self { resolver, tls, cap, allow_private }
     }
 
     async fn connect(self, uri: Uri) -> Result<Stream, ConnectError> {
@@ -90,13 +92,13 @@ impl Connector {
         }
         let plain = open(&addresses, port).await.map_err(|problem| unreachable(host, &problem))?;
         if !secure {
-            return Ok(Box::new(TokioIo::new(plain)));
+            return Ok(Box::new(Capped::new(TokioIo::new(plain), self.cap)));
         }
         let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned())
             .map_err(|_| unreachable(host, "the host has no name that a certificate could state"))?;
         let stream =
             self.tls.connect(name, plain).await.map_err(|error| unreachable(host, &tls_problem(&error)))?;
-        Ok(Box::new(TokioIo::new(stream)))
+        Ok(Box::new(Capped::new(TokioIo::new(stream), self.cap)))
     }
 }
 

@@ -77,4 +77,11 @@ impl Resolver {
         let answer = watch::channel(Some(Ok(Arc::from(addresses)))).1;
         self.running.lock().unwrap_or_else(PoisonError::into_inner).insert(host.to_owned(), answer);
     }
+
+    /// Never answers for a name, as long as what is returned is held.
+    pub(super) fn plant_hanging(&self, host: &str) -> impl Sized + use<> {
+        let (tell, answer) = watch::channel(None);
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).insert(host.to_owned(), answer);
+        tell
+    }
 }

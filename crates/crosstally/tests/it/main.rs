@@ -16,6 +16,7 @@ mod fx;
 mod guarded;
 mod histories;
 mod histories_killed;
+mod hostile;
 mod jobs;
 mod journey;
 mod kept;

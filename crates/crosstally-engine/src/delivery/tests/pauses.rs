@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crosstally_core::delivery::DeliveryState;
 use crosstally_core::reason::Reason;
 use crosstally_core::time::MINUTE_MS;
 
@@ -43,6 +44,33 @@ async fn an_expired_token_pauses_and_one_event_probes_until_it_works() {
     assert_eq!(desk.deliver().await, Delivered { calls: 2, delivered: 5, ..nothing });
     assert_eq!(desk.platform.sizes(), [5, 1, 1, 1, 1, 1, 1, 1, 1, 4]);
     assert_eq!(desk.state().await.unwrap().paused, None);
+}
+
+/// What somebody has to mend is told as what it is, and costs nothing of the schedule however long it lasts.
+#[tokio::test]
+async fn whoever_is_gone_or_refuses_entry_keeps_its_events() {
+    for (status, reason) in [
+        (401, Reason::DestAuth),
+        (403, Reason::DestAuth),
+        (407, Reason::DestMisconfigured),
+        (410, Reason::DestGone),
+    ] {
+        let desk = Desk::at(Platform::start(move |_| Reply::Say(status, "", "no".into())).await).await;
+        desk.apply_postback().await;
+        desk.book(0, 3).await;
+        for _ in 0..50 {
+            desk.deliver().await;
+            let state = desk.state().await.unwrap();
+            assert_eq!(state.paused, Some(reason), "{status}");
+            assert!(state.detail.contains(&status.to_string()), "{}", state.detail);
+            desk.clock.advance(15 * MINUTE_MS);
+        }
+        assert!(desk.platform.sizes().len() > 50, "one event probes each time");
+        for delivery in desk.deliveries().await {
+            assert_eq!((delivery.state, delivery.failures), (DeliveryState::Pending, 0), "{status}");
+            assert_eq!(delivery.reason, Some(reason), "{status}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Handle;
+
 use super::peer::{Conversation, Peer, post};
 use super::*;
 
@@ -18,10 +20,19 @@ where
     B: Fn(Conversation) -> F + Send + Sync + 'static,
 {
     let peer = Peer::start(behave).await;
+    let tasks = Handle::current().metrics();
+    let before = tasks.num_alive_tasks();
     let started = Instant::now();
     let out = door().send(&post(&peer.url("/?token=s3cret"), b"x=1"), SHORT).await;
     assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
     peer.all_closed().await;
+    // The client's door is gone, and so is everything that ran for it.
+    let left = async {
+        while tasks.num_alive_tasks() > before {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), left).await.expect("no task is left behind");
     if let Err(error) = &out {
         assert!(!error.to_string().contains("s3cret"), "{error}");
     }
@@ -106,8 +117,51 @@ async fn interim_answers_without_end() {
             while peer.write(interim.repeat(100).as_bytes()).await {}
         })
         .await;
-        assert_eq!(reason(out), Reason::DestTimeout);
+        // Not at the deadline: until then it would keep a core busy.
+        assert_eq!(reason(out), Reason::DestUnreadable);
     }
+}
+
+/// The command line asks for lists of many megabytes, through the same door.
+#[tokio::test]
+async fn a_long_body_is_read_by_who_asks_for_it() {
+    let long = "a".repeat(3_000_000);
+    let bytes = super::peer::whole(&long);
+    let peer = Peer::start(move |mut peer| {
+        let bytes = bytes.clone();
+        async move {
+            peer.read_request().await;
+            peer.write(&bytes).await;
+        }
+    })
+    .await;
+    let patient = SendOptions { read_bytes_max: 4_000_000, ..PRIVATE };
+    let out = door().send(&post(&peer.url("/"), b""), patient).await.unwrap();
+    assert_eq!((out.body.len(), out.body_cut), (3_000_000, false));
+}
+
+/// A name server that hangs: the call ends at its deadline, calls to other names go on, and the name is looked up once
+/// however many wait for it.
+#[tokio::test]
+async fn a_name_server_that_hangs() {
+    let (door, resolver) = HttpOut::with_resolver().unwrap();
+    let lookup = resolver.plant_hanging("slow.example");
+    let slow = post("http://slow.example/?token=s3cret", b"");
+    let calls = (0..20).map(|_| door.send(&slow, SHORT));
+    let peer = Peer::start(async |mut peer| {
+        peer.read_request().await;
+        peer.write(&super::peer::whole("ok")).await;
+    })
+    .await;
+    let other = post(&peer.url("/"), b"");
+    let (hanging, other) = tokio::join!(futures_util::future::join_all(calls), door.send(&other, PRIVATE));
+    assert_eq!(other.unwrap().body, b"ok");
+    for out in hanging {
+        let error = out.unwrap_err();
+        assert_eq!(error.reason, Reason::DestTimeout);
+        assert!(!error.to_string().contains("s3cret"), "{error}");
+    }
+    drop(lookup);
 }
 
 #[tokio::test]
