@@ -36,10 +36,11 @@ impl Lane {
     }
 }
 
-/// How many of `places` are reserved for each lane. Rounded up, so that even a few places have one for each.
+/// How many of `places` are reserved for each lane: its share, rounded down so that no lane takes another's, but one at
+/// least.
 #[must_use]
 pub fn reserved(places: usize) -> [usize; 3] {
-    Lane::ALL.map(|lane| places.saturating_mul(lane.reserved_of_ten()).div_ceil(10))
+    Lane::ALL.map(|lane| (places.saturating_mul(lane.reserved_of_ten()) / 10).max(1))
 }
 
 /// How many to take from each lane, given how many wait there: first everybody's reserved places, then what is left over,
@@ -77,8 +78,10 @@ mod tests {
             (10, [1, 1, 1], [1, 1, 1]),
             (1, [5, 5, 5], [1, 0, 0]),
             (1, [0, 5, 5], [0, 1, 0]),
-            (3, [9, 9, 9], [2, 1, 0]),
-            (4, [9, 9, 9], [2, 2, 0]),
+            (3, [9, 9, 9], [1, 1, 1]),
+            (4, [9, 9, 9], [2, 1, 1]),
+            (5, [3, 2, 1], [3, 1, 1]),
+            (7, [9, 9, 9], [4, 2, 1]),
             (0, [9, 9, 9], [0, 0, 0]),
         ] {
             assert_eq!(shares(places, waiting), taken, "{places} {waiting:?}");
@@ -87,15 +90,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn as_many_as_there_are_places_for(places in 0_usize..5_000, waiting in any::<[u16; 3]>()) {
+        fn as_many_as_there_are_places_for(places in prop_oneof![0_usize..30, 0_usize..5_000], waiting in any::<[u16; 3]>()) {
             let waiting = waiting.map(usize::from);
             let taken = shares(places, waiting);
             prop_assert_eq!(taken.iter().sum::<usize>(), places.min(waiting.iter().sum()));
             for lane in 0..3 {
                 prop_assert!(taken[lane] <= waiting[lane]);
             }
-            // From five places on, nobody who waits goes away with nothing.
-            if places >= 5 {
+            // From three places on, nobody who waits goes away with nothing.
+            if places >= 3 {
                 for lane in 0..3 {
                     prop_assert!(taken[lane] > 0 || waiting[lane] == 0);
                 }
