@@ -1,12 +1,14 @@
 //! `cargo xtask bench`: what was promised about speed and memory, as ratios to what the machine can do at best, measured
 //! in the same call.
 
+mod backlog;
 mod bare;
 mod click;
 mod delivery;
 mod duplicates;
 mod facts;
 mod frame;
+mod hostile;
 mod http;
 mod load;
 mod memory;
@@ -51,6 +53,9 @@ pub(crate) struct Options {
     /// How many clicks are stored before the start is timed
     #[arg(long, default_value_t = 5_000_000)]
     clicks: u64,
+    /// How many deliveries wait when a start after an outage is timed
+    #[arg(long, default_value_t = 1_000_000)]
+    pending: u64,
     /// How many receipts are stored before duplicates are timed
     #[arg(long, default_value_t = 10_000_000)]
     receipts: u64,
@@ -70,6 +75,10 @@ enum Name {
     Delivery,
     /// Postbacks to partners, against a bare client; and beside a partner that never answers.
     Partner,
+    /// A healthy partner beside more than twenty hostile ones.
+    Hostile,
+    /// A start with a million deliveries that wait.
+    Backlog,
     /// Memory, and the time to be ready.
     Memory,
     /// Duplicates over a long history; on SQLite only, unless PostgreSQL is asked for.
@@ -111,6 +120,8 @@ pub(crate) fn run(project: &Project, options: &Options) -> Result<()> {
                     Name::Postback => postback::run(&bench, *database),
                     Name::Delivery => delivery::run(&bench, *database),
                     Name::Partner => partner::run(&bench, *database),
+                    Name::Hostile => hostile::run(&bench, *database),
+                    Name::Backlog => backlog::run(&bench, *database),
                     Name::Memory => memory::run(&bench, *database),
                     Name::Duplicates => duplicates::run(&bench, *database),
                 }?;
@@ -149,6 +160,7 @@ fn prepare(project: &Project, options: &Options) -> Result<Bench> {
         rounds: options.rounds,
         events: options.events,
         clicks: options.clicks,
+        pending: options.pending,
         receipts: options.receipts,
         receipts_in: options.receipts_in.clone(),
     })

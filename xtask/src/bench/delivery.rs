@@ -143,7 +143,8 @@ fn per_second(events: u64, elapsed: Duration) -> Result<u64> {
     Ok(events * 1_000 / u64::try_from(elapsed.as_millis())?.max(1))
 }
 
-fn accepted(address: SocketAddr, dataset: &str) -> Result<u64> {
+/// Events that the sandbox has taken.
+pub(super) fn accepted(address: SocketAddr, dataset: &str) -> Result<u64> {
     count(address, dataset, "accepted")
 }
 

@@ -44,6 +44,8 @@ pub(crate) struct Bench {
     pub(crate) events: u64,
     /// How many clicks are stored before the start is timed.
     pub(crate) clicks: u64,
+    /// How many deliveries wait when a start is timed.
+    pub(crate) pending: u64,
     /// How many receipts are stored before duplicates are timed.
     pub(crate) receipts: u64,
     /// Where they are kept for the next call.

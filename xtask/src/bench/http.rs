@@ -43,11 +43,20 @@ impl Connection {
         self.call("GET", path, &[])
     }
 
+    /// Asks with no body, with an API token.
+    pub(crate) fn get_as(&mut self, path: &str, token: &str) -> Result<Answer> {
+        self.send("GET", path, &format!("Authorization: Bearer {token}\r\n"), &[])
+    }
+
     /// Asks; a body is JSON.
     pub(crate) fn call(&mut self, method: &str, path: &str, body: &[u8]) -> Result<Answer> {
+        self.send(method, path, "", body)
+    }
+
+    fn send(&mut self, method: &str, path: &str, header: &str, body: &[u8]) -> Result<Answer> {
         let head = format!(
             "{method} {path} HTTP/1.1\r\nHost: {}\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64) bench\r\n\
-             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+             {header}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
             self.address,
             body.len()
         );

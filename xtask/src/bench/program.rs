@@ -61,7 +61,9 @@ impl Place {
         let log = self.data.with_extension("log");
         // A node that collects nothing has its admin door only.
         let door = if roles.is_empty() || roles.contains("collect") { address } else { admin };
-        Server::start(&mut command, &log, door, "/readyz")
+        let mut server = Server::start(&mut command, &log, door, "/readyz")?;
+        server.admin = admin;
+        Ok(server)
     }
 }
 
@@ -71,6 +73,8 @@ pub(crate) struct Server {
     log: PathBuf,
     /// Its door.
     pub(crate) address: SocketAddr,
+    /// Its door for the admin API, if it has one.
+    pub(crate) admin: SocketAddr,
     /// How long it took from the start of the process to the first good answer.
     pub(crate) ready_after: Duration,
 }
@@ -85,7 +89,8 @@ impl Server {
             .stderr(file)
             .spawn()
             .with_context(|| format!("cannot start {}", command.get_program().display()))?;
-        let mut server = Self { child, log: log.to_owned(), address, ready_after: Duration::ZERO };
+        let mut server =
+            Self { child, log: log.to_owned(), address, admin: address, ready_after: Duration::ZERO };
         loop {
             if http::ask(address, "GET", ready_path).is_ok_and(|answer| answer.status < 400) {
                 server.ready_after = watch.elapsed();

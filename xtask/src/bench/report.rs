@@ -45,6 +45,8 @@ pub(crate) enum Goal {
     AtMost(u64),
     /// At least this share of the limit, in percent.
     PercentOfLimit(u64),
+    /// At most this share of the limit, in percent: for what is better when it is less.
+    AtMostPercentOfLimit(u64),
     /// Shown for comparison; nothing is promised.
     Shown,
 }
@@ -81,6 +83,7 @@ impl Row {
             Goal::AtLeast(least) => Some(self.measured >= least),
             Goal::AtMost(most) => Some(self.measured <= most),
             Goal::PercentOfLimit(least) => Some(self.percent()? >= least),
+            Goal::AtMostPercentOfLimit(most) => Some(self.percent()? <= most),
             Goal::Shown => None,
         }
     }
@@ -98,6 +101,7 @@ impl Row {
             Goal::AtLeast(least) => format!(">= {}", grouped(least)),
             Goal::AtMost(most) => format!("<= {}", grouped(most)),
             Goal::PercentOfLimit(least) => format!(">= {least} % of limit"),
+            Goal::AtMostPercentOfLimit(most) => format!("<= {most} % of limit"),
             Goal::Shown => String::new(),
         }
     }
@@ -211,6 +215,8 @@ mod tests {
     fn promises_are_judged() {
         assert_eq!(row(50, Some(100), Goal::PercentOfLimit(50)).passes(), Some(true));
         assert_eq!(row(49, Some(100), Goal::PercentOfLimit(50)).passes(), Some(false));
+        assert_eq!(row(120, Some(100), Goal::AtMostPercentOfLimit(120)).passes(), Some(true));
+        assert_eq!(row(121, Some(100), Goal::AtMostPercentOfLimit(120)).passes(), Some(false));
         assert_eq!(row(10, None, Goal::AtLeast(11)).passes(), Some(false));
         assert_eq!(row(10, None, Goal::AtMost(10)).passes(), Some(true));
         assert_eq!(row(10, None, Goal::Shown).passes(), None);

@@ -9,7 +9,7 @@ use super::{Sqlite, conversions, rows};
 use crate::{AttemptRecord, DayCount, DeliveryFilter, DeliveryRecord, OutboxCount, StoreError, WORKSPACE};
 
 // The first of each lane: the index orders by lane before it orders by time.
-const NEXT_DUE: &str = "SELECT min(at) FROM (
+pub(super) const NEXT_DUE: &str = "SELECT min(at) FROM (
         SELECT min(available_at) AS at FROM deliveries
         WHERE workspace = ?1 AND destination = ?2 AND state = 'pending' AND lane = 0
         UNION ALL SELECT min(available_at) FROM deliveries

@@ -9,6 +9,7 @@
 )]
 
 mod approvals;
+mod backlog;
 mod balance;
 mod build;
 mod clicks;

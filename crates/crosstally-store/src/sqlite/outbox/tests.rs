@@ -74,3 +74,29 @@ fn the_receipts_of_a_conversion_are_found_without_looking_at_all_others() {
         assert!(!plan.contains("SCAN receipts"), "{plan}");
     }
 }
+
+/// A lane that starts asks when something is due, and leases. What that costs is counted in the steps of SQLite's machine.
+#[test]
+fn a_start_works_no_more_the_more_waits() {
+    let cost = |waiting: u32| {
+        let connection = database();
+        let fill = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < ?1)
+            INSERT INTO deliveries (id, workspace, goal_event, conversion, destination, state, detail, attempts, failures,
+                due_at, available_at, deadline_at, created_at, fence, lane)
+            SELECT randomblob(16), 1, randomblob(12), randomblob(16), 'meta', 'pending', '', 0, 0,
+                n, n, 1000000000, n, 0, n % 3 FROM n";
+        connection.execute(fill, [waiting]).unwrap();
+        let steps = |question: &str, values: &[&dyn ToSql]| {
+            let mut ask = connection.prepare(question).unwrap();
+            let found = ask.query_map(values, |_| Ok(())).unwrap().count();
+            (found, ask.get_status(rusqlite::StatementStatus::VmStep))
+        };
+        let next = steps(super::super::outbox_reads::NEXT_DUE, params![WORKSPACE, "meta"]);
+        let due = Lane::ALL
+            .map(|lane| steps(FIND_DUE, params![WORKSPACE, "meta", 2_000_000_i64, 64, lane.number()]));
+        (next, due)
+    };
+    let (few, many) = (cost(300), cost(30_000));
+    assert_eq!(few.1.map(|(found, _)| found), [64; 3]);
+    assert_eq!(few, many);
+}
