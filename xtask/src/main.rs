@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask tidy|check|docs|test|fuzz|postgres|bench`.
+//! The project's own commands: `cargo xtask tidy|check|docs|test|fuzz|mutants|postgres|bench`.
 //!
 //! **Invariant**: knows the repository and the machine, never the inside of a crate: it sees the program only as its
 //! users do, through its commands and its doors.
@@ -8,6 +8,7 @@ mod check;
 mod docs;
 mod fuzz;
 mod machine;
+mod mutants;
 mod oracle;
 mod postgres;
 mod project;
@@ -46,6 +47,8 @@ enum Command {
     Bench(bench::Options),
     /// Run the fuzz targets, led by coverage; prints the inputs that were run, keeps those that broke something
     Fuzz(fuzz::Options),
+    /// Put known faults into a copy of the tree, and see the tests catch them
+    Mutants(mutants::Options),
     /// Run a command with a throw-away PostgreSQL beside it, named by `CROSSTALLY_TEST_POSTGRES`
     Postgres {
         /// Sync to disk, as in production
@@ -76,6 +79,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Tidy => tidy::run(&project.root)?,
         Command::Bench(options) => bench::run(&project, &options)?,
         Command::Fuzz(options) => fuzz::run(&project, &options)?,
+        Command::Mutants(options) => mutants::run(&project, &options)?,
         Command::Postgres { durable, command } => {
             return Ok(ExitCode::from(test::run_beside_postgres(&command, durable)?));
         }

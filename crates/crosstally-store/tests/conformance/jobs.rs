@@ -158,6 +158,13 @@ pub(crate) async fn what_arrived_is_sent_again_only_if_asked_for(stage: &Stage) 
     assert_eq!(state(&store, booked[0]).await, DeliveryState::Pending);
     assert_eq!(state(&store, booked[1]).await, DeliveryState::Dead);
     assert_eq!(count(&store, META, DeliveryState::Delivered).await, 0);
+    // It has arrived once more: a second job sends it a third time.
+    stage.run("UPDATE deliveries SET state = 'delivered' WHERE state = 'pending'").await;
+    let third = job(filter(&[Word::Delivered]), None);
+    store.begin_job(third.clone()).await.unwrap();
+    let done = store.advance_job(step(&third, START, &booked[..1], true)).await.unwrap();
+    assert_eq!(done, JobAnswer::Done { requeued: 1, skipped: 0 });
+    assert_eq!(state(&store, booked[0]).await, DeliveryState::Pending);
 }
 
 pub(crate) async fn a_job_books_for_another_destination(stage: &Stage) {
