@@ -68,6 +68,8 @@ impl Dialect for Platform {
 
     fn adjusts(&self, settings: &Settings, event: &OutboundEvent) -> bool {
         (self.adjusts)(settings, event)
+    }
+
     fn recognises_for_ms(&self) -> Option<i64> {
         self.recognises_for_ms
     }

@@ -70,6 +70,8 @@ impl ReadyDestination {
     #[must_use]
     pub fn adjusts(&self, event: &OutboundEvent) -> bool {
         self.dialect.adjusts(&self.settings, event)
+    }
+
     /// How long after it may have taken an event a further try is sure to be recognised, with an hour to spare.
     #[must_use]
     pub fn recognises_for_ms(&self) -> Option<i64> {

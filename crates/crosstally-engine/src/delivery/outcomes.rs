@@ -205,7 +205,7 @@ mod tests {
         let after: Vec<_> = each(BatchOutcome::Each(own), 4, true)
             .unwrap()
             .into_iter()
-            .map(|outcome| settle(&lease(0), outcome, NOW, 500).after)
+            .map(|outcome| settle(&lease(0), outcome, NOW, (None, 500)).after)
             .collect();
         let again = After::RetryAt(NOW.plus_millis(5 * SECOND_MS));
         assert_eq!(after, [After::Delivered, again, After::Dead, After::Delivered]);

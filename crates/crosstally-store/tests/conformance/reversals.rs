@@ -65,6 +65,7 @@ pub(crate) async fn only_what_was_never_tried_is_withdrawn(stage: &Stage) {
         now: at(10),
         until: at(10_000),
         limit: 1,
+        unknown_for_ms: None,
     };
     let held = store.lease_deliveries(wanted.clone()).await.unwrap();
     let call = |number: CallId, held| NewCall {
