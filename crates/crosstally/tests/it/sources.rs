@@ -103,6 +103,9 @@ async fn told(kind: Kind) -> Result<()> {
         [
             kadam("approved"),
             kadam("hold"),
+            // The goal's own call, and one for each of the two events that the rejection takes back.
+            kadam("rejected"),
+            kadam("rejected"),
             kadam("rejected"),
             format!(
                 "/partner/propellerads/conversion.php {}",
