@@ -156,12 +156,22 @@ pub fn step(
 }
 
 fn is_retry(said: &Said, known: Option<&Standing>, past: &[Past]) -> bool {
-    let again = |past: &Past| {
-        let stands = known.is_none_or(|known| stands(said.status, known.status, past.status));
-        said.once || stands && said.at.millis_since(past.at).abs() <= RETRY_WINDOW_MS
+    let again = |(at, before): (usize, &Past)| {
+        let stands = known.is_none_or(|known| {
+            let since = past.get(at..).unwrap_or_default();
+            let is_refund = said.status == Status::Reversed && known.status != Status::Reversed;
+            stands(said.status, known.status, before.status) && !(is_refund && is_sold_again(since))
+        });
+        before.content == said.content
+            && (said.once || stands && said.at.millis_since(before.at).abs() <= RETRY_WINDOW_MS)
     };
-    said.content != ContentHash::default()
-        && past.iter().filter(|past| past.content == said.content).any(again)
+    said.content != ContentHash::default() && past.iter().enumerate().any(again)
+}
+
+/// Whether the whole sale was taken back in these movements, and sold again by a call.
+fn is_sold_again(past: &[Past]) -> bool {
+    let mut since = past.iter().skip_while(|past| past.status != Status::Reversed);
+    since.any(|past| past.status.is_confirmed() && past.content != ContentHash::default())
 }
 
 /// Whether what a call led to before still stands, so that the very same one is a retry of it.

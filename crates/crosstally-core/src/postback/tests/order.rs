@@ -209,6 +209,23 @@ fn a_refund_that_is_tried_again_is_booked_once() {
 }
 
 #[test]
+fn a_part_of_what_was_sold_again_is_paid_back_once_more() {
+    use Verdict::{Duplicate, Recorded, Updated};
+    tell(
+        &mut with(|own| own.reversal = Some(ReversalAmount::Part)),
+        &[
+            ("tid=T1&status=approved&payout=10", Recorded, None, 1000),
+            ("tid=T1&status=reversed&payout=4", Updated, None, 600),
+            ("tid=T1&status=reversed&payout=6", Updated, None, 0),
+            ("tid=T1&status=reversed&payout=4", Duplicate, Some(Reason::SameContent), 0),
+            ("tid=T1&status=approved&payout=10&n=1", Updated, None, 1000),
+            ("tid=T1&status=reversed&payout=4", Updated, None, 600),
+            ("tid=T1&status=reversed&payout=4", Duplicate, Some(Reason::SameContent), 600),
+        ],
+    );
+}
+
+#[test]
 fn a_refund_takes_nothing_that_its_sale_does_not_know() {
     use Verdict::{Recorded, Updated};
     let mut story = with(|own| {
