@@ -133,8 +133,7 @@ pub fn step(
     let Some(next) = follow(said, known, mode, contract) else {
         return Step::Blocked(Reason::TransitionRefused);
     };
-    let adds = mode == DuplicateMode::Add && next.amounts != known.amounts;
-    if (next.status, next.amounts) == (known.status, known.amounts) && !adds {
+    if (next.status, next.amounts) == (known.status, known.amounts) {
         return Step::Same(Reason::SameContent);
     }
     if matches!(mode, DuplicateMode::Ignore | DuplicateMode::EventId) {
@@ -206,7 +205,9 @@ fn follow(said: &Said, known: &Standing, mode: DuplicateMode, contract: &Contrac
             }
         };
     }
-    let adds = mode == DuplicateMode::Add && said.status == known.status;
+    // What is refused or paid back is so once, however often that is said.
+    let counts = known.status.is_confirmed() || known.status.is_pending();
+    let adds = mode == DuplicateMode::Add && said.status == known.status && counts;
     let amounts = if adds {
         summed(known.amounts, said.amounts, value_of)
     } else {

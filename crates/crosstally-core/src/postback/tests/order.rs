@@ -226,6 +226,32 @@ fn a_part_of_what_was_sold_again_is_paid_back_once_more() {
 }
 
 #[test]
+fn what_is_refused_or_paid_back_adds_nothing_up() {
+    use Verdict::{Duplicate, Recorded, Updated};
+    let adds = |own: &mut Terms| own.duplicates = Some(DuplicateMode::Add);
+    for refused in ["reversed", "rejected"] {
+        let mut story = with(adds);
+        let first = if refused == "reversed" { ("approved", 1000) } else { ("lead", 0) };
+        let again = format!("tid=T1&status={refused}&payout=10&n=1");
+        tell(
+            &mut story,
+            &[
+                (&format!("tid=T1&status={}&payout=10", first.0), Recorded, None, first.1),
+                (&format!("tid=T1&status={refused}&payout=10"), Updated, None, 0),
+                (&again, Duplicate, Some(Reason::SameContent), 0),
+                ("tid=T1&status=approved&n=2", Updated, None, 1000),
+            ],
+        );
+    }
+    // What is open adds up as before.
+    let mut story = with(adds);
+    story.call("tid=T1&status=hold&payout=10");
+    story.call("tid=T1&status=hold&payout=10&n=1");
+    story.call("tid=T1&status=approved");
+    assert_eq!(confirmed(&story), 2000);
+}
+
+#[test]
 fn a_refund_takes_nothing_that_its_sale_does_not_know() {
     use Verdict::{Recorded, Updated};
     let mut story = with(|own| {
