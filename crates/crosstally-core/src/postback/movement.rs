@@ -316,6 +316,8 @@ pub struct Placed {
     /// Where it stood among the conversion's movements if it was judged when it came: after how many, and whether it was
     /// none itself.
     pub live: Option<(u32, bool)>,
+    /// The same of a call that was booked later than it came: where that was.
+    pub booked: Option<(u32, bool)>,
 }
 
 /// Puts the calls of a conversion into their order: that of the times at which they came, but those that were judged as
@@ -335,21 +337,23 @@ pub fn put_in_order(calls: &mut [Placed]) {
 pub fn fold(calls: &[Placed], left: Vec<Past>, contract: &Contract) -> (Option<Standing>, Vec<Step>) {
     let steps = Vec::with_capacity(calls.len());
     let mut fold = Fold { contract, left, standing: None, past: Vec::new(), steps };
-    // Refunds that came ahead of their sale follow it.
+    // Refunds that came ahead of their sale follow it, and what was taken for its repeat before they were booked.
     let mut ahead: Vec<usize> = Vec::new();
     for (at, call) in calls.iter().enumerate() {
+        fold.follow_up(&mut ahead, calls, Some(call));
         let step = fold.step(call);
         fold.steps.push(step);
         if step == Step::Blocked(Reason::SaleUnknown) {
             ahead.push(at);
-        } else if fold.standing.is_some_and(|standing| standing.status.is_confirmed()) {
-            for at in ahead.drain(..) {
-                let step = fold.step(&calls[at]);
-                fold.steps[at] = step;
-            }
         }
     }
+    fold.follow_up(&mut ahead, calls, None);
     (fold.standing, fold.steps)
+}
+
+/// Whether a call was judged when it came, moved nothing, and did so before a refund was booked.
+fn is_before(call: &Placed, refund: &Placed) -> bool {
+    matches!((call.live, refund.booked), (Some(live @ (_, true)), Some(booked)) if live < booked)
 }
 
 struct Fold<'a> {
@@ -361,21 +365,42 @@ struct Fold<'a> {
 }
 
 impl Fold<'_> {
-    fn step(&mut self, call: &Placed) -> Step {
+    /// Books the refunds that came ahead, once there is a sale, unless the next call comes before them.
+    fn follow_up(&mut self, ahead: &mut Vec<usize>, calls: &[Placed], next: Option<&Placed>) {
+        if ahead.is_empty() || !self.standing.is_some_and(|standing| standing.status.is_confirmed()) {
+            return;
+        }
+        let repeat = next.filter(|next| matches!(self.judge(next), Step::Same(_)));
+        ahead.retain(|at| {
+            let Some(refund) = calls.get(*at) else { return false };
+            if repeat.is_some_and(|repeat| is_before(repeat, refund)) {
+                return true;
+            }
+            let step = self.step(refund);
+            self.steps[*at] = step;
+            false
+        });
+    }
+
+    fn judge(&self, call: &Placed) -> Step {
         let value = self.contract.value().of(call.said.amounts.payout, call.said.amounts.revenue);
         let said = Said { amounts: Amounts { value, ..call.said.amounts }, ..call.said };
         let left: Vec<Past> = self.left.iter().filter(|past| past.at <= said.at).copied().collect();
-        let step = if is_retry(&said, self.standing.as_ref(), &left) {
+        if is_retry(&said, self.standing.as_ref(), &left) {
             Step::Same(Reason::SameContent)
         } else {
             step(&said, self.standing.as_ref(), &self.past, call.mode, self.contract)
-        };
+        }
+    }
+
+    fn step(&mut self, call: &Placed) -> Step {
+        let step = self.judge(call);
         if let Step::Moves(next) = step {
             self.past.push(Past {
                 status: next.status,
                 amounts: next.amounts,
-                at: said.at,
-                content: said.content,
+                at: call.said.at,
+                content: call.said.content,
             });
             self.standing = Some(next);
         }

@@ -189,6 +189,7 @@ fn booked(case: &Case<'_>, postback: &Postback, context: &mut Context<'_>) -> Bo
         said: book::said(postback, case.receipt.received_at),
         mode: context.mode,
         live: case.new.and_then(|new| judged_live(case.receipt, new)),
+        booked: case.new.and_then(|new| booked_later(case.receipt, new)),
     });
     movement::put_in_order(&mut calls);
     let left = case.new.map_or_else(Vec::new, |new| left(new, &calls));
@@ -359,8 +360,8 @@ fn members(around: &Around, but: Option<ReceiptId>, context: &Context<'_>) -> Ve
             let content =
                 own.filter(|_| receipt.method == SERVER_EVENT).map_or(said.content, |own| own.content);
             let said = Said { content, ..said };
-            let live = judged_live(receipt, around);
-            Some(Placed { receipt: receipt.id, said, mode: context.mode, live })
+            let (live, booked) = (judged_live(receipt, around), booked_later(receipt, around));
+            Some(Placed { receipt: receipt.id, said, mode: context.mode, live, booked })
         })
         .collect()
 }
@@ -383,6 +384,19 @@ fn judged_live(receipt: &Receipt, around: &Around) -> Option<(u32, bool)> {
     }
     let untouched = receipt.revision == 0 && receipt.conversion == Some(around.conversion.id);
     receipt.sequence.filter(|_| untouched).map(|sequence| (sequence, true))
+}
+
+/// The place at which a call of the conversion was booked that had waited: that of its first movement, or of none.
+fn booked_later(receipt: &Receipt, around: &Around) -> Option<(u32, bool)> {
+    let is_booked = matches!(receipt.verdict, Verdict::Recorded | Verdict::Updated);
+    if !is_booked || receipt.conversion != Some(around.conversion.id) {
+        return None;
+    }
+    let first = |entry: &&LedgerEntry| entry.receipt == receipt.id && entry.kind == EntryKind::Call;
+    match around.entries.iter().find(first) {
+        Some(own) => (own.recorded_at != receipt.received_at).then_some((own.sequence, false)),
+        None => receipt.sequence.map(|sequence| (sequence, true)),
+    }
 }
 
 /// What a booked receipt said, from what was read out of it.

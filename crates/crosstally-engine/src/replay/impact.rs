@@ -199,7 +199,8 @@ impl Side {
         let mode = partner.contract.duplicates(postback.event.as_deref());
         let booked = Came::Booked(key.key.clone(), said.status, said.currency, said.amounts);
         self.came.insert(receipt.id, booked);
-        self.calls.entry(key.key).or_default().push(Placed { receipt: receipt.id, said, mode, live: None });
+        let placed = Placed { receipt: receipt.id, said, mode, live: None, booked: None };
+        self.calls.entry(key.key).or_default().push(placed);
     }
 
     /// What all conversions come to, per currency. Calls that turn out to be repeats, or to wait, are noted as that.

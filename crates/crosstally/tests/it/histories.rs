@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
+use crosstally_core::ledger::Status;
 use crosstally_testkit::client::post_as;
 use crosstally_testkit::database::Kind;
 use crosstally_testkit::on_both;
@@ -37,6 +38,8 @@ pub(crate) struct Call {
     /// The status it means once everything is mapped and repaired.
     pub(crate) means: &'static str,
     pub(crate) cents: Option<i64>,
+    /// Where its conversion stood when it was answered as a repeat.
+    pub(crate) over: Option<Status>,
 }
 
 impl Call {
@@ -59,14 +62,35 @@ pub(crate) fn model(calls: &[&Call]) -> Option<(&'static str, i64)> {
             ahead.push(call);
             continue;
         }
+        // Nothing was paid back yet when this one was taken for a repeat of the sale.
+        if !ahead.is_empty() && call.over == Some(Status::Approved) && is_repeat(call, state, &seen) {
+            continue;
+        }
+        follow_up(&mut ahead, &mut state, &mut seen);
         one(call, &mut state, &mut seen);
-        if state.is_some_and(|(status, _)| status == "approved") {
-            for refund in ahead.drain(..) {
-                one(refund, &mut state, &mut seen);
-            }
+    }
+    follow_up(&mut ahead, &mut state, &mut seen);
+    state.map(|(status, cents)| (status, cents.unwrap_or(0)))
+}
+
+/// Pays back what was to be paid back before there was a sale, once there is one.
+fn follow_up(
+    ahead: &mut Vec<&Call>,
+    state: &mut Option<(&'static str, Option<i64>)>,
+    seen: &mut Vec<String>,
+) {
+    if state.is_some_and(|(status, _)| status == "approved") {
+        for refund in ahead.drain(..) {
+            one(refund, state, seen);
         }
     }
-    state.map(|(status, cents)| (status, cents.unwrap_or(0)))
+}
+
+/// The same words again are a retry as long as they tell nothing new; after a refund they are the late ones of its sale.
+fn is_repeat(call: &Call, state: Option<(&'static str, Option<i64>)>, seen: &[String]) -> bool {
+    let Some((old, had)) = state else { return false };
+    let is_known = seen.contains(&call.query("")) && (call.means == old || old == "reversed");
+    is_known || (call.means, call.cents.or(had)) == (old, had)
 }
 
 fn one(call: &Call, state: &mut Option<(&'static str, Option<i64>)>, seen: &mut Vec<String>) {
@@ -85,9 +109,7 @@ fn one(call: &Call, state: &mut Option<(&'static str, Option<i64>)>, seen: &mut 
             | ("reversed", "rejected")
             | ("rejected", "reversed")
     );
-    // The same words again are a retry as long as they tell nothing new; after a refund they are the late ones of its sale.
-    let repeat = seen.contains(&said) && (status == old || old == "reversed") || (status, now) == (old, had);
-    if !repeat && !forbidden {
+    if !is_repeat(call, *state, seen) && !forbidden {
         seen.push(said);
         *state = Some((status, now));
     }
@@ -140,16 +162,20 @@ async fn histories(kind: Kind) -> Result<()> {
         for _ in 0..length {
             // A retry of something sent before, or something new.
             let call = match own.get(usize::try_from(dice.roll(4 * (own.len() as u64 + 1)))?) {
-                Some(before) => before.clone(),
+                Some(before) => Call { over: None, ..before.clone() },
                 None => {
                     let (word, means) = WORDS[usize::try_from(dice.roll(8))?];
                     let cents = (dice.roll(3) > 0).then(|| i64::try_from(dice.roll(5)).unwrap() * 250 + 100);
-                    Call { transaction: seed * 10 + dice.roll(3), word, means, cents }
+                    Call { transaction: seed * 10 + dice.roll(3), word, means, cents, over: None }
                 }
             };
             let reply = server.postback(&call.query(&click)).await?;
             assert_eq!(reply.status, 200, "{}", reply.text());
-            own.push(call);
+            let over = match reply.json()?["result"].as_str() {
+                Some("duplicate") => status_of(&server, call.transaction).await?,
+                _ => None,
+            };
+            own.push(Call { over, ..call });
             server.advance(i64::try_from(dice.roll(5_000))? + 1);
             if dice.roll(3) == 0 {
                 server.engine.match_waiting().await?;
@@ -178,6 +204,12 @@ async fn histories(kind: Kind) -> Result<()> {
     compare(&server, &calls).await?;
     server.stop().await;
     Ok(())
+}
+
+async fn status_of(server: &TestServer, transaction: u64) -> Result<Option<Status>> {
+    let name = format!("T{transaction}");
+    let found = server.engine.store.conversions_of_transaction("acme".into(), name, 1).await?;
+    Ok(found.first().map(|one| one.status))
 }
 
 async fn compare(server: &TestServer, calls: &[Call]) -> Result<()> {

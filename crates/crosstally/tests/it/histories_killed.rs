@@ -30,7 +30,7 @@ fn calls(seed: u64, count: usize) -> Vec<Call> {
         .map(|_| {
             let (word, means) = word(&mut dice);
             let cents = (dice.roll(3) > 0).then(|| i64::try_from(dice.roll(5)).unwrap() * 250 + 100);
-            Call { transaction: dice.roll(TRANSACTIONS), word, means, cents }
+            Call { transaction: dice.roll(TRANSACTIONS), word, means, cents, over: None }
         })
         .collect()
 }

@@ -43,20 +43,20 @@ fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
     value.pointer(pointer).and_then(Value::as_str).unwrap_or("")
 }
 
-fn with(terms: &str) -> String {
+pub(crate) fn with(terms: &str) -> String {
     CONFIG.replace(
         "currency = \"USD\"\n\n[[destination]]",
         &format!("currency = \"USD\"\n{terms}\n\n[[destination]]"),
     )
 }
 
-async fn send(server: &TestServer, query: &str, result: &str, code: &str) -> Result<Value> {
+pub(crate) async fn send(server: &TestServer, query: &str, result: &str, code: &str) -> Result<Value> {
     let answer = server.postback(query).await?.json()?;
     assert_eq!((text(&answer, "/result"), text(&answer, "/code")), (result, code), "{query}: {answer}");
     Ok(answer)
 }
 
-async fn look(server: &TestServer, times: usize) -> Result<usize> {
+pub(crate) async fn look(server: &TestServer, times: usize) -> Result<usize> {
     let mut matched = 0;
     for _ in 0..times {
         server.advance(1_000);
@@ -74,7 +74,7 @@ async fn sent(server: &TestServer) -> Result<Vec<String>> {
 }
 
 /// Reads everything again, which must change nothing.
-async fn nothing_changes(server: &TestServer) -> Result<()> {
+pub(crate) async fn nothing_changes(server: &TestServer) -> Result<()> {
     let mut cursor = Value::Null;
     loop {
         let wanted = json!({ "partner": "acme", "apply": true, "cursor": cursor });
@@ -91,7 +91,7 @@ async fn nothing_changes(server: &TestServer) -> Result<()> {
     }
 }
 
-async fn value_of(server: &TestServer, transaction: &str) -> Result<Option<(String, i64)>> {
+pub(crate) async fn value_of(server: &TestServer, transaction: &str) -> Result<Option<(String, i64)>> {
     let found = server.engine.store.conversions_of_transaction("acme".into(), transaction.into(), 2).await?;
     assert!(found.len() < 2, "{found:#?}");
     Ok(found.first().map(|one| (one.status.as_str().to_owned(), one.balance.confirmed)))

@@ -289,7 +289,7 @@ fn call(ms: i64, number: u8, status: Status, payout: i64, live: Option<(u32, boo
         once: false,
     };
     let receipt = ReceiptId::new(said.at, [number; 10]);
-    Placed { receipt, said, mode: DuplicateMode::Update, live }
+    Placed { receipt, said, mode: DuplicateMode::Update, live, booked: None }
 }
 
 #[test]
@@ -329,4 +329,31 @@ fn a_refund_that_came_ahead_follows_its_sale() {
     // Another call after both says what it says.
     let (standing, _) = movement::fold(&calls, Vec::new(), &contract);
     assert_eq!(standing.unwrap().status, Approved);
+}
+
+#[test]
+fn a_repeat_from_before_a_waiting_refund_was_booked_stays_one() {
+    use Status::{Approved, Reversed};
+    let contract = partner().contract;
+    let refund = |place| Placed { booked: Some(place), ..call(0, 1, Reversed, 100, None) };
+    let sale = call(1, 2, Approved, 100, Some((1, false)));
+    // In other words than the sale, so that nothing but its place makes it a repeat.
+    let repeat = call(2, 3, Approved, 100, Some((1, true)));
+    let (standing, steps) = movement::fold(&[refund((2, false)), sale, repeat], Vec::new(), &contract);
+    assert_eq!(standing.unwrap().status, Reversed);
+    assert!(
+        matches!(steps[..], [Step::Moves(_), Step::Moves(_), Step::Same(Reason::SameContent)]),
+        "{steps:?}"
+    );
+    // What moved the conversion, or was judged after the refund was booked, comes after the refund.
+    for later in [(2, false), (2, true)] {
+        let later = Placed { live: Some(later), ..repeat };
+        let calls = [refund((2, false)), sale, later];
+        let (standing, _) = movement::fold(&calls, Vec::new(), &contract);
+        assert_eq!(standing.unwrap().status, Approved, "{later:?}");
+    }
+    // A repeat that says more than the sale is none of the sale.
+    let more = call(2, 3, Approved, 200, Some((1, true)));
+    let (standing, _) = movement::fold(&[refund((2, false)), sale, more], Vec::new(), &contract);
+    assert_eq!(standing.unwrap().amounts.value, Some(200));
 }

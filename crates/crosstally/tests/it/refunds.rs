@@ -1,0 +1,49 @@
+//! Refunds that wait for their sale, around everything that is read again: no money comes back, none is paid back twice,
+//! and a preview says what is done.
+
+use anyhow::Result;
+use crosstally_testkit::client::post_as;
+use crosstally_testkit::database::Kind;
+use crosstally_testkit::on_both;
+use crosstally_testkit::server::TestServer;
+use serde_json::{Value, json};
+
+use crate::waits::{look, nothing_changes, send, value_of};
+
+on_both! {
+    /// The sale was told twice before its refund was booked: the second time was a repeat and stays one.
+    a_repeat_of_a_sale_stays_one_when_its_refund_had_waited => repeated;
+}
+
+/// Reads receipts again; the answer.
+async fn again(server: &TestServer, wanted: Value) -> Result<Value> {
+    let reply = post_as(server.admin, "/api/v1/receipts/replay", &server.token, &wanted.to_string()).await?;
+    anyhow::ensure!(reply.status == 200, "{}", reply.text());
+    reply.json()
+}
+
+async fn repeated(kind: Kind) -> Result<()> {
+    let server = TestServer::ready(kind).await?;
+    for (name, other) in [("T1", ""), ("T2", "&n=2")] {
+        send(&server, &format!("tid={name}&status=reversed&payout=10"), "quarantined", "sale_unknown")
+            .await?;
+        server.advance(1_000);
+        let sale = format!("tid={name}&status=approved&payout=10");
+        send(&server, &sale, "recorded", "no_click_id").await?;
+        server.advance(10);
+        send(&server, &format!("{sale}{other}"), "duplicate", "same_content").await?;
+        assert_eq!(look(&server, 1).await?, 1);
+        assert_eq!(value_of(&server, name).await?, Some(("reversed".into(), 0)));
+    }
+    again(&server, json!({ "partner": "acme", "result": "duplicate", "apply": true })).await?;
+    nothing_changes(&server).await?;
+    for name in ["T1", "T2"] {
+        assert_eq!(value_of(&server, name).await?, Some(("reversed".into(), 0)), "{name}");
+    }
+    // What comes after the refund sells again.
+    send(&server, "tid=T2&status=approved&payout=10&n=3", "updated", "").await?;
+    assert_eq!(value_of(&server, "T2").await?, Some(("approved".into(), 1000)));
+    nothing_changes(&server).await?;
+    server.stop().await;
+    Ok(())
+}
