@@ -236,6 +236,7 @@ impl Engine {
             before,
             booking: replayed.booking,
             taken_out: replayed.taken_out,
+            bereft: replayed.bereft,
             at: self.clock.now(),
             cause: how.cause.to_owned(),
             author: how.author.clone(),
@@ -451,7 +452,7 @@ pub fn is_fixed_event(receipt: &Receipt) -> bool {
 
 fn unknown_partner(receipt: &Receipt) -> Replayed {
     let booking = crosstally_core::postback::Booking::receipt_only(receipt.clone());
-    Replayed { booking, taken_out: None, changed: false, money: Vec::new() }
+    Replayed { booking, taken_out: None, bereft: Vec::new(), changed: false, money: Vec::new() }
 }
 
 fn told(before: &Receipt, replayed: &Replayed) -> ReplayOut {

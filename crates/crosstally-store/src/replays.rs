@@ -36,6 +36,8 @@ pub struct Replay {
     pub booking: Booking,
     /// The conversion that it no longer belongs to, and the movement without it.
     pub taken_out: Option<(Conversion, LedgerEntry)>,
+    /// Booked receipts that wait for something from now on, though they stand as they do.
+    pub bereft: Vec<Receipt>,
     /// When.
     pub at: Timestamp,
     /// `matched`, `replay`, `repair`.

@@ -51,6 +51,8 @@ pub struct Replayed {
     pub booking: Booking,
     /// The conversion that it no longer belongs to, moved on without it.
     pub taken_out: Option<(Conversion, LedgerEntry)>,
+    /// Refunds whose sale has left with the receipt, with what they wait for now. They are read again when it is there.
+    pub bereft: Vec<Receipt>,
     /// Whether anything changes.
     pub changed: bool,
     /// By how much the confirmed and the open value change, in minor units, a sum for each currency in which they do.
@@ -92,6 +94,7 @@ pub fn replay(case: &Case<'_>, context: &mut Context<'_>) -> Replayed {
     let leaves = case.old.filter(|_| moved_away || !books);
     let goes_along = case.old.is_some_and(|old| takes_along(old, &booking));
     let taken_out = leaves.and_then(|old| without(old, case.receipt, goes_along, context));
+    let bereft = leaves.map_or_else(Vec::new, |old| bereft(old, case.receipt, context));
     let changes = [
         booking.conversion.as_ref().map(|after| (case.new, after.conversion())),
         taken_out.as_ref().map(|(after, _)| (case.old, after)),
@@ -100,7 +103,7 @@ pub fn replay(case: &Case<'_>, context: &mut Context<'_>) -> Replayed {
     let changed = booking.conversion.is_some()
         || taken_out.is_some()
         || differs(case.receipt, &booking.receipt, context.now);
-    Replayed { booking, taken_out, changed, money }
+    Replayed { booking, taken_out, bereft, changed, money }
 }
 
 /// By how much conversions change: each leaves its currency with its whole balance and enters the one that it has after.
@@ -306,9 +309,7 @@ fn without(
     goes_along: bool,
     context: &Context<'_>,
 ) -> Option<(Conversion, LedgerEntry)> {
-    let mut members = members(old, Some(receipt.id), context);
-    movement::put_in_order(&mut members);
-    let (standing, _) = movement::fold(&members, Vec::new(), &context.partner.contract);
+    let (_, standing, _) = others(old, receipt, context);
     let known = &old.conversion;
     // A conversion that no call speaks of any more has earned nothing, and the next call begins it anew.
     let kind = if standing.is_none() { EntryKind::Left } else { EntryKind::Replay };
@@ -332,6 +333,30 @@ fn without(
     conversion.labels = labels_without(old, receipt.id);
     let entry = book::correction(known, &conversion, receipt, context.now, kind);
     Some((conversion, entry))
+}
+
+/// The other calls of a conversion, and where they lead without one of its receipts.
+fn others(
+    old: &Around,
+    receipt: &Receipt,
+    context: &Context<'_>,
+) -> (Vec<Placed>, Option<Standing>, Vec<Step>) {
+    let mut members = members(old, Some(receipt.id), context);
+    movement::put_in_order(&mut members);
+    let (standing, steps) = movement::fold(&members, Vec::new(), &context.partner.contract);
+    (members, standing, steps)
+}
+
+/// The refunds that stay behind when the last sale of a conversion leaves it.
+fn bereft(old: &Around, receipt: &Receipt, context: &Context<'_>) -> Vec<Receipt> {
+    let (members, standing, steps) = others(old, receipt, context);
+    let waits = |one: &Receipt| {
+        let at = members.iter().position(|member| member.receipt == one.id);
+        at.and_then(|at| steps.get(at)) == Some(&Step::Blocked(Reason::SaleUnknown))
+    };
+    let awaits = Some(Awaited::Sale(old.conversion.key.clone()));
+    let waiting = old.receipts.iter().filter(|one| standing.is_none() && waits(one));
+    waiting.map(|one| Receipt { awaits: awaits.clone(), ..one.clone() }).collect()
 }
 
 /// The labels of a conversion's other receipts, each once.

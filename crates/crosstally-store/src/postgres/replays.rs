@@ -261,7 +261,8 @@ async fn revise(transaction: &Transaction, replay: &Replay) -> Result<bool, Faul
         transaction.execute(COUNT, &[&WORKSPACE, &Text(before.counted_under()), &hour, &was, &is]).await?;
     }
     transaction.execute(FORGET, &[&WORKSPACE, &id]).await?;
-    wait(transaction, &[after]).await?;
+    let waiting: Vec<&Receipt> = replay.bereft.iter().chain([after]).collect();
+    wait(transaction, &waiting).await?;
     Ok(true)
 }
 

@@ -287,7 +287,9 @@ fn revise(connection: &Connection, replay: &Replay) -> Result<bool, StoreError> 
         connection.prepare_cached(COUNT_RECEIPTS)?.execute(counted)?;
     }
     connection.prepare_cached(FORGET)?.execute([before.id.as_bytes()])?;
-    wait(connection, after)?;
+    for receipt in replay.bereft.iter().chain([after]) {
+        wait(connection, receipt)?;
+    }
     if let Some(click) = after.click {
         receipts::link(connection, click, after.id, after.conversion)?;
     }

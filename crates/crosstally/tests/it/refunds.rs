@@ -13,6 +13,8 @@ use crate::waits::{look, nothing_changes, send, value_of};
 on_both! {
     /// The sale was told twice before its refund was booked: the second time was a repeat and stays one.
     a_repeat_of_a_sale_stays_one_when_its_refund_had_waited => repeated;
+    /// The sale is given another name after it was paid back: the refund waits for the next sale of the old one.
+    a_refund_whose_sale_has_left_waits_for_the_next_one => bereft;
 }
 
 /// Reads receipts again; the answer.
@@ -20,6 +22,29 @@ async fn again(server: &TestServer, wanted: Value) -> Result<Value> {
     let reply = post_as(server.admin, "/api/v1/receipts/replay", &server.token, &wanted.to_string()).await?;
     anyhow::ensure!(reply.status == 200, "{}", reply.text());
     reply.json()
+}
+
+async fn bereft(kind: Kind) -> Result<()> {
+    let server = TestServer::ready(kind).await?;
+    let sale = send(&server, "tid=V1&status=approved&payout=10", "recorded", "no_click_id").await?;
+    server.advance(1_000);
+    send(&server, "tid=V1&status=reversed", "updated", "").await?;
+    server.advance(1_000);
+    let renamed = json!({ "receipts": [sale["receipt"]], "set": { "transaction_id": "V2" }, "apply": true });
+    again(&server, renamed).await?;
+    assert_eq!(value_of(&server, "V2").await?, Some(("approved".into(), 1000)));
+    assert_eq!(look(&server, 3).await?, 0, "there is no sale to take back");
+    send(&server, "tid=V1&status=approved&payout=20", "recorded", "no_click_id").await?;
+    look(&server, 1).await?;
+    assert_eq!(value_of(&server, "V1").await?, Some(("reversed".into(), 0)));
+    assert_eq!(value_of(&server, "V2").await?, Some(("approved".into(), 1000)));
+    nothing_changes(&server).await?;
+    // It was the refund of one sale, not of the next one as well.
+    send(&server, "tid=V1&status=approved&payout=30", "updated", "").await?;
+    look(&server, 2).await?;
+    assert_eq!(value_of(&server, "V1").await?, Some(("approved".into(), 3000)));
+    server.stop().await;
+    Ok(())
 }
 
 async fn repeated(kind: Kind) -> Result<()> {
