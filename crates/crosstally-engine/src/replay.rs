@@ -96,7 +96,7 @@ pub struct ReplayOut {
     pub detail: String,
     /// Its conversion after.
     pub conversion: Option<ConversionId>,
-    /// By how much the confirmed and the open value change, in minor units.
+    /// By how much the confirmed and the open value change, in minor units, with the refunds that waited for it.
     pub money: Vec<(Currency, i64, i64)>,
     /// Whether anything changes.
     pub changed: bool,
@@ -167,7 +167,10 @@ impl Engine {
         imagined: &mut Imagined,
     ) -> Result<ReplayOut, ReplayError> {
         for _ in 0..TRIES_MAX {
-            let mut receipt = self.store.receipt(id).await?.ok_or(ReplayError::NotFound(id))?;
+            let mut receipt = match imagined.receipt(id) {
+                Some(receipt) => receipt,
+                None => self.store.receipt(id).await?.ok_or(ReplayError::NotFound(id))?,
+            };
             receipt.awaits = self.awaited_by(&receipt).await?;
             if is_of_stranger(&receipt) {
                 return Err(ReplayError::Stranger(id));
@@ -190,23 +193,27 @@ impl Engine {
             if let Some((conversion, field)) = decided.keeps_field() {
                 return Err(ReplayError::Kept(id, conversion, field));
             }
-            let out = told(&receipt, &decided.replayed);
+            let mut out = told(&receipt, &decided.replayed);
+            let does = decided.replayed.changed || !repair.is_empty();
+            let sale = decided.sale().filter(|_| does && how.cause != MATCHED);
             if how.dry_run {
                 imagined.note(decided);
+                if let Some(sale) = sale {
+                    add_money(&mut out.money, &self.imagine_refunds_of(&sale, imagined).await?);
+                }
                 return Ok(out);
             }
-            let sale = decided.sale();
             let replayed = decided.replayed;
-            if !replayed.changed && repair.is_empty() {
+            if !does {
                 return Ok(out);
             }
             let deliveries = replayed.booking.clone();
             if self.record(receipt, replayed, repair, how).await? == ReplayAnswer::Done {
                 self.wake_for(&deliveries);
                 self.metrics.count(Name::Replays, &[("cause", how.cause)], 1);
-                if let Some(sale) = sale.filter(|_| how.cause != MATCHED) {
+                if let Some(sale) = sale {
                     // The refunds that wait for it, before the calls that came after both are read.
-                    self.book_refunds_of(&sale).await?;
+                    add_money(&mut out.money, &self.book_refunds_of(&sale).await?);
                 }
                 return Ok(out);
             }
@@ -453,6 +460,18 @@ pub fn is_fixed_event(receipt: &Receipt) -> bool {
 fn unknown_partner(receipt: &Receipt) -> Replayed {
     let booking = crosstally_core::postback::Booking::receipt_only(receipt.clone());
     Replayed { booking, taken_out: None, bereft: Vec::new(), changed: false, money: Vec::new() }
+}
+
+fn add_money(sums: &mut Vec<(Currency, i64, i64)>, more: &[(Currency, i64, i64)]) {
+    for (currency, confirmed, pending) in more {
+        match sums.iter_mut().find(|(known, ..)| known == currency) {
+            Some(sum) => {
+                sum.1 = sum.1.saturating_add(*confirmed);
+                sum.2 = sum.2.saturating_add(*pending);
+            }
+            None => sums.push((*currency, *confirmed, *pending)),
+        }
+    }
 }
 
 fn told(before: &Receipt, replayed: &Replayed) -> ReplayOut {

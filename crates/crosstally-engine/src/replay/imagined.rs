@@ -4,7 +4,8 @@
 use std::collections::HashMap;
 
 use crosstally_core::conversion::DedupeKey;
-use crosstally_core::ids::ConversionId;
+use crosstally_core::ids::{ConversionId, ReceiptId};
+use crosstally_core::postback::Receipt;
 use crosstally_core::postback::replay::Around;
 use crosstally_core::verdict::Verdict;
 
@@ -15,6 +16,8 @@ use super::Decided;
 pub struct Imagined {
     of: HashMap<ConversionId, Around>,
     under: HashMap<DedupeKey, ConversionId>,
+    /// Refunds that would have been booked with their sale.
+    refunds: HashMap<ReceiptId, Receipt>,
 }
 
 impl Imagined {
@@ -24,6 +27,18 @@ impl Imagined {
 
     pub(super) fn under(&self, key: &DedupeKey) -> Option<Around> {
         self.under.get(key).and_then(|id| self.of(*id))
+    }
+
+    pub(super) fn receipt(&self, id: ReceiptId) -> Option<Receipt> {
+        self.refunds.get(&id).cloned()
+    }
+
+    /// Takes a refund for booked that waited for its sale.
+    pub(super) fn note_refund(&mut self, decided: Decided) {
+        let mut receipt = decided.replayed.booking.receipt.clone();
+        receipt.revision += 1;
+        self.refunds.insert(receipt.id, receipt);
+        self.note(decided);
     }
 
     /// Takes what was decided for done.

@@ -8,12 +8,14 @@ use std::pin::Pin;
 
 use crosstally_core::ids::ReceiptId;
 use crosstally_core::ledger::EntryKind;
+use crosstally_core::money::Currency;
 use crosstally_core::postback::Awaited;
 use crosstally_core::postback::replay::Repair;
 use crosstally_core::time::{HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp};
 use crosstally_store::{PutOff, StoreError, Wait};
 
-use super::{How, MATCHED, ReplayError};
+use super::imagined::Imagined;
+use super::{How, MATCHED, ReplayError, add_money, is_fixed_event, is_of_stranger};
 use crate::Engine;
 
 /// Receipts that are looked at in one go.
@@ -27,6 +29,8 @@ struct Looked {
     matched: usize,
     seen: BTreeSet<ReceiptId>,
     put_off: Vec<PutOff>,
+    /// By how much the confirmed and the open value have changed.
+    money: Vec<(Currency, i64, i64)>,
 }
 
 impl Looked {
@@ -75,22 +79,48 @@ impl Engine {
         Ok(looked.matched)
     }
 
-    /// Books what waits for something that is there, before a call is booked that came later.
-    pub(crate) async fn book_waiting_for(&self, awaited: &Awaited) -> Result<(), StoreError> {
+    /// Books what waits for something that is there, before a call is booked that came later. Returns what money that moved.
+    pub(crate) async fn book_waiting_for(
+        &self,
+        awaited: &Awaited,
+    ) -> Result<Vec<(Currency, i64, i64)>, StoreError> {
         let of_one = self.store.waits_for(awaited.to_string(), OF_ONE_MAX).await?;
         if of_one.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let mut looked = Looked::default();
         self.book_waits(of_one, self.clock.now(), &mut looked).await;
-        if looked.put_off.is_empty() { Ok(()) } else { self.store.put_off_waits(looked.put_off).await }
+        if !looked.put_off.is_empty() {
+            self.store.put_off_waits(looked.put_off).await?;
+        }
+        Ok(looked.money)
+    }
+
+    /// What that would do to the refunds of a sale which was only looked at.
+    pub(super) async fn imagine_refunds_of(
+        &self,
+        sale: &Awaited,
+        imagined: &mut Imagined,
+    ) -> Result<Vec<(Currency, i64, i64)>, StoreError> {
+        let mut money = Vec::new();
+        for wait in self.store.waits_for(sale.to_string(), OF_ONE_MAX).await? {
+            let receipt = self.store.receipt(wait.receipt).await?;
+            let receipt = receipt.filter(|receipt| !is_of_stranger(receipt) && !is_fixed_event(receipt));
+            let Some(receipt) = receipt.filter(|_| imagined.receipt(wait.receipt).is_none()) else {
+                continue;
+            };
+            let decided = self.decide_replay(&receipt, &Repair::default(), imagined).await?;
+            add_money(&mut money, &decided.replayed.money);
+            imagined.note_refund(decided);
+        }
+        Ok(money)
     }
 
     /// The same inside a replay: its future would be a part of itself.
     pub(super) fn book_refunds_of<'a>(
         &'a self,
         sale: &'a Awaited,
-    ) -> Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send + 'a>> {
+    ) -> Pin<Box<dyn Future<Output = Result<Vec<(Currency, i64, i64)>, StoreError>> + Send + 'a>> {
         Box::pin(self.book_waiting_for(sale))
     }
 
@@ -125,7 +155,10 @@ impl Engine {
                 continue;
             }
             match self.replay_receipt(wait.receipt, &Repair::default(), &how).await {
-                Ok(out) if out.changed => looked.matched += usize::from(out.is != out.was),
+                Ok(out) if out.changed => {
+                    looked.matched += usize::from(out.is != out.was);
+                    add_money(&mut looked.money, &out.money);
+                }
                 // What it waits for is there, and is not enough yet.
                 Ok(out) if out.awaits.as_ref().is_some_and(|awaits| awaits.to_string() == wait.awaited) => {
                     let too_long = now.millis_since(wait.since) > Awaited::MS_MAX;

@@ -8,13 +8,15 @@ use crosstally_testkit::on_both;
 use crosstally_testkit::server::TestServer;
 use serde_json::{Value, json};
 
-use crate::waits::{look, nothing_changes, send, value_of};
+use crate::waits::{look, nothing_changes, send, value_of, with};
 
 on_both! {
     /// The sale was told twice before its refund was booked: the second time was a repeat and stays one.
     a_repeat_of_a_sale_stays_one_when_its_refund_had_waited => repeated;
     /// The sale is given another name after it was paid back: the refund waits for the next sale of the old one.
     a_refund_whose_sale_has_left_waits_for_the_next_one => bereft;
+    /// Refunds wait for a sale that a repair books: the preview, the report and the ledger tell the same sum.
+    a_repair_tells_the_money_of_the_refunds_that_waited => told;
 }
 
 /// Reads receipts again; the answer.
@@ -22,6 +24,38 @@ async fn again(server: &TestServer, wanted: Value) -> Result<Value> {
     let reply = post_as(server.admin, "/api/v1/receipts/replay", &server.token, &wanted.to_string()).await?;
     anyhow::ensure!(reply.status == 200, "{}", reply.text());
     reply.json()
+}
+
+async fn told(kind: Kind) -> Result<()> {
+    let server = TestServer::ready(kind).await?;
+    for (status, payout, code) in
+        [("paidd", 10, "status_unmapped"), ("reversed", 10, "sale_unknown"), ("paidd", 20, "status_unmapped")]
+    {
+        let query = format!("tid=T1&status={status}&payout={payout}");
+        send(&server, &query, "quarantined", code).await?;
+        server.advance(1_000);
+    }
+    let sum = |page: &Value| -> i64 {
+        let rows = page["data"].as_array().unwrap().iter().flat_map(|row| row["money"].as_array().unwrap());
+        rows.map(|row| row["confirmed"].as_str().unwrap().replace('.', "").parse::<i64>().unwrap()).sum()
+    };
+    let repair = |apply: bool| json!({ "partner": "acme", "code": "status_unmapped", "set": { "status": "approved" }, "apply": apply });
+    let preview = again(&server, repair(false)).await?;
+    let done = again(&server, repair(true)).await?;
+    assert_eq!(value_of(&server, "T1").await?, Some(("approved".into(), 2000)));
+    assert_eq!((sum(&preview), sum(&done)), (2000, 2000), "{preview:#}");
+    nothing_changes(&server).await?;
+    // A refund that stands in the same page is told once, with its sale.
+    send(&server, "tid=T2&status=paidd&payout=5", "quarantined", "status_unmapped").await?;
+    server.advance(1_000);
+    send(&server, "tid=T2&status=reversed", "quarantined", "sale_unknown").await?;
+    let all = |apply: bool| json!({ "partner": "acme", "result": "quarantined", "set": { "currency": "USD" }, "apply": apply });
+    server.apply(&with("statuses = { paidd = \"approved\" }")).await?;
+    let (preview, done) = (again(&server, all(false)).await?, again(&server, all(true)).await?);
+    assert_eq!((sum(&preview), sum(&done)), (0, 0), "{preview:#} {done:#}");
+    assert_eq!(value_of(&server, "T2").await?, Some(("reversed".into(), 0)));
+    server.stop().await;
+    Ok(())
 }
 
 async fn bereft(kind: Kind) -> Result<()> {
