@@ -8,6 +8,7 @@ use crosstally_core::ledger::Status;
 use crosstally_core::money::Currency;
 use crosstally_core::params::Params;
 use crosstally_core::postback::book::Context;
+use crosstally_core::postback::movement;
 use crosstally_core::postback::normalise::Setting;
 use crosstally_core::postback::replay::{
     Around, Case, Repair, Replayed, kept, kept_in_place, kept_params, replay,
@@ -30,6 +31,7 @@ pub mod statuses;
 mod waits;
 
 use imagined::Imagined;
+use waits::add_money;
 
 /// How often a replay is decided again when something moves under it.
 const TRIES_MAX: usize = 8;
@@ -336,7 +338,7 @@ impl Engine {
         let repair = self.with_earlier_repairs(receipt, &Repair::default()).await?;
         let Ok(mut postback) = self.reread(receipt, &repair, &snapshot) else { return Ok(None) };
         self.resolve_alias(&mut postback).await?;
-        Ok(name(&postback, receipt, &repair, &snapshot))
+        Ok(name(&mut postback, receipt, &repair, &snapshot))
     }
 
     async fn with_earlier_repairs(&self, receipt: &Receipt, repair: &Repair) -> Result<Repair, StoreError> {
@@ -433,9 +435,20 @@ fn params(inbound: &mut Inbound, partner: &Partner) -> Result<Params, Stop> {
     kept_params(inbound, partner)
 }
 
-fn name(postback: &Postback, receipt: &Receipt, repair: &Repair, snapshot: &Snapshot) -> Option<DedupeKey> {
+/// The name of what a call is about. A swallowed call that was real has one of its own; a refund that was real takes back the
+/// same sale, and is told apart by its content.
+fn name(
+    postback: &mut Postback,
+    receipt: &Receipt,
+    repair: &Repair,
+    snapshot: &Snapshot,
+) -> Option<DedupeKey> {
     let (partner, _) = snapshot.partner(&receipt.partner)?;
     let key = dedupe::key(postback, &partner.contract)?;
+    if repair.real && postback.status == Status::Reversed {
+        postback.content = movement::once_more(postback.content, receipt.id);
+        return Some(key);
+    }
     Some(if repair.real {
         DedupeKey { key: format!("{}\n#real:{}", key.key, receipt.id), ..key }
     } else {
@@ -460,18 +473,6 @@ pub fn is_fixed_event(receipt: &Receipt) -> bool {
 fn unknown_partner(receipt: &Receipt) -> Replayed {
     let booking = crosstally_core::postback::Booking::receipt_only(receipt.clone());
     Replayed { booking, taken_out: None, bereft: Vec::new(), changed: false, money: Vec::new() }
-}
-
-fn add_money(sums: &mut Vec<(Currency, i64, i64)>, more: &[(Currency, i64, i64)]) {
-    for (currency, confirmed, pending) in more {
-        match sums.iter_mut().find(|(known, ..)| known == currency) {
-            Some(sum) => {
-                sum.1 = sum.1.saturating_add(*confirmed);
-                sum.2 = sum.2.saturating_add(*pending);
-            }
-            None => sums.push((*currency, *confirmed, *pending)),
-        }
-    }
 }
 
 fn told(before: &Receipt, replayed: &Replayed) -> ReplayOut {

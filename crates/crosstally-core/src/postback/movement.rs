@@ -408,6 +408,15 @@ impl Fold<'_> {
     }
 }
 
+/// What a swallowed call says once it was real: the same, and once more.
+#[must_use]
+pub fn once_more(content: ContentHash, receipt: ReceiptId) -> ContentHash {
+    let mut digest = Sha256::new();
+    digest.update(content.as_bytes());
+    digest.update(receipt.as_bytes());
+    finished(digest)
+}
+
 /// The digest of all that a call says: its parameters in any order and the headers that the contract reads, without what is volatile, secret
 /// and personal data, so that a kept call that is read again has the same.
 #[must_use]
@@ -426,6 +435,10 @@ pub fn content(params: &Params, headers: &[(String, String)], partner: Option<&P
         digest.update(u64::try_from(text.len()).unwrap_or(u64::MAX).to_be_bytes());
         digest.update(text.as_bytes());
     }
+    finished(digest)
+}
+
+fn finished(digest: Sha256) -> ContentHash {
     let mut bytes = [0; 16];
     bytes.copy_from_slice(digest.finalize().split_at(16).0);
     ContentHash::from_bytes(bytes)

@@ -380,10 +380,12 @@ fn members(around: &Around, but: Option<ReceiptId>, context: &Context<'_>) -> Ve
         .filter(|receipt| matches!(receipt.verdict, Verdict::Recorded | Verdict::Updated))
         .filter_map(|receipt| {
             let said = said_of(receipt, context.partner)?;
-            // What a server event said is told by the event as it came, and its receipt keeps it masked.
-            let own = around.entries.iter().find(|entry| entry.receipt == receipt.id);
-            let content =
-                own.filter(|_| receipt.method == SERVER_EVENT).map_or(said.content, |own| own.content);
+            // What a server event said is told by the event as it came, and its receipt keeps it masked. A refund that was
+            // swallowed and real is no repeat of what it repeats.
+            let real = movement::once_more(said.content, receipt.id);
+            let is_own = |content| receipt.method == SERVER_EVENT || content == real;
+            let mut own = around.entries.iter().filter(|entry| entry.receipt == receipt.id);
+            let content = own.find(|own| is_own(own.content)).map_or(said.content, |own| own.content);
             let said = Said { content, ..said };
             let (live, booked) = (judged_live(receipt, around), booked_later(receipt, around));
             Some(Placed { receipt: receipt.id, said, mode: context.mode, live, booked })

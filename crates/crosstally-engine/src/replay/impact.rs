@@ -134,7 +134,7 @@ impl Engine {
             Err(stop) => return Ok(Err(stop)),
         };
         self.resolve_alias(&mut postback).await?;
-        let Some(key) = super::name(&postback, receipt, repair, snapshot) else {
+        let Some(key) = super::name(&mut postback, receipt, repair, snapshot) else {
             return Ok(Err(crate::postback::nameless(&postback)));
         };
         let click = match &postback.click {

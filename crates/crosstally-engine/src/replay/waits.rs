@@ -15,7 +15,7 @@ use crosstally_core::time::{HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp};
 use crosstally_store::{PutOff, StoreError, Wait};
 
 use super::imagined::Imagined;
-use super::{How, MATCHED, ReplayError, add_money, is_fixed_event, is_of_stranger};
+use super::{How, MATCHED, ReplayError, is_fixed_event, is_of_stranger};
 use crate::Engine;
 
 /// Receipts that are looked at in one go.
@@ -183,6 +183,19 @@ impl Engine {
                     looked.put_off(wait, Some(now.plus_millis(MINUTE_MS)));
                 }
             }
+        }
+    }
+}
+
+/// Adds sums up, each in its currency.
+pub(super) fn add_money(sums: &mut Vec<(Currency, i64, i64)>, more: &[(Currency, i64, i64)]) {
+    for (currency, confirmed, pending) in more {
+        match sums.iter_mut().find(|(known, ..)| known == currency) {
+            Some(sum) => {
+                sum.1 = sum.1.saturating_add(*confirmed);
+                sum.2 = sum.2.saturating_add(*pending);
+            }
+            None => sums.push((*currency, *confirmed, *pending)),
         }
     }
 }

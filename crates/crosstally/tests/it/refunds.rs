@@ -17,6 +17,8 @@ on_both! {
     a_refund_whose_sale_has_left_waits_for_the_next_one => bereft;
     /// Refunds wait for a sale that a repair books: the preview, the report and the ledger tell the same sum.
     a_repair_tells_the_money_of_the_refunds_that_waited => told;
+    /// Two equal parts were paid back on one day: the second one was swallowed, and is made real.
+    a_second_refund_in_the_same_words_is_made_real => real;
 }
 
 /// Reads receipts again; the answer.
@@ -24,6 +26,31 @@ async fn again(server: &TestServer, wanted: Value) -> Result<Value> {
     let reply = post_as(server.admin, "/api/v1/receipts/replay", &server.token, &wanted.to_string()).await?;
     anyhow::ensure!(reply.status == 200, "{}", reply.text());
     reply.json()
+}
+
+async fn real(kind: Kind) -> Result<()> {
+    let server = TestServer::ready(kind).await?;
+    server.apply(&with("reversal = \"amount\"")).await?;
+    send(&server, "tid=T1&status=approved&payout=10", "recorded", "no_click_id").await?;
+    server.advance(1_000);
+    send(&server, "tid=T1&status=reversed&payout=4", "updated", "").await?;
+    server.advance(1_000);
+    let second = send(&server, "tid=T1&status=reversed&payout=4", "duplicate", "same_content").await?;
+    let real = |apply: bool| json!({ "receipts": [second["receipt"]], "real": true, "apply": apply });
+    let (preview, done) = (again(&server, real(false)).await?, again(&server, real(true)).await?);
+    assert_eq!(preview["data"], done["data"]);
+    assert_eq!(done["data"][0]["is"][0], "updated", "{done:#}");
+    assert_eq!(value_of(&server, "T1").await?, Some(("approved".into(), 200)));
+    nothing_changes(&server).await?;
+    // Whichever of the others is read again, it stays another one.
+    server.advance(1_000);
+    send(&server, "tid=T1&status=approved&payout=2&revenue=3", "updated", "").await?;
+    let before = value_of(&server, "T1").await?;
+    nothing_changes(&server).await?;
+    assert_eq!(value_of(&server, "T1").await?, before);
+    send(&server, "tid=T1&status=reversed&payout=4", "duplicate", "same_content").await?;
+    server.stop().await;
+    Ok(())
 }
 
 async fn told(kind: Kind) -> Result<()> {
