@@ -67,16 +67,15 @@ impl Engine {
     }
 
     /// What a row of a file uses up when it is booked by being read again, unless it has done so. One that was booked as
-    /// another receipt is a repeat of that, whatever it says now.
+    /// another receipt is a repeat of that, whatever it says now and whoever calls it real.
     pub(crate) async fn claim_row(
         &self,
         receipt: &Receipt,
-        repair: &Repair,
         reading: &mut Result<Postback, Stop>,
     ) -> Result<Option<String>, StoreError> {
         let claim = match reading {
-            Ok(postback) if !repair.real => claim_of_row(&receipt.method, postback),
-            _ => None,
+            Ok(postback) => claim_of_row(&receipt.method, postback),
+            Err(_) => None,
         };
         let Some(claim) = claim else { return Ok(None) };
         let Some(first) = self.store.nonce_used_by(receipt.partner.clone(), claim.clone()).await? else {

@@ -264,7 +264,7 @@ impl Engine {
         let asked = repair;
         let repair = self.with_earlier_repairs(receipt, asked).await?;
         let mut reading = self.reread(receipt, &repair, &snapshot);
-        let claim = self.claim_row(receipt, &repair, &mut reading).await?;
+        let claim = self.claim_row(receipt, &mut reading).await?;
         let mut key = None;
         if let Ok(postback) = &mut reading {
             self.resolve_alias(postback).await?;

@@ -140,6 +140,14 @@ async fn read_otherwise(kind: Kind) -> Result<()> {
     server.advance(400 * 86_400_000);
     server.engine.forget_nonces().await?;
     assert_eq!(import(&server, &file, &as_is).await?, json!({ "duplicate": 2, "quarantined": 1 }));
+    // A row that was booked is not another one, whoever says so.
+    let filter = json!({ "partner": "acme", "result": "duplicate", "real": true, "apply": true });
+    let all = again(&server, filter).await?;
+    let rows = all["data"].as_array().unwrap();
+    assert!(
+        rows.len() >= 2 && rows.iter().all(|row| row["is"] == json!(["duplicate", "same_content"])),
+        "{all:#}"
+    );
     // A refund that waits for its sale is one refund, however often its row was read.
     send(&server, "tid=C&status=approved&payout=7", "recorded").await?;
     server.advance(1_000);
