@@ -200,6 +200,10 @@ async fn offline(kind: Kind) -> Result<()> {
     let mended = run(&server, &command).await?;
     let told: Value = serde_json::from_slice(&mended.stdout)?;
     assert_eq!(told["results"], serde_json::json!({ "recorded": 2, "refused": 1 }), "{}", out(&mended));
+    let twice = [&command[..], &["--map", "event=Deal"]].concat();
+    let twice = run(&server, &twice).await?;
+    let said = String::from_utf8_lossy(&twice.stderr).into_owned();
+    assert!(said.contains("the column `Deal` is used twice"), "{said}");
     let odd = run(
         &server,
         &["import", "csv", &name, "--partner", "nobody", "--url", &admin, "--token", &server.token],

@@ -1,6 +1,6 @@
 //! `crosstally import csv`: conversions from a file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufReader, IsTerminal as _, Read as _, Seek as _};
 use std::path::PathBuf;
@@ -223,8 +223,9 @@ fn digest(file: &mut File) -> std::io::Result<String> {
 
 /// The parameter name of each column: our field where it is mapped, else the column's own name.
 fn names(head: &csv::StringRecord, map: &[String]) -> Result<Vec<String>> {
-    let mut names: Vec<String> =
+    let columns: Vec<String> =
         head.iter().map(|name| cell::plain(name.trim_start_matches('\u{feff}').trim()).to_owned()).collect();
+    let (mut names, mut taken) = (columns.clone(), BTreeSet::new());
     for pair in map {
         let Some((field, column)) = pair.split_once('=') else {
             return Err(exit::with(Code::Usage, format!("`{pair}` is not FIELD=COLUMN")));
@@ -234,9 +235,14 @@ fn names(head: &csv::StringRecord, map: &[String]) -> Result<Vec<String>> {
             let problem = format!("`{field}` is not a field; use one of {}", known.join(", "));
             return Err(exit::with(Code::Usage, problem));
         }
-        let Some(name) = names.iter_mut().find(|name| name.eq_ignore_ascii_case(column)) else {
+        let found = columns.iter().position(|name| name.eq_ignore_ascii_case(column));
+        let Some((at, name)) = found.and_then(|at| Some((at, names.get_mut(at)?))) else {
             return Err(exit::with(Code::Usage, format!("the file has no column `{column}`")));
         };
+        if !taken.insert(at) {
+            let problem = format!("the column `{column}` is used twice; a column is one field");
+            return Err(exit::with(Code::Usage, problem));
+        }
         field.clone_into(name);
     }
     Ok(names)
