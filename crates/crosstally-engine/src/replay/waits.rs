@@ -23,6 +23,9 @@ const WAITS_MAX: u32 = 1_000;
 /// Receipts that wait for one thing and are booked in one go.
 const OF_ONE_MAX: u32 = 1_000;
 
+/// By how much the confirmed and the open value change in each currency, in minor units.
+type Money = Vec<(Currency, i64, i64)>;
+
 /// What became of receipts that wait.
 #[derive(Default)]
 struct Looked {
@@ -30,7 +33,7 @@ struct Looked {
     seen: BTreeSet<ReceiptId>,
     put_off: Vec<PutOff>,
     /// By how much the confirmed and the open value have changed.
-    money: Vec<(Currency, i64, i64)>,
+    money: Money,
 }
 
 impl Looked {
@@ -80,10 +83,7 @@ impl Engine {
     }
 
     /// Books what waits for something that is there, before a call is booked that came later. Returns what money that moved.
-    pub(crate) async fn book_waiting_for(
-        &self,
-        awaited: &Awaited,
-    ) -> Result<Vec<(Currency, i64, i64)>, StoreError> {
+    pub(crate) async fn book_waiting_for(&self, awaited: &Awaited) -> Result<Money, StoreError> {
         let of_one = self.store.waits_for(awaited.to_string(), OF_ONE_MAX).await?;
         if of_one.is_empty() {
             return Ok(Vec::new());
@@ -101,7 +101,7 @@ impl Engine {
         &self,
         sale: &Awaited,
         imagined: &mut Imagined,
-    ) -> Result<Vec<(Currency, i64, i64)>, StoreError> {
+    ) -> Result<Money, StoreError> {
         let mut money = Vec::new();
         for wait in self.store.waits_for(sale.to_string(), OF_ONE_MAX).await? {
             let receipt = self.store.receipt(wait.receipt).await?;
@@ -120,7 +120,7 @@ impl Engine {
     pub(super) fn book_refunds_of<'a>(
         &'a self,
         sale: &'a Awaited,
-    ) -> Pin<Box<dyn Future<Output = Result<Vec<(Currency, i64, i64)>, StoreError>> + Send + 'a>> {
+    ) -> Pin<Box<dyn Future<Output = Result<Money, StoreError>> + Send + 'a>> {
         Box::pin(self.book_waiting_for(sale))
     }
 
@@ -188,7 +188,7 @@ impl Engine {
 }
 
 /// Adds sums up, each in its currency.
-pub(super) fn add_money(sums: &mut Vec<(Currency, i64, i64)>, more: &[(Currency, i64, i64)]) {
+pub(super) fn add_money(sums: &mut Money, more: &[(Currency, i64, i64)]) {
     for (currency, confirmed, pending) in more {
         match sums.iter_mut().find(|(known, ..)| known == currency) {
             Some(sum) => {
