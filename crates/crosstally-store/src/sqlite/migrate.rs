@@ -43,8 +43,8 @@ fn migrate_to(connection: &mut Connection, directory: &Path, steps: &[&str]) -> 
         };
         let failed =
             |error: rusqlite::Error| OpenError::Migration { version: found + 1, problem: error.to_string() };
-        // A database that was made a moment ago holds nothing yet.
-        if began_at > 0 {
+        // A database that was made a moment ago holds nothing yet; one copy is enough for several steps.
+        if began_at > 0 && began_at == found {
             snapshot(connection, directory, found).map_err(failed)?;
         }
         apply(connection, found, step).map_err(failed)?;
@@ -74,14 +74,54 @@ fn apply(connection: &mut Connection, found: i64, step: &str) -> rusqlite::Resul
     transaction.commit()
 }
 
+/// Copies the database beside itself. What bears the copy's name is whole: it gets the name last.
 fn snapshot(connection: &Connection, directory: &Path, found: i64) -> rusqlite::Result<()> {
     let copy = directory.join(format!("crosstally-schema-{found}.db"));
-    let Some(copy) = copy.to_str() else {
-        return Err(rusqlite::Error::InvalidPath(copy));
-    };
     // A copy that is there already was made before an attempt that failed: it is the same or the better one.
-    if std::fs::exists(copy).unwrap_or(false) {
+    if std::fs::exists(&copy).unwrap_or(false) {
         return Ok(());
     }
-    connection.execute("VACUUM INTO ?1", [copy]).map(drop)
+    tracing::info!(copy = %copy.display(), "copying the database before its schema changes; a large one takes minutes");
+    let partial = copy.with_extension("partial");
+    // Whoever else is at it is waited for.
+    let file = open_alone(&partial).map_err(|error| cannot_copy(&error))?;
+    if std::fs::exists(&copy).unwrap_or(false) {
+        return Ok(());
+    }
+    empty(&file, &partial).map_err(|error| cannot_copy(&error))?;
+    let Some(name) = partial.to_str() else {
+        return Err(rusqlite::Error::InvalidPath(partial));
+    };
+    connection.execute("VACUUM INTO ?1", [name])?;
+    let keep = || {
+        file.sync_all()?;
+        std::fs::rename(&partial, &copy)?;
+        std::fs::File::open(directory)?.sync_all()
+    };
+    keep().map_err(|error| cannot_copy(&error))
+}
+
+/// A file that is held by this process alone.
+fn open_alone(path: &Path) -> std::io::Result<std::fs::File> {
+    let mut file = std::fs::OpenOptions::new();
+    file.create(true).truncate(false).write(true);
+    let file = file.open(path)?;
+    file.lock()?;
+    Ok(file)
+}
+
+/// Nothing is left in it of an attempt that was broken off, and nobody else may read what comes.
+fn empty(file: &std::fs::File, path: &Path) -> std::io::Result<()> {
+    file.set_len(0)?;
+    #[cfg(unix)]
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    match std::fs::remove_file(path.with_extension("partial-journal")) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn cannot_copy(error: &std::io::Error) -> rusqlite::Error {
+    let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR);
+    rusqlite::Error::SqliteFailure(code, Some(format!("the copy cannot be made: {error}")))
 }

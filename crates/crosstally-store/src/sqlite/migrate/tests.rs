@@ -39,6 +39,31 @@ fn a_later_step_leaves_a_copy_of_what_was_before() {
 }
 
 #[test]
+fn a_copy_that_was_broken_off_is_not_taken_for_one() {
+    let (directory, mut connection) = database();
+    migrate_to(&mut connection, directory.path(), &[FIRST]).unwrap();
+    let path = |name: &str| directory.path().join(name);
+    std::fs::write(path("crosstally-schema-1.partial"), b"half of a database").unwrap();
+    std::fs::write(path("crosstally-schema-1.partial-journal"), b"what it was about to do").unwrap();
+    migrate_to(&mut connection, directory.path(), &[FIRST, SECOND, "CREATE TABLE third (id INTEGER);"])
+        .unwrap();
+    let before = Connection::open(path("crosstally-schema-1.db")).unwrap();
+    assert_eq!((version(&before).unwrap(), first_id(&before)), (1, 1));
+    let mut names: Vec<String> = std::fs::read_dir(directory.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort_unstable();
+    // One copy, of what was before the first of the steps.
+    assert_eq!(names, ["crosstally-schema-1.db", "crosstally.db"]);
+    #[cfg(unix)]
+    {
+        let copy = std::fs::metadata(path("crosstally-schema-1.db")).unwrap();
+        assert_eq!(std::os::unix::fs::PermissionsExt::mode(&copy.permissions()) & 0o777, 0o600);
+    }
+}
+
+#[test]
 fn a_step_that_fails_changes_nothing() {
     let (directory, mut connection) = database();
     migrate_to(&mut connection, directory.path(), &[FIRST]).unwrap();
