@@ -8,8 +8,6 @@
 //! one spoils nothing but itself. Work must therefore be such that it can be done again.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::oneshot;
@@ -18,19 +16,19 @@ use super::connect::{Access, connect};
 use super::tally::Tally;
 use crate::{OpenError, StoreError, Watch};
 
+use checkpoint::Checkpointer;
+use disk::disk_reads;
 use warm::Warmer;
 
+mod checkpoint;
+mod disk;
+mod synced;
 #[cfg(test)]
 mod tests;
 mod warm;
 
 /// How much work goes into one transaction; the unit is about one row.
 const BATCH_WEIGHT_MAX: usize = 2_000;
-/// The write-ahead log is written back when it has this many pages of 4 KB. More pages, fewer writes in all, as hot pages
-/// are written back once for many commits; fewer pages, shorter disturbance.
-const CHECKPOINT_FRAMES: u32 = 4_000;
-/// Past this many pages the writer waits for the checkpointer.
-const CHECKPOINT_FRAMES_MAX: u32 = 4 * CHECKPOINT_FRAMES;
 
 /// What waits in the writer's queue.
 pub(super) enum Message {
@@ -158,7 +156,7 @@ impl Writer {
             closed: false,
             queue,
             checkpointer: Some(checkpointer),
-            warmer: Warmer::new(path, watch),
+            warmer: Warmer::new(path, watch, disk_reads()),
         };
         spawn("store-writer", move || writer.run()).map(drop)
     }
@@ -303,84 +301,4 @@ fn run(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<std::thread::JoinHandle<()>, OpenError> {
     let builder = std::thread::Builder::new().name(name.into());
     builder.spawn(body).map_err(|error| OpenError::Unavailable(error.to_string()))
-}
-
-/// Writes the write-ahead log back into the database beside the writer.
-///
-/// Most of a checkpoint happens on a thread of its own while the writer goes on. What the writer added meanwhile it
-/// writes back itself between two batches: little, and only then can the log start anew from its beginning.
-struct Checkpointer {
-    wake: flume::Sender<()>,
-    rested: flume::Receiver<()>,
-    /// Whether the thread was woken and has not been heard of since.
-    at_work: bool,
-    /// Pages in the log after the last commit.
-    frames: Arc<AtomicU32>,
-    thread: std::thread::JoinHandle<()>,
-}
-
-impl Checkpointer {
-    fn start(path: PathBuf) -> Result<Self, OpenError> {
-        let (wake, woken) = flume::bounded(1);
-        let (rest, rested) = flume::bounded(1);
-        let thread = spawn("store-checkpoint", move || {
-            let mut connection = None;
-            while woken.recv().is_ok() {
-                if connection.is_none() {
-                    connection = connect(&path, Access::Write).ok();
-                }
-                if let Some(open) = &connection
-                    && let Err(error) = checkpoint(open)
-                {
-                    tracing::warn!(error = %error, "the write-ahead log could not be written back; it grows");
-                    connection = None;
-                }
-                if rest.send(()).is_err() {
-                    break;
-                }
-            }
-        })?;
-        Ok(Self { wake, rested, at_work: false, frames: Arc::default(), thread })
-    }
-
-    /// Has the log's length told after every commit on this connection.
-    fn watch(&self, connection: &mut Connection) -> rusqlite::Result<()> {
-        let frames = Arc::clone(&self.frames);
-        connection.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages| {
-            frames.store(u32::try_from(pages).unwrap_or(0), Ordering::Relaxed);
-            Ok(())
-        }))
-    }
-
-    fn after_commit(&mut self, connection: &Connection) {
-        let frames = self.frames.load(Ordering::Relaxed);
-        if frames < CHECKPOINT_FRAMES {
-            return;
-        }
-        if !self.at_work {
-            self.at_work = self.wake.try_send(()).is_ok();
-        }
-        let rests = if frames < CHECKPOINT_FRAMES_MAX {
-            self.rested.try_recv().is_ok()
-        } else {
-            self.rested.recv().is_ok()
-        };
-        if rests {
-            self.at_work = false;
-            // If a reader or another process is in the way, the next round gets it.
-            if checkpoint(connection).is_ok() {
-                self.frames.store(0, Ordering::Relaxed);
-            }
-        }
-    }
-
-    fn stop(self) {
-        drop((self.wake, self.rested));
-        self.thread.join().ok();
-    }
-}
-
-/// Writes back what can be written back without waiting for anybody.
-fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
-    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
 }

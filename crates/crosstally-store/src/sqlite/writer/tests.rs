@@ -2,7 +2,11 @@
 
 use tokio::sync::oneshot::Receiver;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use super::super::connect::prepare;
+use super::checkpoint::CHECKPOINT_FRAMES_MAX;
 use super::*;
 
 type Answer = Receiver<Result<i64, StoreError>>;
@@ -48,7 +52,7 @@ static TICKS: AtomicU32 = AtomicU32::new(0);
 
 fn do_all(connection: &Connection, requests: Vec<(Box<dyn Write>, Answer)>) -> Vec<Result<i64, StoreError>> {
     let (mut batch, answers): (Vec<_>, Vec<_>) = requests.into_iter().unzip();
-    let mut warmer = Warmer::new(PathBuf::new(), STANDING);
+    let mut warmer = Warmer::new(PathBuf::new(), STANDING, disk_reads());
     let transaction = transact(connection, &mut batch, &mut warmer);
     for request in batch {
         request.answer(transaction.clone());
@@ -150,10 +154,15 @@ fn foreseen(id: i64, counts: &Arc<[AtomicU32; 2]>) -> (Box<dyn Write>, Answer) {
 }
 
 #[test]
-fn a_slow_disk_is_read_ahead_and_a_quick_one_is_not() {
-    for (watch, ahead) in [(STANDING, 0), (SLOW, 30)] {
+fn a_slow_disk_is_read_ahead_and_a_quick_one_or_a_busy_machine_is_not() {
+    for (watch, page, ahead) in [(STANDING, 4_096, 0), (SLOW, 0, 0), (SLOW, 4_096, 30)] {
         let (_directory, path, connection) = database();
-        let mut warmer = Warmer::new(path, watch);
+        let mut fetched = 0;
+        let disk_reads = Box::new(move || {
+            fetched += page;
+            fetched
+        });
+        let mut warmer = Warmer::new(path, watch, disk_reads);
         let counts = Arc::new([AtomicU32::new(0), AtomicU32::new(0)]);
         let mut done = Vec::new();
         for round in 0..5 {
@@ -171,4 +180,20 @@ fn a_slow_disk_is_read_ahead_and_a_quick_one_is_not() {
         assert_eq!(counts[0].load(Ordering::SeqCst), counts[1].load(Ordering::SeqCst));
         assert_eq!((ids(&connection), done.len()), (done.clone(), 155));
     }
+}
+
+#[test]
+fn syncing_ahead_drops_no_lock_and_opens_one_descriptor() {
+    use std::os::unix::fs::MetadataExt as _;
+    let (_directory, path, connection) = database();
+    assert_eq!(ids(&connection), [0; 0]);
+    let of_it = format!(":{} ", std::fs::metadata(&path).unwrap().ino());
+    let locks = || std::fs::read_to_string("/proc/locks").unwrap().matches(&of_it).count();
+    let open = || std::fs::read_dir("/proc/self/fd").unwrap().flatten();
+    let descriptors = || open().filter(|fd| std::fs::read_link(fd.path()).is_ok_and(|to| to == path)).count();
+    let before = (locks(), descriptors());
+    assert!(before.0 > 0, "SQLite holds its lock on the file as long as it is open");
+    synced::sync(&path);
+    synced::sync(&path);
+    assert_eq!((locks(), descriptors()), (before.0, before.1 + 1));
 }

@@ -12,14 +12,16 @@ use rusqlite::Connection;
 
 use super::super::connect::{Access, connect_with_cache};
 use super::Write;
+use super::disk::DiskReads;
 use crate::{OpenError, Watch};
 
 /// How many look-ups are under way at once. They wait for the disk, not for a processor.
 const READERS: usize = 16;
 /// What a reader keeps for itself: the upper pages of a few b-trees.
 const READER_CACHE_KB: i64 = 256;
-/// From this time for one piece on, in microseconds, reading ahead begins; below the other it ends. In memory a piece
-/// takes a third of the lower one; two pages from a good disk take as long as the upper one.
+/// From this time for one piece on, in microseconds, reading ahead begins; below the other it ends. Only pieces that had
+/// to go to the disk count with their time: on a busy machine a piece that has all in memory can take as long, and
+/// more threads would only make it slower.
 const SLOW_US: u64 = 250;
 const QUICK_US: u64 = 125;
 /// What one piece counts at most, so that a single long wait changes nothing.
@@ -31,14 +33,15 @@ const SMOOTHING: u64 = 8;
 pub(super) struct Warmer {
     path: PathBuf,
     watch: Watch,
+    disk_reads: DiskReads,
     readers: Vec<Connection>,
     mean_us: u64,
     slow: bool,
 }
 
 impl Warmer {
-    pub(super) const fn new(path: PathBuf, watch: Watch) -> Self {
-        Self { path, watch, readers: Vec::new(), mean_us: 0, slow: false }
+    pub(super) const fn new(path: PathBuf, watch: Watch, disk_reads: DiskReads) -> Self {
+        Self { path, watch, disk_reads, readers: Vec::new(), mean_us: 0, slow: false }
     }
 
     /// Does the first piece of a batch, which is never read ahead: it tells how slow the disk is now. If it is slow, the
@@ -50,7 +53,7 @@ impl Warmer {
             self.readers.clear();
         }
         let watch = self.watch;
-        let began = watch();
+        let (read_before, began) = ((self.disk_reads)(), watch());
         let (succeeded, ended) = thread::scope(|scope| {
             let share = others.len().div_ceil(READERS).max(1);
             for (reader, pieces) in self.readers.iter_mut().zip(others.chunks_mut(share)) {
@@ -61,7 +64,9 @@ impl Warmer {
             (first.work(connection), watch())
         });
         if first.looks_up() {
-            self.learn(u64::try_from(ended.saturating_sub(began).as_micros()).unwrap_or(u64::MAX));
+            let from_memory = (self.disk_reads)() == read_before;
+            let took = u64::try_from(ended.saturating_sub(began).as_micros()).unwrap_or(u64::MAX);
+            self.learn(if from_memory { 0 } else { took });
         }
         succeeded
     }
