@@ -15,17 +15,13 @@ async fn rows_read(stage: &Stage) -> i64 {
     let ask = "SELECT (coalesce(sum(idx_tup_read), 0) + (
             SELECT coalesce(sum(seq_tup_read), 0) FROM pg_stat_user_tables WHERE relname = 'deliveries'
         ))::bigint FROM pg_stat_user_indexes WHERE relname = 'deliveries'";
-    let mut read: i64 = client.query_one(ask, &[]).await.unwrap().get(0);
-    // What ended connections have counted is told a little later.
-    loop {
-        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
-        client.batch_execute("SELECT pg_stat_clear_snapshot()").await.unwrap();
-        let again: i64 = client.query_one(ask, &[]).await.unwrap().get(0);
-        if again == read && again > 0 {
-            break;
-        }
-        read = again;
+    // A session tells what it has counted when it ends, and it ends a little after its client has gone.
+    let others = "SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    while client.query_one(others, &[]).await.unwrap().get::<_, i64>(0) > 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
+    let read: i64 = client.query_one(ask, &[]).await.unwrap().get(0);
     client.batch_execute("SELECT pg_stat_reset()").await.unwrap();
     drop(client);
     driver.await.unwrap().unwrap();
@@ -67,6 +63,7 @@ async fn a_start_reads_no_more_rows_the_more_wait() {
         store.close().await;
         read.push(rows_read(&stage).await);
     }
-    assert!(read[1] <= read[0] + 20, "{read:?} rows");
+    // Where the random ids fall makes a few rows' difference; reading all would make 19,500.
+    assert!(read[1] <= 2 * read[0], "{read:?} rows");
     stage.end().await;
 }
