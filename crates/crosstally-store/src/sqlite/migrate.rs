@@ -92,7 +92,11 @@ fn snapshot(connection: &Connection, directory: &Path, found: i64) -> rusqlite::
     let Some(name) = partial.to_str() else {
         return Err(rusqlite::Error::InvalidPath(partial));
     };
-    connection.execute("VACUUM INTO ?1", [name])?;
+    if let Err(error) = connection.execute("VACUUM INTO ?1", [name]) {
+        // Half a copy is of use to nobody, and on a full disk its room is needed.
+        std::fs::remove_file(&partial).ok();
+        return Err(error);
+    }
     let keep = || {
         file.sync_all()?;
         std::fs::rename(&partial, &copy)?;
