@@ -70,13 +70,20 @@ impl Batch {
     /// # Errors
     /// The store failed. What was not settled is tried again when its lease has run out.
     pub(super) async fn call(&self, mut part: Part, may_split: bool) -> Result<Ended, StoreError> {
-        let now = self.engine.clock.now();
         let mut ended = Ended {
             counts: Delivered::default(),
             split: Part::default(),
             rest: Part::default(),
             go_on: true,
         };
+        // Writing results down takes longer than most calls: only the calls are counted. What is waited for here can take
+        // as long as a call; ages, signatures and the time on the call are those of after it.
+        let permit = self.pace.call().await;
+        if self.stopping.asked() || self.pace.stops() != self.stops {
+            ended.go_on = false;
+            return Ok(ended);
+        }
+        let now = self.engine.clock.now();
         let mut unsent = part.take_expired(now);
         unsent.extend(self.take_adjustments(&mut part, now).await?);
         unsent.extend(part.take_withheld(|event| self.ready.leaving(event)));
@@ -87,7 +94,7 @@ impl Batch {
                 if !unsent.is_empty() {
                     self.settle_unsent(unsent, &mut ended.counts).await?;
                 }
-                self.not_signed_in(part, *failed, now, &mut ended).await?;
+                self.not_signed_in(part, *failed, permit, now, &mut ended).await?;
                 return Ok(ended);
             }
         };
@@ -114,7 +121,7 @@ impl Batch {
             self.settle_unsent(unsent, &mut ended.counts).await?;
         }
         if let Some(ready) = ready {
-            self.make_call(settings, ready, may_split, now, &mut ended).await?;
+            self.make_call(settings, ready, may_split, permit, now, &mut ended).await?;
         }
         Ok(ended)
     }
@@ -155,6 +162,7 @@ impl Batch {
         &self,
         part: Part,
         failed: NotSignedIn,
+        permit: Option<SemaphorePermit<'_>>,
         now: Timestamp,
         ended: &mut Ended,
     ) -> Result<(), StoreError> {
@@ -172,7 +180,7 @@ impl Batch {
             0..300 => Response { body: Vec::new(), ..response },
             _ => response,
         });
-        let answered = Answered { answer, reading, permit: None };
+        let answered = Answered { answer, reading, permit };
         self.settle(id, &request, part, answered, false, ended).await
     }
 
@@ -191,15 +199,10 @@ impl Batch {
         settings: &Settings,
         ready: Ready,
         may_split: bool,
+        permit: Option<SemaphorePermit<'_>>,
         now: Timestamp,
         ended: &mut Ended,
     ) -> Result<(), StoreError> {
-        // Writing results down takes longer than most calls: only the calls are counted.
-        let permit = self.pace.call().await;
-        if self.stopping.asked() || self.pace.stops() != self.stops {
-            ended.go_on = false;
-            return Ok(());
-        }
         self.note_probe(now).await?;
         let id = CallId::new(now, self.engine.random.bytes());
         let Some(ready) = self.open(id, settings, ready, now).await? else { return Ok(()) };
