@@ -127,7 +127,7 @@ pub fn follow(
             }
             let told = told(original, events, sent, &one.destination);
             let amounts = Left::of(original, told, conversion, context.config);
-            let event = adjusted(original, conversion, &amounts, context.now);
+            let event = adjusted(original, conversion, &amounts);
             let destination = context.config.destination(&one.destination);
             match destination.filter(|destination| (context.takes)(destination, &event)) {
                 Some(destination) if amounts.changed => follows.adjust(event, destination, original, context),
@@ -238,8 +238,8 @@ impl Left {
     }
 }
 
-/// The event that tells of it.
-fn adjusted(original: &GoalEvent, conversion: &Conversion, amounts: &Left, now: Timestamp) -> OutboundEvent {
+/// The event that tells of it. It happened when the movement was booked, not when it is told.
+fn adjusted(original: &GoalEvent, conversion: &Conversion, amounts: &Left) -> OutboundEvent {
     let decimal = |minor: i64| amounts.currency.map(|currency| currency.format_minor(minor));
     let mut event = original.event.clone();
     let taken_back = amounts.last.zip(amounts.left).map(|(last, left)| last.saturating_sub(left));
@@ -250,7 +250,7 @@ fn adjusted(original: &GoalEvent, conversion: &Conversion, amounts: &Left, now: 
         left: amounts.left.and_then(decimal),
         taken_back: taken_back.filter(|minor| *minor > 0).and_then(decimal),
     });
-    event.event_time = now;
+    event.event_time = conversion.updated_at;
     event.value = amounts.left.and_then(decimal);
     event.value_basis = None;
     event.origin.status = conversion.status.as_str().into();

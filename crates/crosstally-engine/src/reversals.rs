@@ -15,14 +15,21 @@ use crate::snapshot::Snapshot;
 const AT_ONCE: u32 = 200;
 
 impl Engine {
-    /// Follows every reversal that is open. Returns how many were followed.
+    /// Follows every reversal that is open. Returns how many were followed. One that cannot be read stays open and keeps
+    /// none behind it waiting.
     ///
     /// # Errors
     /// See [`StoreError`]; what is open stays so.
     pub async fn follow_reversals(&self) -> Result<u64, StoreError> {
         let mut followed = 0;
         for open in self.store.open_reversals(AT_ONCE).await? {
-            followed += u64::from(self.follow_reversal(open).await?);
+            match self.follow_reversal(open).await {
+                Ok(done) => followed += u64::from(done),
+                Err(StoreError::Corrupt(error)) => {
+                    tracing::error!(conversion = %open.conversion, error, "a reversal cannot be followed");
+                }
+                Err(error) => return Err(error),
+            }
         }
         Ok(followed)
     }

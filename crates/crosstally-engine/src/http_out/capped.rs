@@ -2,6 +2,7 @@
 //! much before there is one: interim answers without end would keep a core busy until the deadline.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -51,9 +52,9 @@ impl<T: Read + Unpin> Read for Capped<T> {
         if self.said > self.cap.0.load(Ordering::Relaxed) {
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, TooLong)));
         }
-        let mut piece = [0; 16 * 1024];
+        let mut piece = [const { MaybeUninit::uninit() }; 16 * 1024];
         let room = out.remaining().min(piece.len());
-        let mut read = ReadBuf::new(&mut piece[..room]);
+        let mut read = ReadBuf::uninit(&mut piece[..room]);
         ready!(Pin::new(&mut self.inner).poll_read(context, read.unfilled()))?;
         self.said += read.filled().len();
         out.put_slice(read.filled());

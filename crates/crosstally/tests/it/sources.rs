@@ -57,7 +57,6 @@ async fn ready(kind: Kind) -> Result<TestServer> {
     }
     document.push_str(&goal("sale", "status == 'approved'", "\"propellerads\", \"rollerads\", \"kadam\""));
     document.push_str(&goal("open", "status == 'hold'", "\"kadam\""));
-    document.push_str(&goal("gone", "status == 'rejected'", "\"kadam\""));
     server.apply(&document).await?;
     Ok(server)
 }
@@ -103,8 +102,7 @@ async fn told(kind: Kind) -> Result<()> {
         [
             kadam("approved"),
             kadam("hold"),
-            // The goal's own call, and one for each of the two events that the rejection takes back.
-            kadam("rejected"),
+            // One for each of the two events that the rejection takes back.
             kadam("rejected"),
             kadam("rejected"),
             format!(
