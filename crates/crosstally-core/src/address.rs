@@ -6,6 +6,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use url::Host;
+
 struct Range<A> {
     first: A,
     bits: u32,
@@ -69,6 +71,27 @@ pub fn forbidden(address: IpAddr) -> Option<&'static str> {
 pub fn is_this_machine(name: &str) -> bool {
     let name = name.trim_end_matches('.').to_ascii_lowercase();
     name == "localhost" || name.ends_with(".localhost")
+}
+
+/// A URL's host in the one spelling in which hosts are compared: a name in lower case without dots at its end, an IPv4
+/// address in IPv6 form as IPv4.
+#[must_use]
+pub fn plain_host<S: AsRef<str>>(host: &Host<S>) -> String {
+    match host {
+        Host::Domain(name) => name.as_ref().trim_end_matches('.').to_ascii_lowercase(),
+        Host::Ipv4(address) => address.to_string(),
+        Host::Ipv6(address) => IpAddr::V6(*address).to_canonical().to_string(),
+    }
+}
+
+/// A host that stands alone, without scheme, port and path, in that spelling.
+#[must_use]
+pub fn lone_host(text: &str) -> Option<String> {
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Some(address.to_canonical().to_string());
+    }
+    let host = Host::parse(text).ok().map(|host| plain_host(&host))?;
+    (!host.is_empty() && !host.contains('*')).then_some(host)
 }
 
 fn forbidden_v4(address: Ipv4Addr) -> Option<&'static str> {
@@ -186,6 +209,30 @@ mod tests {
         assert!(refused("2001:0:4136:e378:8000:63bf:3fff:fdd2"));
         // The metadata services' own addresses.
         assert!(refused("169.254.169.254") && refused("fd00:ec2::254"));
+    }
+
+    #[test]
+    fn a_host_has_one_spelling() {
+        for (text, host) in [
+            ("track.example", Some("track.example")),
+            ("TRACK.Example.", Some("track.example")),
+            ("b\u{fc}cher.example", Some("xn--bcher-kva.example")),
+            ("xn--bcher-kva.example", Some("xn--bcher-kva.example")),
+            ("8.8.8.8", Some("8.8.8.8")),
+            ("2001:DB8::1", Some("2001:db8::1")),
+            ("[2001:db8::1]", Some("2001:db8::1")),
+            ("::ffff:8.8.8.8", Some("8.8.8.8")),
+            ("https://track.example", None),
+            ("track.example:8080", None),
+            ("track.example/c", None),
+            ("*.track.example", None),
+            ("a b.example", None),
+            ("user@track.example", None),
+            (".", None),
+            ("", None),
+        ] {
+            assert_eq!(lone_host(text).as_deref(), host, "{text}");
+        }
     }
 
     #[test]

@@ -68,6 +68,8 @@ pub struct Workspace {
     pub keep_contact: bool,
     /// What it means for an event that a visitor's consent stands against it, unless its destination says.
     pub consent_policy: ConsentPolicy,
+    /// The hosts under which this server is reached from outside: no destination leads there.
+    pub public_hosts: Vec<String>,
 }
 
 /// A traffic source.
@@ -326,6 +328,7 @@ impl Config {
                 default_region: None,
                 keep_contact: false,
                 consent_policy: ConsentPolicy::default(),
+                public_hosts: Vec::new(),
             },
             fraud: Fraud::default(),
             sources: Vec::new(),

@@ -161,6 +161,9 @@ pub struct Origin {
     /// The click's own parameters.
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub params: Map<String, Value>,
+    /// How many servers the call had come through that it follows from.
+    #[serde(skip_serializing_if = "is_default")]
+    pub hops: u8,
 }
 
 /// Events are stored in great numbers: what is not set is not written.

@@ -22,6 +22,7 @@ pub mod forwarded;
 pub mod fraud;
 pub mod fx;
 pub mod goal;
+pub mod hops;
 pub mod identity;
 pub mod ids;
 pub mod ledger;

@@ -11,6 +11,7 @@ use crate::conversion::{Conversion, DedupeKey};
 use crate::event::OutboundEvent;
 use crate::fraud::{Seen, Sighting};
 use crate::goal::GoalDecision;
+use crate::hops;
 use crate::identity::Contact;
 use crate::ids::{ClickId, ConversionId, ReceiptId};
 use crate::ledger::{Amounts, ContentHash, EntryKind, LedgerEntry, Status};
@@ -84,6 +85,12 @@ impl Headers {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+
+    /// How many servers of this kind the call has come through.
+    #[must_use]
+    pub fn hops(&self) -> u8 {
+        self.get(hops::HEADER).map_or(0, hops::read)
     }
 
     /// All of them.

@@ -108,6 +108,9 @@ reasons! {
     AddressNotAllowed "address_not_allowed" Notice false
         "The call came from an address outside the partner's allow-list."; "The partner has new servers, or a proxy is not trusted.";
         "Add the address range to the partner's `allow`, or set `trusted_proxies`.".
+    TooManyHops "too_many_hops" Problem false
+        "The call has come through too many servers: it goes round."; "Two trackers that are each other's destination, so that what one books the other tells it again.";
+        "Take one of the two out of the goal's `send_to`, or let the goal's `when` leave out what came from the other: `partner != 'other'`.".
     TooManyRequests "too_many_requests" Notice true
         "More calls at once than the server takes."; "A burst beyond capacity.";
         "Try again after the time in Retry-After.".
@@ -310,6 +313,9 @@ reasons! {
     AddressForbidden "address_forbidden" Problem false
         "The destination's address is private or otherwise not allowed; sending is paused and everything waits."; "A hostname that resolves into the own network.";
         "Set `allow_private = true` on the destination if that is meant.".
+    OwnAddress "own_address" Problem false
+        "The destination leads back to this server itself; sending is paused and everything waits."; "A URL with this server's own host or port in place of the receiver's.";
+        "Name the receiver's own address; if the host is somebody else's after all, take it out of `public_hosts` of the workspace.".
     SecretMissing "secret_missing" Problem false
         "A secret that the destination needs is not set on this node; sending is paused and everything waits."; "An environment variable or file that is missing.";
         "Set it and start the server again.".

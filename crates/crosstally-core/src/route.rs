@@ -70,6 +70,8 @@ pub struct Source<'a> {
     pub given: Option<&'a OutboundEvent>,
     /// What was measured of the partner's conversions, by how far back it was looked.
     pub measured: &'a [(i64, Measured)],
+    /// How many servers the call had come through.
+    pub hops: u8,
 }
 
 /// Makes the event that a met goal sends.
@@ -191,6 +193,7 @@ fn origin(source: Source<'_>) -> Origin {
         revenue: decimal(conversion.amounts.revenue),
         currency: conversion.currency.code().into(),
         params: macros(source),
+        hops: source.hops,
     }
 }
 

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use crosstally_core::limits;
 use crosstally_core::postback::body::{self, Media};
 use crosstally_core::postback::normalise::Setting;
 use crosstally_core::postback::{Inbound, json, server_event};
 use crosstally_core::reason::Reason;
 use crosstally_core::time::{DAY_MS, MINUTE_MS};
 use crosstally_core::verdict::Stop;
+use crosstally_core::{hops, limits};
 use crosstally_store::{Claim, StoreError};
 use sha2::{Digest, Sha256};
 
@@ -71,7 +71,8 @@ impl Engine {
                 let workspace = &snapshot.config.workspace;
                 let setting =
                     Setting { partner, workspace, click_id_key: &self.click_id_key, received_at: now };
-                server_event::postback(&inbound.body, setting)
+                hops::check(inbound.headers.hops())
+                    .and_then(|()| server_event::postback(&inbound.body, setting))
             }
             None => Err(Stop::refused(Reason::UnknownPartner, "no partner has this name")),
         };

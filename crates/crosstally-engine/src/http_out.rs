@@ -3,10 +3,11 @@
 //! The peer is not trusted: one deadline spans the lookup, the connection, TLS, the request and the whole answer; the
 //! answer's head and body are cut at a cap, and so is all that comes before them; redirects are not followed; proxies named in the environment are not used;
 //! nothing is decompressed; a host that has any address outside the public internet is not called unless the
-//! destination says so. It knows nothing about events, retries or the store.
+//! destination says so, and this server itself not even then. It knows nothing about events, retries or the store.
 
 mod capped;
 mod connect;
+mod own;
 mod resolve;
 mod target;
 #[cfg(test)]
@@ -14,6 +15,7 @@ pub(crate) mod tests;
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -29,6 +31,7 @@ use tokio_rustls::rustls::RootCertStore;
 
 use capped::{Cap, TooLong};
 use connect::{ConnectError, Connector};
+use own::Own;
 use resolve::Resolver;
 
 /// The longest deadline that anybody may ask for.
@@ -50,6 +53,7 @@ pub struct HttpOut {
     public: Client<Connector, Full<Bytes>>,
     private: Client<Connector, Full<Bytes>>,
     cap: Cap,
+    own: Own,
 }
 
 impl fmt::Debug for HttpOut {
@@ -89,8 +93,10 @@ pub struct SendError {
 
 impl SendError {
     fn new(reason: Reason, detail: impl Into<String>) -> Self {
-        let never_sent =
-            matches!(reason, Reason::AddressForbidden | Reason::DestMisconfigured | Reason::DestRejected);
+        let never_sent = matches!(
+            reason,
+            Reason::AddressForbidden | Reason::OwnAddress | Reason::DestMisconfigured | Reason::DestRejected
+        );
         Self { reason, detail: detail.into(), may_have_arrived: !never_sent }
     }
 
@@ -124,7 +130,7 @@ impl HttpOut {
 
     #[expect(clippy::disallowed_methods, reason = "this is the one door")]
     fn over(tls: TlsConnector, resolver: &Resolver) -> Self {
-        let cap = Cap::default();
+        let (cap, own) = (Cap::default(), Own::default());
         let client = |allow_private| {
             Client::builder(TokioExecutor::new())
                 .pool_timer(TokioTimer::new())
@@ -132,9 +138,20 @@ impl HttpOut {
                 .pool_max_idle_per_host(IDLE_PER_HOST_MAX)
                 .http1_max_headers(HEADERS_MAX)
                 .http1_max_buf_size(HEAD_BYTES_MAX)
-                .build(Connector::new(resolver.clone(), tls.clone(), cap.clone(), allow_private))
+                .build(Connector::new(resolver.clone(), tls.clone(), cap.clone(), own.clone(), allow_private))
         };
-        Self { public: client(false), private: client(true), cap }
+        Self { public: client(false), private: client(true), cap, own }
+    }
+
+    /// Says where this server's own listeners are: no call goes there, also none that may go to private addresses.
+    pub fn listens_at(&self, doors: impl IntoIterator<Item = SocketAddr>) {
+        self.own.set_doors(doors.into_iter().collect());
+    }
+
+    /// Says under which hosts this server is reached: no call goes there. In the spelling of
+    /// [`crosstally_core::address::plain_host`].
+    pub(crate) fn is_reached_under(&self, hosts: &[String]) {
+        self.own.set_hosts(hosts.to_vec());
     }
 
     /// Sends a request and reads the answer, whatever its status.
@@ -143,6 +160,10 @@ impl HttpOut {
     /// See [`SendError`].
     pub async fn send(&self, request: &Request, options: SendOptions) -> Result<Response, SendError> {
         let ready = target::prepare(request, options.allow_private)?;
+        let host = ready.uri().host().unwrap_or_default();
+        if self.own.is_host(host) {
+            return Err(SendError::new(Reason::OwnAddress, connect::own(host)));
+        }
         let client = if options.allow_private { &self.private } else { &self.public };
         let deadline_ms = options.deadline_ms.min(DEADLINE_MS_MAX);
         self.cap.for_body(options.read_bytes_max);

@@ -54,7 +54,13 @@ impl Engine {
             self.store.withdraw_deliveries(waiting, Reason::TakenBack, now).await?;
             sent = self.sent(open).await?;
         }
-        let follows = self.decide_reversal(&snapshot, &conversion, &events, &sent);
+        let mut follows = self.decide_reversal(&snapshot, &conversion, &events, &sent);
+        if !follows.events.is_empty() {
+            let hops = self.hops_of(open).await?;
+            for event in &mut follows.events {
+                event.event.origin.hops = event.event.origin.hops.max(hops);
+            }
+        }
         let destinations: Vec<String> =
             follows.deliveries.iter().map(|delivery| delivery.destination.clone()).collect();
         let followed = self.store.follow_reversal(open, follows, now).await?;
@@ -62,6 +68,13 @@ impl Engine {
             self.wakeups.wake(destination);
         }
         Ok(followed)
+    }
+
+    /// How far the call had come that took something back.
+    async fn hops_of(&self, open: OpenReversal) -> Result<u8, StoreError> {
+        let entries = self.store.entries(open.conversion).await?;
+        let Some(entry) = entries.iter().find(|entry| entry.sequence == open.sequence) else { return Ok(0) };
+        Ok(self.store.receipt(entry.receipt).await?.map_or(0, |receipt| receipt.headers.hops()))
     }
 
     fn decide_reversal(

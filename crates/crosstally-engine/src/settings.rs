@@ -292,6 +292,7 @@ impl Engine {
                 );
             }
         }
+        self.http_out.is_reached_under(&snapshot.config.workspace.public_hosts);
         self.snapshot.store(Arc::new(snapshot));
         self.metrics.set(
             crate::metrics::Name::ConfigVersion,

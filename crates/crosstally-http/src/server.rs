@@ -71,6 +71,11 @@ impl Listening {
     pub fn admin(&self) -> Option<SocketAddr> {
         self.admin.as_ref().and_then(|listener| listener.local_addr().ok())
     }
+
+    /// All addresses at which this server can be reached.
+    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        self.tracking().into_iter().chain(self.admin())
+    }
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {

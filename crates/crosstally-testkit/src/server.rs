@@ -137,6 +137,7 @@ impl TestServer {
         let listening = Listening::bind(&Doors { tracking: Some(local), admin: Some(local) })?;
         let tracking = listening.tracking().context("bound")?;
         let admin = listening.admin().context("bound")?;
+        engine.http_out.listens_at(listening.addresses());
         let (stop, stopped) = watch::channel(false);
         let state = State { engine: engine.clone(), options: Arc::new(doors) };
         tokio::task::spawn(serve(listening, state, stopped));

@@ -27,6 +27,8 @@ pub(crate) async fn run(settings: ServeSettings) -> Result<()> {
         admin: settings.does(Role::Api).then_some(settings.admin_listen),
     };
     let listening = Listening::bind(&doors)?;
+    // No call of ours comes back in by one of them.
+    engine.http_out.listens_at(listening.addresses());
     announce(&settings, &listening);
     // 4. Everything runs until the stop signal, then drains: doors first, so that nothing new comes in, then deliveries.
     let (stop_doors, doors_stopped) = watch::channel(false);

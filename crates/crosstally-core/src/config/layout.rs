@@ -67,6 +67,9 @@ fn workspace(workspace: &Workspace) -> Entry<'_> {
         keys.push(("keep_contact", Value::Flag(true)));
     }
     keys.extend(consent_policy(workspace.consent_policy));
+    if !workspace.public_hosts.is_empty() {
+        keys.push(("public_hosts", Value::List(workspace.public_hosts.clone())));
+    }
     Entry { section: "workspace", slug: None, keys }
 }
 

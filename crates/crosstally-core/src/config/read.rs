@@ -96,7 +96,13 @@ fn read_all(document: &str, catalog: &dyn Catalog, found: &mut Findings<'_>) -> 
     let mut destinations = Slugs::default();
     let placed = entries(&root, "destination", &mut destinations, found);
     for (section, slug) in &placed {
-        config.destinations.extend(destination::destination(section, slug.clone(), catalog, found));
+        config.destinations.extend(destination::destination(
+            section,
+            slug.clone(),
+            &config.workspace,
+            catalog,
+            found,
+        ));
     }
     let mut goals = Vec::new();
     for (section, slug) in entries(&root, "goal", &mut Slugs::default(), found) {

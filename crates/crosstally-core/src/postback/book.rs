@@ -178,7 +178,7 @@ pub(super) fn write_after(
     }
     let mut entry = entry(postback, before, &conversion, &receipt, context);
     entry.kind = kind;
-    let followed = goals::follow(postback, click, campaign, &mut conversion, context);
+    let followed = goals::follow(postback, click, campaign, &mut conversion, &receipt, context);
     receipt.verdict = if spoken_of.is_some() { Verdict::Updated } else { Verdict::Recorded };
     receipt.reason = match (&conversion.click, spoken_of) {
         (None, None) => Some(Reason::NoClickId),

@@ -1,6 +1,7 @@
 //! Step: what is kept of a raw call. Secrets and personal data are masked in place; every other byte stays.
 
 use crate::config::Partner;
+use crate::hops;
 use crate::params::{Param, Params, decode};
 use crate::postback::body::{Media, media};
 use crate::postback::json::Json;
@@ -180,11 +181,15 @@ fn form_of(parts: &[(String, Vec<u8>)]) -> String {
     pairs.join("&")
 }
 
-/// The headers that the contract reads a field from; no others are kept. Those with a contact value are kept where that is
-/// wished, those with a secret never.
+/// The headers that the contract reads a field from, and how far the call has come; no others are kept. Those with a contact
+/// value are kept where that is wished, those with a secret never.
 #[must_use]
 pub fn headers(headers: &Headers, keep: Keep<'_>) -> Headers {
     let mut kept = Headers::default();
+    let hops = headers.hops();
+    if hops > 0 {
+        kept.push(hops::HEADER, hops.to_string());
+    }
     let Some(partner) = keep.partner else { return kept };
     for theirs in partner.contract.taken() {
         if let Some((_, name)) =

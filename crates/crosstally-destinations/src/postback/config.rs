@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use crosstally_core::config::Setting;
-use crosstally_core::limits;
 use crosstally_core::macro_names::CONSTANT_PREFIX;
 use crosstally_core::target::Target;
 use crosstally_core::template::{Function, Piece, Style, Template};
+use crosstally_core::{hops, limits};
 use url::Url;
 
 use super::effective::Effective;
@@ -20,7 +20,7 @@ const HEADERS_MAX: usize = 32;
 const SUCCESS_BYTES_MAX: usize = 256;
 
 /// Headers that belong to the connection or to another setting.
-const RESERVED_HEADERS: [&str; 9] = [
+const RESERVED_HEADERS: [&str; 10] = [
     "host",
     "content-length",
     "content-type",
@@ -30,6 +30,7 @@ const RESERVED_HEADERS: [&str; 9] = [
     "expect",
     "te",
     "upgrade",
+    hops::HEADER,
 ];
 
 const CONSTANTS_MAX: usize = 32;

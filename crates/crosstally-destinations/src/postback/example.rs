@@ -75,6 +75,7 @@ fn event(params: Map<String, Value>) -> OutboundEvent {
             revenue: text("99.00"),
             currency: text("USD"),
             params,
+            hops: 0,
         },
         ..OutboundEvent::default()
     }

@@ -1,10 +1,10 @@
 //! The call: URL, headers and body with their macros filled in.
 
 use crosstally_core::event::OutboundEvent;
-use crosstally_core::limits;
 use crosstally_core::reason::Reason;
 use crosstally_core::template::{Piece, Unresolved};
 use crosstally_core::time::Timestamp;
+use crosstally_core::{hops, limits};
 use url::Url;
 
 use super::effective::Effective;
@@ -65,6 +65,7 @@ fn request(settings: &Settings, event: &OutboundEvent, now: Timestamp) -> Result
         headers.push(("content-type".to_owned(), effective.content_type().to_owned()));
         whole(leftover::in_body(&body, escape), "the body")?;
     }
+    headers.push(hops::header(event.origin.hops));
     if body.len() > limits::POSTBACK_BODY_BYTES_MAX {
         return Err(Refused::incomplete(format!(
             "the body has {} bytes; at most {} are sent",

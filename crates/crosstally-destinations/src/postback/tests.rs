@@ -83,6 +83,7 @@ fn event() -> OutboundEvent {
                 ("dots", ".."),
                 ("dot", "."),
             ]),
+            hops: 0,
         },
         ..OutboundEvent::default()
     }
@@ -180,7 +181,8 @@ fn without_a_value_nothing_stands_there() {
 fn a_get_has_no_body_and_its_url_is_shown_masked() {
     let built = built(&[("url", text(&format!("{BASE}?k={{secret}}&c={{click_id}}")))]);
     let request = built.request.unwrap();
-    assert_eq!((request.method, request.body.len(), request.headers.len()), ("GET", 0, 0));
+    assert_eq!((request.method, request.body.len()), ("GET", 0));
+    assert_eq!(request.headers, [("crosstally-hops".to_owned(), "1".to_owned())]);
     assert!(request.url.contains("s3c%2Fr%2Bt%26x"));
     assert_eq!(request.url_shown(), format!("{BASE}?k=***&c=c1"));
     assert_eq!(built.payloads, [format!("{BASE}?k=***&c=c1")]);
@@ -208,7 +210,7 @@ fn bodies_are_escaped_by_their_type() {
         assert_eq!(request.body, request.body_shown);
         assert_eq!(built.payloads, [body]);
         let expected = content_type.unwrap_or("application/x-www-form-urlencoded");
-        assert_eq!(request.headers, [("content-type".to_owned(), expected.to_owned())]);
+        assert_eq!(request.headers[0], ("content-type".to_owned(), expected.to_owned()));
     }
 }
 
@@ -229,7 +231,8 @@ fn a_secret_in_body_and_headers_is_masked() {
         [
             ("authorization", "Bearer s3c/r+t&x"),
             ("x-sub", "a b&c=%C3%A9\"<%0D%0A"),
-            ("content-type", "application/x-www-form-urlencoded")
+            ("content-type", "application/x-www-form-urlencoded"),
+            ("crosstally-hops", "1")
         ]
     );
 }

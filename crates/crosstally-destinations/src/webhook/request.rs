@@ -1,6 +1,7 @@
 //! The call: one event as JSON, signed.
 
 use crosstally_core::event::OutboundEvent;
+use crosstally_core::hops;
 use crosstally_core::identity::sha256_hex;
 use crosstally_core::secret::Secret;
 use crosstally_core::time::Timestamp;
@@ -17,10 +18,11 @@ use crate::refused::Refused;
 /// Builds the call for the first of the events that can be sent.
 pub(super) fn build(settings: &Settings, events: &[OutboundEvent], now: Timestamp) -> Built {
     let limits = Limits { events: 1, bytes: EVENT_BYTES_MAX };
-    let mut id = String::new();
+    let (mut id, mut hops) = (String::new(), 0);
     let payload = |event: &OutboundEvent| {
         age::not_too_old(settings, event, now)?;
         id = message_id(event);
+        hops = event.origin.hops;
         payload(event)
     };
     let mut built = batch::gather(events, limits, payload, |payloads, _| {
@@ -29,6 +31,7 @@ pub(super) fn build(settings: &Settings, events: &[OutboundEvent], now: Timestam
     });
     if let Some(request) = &mut built.request {
         sign(settings, request, &id, now);
+        request.headers.push(hops::header(hops));
     }
     built
 }

@@ -139,6 +139,9 @@ fn an_event_is_what_the_fixture_says_and_holds_no_contact() {
     assert_eq!(body, expected);
     assert_eq!((request.method, request.url.as_str()), ("POST", "https://crm.example/hooks?a=1"));
     assert_eq!(header(&built, "content-type"), "application/json");
+    assert_eq!(header(&built, "crosstally-hops"), "1");
+    event.origin.hops = 4;
+    assert_eq!(header(&build_at(&settings(&[("secret", NEW)]), &event, NOW), "crosstally-hops"), "5");
     assert_eq!(request.masked(NEW), "***");
 }
 

@@ -69,7 +69,9 @@ pub(super) struct Lease {
 /// What a call without an answer came to.
 pub(crate) const fn without_answer(error: &SendError) -> Outcome {
     match error.reason {
-        Reason::AddressForbidden | Reason::DestMisconfigured => Outcome::Pause { reason: error.reason },
+        Reason::AddressForbidden | Reason::OwnAddress | Reason::DestMisconfigured => {
+            Outcome::Pause { reason: error.reason }
+        }
         // Some event's content cannot be sent: found by halving.
         Reason::DestRejected => Outcome::Split { reason: error.reason },
         _ => Outcome::Retry { reason: error.reason, after_ms: None },
@@ -151,6 +153,7 @@ mod tests {
             (Reason::DestUnreadable, "retry"),
             (Reason::OutcomeUnknown, "retry"),
             (Reason::AddressForbidden, "paused"),
+            (Reason::OwnAddress, "paused"),
             (Reason::DestMisconfigured, "paused"),
             (Reason::DestRejected, "split"),
         ] {

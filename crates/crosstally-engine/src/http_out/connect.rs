@@ -22,6 +22,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use super::capped::{Cap, Capped};
+use super::own::Own;
 use super::resolve::Resolver;
 
 /// How long one address may take before the next is tried.
@@ -37,6 +38,7 @@ pub(super) struct Connector {
     resolver: Resolver,
     tls: TlsConnector,
     cap: Cap,
+    own: Own,
     allow_private: bool,
 }
 
@@ -74,8 +76,14 @@ pub(super) fn tls(roots: RootCertStore) -> Result<TlsConnector, tokio_rustls::ru
 }
 
 impl Connector {
-    pub(super) const fn new(resolver: Resolver, tls: TlsConnector, cap: Cap, allow_private: bool) -> Self {
-        Self { resolver, tls, cap, allow_private }
+    pub(super) const fn new(
+        resolver: Resolver,
+        tls: TlsConnector,
+        cap: Cap,
+        own: Own,
+        allow_private: bool,
+    ) -> Self {
+        Self { resolver, tls, cap, own, allow_private }
     }
 
     async fn connect(self, uri: Uri) -> Result<Stream, ConnectError> {
@@ -90,7 +98,15 @@ impl Connector {
         if !self.allow_private {
             vet(host, &addresses)?;
         }
+        if addresses.iter().any(|&address| self.own.is_address(address, port)) {
+            return Err(is_own(host));
+        }
         let plain = open(&addresses, port).await.map_err(|problem| unreachable(host, &problem))?;
+        if let (Ok(local), Ok(peer)) = (plain.local_addr(), plain.peer_addr())
+            && self.own.is_loop(local, peer)
+        {
+            return Err(is_own(host));
+        }
         if !secure {
             return Ok(Box::new(Capped::new(TokioIo::new(plain), self.cap)));
         }
@@ -135,6 +151,15 @@ fn not_public(host: &str, range: &str) -> ConnectError {
         reason: Reason::AddressForbidden,
         detail: format!("{host}: an address of this host is not a public one ({range})"),
     }
+}
+
+fn is_own(host: &str) -> ConnectError {
+    ConnectError { reason: Reason::OwnAddress, detail: own(host) }
+}
+
+/// What is told of a call to this server itself.
+pub(super) fn own(host: &str) -> String {
+    format!("{host}: it leads back to this server itself")
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the one door, and the addresses are vetted")]

@@ -155,3 +155,34 @@ async fn a_connection_that_the_server_closed_while_idle_is_not_used_again() {
     }
     assert_eq!(peer.connections(), 5);
 }
+
+/// Line A12: a listener for all addresses is reached by those of every interface too. That this is one of them shows only in the
+/// connection itself, which ends without a word.
+#[tokio::test]
+async fn a12_a_connection_that_comes_back_carries_nothing() {
+    use std::io::Read as _;
+    use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+
+    let any = std::net::TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+    let at = any.local_addr().unwrap();
+    // No packet leaves; the system only says from where it would.
+    let outside = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+    let interface = outside.connect((Ipv4Addr::new(192, 88, 98, 1), 9)).and_then(|()| outside.local_addr());
+    let interface = interface.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |address| address.ip());
+    let door = door();
+    door.listens_at([at]);
+    let error = door.send(&get(&format!("http://{interface}:{}/", at.port())), PRIVATE).await.unwrap_err();
+    assert_eq!((error.reason, error.may_have_arrived), (Reason::OwnAddress, false), "{interface}: {error}");
+    any.set_nonblocking(true).unwrap();
+    if let Ok((mut stream, _)) = any.accept() {
+        stream.set_nonblocking(false).unwrap();
+        let mut got = Vec::new();
+        stream.read_to_end(&mut got).unwrap();
+        assert!(got.is_empty(), "{got:?}");
+    }
+    // Without a listener of ours there, it is any other server of a private network.
+    door.listens_at([]);
+    let options = SendOptions { deadline_ms: 50, ..PRIVATE };
+    let error = door.send(&get(&format!("http://{interface}:{}/", at.port())), options).await.unwrap_err();
+    assert_eq!(error.reason, Reason::DestTimeout);
+}

@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use crosstally_core::config::Partner;
+use crosstally_core::hops;
 use crosstally_core::ids::ClickIdKey;
 use crosstally_core::limits;
 use crosstally_core::params::Params;
@@ -55,6 +56,7 @@ pub(crate) fn postback(
     let (partner, _) = snapshot
         .partner(&inbound.partner)
         .ok_or_else(|| Stop::refused(Reason::UnknownPartner, "the partner is not configured any more"))?;
+    hops::check(inbound.headers.hops())?;
     let mut fields = parse::fields(params, &inbound.headers, &partner.contract);
     if let Some(repair) = repair.filter(|repair| !repair.set.is_empty()) {
         // What is repaired may be what could not be read.

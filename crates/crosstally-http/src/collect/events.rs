@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crosstally_core::hops;
 use crosstally_core::limits::{EVENTS_BODY_BYTES_MAX, IDEMPOTENCY_KEY_BYTES_MAX};
 use crosstally_core::params::Params;
 use crosstally_core::postback::{Headers, Inbound, SERVER_EVENT};
@@ -57,7 +58,7 @@ where
         query: Vec::new(),
         body: raw,
         content_type: text(&parts.headers, &header::CONTENT_TYPE),
-        headers: Headers::default(),
+        headers: hops_of(&parts.headers),
         parts: Vec::new(),
         peer: Some(client::address(peer, &parts.headers, &state.options)),
         user_agent: text(&parts.headers, &header::USER_AGENT),
@@ -66,6 +67,15 @@ where
         None => booked(state, inbound).await.0,
         Some(key) => once(state, &sender, key, inbound).await,
     }
+}
+
+/// How far the request has come: nothing else of its headers is about its events.
+fn hops_of(headers: &HeaderMap) -> Headers {
+    let mut kept = Headers::default();
+    if let Some(value) = headers.get(hops::HEADER) {
+        kept.push(hops::HEADER, String::from_utf8_lossy(value.as_bytes()));
+    }
+    kept
 }
 
 #[expect(clippy::disallowed_methods, reason = "the body is collected under its cap and its deadline")]

@@ -36,6 +36,7 @@ mod refunds;
 mod reread;
 mod reversals;
 mod security_a;
+mod security_a12;
 mod security_b;
 mod security_c;
 mod security_d;

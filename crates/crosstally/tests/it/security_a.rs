@@ -1,4 +1,4 @@
-//! No call goes where it must not: the lines A1 to A13 of the security checklist, on save, on send and on replay.
+//! No call goes where it must not: the lines A1 to A13 of the security checklist (A12 apart, in `security_a12`), on save, on send and on replay.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -36,14 +36,14 @@ on_both! {
 }
 
 /// A listener that counts who connects.
-struct Trap {
-    address: SocketAddr,
+pub(crate) struct Trap {
+    pub(crate) address: SocketAddr,
     connections: Arc<AtomicU64>,
 }
 
 #[expect(clippy::disallowed_methods, reason = "a trap listens on a task of its own")]
 impl Trap {
-    async fn set() -> Result<Self> {
+    pub(crate) async fn set() -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let (address, connections) = (listener.local_addr()?, Arc::new(AtomicU64::new(0)));
         let counted = Arc::clone(&connections);
@@ -55,7 +55,7 @@ impl Trap {
         Ok(Self { address, connections })
     }
 
-    fn caught(&self) -> u64 {
+    pub(crate) fn caught(&self) -> u64 {
         self.connections.load(Ordering::SeqCst)
     }
 }
@@ -100,7 +100,7 @@ fn refused(said: &str, slug: &str) -> bool {
     said.contains("invalid_config") && said.contains(&format!("destination[{slug}].url"))
 }
 
-fn request(url: &str) -> Request {
+pub(crate) fn request(url: &str) -> Request {
     Request {
         method: "POST",
         url: url.to_owned(),
@@ -314,7 +314,7 @@ async fn replayed(kind: Kind) -> Result<()> {
 
 /// A name of this machine's own that the resolver knows and that is not `localhost`: by its spelling a public one, by all
 /// its addresses none.
-fn local_name() -> Option<String> {
+pub(crate) fn local_name() -> Option<String> {
     use std::net::ToSocketAddrs as _;
     let hosts = std::fs::read_to_string("/etc/hosts").unwrap_or_default();
     let names = hosts

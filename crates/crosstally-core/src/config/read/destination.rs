@@ -6,10 +6,12 @@ use url::Url;
 
 use super::document::{Item, Section, Text, shown};
 use super::findings::{Findings, Spot};
-use super::{secret, workspace};
+use super::secret;
+use super::workspace::consent_policy;
+use crate::address::plain_host;
 use crate::config::address::is_private_host;
 use crate::config::secrets::names_a_token;
-use crate::config::{Catalog, CatalogField, Destination, FieldType, Setting};
+use crate::config::{Catalog, CatalogField, Destination, FieldType, Setting, Workspace};
 use crate::macro_names::is_known;
 use crate::target::{Target, TargetError};
 use crate::template::{Brackets, Template};
@@ -20,11 +22,12 @@ const COMMON: [&str; 4] = ["slug", "kind", "allow_private", "consent_policy"];
 pub(super) fn destination(
     section: &Section<'_>,
     slug: String,
+    workspace: &Workspace,
     catalog: &dyn Catalog,
     found: &mut Findings<'_>,
 ) -> Option<Destination> {
     let allow_private = section.flag("allow_private", found);
-    let consent_policy = workspace::consent_policy(section, found);
+    let consent_policy = consent_policy(section, found);
     let kinds = catalog.kinds();
     let example = format!("\"{}\"", kinds.first().copied().unwrap_or("meta"));
     let kind = section.required("kind", &example, found)?;
@@ -38,6 +41,7 @@ pub(super) fn destination(
     let mut reader = Reader {
         slug: &slug,
         allow_private,
+        public_hosts: &workspace.public_hosts,
         secret: fields.iter().find(is_secret).map(|field| field.name),
         settings: BTreeMap::new(),
         wrong: BTreeSet::new(),
@@ -67,6 +71,8 @@ fn note(spot: &Spot, setting: &str, problem: &str, help: &str, found: &mut Findi
 struct Reader<'s> {
     slug: &'s str,
     allow_private: bool,
+    /// The hosts of this server itself.
+    public_hosts: &'s [String],
     /// The setting that can hold a secret; its macro has the same name.
     secret: Option<&'static str>,
     settings: BTreeMap<String, Setting>,
@@ -140,6 +146,12 @@ impl Reader<'_> {
         if !url.username().is_empty() || url.password().is_some() {
             let problem = format!("`{name}` has a user name or password in it, which would not be sent");
             found.problem(&text.spot, problem, "remove what stands before the @");
+            return false;
+        }
+        if url.host().is_some_and(|host| self.public_hosts.contains(&plain_host(&host))) {
+            let problem =
+                format!("`{name}` leads back to this server itself, by `public_hosts` of the workspace");
+            found.problem(&text.spot, problem, "write the host of whoever is to be told");
             return false;
         }
         let private = url.host().is_some_and(|host| is_private_host(&host));

@@ -4,12 +4,13 @@ use jiff::tz::TimeZoneDatabase;
 
 use super::document::{Section, Text, shown};
 use super::findings::Findings;
+use crate::address;
 use crate::config::{Config, Workspace};
 use crate::consent::ConsentPolicy;
 
 pub(super) fn read(section: &Section<'_>, found: &mut Findings<'_>) -> Workspace {
     section.refuse_unknown(
-        ["base_currency", "timezone", "default_region", "keep_contact", "consent_policy"],
+        ["base_currency", "timezone", "default_region", "keep_contact", "consent_policy", "public_hosts"],
         found,
     );
     let default = Config::empty().workspace;
@@ -22,7 +23,23 @@ pub(super) fn read(section: &Section<'_>, found: &mut Findings<'_>) -> Workspace
         default_region: section.text("default_region", found).and_then(|text| region(&text, found)),
         keep_contact: section.flag("keep_contact", found),
         consent_policy: consent_policy(section, found),
+        public_hosts: public_hosts(section, found),
     }
+}
+
+fn public_hosts(section: &Section<'_>, found: &mut Findings<'_>) -> Vec<String> {
+    let mut hosts = Vec::new();
+    for text in section.list("public_hosts", found) {
+        match address::lone_host(text.text) {
+            Some(host) if hosts.contains(&host) => {}
+            Some(host) => hosts.push(host),
+            None => {
+                let fix = "write the host alone, such as \"track.example\", without scheme, port, path and *";
+                found.problem(&text.spot, format!("{} is not a host", shown(text.text)), fix);
+            }
+        }
+    }
+    hosts
 }
 
 /// What a workspace or a destination says about consent.

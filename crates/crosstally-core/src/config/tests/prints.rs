@@ -118,13 +118,15 @@ fn currency() -> impl Strategy<Value = Currency> {
 fn workspace() -> impl Strategy<Value = Workspace> {
     let zones = prop::sample::select(vec!["UTC", "Europe/Berlin", "America/New_York", "Asia/Tokyo"]);
     let regions = prop::sample::select(vec![None, Some("US"), Some("DE")]);
-    (currency(), zones, regions, any::<bool>(), consent_policy()).prop_map(
-        |(base_currency, zone, region, keep_contact, consent_policy)| Workspace {
+    let hosts = prop::sample::subsequence(vec!["track.example", "xn--bcher-kva.example", "8.8.8.8"], 0..=3);
+    (currency(), zones, regions, any::<bool>(), consent_policy(), hosts).prop_map(
+        |(base_currency, zone, region, keep_contact, consent_policy, hosts)| Workspace {
             base_currency,
             timezone: zone.to_owned(),
             default_region: region.map(str::to_owned),
             keep_contact,
             consent_policy,
+            public_hosts: hosts.into_iter().map(str::to_owned).collect(),
         },
     )
 }

@@ -7,7 +7,7 @@ pub(super) const LEVELS: &[(&str, &str, &[&str])] = &[
     (
         "[workspace]\n@ = 1\n",
         "workspace",
-        &["base_currency", "timezone", "default_region", "keep_contact", "consent_policy"],
+        &["base_currency", "timezone", "default_region", "keep_contact", "consent_policy", "public_hosts"],
     ),
     ("[fraud]\n@ = 1\n", "fraud", &["repeated_contact", "repeated_address", "click_flood", "data_centres"]),
     ("[fraud]\nclick_flood = { @ = 1 }\n", "fraud.click_flood", &["more_than", "within"]),

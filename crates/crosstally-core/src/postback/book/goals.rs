@@ -9,7 +9,7 @@ use crate::delivery::DeliveryState;
 use crate::goal::{self, GoalDecision};
 use crate::ids::{DeliveryId, GoalEventId};
 use crate::params::Params;
-use crate::postback::Postback;
+use crate::postback::{Postback, Receipt};
 use crate::reason::Reason;
 use crate::route::{self, GoalEvent, NewDelivery};
 
@@ -27,6 +27,7 @@ pub(super) fn follow(
     click: Option<&Click>,
     campaign: Option<&Campaign>,
     conversion: &mut Conversion,
+    receipt: &Receipt,
     context: &mut Context<'_>,
 ) -> Followed {
     let click_params: Vec<(String, String)> = click
@@ -56,6 +57,7 @@ pub(super) fn follow(
                 page: postback.page.as_deref(),
                 given: postback.given.as_deref(),
                 measured: context.measured,
+                hops: receipt.headers.hops(),
             });
             // A partner's clock may be a little ahead; platforms refuse events from the future, so it is waited for.
             let due_at = context.now.max(event.event_time).plus_millis(goal.delay_ms);

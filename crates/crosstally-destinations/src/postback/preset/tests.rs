@@ -92,7 +92,8 @@ fn every_preset_calls_exactly_what_its_file_says() {
         assert_eq!(Postback.check(&settings(preset).values), [], "{name}");
         let request = request(preset, event(preset, Some("src-Click_1"))).unwrap();
         assert_eq!((request.method, request.url.as_str()), ("GET", preset.expected.as_str()), "{name}");
-        assert!(request.body.is_empty() && request.headers.is_empty(), "{name}");
+        assert!(request.body.is_empty(), "{name}");
+        assert_eq!(request.headers, [("crosstally-hops".to_owned(), "1".to_owned())], "{name}");
         assert!(!request.url_shown().contains(SECRET), "{name}");
     }
 }
