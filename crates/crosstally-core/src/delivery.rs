@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::reason::Reason;
 
+pub mod digest;
 pub mod job;
 pub mod lane;
 pub mod retry;

@@ -19,6 +19,7 @@ pub mod overstated;
 mod page;
 pub mod postback_conversions;
 pub mod receipts;
+pub mod reconcile;
 pub mod replays;
 pub mod revisions;
 pub mod statuses;

@@ -88,6 +88,7 @@ pub(crate) fn admin(state: State) -> Router {
         .route("/deliveries/retry", post(api::deliveries::retry))
         .route("/deliveries/errors", get(api::delivery_errors::errors))
         .route("/deliveries/days", get(api::delivery_errors::days))
+        .route("/deliveries/reconcile", get(api::reconcile::list))
         .route("/deliveries/replay", post(api::jobs::replay))
         .route("/deliveries/jobs", get(api::jobs::list))
         .route("/deliveries/jobs/{id}", get(api::jobs::show))

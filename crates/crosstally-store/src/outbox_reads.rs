@@ -1,9 +1,31 @@
 //! Looking into the outbox.
 
 use crosstally_core::ids::{ConversionId, DeliveryId};
-use crosstally_core::time::Timestamp;
+use crosstally_core::time::{HOUR_MS, Timestamp};
 
-use crate::{AttemptRecord, DayCount, DeliveryFilter, DeliveryRecord, OutboxCount, Store, StoreError, on};
+use crate::{
+    AttemptRecord, DayCount, DeliveredHour, DeliveryFilter, DeliveryRecord, OutboxCount, Store, StoreError,
+    on,
+};
+
+/// The earliest id that the delivery of an event of a time can have: a clock that is ahead may have stated the event's.
+pub(crate) fn earliest_id(event_time: Timestamp) -> DeliveryId {
+    DeliveryId::new(event_time.plus_millis(-HOUR_MS), [0; 10])
+}
+
+/// How an event's time is written as far as the hour.
+pub(crate) const HOUR_CHARS: usize = "2026-11-21T10".len();
+
+/// The hour of a time as the stored event has it, which is in UTC.
+pub(crate) fn hour_text(at: Timestamp) -> String {
+    at.to_string().chars().take(HOUR_CHARS).collect()
+}
+
+/// Reads it back.
+pub(crate) fn hour_of(text: &str) -> Result<Timestamp, StoreError> {
+    Timestamp::parse(&format!("{text}:00:00Z"))
+        .ok_or_else(|| StoreError::Corrupt("goal_events.event: event_time".into()))
+}
 
 impl Store {
     /// The delivery of this id.
@@ -69,5 +91,19 @@ impl Store {
     /// See [`StoreError`].
     pub async fn delivery_days(&self, from: Timestamp, to: Timestamp) -> Result<Vec<DayCount>, StoreError> {
         on!(self, delivery_days(from, to))
+    }
+
+    /// The events that arrived and happened in a span of whole hours, by destination and hour. Reads what was booked since
+    /// the beginning of the span.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn delivered_hours(
+        &self,
+        destination: Option<String>,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<DeliveredHour>, StoreError> {
+        on!(self, delivered_hours(destination, from, to))
     }
 }

@@ -267,6 +267,19 @@ pub struct DayCount {
     pub attempts: u64,
 }
 
+/// The events of one hour that arrived at a destination.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeliveredHour {
+    /// The destination's slug.
+    pub destination: String,
+    /// The start of the hour in which they happened, UTC.
+    pub hour: Timestamp,
+    /// How many distinct event ids they have.
+    pub events: u64,
+    /// The digest over those ids, see [`crosstally_core::delivery::digest::IdsDigest`].
+    pub sha256: String,
+}
+
 /// How many receipts of a partner have a verdict.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReceiptCount {

@@ -7,7 +7,11 @@ use crosstally_core::time::{DAY_MS, Timestamp};
 use super::rows::{Id, Text};
 use super::transact::{Value, Values};
 use super::{Postgres, rows};
-use crate::{AttemptRecord, DayCount, DeliveryFilter, DeliveryRecord, OutboxCount, StoreError, WORKSPACE};
+use crate::outbox_reads::{earliest_id, hour_of, hour_text};
+use crate::{
+    AttemptRecord, DayCount, DeliveredHour, DeliveryFilter, DeliveryRecord, OutboxCount, StoreError,
+    WORKSPACE,
+};
 
 /// When the first of each lane can be leased: the index orders by lane before it orders by time.
 macro_rules! next_due {
@@ -50,6 +54,28 @@ const DAYS: &str =
     FROM deliveries AS d LEFT JOIN goal_events AS e ON e.id = d.goal_event
     WHERE d.workspace = $1 AND d.id >= $2 AND d.id < $3
     GROUP BY 1, 2, 3 ORDER BY 1 DESC, 2, 3";
+
+// The time stands in the event as text in UTC, so that its hours sort like text; ids sort by their bytes, whatever the
+// database's own order of texts.
+macro_rules! hours {
+    ($condition:literal) => {
+        concat!(
+            "SELECT destination, hour, count(*), encode(sha256(convert_to(
+                string_agg(event_id, E'\\n' ORDER BY event_id COLLATE \"C\"), 'UTF8')), 'hex')
+            FROM (
+                SELECT DISTINCT d.destination, left(e.event::json ->> 'event_time', 13) AS hour, e.event_id
+                FROM deliveries AS d JOIN goal_events AS e ON e.id = d.goal_event
+                WHERE d.workspace = $1 AND d.id >= $2 AND d.state = 'delivered'",
+            $condition,
+            ") AS arrived
+            WHERE hour COLLATE \"C\" >= $3 AND hour COLLATE \"C\" < $4
+            GROUP BY destination, hour ORDER BY destination COLLATE \"C\", hour COLLATE \"C\""
+        )
+    };
+}
+
+const HOURS: &str = hours!("");
+const HOURS_OF: &str = hours!(" AND d.destination = $5");
 
 impl Postgres {
     pub(crate) async fn delivery(&self, id: DeliveryId) -> Result<Option<DeliveryRecord>, StoreError> {
@@ -147,6 +173,31 @@ impl Postgres {
             })
         };
         self.engine.read(DAYS, &[&WORKSPACE, &at(from), &at(to)]).await?.iter().map(read).collect()
+    }
+
+    pub(crate) async fn delivered_hours(
+        &self,
+        destination: Option<String>,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<DeliveredHour>, StoreError> {
+        let (first, begins, ends) = (Id::from(earliest_id(from)), hour_text(from), hour_text(to));
+        let values: &Values<'_> = &[&WORKSPACE, &first, &Text(&begins), &Text(&ends)];
+        let rows = match destination.as_deref().map(Text) {
+            None => self.engine.read(HOURS, values).await?,
+            Some(destination) => {
+                self.engine.read(HOURS_OF, &[values, &[&destination as &Value]].concat()).await?
+            }
+        };
+        let read = |row| {
+            Ok(DeliveredHour {
+                destination: rows::get(row, 0)?,
+                hour: hour_of(&rows::get::<String>(row, 1)?)?,
+                events: rows::count(row, 2)?,
+                sha256: rows::get(row, 3)?,
+            })
+        };
+        rows.iter().map(read).collect()
     }
 
     async fn deliveries(

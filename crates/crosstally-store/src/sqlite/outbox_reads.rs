@@ -1,12 +1,17 @@
 //! Looking into the outbox.
 
 use crosstally_core::delivery::DeliveryState;
+use crosstally_core::delivery::digest::IdsDigest;
 use crosstally_core::ids::{ConversionId, DeliveryId};
 use crosstally_core::time::{DAY_MS, Timestamp};
 use rusqlite::{Connection, Params, ToSql, params};
 
 use super::{Sqlite, conversions, rows};
-use crate::{AttemptRecord, DayCount, DeliveryFilter, DeliveryRecord, OutboxCount, StoreError, WORKSPACE};
+use crate::outbox_reads::{earliest_id, hour_of, hour_text};
+use crate::{
+    AttemptRecord, DayCount, DeliveredHour, DeliveryFilter, DeliveryRecord, OutboxCount, StoreError,
+    WORKSPACE,
+};
 
 // The first of each lane: the index orders by lane before it orders by time.
 pub(super) const NEXT_DUE: &str = "SELECT min(at) FROM (
@@ -28,6 +33,12 @@ const DAYS: &str =
     FROM deliveries AS d LEFT JOIN goal_events AS e ON e.id = d.goal_event
     WHERE d.workspace = ?1 AND d.id >= ?2 AND d.id < ?3
     GROUP BY 1, 2, 3 ORDER BY 1 DESC, 2, 3";
+
+// The time stands in the event as text in UTC, so that its hours sort like text.
+const HOURS: &str =
+    "SELECT DISTINCT d.destination, substr(json_extract(e.event, '$.event_time'), 1, 13) AS hour, e.event_id
+    FROM deliveries AS d JOIN goal_events AS e ON e.id = d.goal_event
+    WHERE d.workspace = :workspace AND d.id >= :first AND d.state = 'delivered' AND hour >= :from AND hour < :to";
 
 /// Before every id there can be.
 const PAST_THE_LAST: &[u8] = &[0xff; 17];
@@ -131,6 +142,35 @@ impl Sqlite {
         self.engine.read(work).await
     }
 
+    pub(crate) async fn delivered_hours(
+        &self,
+        destination: Option<String>,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<DeliveredHour>, StoreError> {
+        let work = move |connection: &Connection| {
+            let (first, begins, ends) = (earliest_id(from), hour_text(from), hour_text(to));
+            let first = first.as_bytes();
+            let mut values: Vec<(&str, &dyn ToSql)> =
+                vec![(":workspace", &WORKSPACE), (":first", &first), (":from", &begins), (":to", &ends)];
+            let mut ask = HOURS.to_owned();
+            if let Some(destination) = &destination {
+                ask.push_str(" AND d.destination = :destination");
+                values.push((":destination", destination));
+            }
+            ask.push_str(" ORDER BY 1, 2, 3");
+            let mut ask = connection.prepare_cached(&ask)?;
+            let mut ids = ask.query(&*values)?;
+            let mut hours = Hours::default();
+            while let Some(row) = ids.next()? {
+                let text = |at| row.get_ref(at)?.as_str().map_err(rusqlite::Error::from);
+                hours.push(text(0)?, text(1)?, text(2)?)?;
+            }
+            hours.finish()
+        };
+        self.engine.read(work).await
+    }
+
     pub(crate) async fn count_deliveries(&self) -> Result<Vec<OutboxCount>, StoreError> {
         self.engine.read(count).await
     }
@@ -145,6 +185,39 @@ fn index_for(filter: &DeliveryFilter) -> &'static str {
             "INDEXED BY deliveries_unsent"
         }
         (Some(_), _) | (None, None | Some(DeliveryState::Delivered)) => "",
+    }
+}
+
+/// Rows that come in order, an hour of a destination after the other: no more than one is held.
+#[derive(Default)]
+struct Hours {
+    done: Vec<DeliveredHour>,
+    open: Option<(String, String, IdsDigest)>,
+}
+
+impl Hours {
+    fn push(&mut self, destination: &str, hour: &str, id: &str) -> Result<(), StoreError> {
+        if self.open.as_ref().is_none_or(|(of, at, _)| of != destination || at != hour) {
+            self.close()?;
+            self.open = Some((destination.to_owned(), hour.to_owned(), IdsDigest::default()));
+        }
+        if let Some((_, _, digest)) = &mut self.open {
+            digest.push(id);
+        }
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<(), StoreError> {
+        if let Some((destination, hour, digest)) = self.open.take() {
+            let (events, sha256) = digest.finish();
+            self.done.push(DeliveredHour { destination, hour: hour_of(&hour)?, events, sha256 });
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Vec<DeliveredHour>, StoreError> {
+        self.close()?;
+        Ok(self.done)
     }
 }
 

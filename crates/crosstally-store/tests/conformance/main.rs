@@ -191,6 +191,7 @@ suite! {
         the_next_due_time_minds_leases
         counts_follow_every_change
         attempts_come_back_with_their_calls
+        hours_tell_what_arrived_by_its_ids
     }
     destinations {
         a_state_is_set_and_set_again

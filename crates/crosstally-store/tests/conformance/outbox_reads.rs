@@ -1,11 +1,13 @@
 //! Looking into the outbox.
 
+use crosstally_core::delivery::digest::IdsDigest;
 use crosstally_core::delivery::{DeliveryState, Outcome};
 use crosstally_core::ids::DeliveryId;
 use crosstally_core::reason::Reason;
 use crosstally_core::time::Timestamp;
 use crosstally_store::{
-    After, AttemptRecord, CallResult, DeliveryFilter, DeliveryRecord, OutboxCount, Settlement, Store,
+    After, AttemptRecord, CallResult, DeliveredHour, DeliveryFilter, DeliveryRecord, OutboxCount, Settlement,
+    Store,
 };
 
 use crate::build::{self, ACME, META, NASTY};
@@ -242,4 +244,55 @@ pub(crate) async fn attempts_come_back_with_their_calls(stage: &Stage) {
     assert_eq!(store.attempts(build::delivery_id(0)).await.unwrap(), []);
     let record = store.delivery(booked[1]).await.unwrap().unwrap();
     assert_eq!(record.detail, expected.last().unwrap().detail);
+}
+
+pub(crate) async fn hours_tell_what_arrived_by_its_ids(stage: &Stage) {
+    let store = stage.open().await;
+    // The hour of the event counts, not that of its booking. One id twice in an hour is one event; bytes decide the order.
+    let mut expected: Vec<(&str, i64, Vec<&str>)> = vec![
+        ("elsewhere", 0, vec!["b"]),
+        (META, 0, vec!["B", "a", "a-1", "\u{e9}", "\u{ffee}", "\u{1f9a6}"]),
+        (META, 2, vec!["a"]),
+    ];
+    let hour = 3_600_000;
+    for (destination, hours, id, state) in [
+        (META, 0, "a", DeliveryState::Delivered),
+        (META, 0, "\u{1f9a6}", DeliveryState::Delivered),
+        (META, 0, "\u{ffee}", DeliveryState::Delivered),
+        (META, 0, "a-1", DeliveryState::Delivered),
+        (META, 0, "\u{e9}", DeliveryState::Delivered),
+        (META, 0, "B", DeliveryState::Delivered),
+        (META, 0, "a", DeliveryState::Delivered),
+        (META, 2, "a", DeliveryState::Delivered),
+        ("elsewhere", 0, "b", DeliveryState::Delivered),
+        (META, 0, "waits", DeliveryState::Pending),
+        (META, 1, "dead", DeliveryState::Dead),
+        (META, 4, "later", DeliveryState::Delivered),
+        (META, -1, "before", DeliveryState::Delivered),
+    ] {
+        let mut booking = build::sale(9 * hour, build::key(ACME, &build::unique_name()), &[destination]);
+        booking.goal_events[0].event.event_id = id.into();
+        booking.goal_events[0].event.event_time = build::at(hours * hour + hour - 1);
+        booking.deliveries[0].state = state;
+        build::book(&store, &booking).await;
+    }
+    let shown = |(destination, hours, ids): &(&str, i64, Vec<&str>)| {
+        let mut digest = IdsDigest::default();
+        ids.iter().for_each(|id| digest.push(id));
+        let (events, sha256) = digest.finish();
+        DeliveredHour {
+            destination: (*destination).to_owned(),
+            hour: build::at(hours * hour),
+            events,
+            sha256,
+        }
+    };
+    assert_eq!(build::at(0).as_millis() % hour, 0);
+    let (from, to) = (build::at(0), build::at(4 * hour));
+    let all: Vec<_> = expected.iter().map(shown).collect();
+    assert_eq!(store.delivered_hours(None, from, to).await.unwrap(), all);
+    expected.retain(|(destination, ..)| *destination == META);
+    let of_meta: Vec<_> = expected.iter().map(shown).collect();
+    assert_eq!(store.delivered_hours(Some(META.into()), from, to).await.unwrap(), of_meta);
+    assert_eq!(store.delivered_hours(Some("nowhere".into()), from, to).await.unwrap(), []);
 }

@@ -50,6 +50,20 @@ pub(crate) enum Deliveries {
         #[command(flatten)]
         at: At,
     },
+    /// Show hour by hour what arrived, as a count and a digest of the event ids, to compare with what the receiver has.
+    Reconcile {
+        /// Of this destination only.
+        #[arg(long)]
+        destination: Option<String>,
+        /// Happened at or after this whole hour, as 2026-11-21T10:00:00Z [default: a day before the end].
+        #[arg(long, value_name = "TIME")]
+        from: Option<String>,
+        /// Happened before this whole hour [default: the hour that runs].
+        #[arg(long, value_name = "TIME")]
+        to: Option<String>,
+        #[command(flatten)]
+        at: At,
+    },
     /// Show what destinations were told that was taken back since and cannot be told there: by campaign and currency.
     Overstated {
         #[command(flatten)]

@@ -1,8 +1,9 @@
-//! `crosstally deliveries list|retry|errors|days|replay|jobs`.
+//! `crosstally deliveries list|retry|errors|days|reconcile|overstated|replay|jobs`.
 
 use anyhow::Result;
 use crosstally_core::delivery::DeliveryState;
 use crosstally_http::api::deliveries::DeliveryOut;
+use crosstally_http::api::reconcile::ReconcileIn;
 use crosstally_store::DeliveryFilter;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -14,6 +15,7 @@ use crate::show;
 
 mod errors;
 mod jobs;
+mod reconcile;
 
 #[derive(Deserialize)]
 struct Page {
@@ -53,6 +55,9 @@ pub(crate) async fn run(command: Deliveries, json: bool) -> Result<()> {
         }
         Deliveries::Errors { destination, at } => errors::groups(destination.as_deref(), &at, json).await,
         Deliveries::Days { days, at } => errors::days(days, &at, json).await,
+        Deliveries::Reconcile { destination, from, to, at } => {
+            reconcile::run(ReconcileIn { destination, from, to }, &at, json).await
+        }
         Deliveries::Overstated { at } => errors::overstated(&at, json).await,
         Deliveries::Replay { which, at } => jobs::replay(*which, &at, json).await,
         Deliveries::Jobs { id: None, limit, at, .. } => jobs::list(limit, &at, json).await,

@@ -32,6 +32,7 @@ mod presets;
 mod previews;
 mod quarantine;
 mod reasons;
+mod reconcile;
 mod refunds;
 mod reread;
 mod reversals;
