@@ -87,6 +87,8 @@ pub struct Engine {
     pub receipts: Arc<AtomicU32>,
     /// What was measured of partners' conversions.
     pub approvals: Arc<approvals::Approvals>,
+    /// What was told of deliveries that ended without arriving.
+    pub ended: Arc<outbox::Ended>,
     /// Which hour was found in balance.
     pub balanced: Arc<balance::Balanced>,
     /// Counters and gauges.

@@ -95,6 +95,7 @@ impl Engine {
             receipts: Arc::default(),
             approvals: Arc::default(),
             balanced: Arc::default(),
+            ended: Arc::default(),
             metrics: Metrics::default(),
             node: hex_of(random.bytes::<8>()).into(),
             random,

@@ -1,7 +1,11 @@
 //! Deliveries by hand: trying again, resuming a destination.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use crosstally_core::delivery::DeliveryState;
 use crosstally_core::time::DAY_MS;
-use crosstally_store::{DeliveryFilter, DestinationState, StoreError};
+use crosstally_store::{DeliveryFilter, DestinationState, OutboxCount, StoreError};
 
 use crate::Engine;
 
@@ -9,7 +13,43 @@ use crate::Engine;
 /// word about the event's age, at send time.
 const FRESH_DEADLINE_MS: i64 = DAY_MS;
 
+/// How many deliveries had ended without arriving when they were last counted, so that the log tells of more.
+#[derive(Debug, Default)]
+pub struct Ended(Mutex<Option<HashMap<(String, DeliveryState), u64>>>);
+
+impl Ended {
+    /// By how many each has grown since this was last asked; by none when it is asked first.
+    fn grown(&self, counts: &[OutboxCount]) -> Vec<(String, DeliveryState, u64)> {
+        let failed =
+            counts.iter().filter(|row| matches!(row.state, DeliveryState::Dead | DeliveryState::Expired));
+        let now: HashMap<_, _> =
+            failed.map(|row| ((row.destination.clone(), row.state), row.count)).collect();
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(before) = known.replace(now.clone()) else { return Vec::new() };
+        let more = now.into_iter().filter_map(|((destination, state), count)| {
+            let was = before.get(&(destination.clone(), state)).copied().unwrap_or(0);
+            (count > was).then(|| (destination, state, count - was))
+        });
+        let mut more: Vec<_> = more.collect();
+        more.sort_by(|(a, state, _), (b, other, _)| (a, state.as_str()).cmp(&(b, other.as_str())));
+        more
+    }
+}
+
 impl Engine {
+    /// Says in the log which deliveries have ended without arriving since it was last asked: one line for each destination
+    /// and state, however many they are.
+    pub(crate) fn tell_ended(&self, counts: &[OutboxCount]) {
+        for (destination, state, deliveries) in self.ended.grown(counts) {
+            tracing::warn!(
+                destination,
+                state = state.as_str(),
+                deliveries,
+                "deliveries ended without arriving; `crosstally deliveries errors` says why"
+            );
+        }
+    }
+
     /// Makes deliveries due at once; delivered ones are left alone. Returns how many.
     ///
     /// # Errors
@@ -42,5 +82,40 @@ impl Engine {
         tracing::info!(destination = slug, "resumed by hand");
         self.wakeups.wake(slug);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crosstally_core::time::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn what_has_ended_is_told_once() {
+        use DeliveryState::{Cancelled, Dead, Delivered, Expired, Pending};
+        let ended = Ended::default();
+        let grown = |counts: &[(&str, DeliveryState, u64)]| -> Vec<(String, DeliveryState, u64)> {
+            let row = |&(destination, state, count): &(&str, DeliveryState, u64)| OutboxCount {
+                destination: destination.to_owned(),
+                state,
+                count,
+                oldest_due_at: Timestamp::default(),
+            };
+            ended.grown(&counts.iter().map(row).collect::<Vec<_>>())
+        };
+        // What had ended before this process began was told by another.
+        assert_eq!(grown(&[("a", Dead, 3)]), []);
+        assert_eq!(grown(&[("a", Dead, 3)]), []);
+        let others = [("a", Delivered, 9), ("a", Pending, 9), ("a", Cancelled, 9)];
+        assert_eq!(grown(&[&[("a", Dead, 3)], &others[..]].concat()), []);
+        let told = |destination: &str, state, more| (destination.to_owned(), state, more);
+        assert_eq!(
+            grown(&[("a", Dead, 5), ("b", Expired, 7), ("a", Expired, 1)]),
+            [told("a", Dead, 2), told("a", Expired, 1), told("b", Expired, 7)]
+        );
+        // A replay takes some back; what ends again is told again.
+        assert_eq!(grown(&[("a", Dead, 1), ("b", Expired, 7)]), []);
+        assert_eq!(grown(&[("a", Dead, 2), ("b", Expired, 7)]), [told("a", Dead, 1)]);
     }
 }

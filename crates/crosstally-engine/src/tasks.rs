@@ -192,6 +192,7 @@ impl Engine {
         let now = self.clock.now();
         let small = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
         let counts = self.store.count_deliveries().await?;
+        self.tell_ended(&counts);
         let snapshot = self.snapshot.load();
         for ready in snapshot.destinations() {
             let slug = ready.config.slug.as_str();

@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use crosstally_core::reason::Reason;
+use crosstally_core::secret::Secret;
 use crosstally_destinations::dialect::Request;
 use http::header::{self, HeaderName, HeaderValue};
 use http::{Method, Uri};
@@ -56,15 +57,29 @@ pub(super) fn prepare(
         if CONNECTION_HEADERS.contains(&name) {
             return Err(unusable(format!("the header {name} cannot be set")));
         }
-        // A value may come from what somebody passed through a macro: one event's fault, not the settings'.
-        let mut value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| {
-            SendError::new(Reason::DestRejected, format!("the header {name} has an impossible value"))
-        })?;
+        let mut value =
+            HeaderValue::from_bytes(value.as_bytes()).map_err(|_| impossible(&name, value, request))?;
         value.set_sensitive(true);
         headers.append(name, value);
     }
     headers.entry(header::USER_AGENT).or_insert(HeaderValue::from_static("crosstally"));
     Ok(ready)
+}
+
+/// A value may come from what somebody passed through a macro: one event's fault. What a token makes impossible is that for
+/// every event, until there is another token.
+fn impossible(name: &HeaderName, value: &str, request: &Request) -> SendError {
+    let by_secret = request
+        .secrets
+        .iter()
+        .map(Secret::expose)
+        .any(|secret| HeaderValue::from_bytes(secret.as_bytes()).is_err() && value.contains(secret));
+    if by_secret {
+        let detail =
+            "has a secret in it that no header can carry, such as one with a line break; set it anew";
+        return unusable(format!("the header {name} {detail}"));
+    }
+    SendError::new(Reason::DestRejected, format!("the header {name} has an impossible value"))
 }
 
 fn uri(text: &str, allow_private: bool) -> Result<Uri, SendError> {
@@ -189,6 +204,20 @@ mod tests {
         ] {
             let error = with(name, value).unwrap_err();
             assert_eq!(error.reason, Reason::DestMisconfigured, "{name}");
+        }
+        // A token that can stand in no header is every event's trouble, whatever stands beside it.
+        for (secret, value, reason) in [
+            ("s3c\nret", "Bearer s3c\nret", Reason::DestMisconfigured),
+            ("s3c\nret", "Bearer s3cret\n", Reason::DestRejected),
+            ("s3cret", "Bearer s3cret\n", Reason::DestRejected),
+            ("", "\n", Reason::DestRejected),
+        ] {
+            let mut request = request("https://a.example/");
+            request.headers.push(("authorization".into(), value.into()));
+            request.secrets.push(Secret::new(secret));
+            let error = prepare(&request, false).unwrap_err();
+            assert_eq!(error.reason, reason, "{value:?}");
+            assert!(!error.detail.contains("s3c"), "{}", error.detail);
         }
         let ready = with("authorization", "Bearer s3cret").unwrap();
         assert!(!format!("{:?}", ready.headers()).contains("s3cret"));

@@ -47,5 +47,6 @@ mod sick;
 mod signed;
 mod sources;
 mod stop;
+mod unattended;
 mod values;
 mod waits;

@@ -57,15 +57,15 @@ const ACTING: [&str; 7] =
     ["\u{1b}[2J", "\r\nfake: line", "\u{7}", "\u{9b}31m", "\u{2028}", "\u{202e}gpj", "\u{2066}"];
 
 /// The real program with its whole log in a file; killed when it is dropped.
-struct Logged {
+pub(crate) struct Logged {
     child: Child,
-    address: std::net::SocketAddr,
-    admin: std::net::SocketAddr,
+    pub(crate) address: std::net::SocketAddr,
+    pub(crate) admin: std::net::SocketAddr,
     log: std::path::PathBuf,
 }
 
 impl Logged {
-    async fn start(database: &Database) -> Result<Self> {
+    pub(crate) async fn start(database: &Database) -> Result<Self> {
         let log = database.directory().join("log");
         let (address, admin) = (free_address()?, free_address()?);
         let child = Command::new(program().0)
@@ -90,7 +90,7 @@ impl Logged {
         bail!("the server was not ready: {}", logged.said()?)
     }
 
-    fn said(&self) -> Result<String> {
+    pub(crate) fn said(&self) -> Result<String> {
         Ok(String::from_utf8_lossy(&std::fs::read(&self.log)?).into_owned())
     }
 }
