@@ -1,5 +1,6 @@
 //! What is installed here, and installing what is missing where that is ours to do: as root on Debian.
 
+use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -43,6 +44,39 @@ fn apt(arguments: &[&str]) -> Result<()> {
     steps::capture(
         Command::new("apt-get").args(arguments).env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null()),
     )?;
+    Ok(())
+}
+
+/// Installs exactly what a folder's lock file names, by its hashes, into a folder of the target; no package runs a script of
+/// its own while it is installed.
+pub(crate) fn install_node_packages(given: &Path, folder: &Path, what: &str) -> Result<PathBuf> {
+    let stamp = folder.join("installed");
+    let lock = fs::read_to_string(given.join("package-lock.json"))
+        .with_context(|| format!("the lock file of {what}"))?;
+    if fs::read_to_string(&stamp).is_ok_and(|text| text == lock) {
+        steps::say(&format!("{what}: in place"));
+        return Ok(folder.to_path_buf());
+    }
+    if ["node", "npm"].iter().any(|name| find_program(name).is_none()) {
+        install(&["nodejs", "npm"], "Node.js with npm (for the tests)")?;
+    }
+    emptied(folder)?;
+    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    for name in ["package.json", "package-lock.json"] {
+        fs::copy(given.join(name), folder.join(name)).with_context(|| format!("cannot copy {name}"))?;
+    }
+    let install = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
+    steps::run(Command::new("npm").args(install).current_dir(folder))
+        .with_context(|| format!("cannot install {what} from the npm registry"))?;
+    fs::write(&stamp, lock).context("cannot mark the folder as whole")?;
+    Ok(folder.to_path_buf())
+}
+
+/// Removes a folder: half an environment is worse than none.
+pub(crate) fn emptied(folder: &Path) -> Result<()> {
+    if folder.is_dir() {
+        fs::remove_dir_all(folder).with_context(|| format!("cannot remove {}", folder.display()))?;
+    }
     Ok(())
 }
 

@@ -1,10 +1,11 @@
-//! The project's own commands: `cargo xtask tidy|check|docs|test|fuzz|mutants|postgres|bench`.
+//! The project's own commands: `cargo xtask tidy|check|docs|test|web|chromium|fuzz|mutants|postgres|bench`.
 //!
 //! **Invariant**: knows the repository and the machine, never the inside of a crate: it sees the program only as its
 //! users do, through its commands and its doors.
 
 mod bench;
 mod check;
+mod chromium;
 mod docs;
 mod fuzz;
 mod machine;
@@ -16,6 +17,7 @@ mod steps;
 mod stopwatch;
 mod test;
 mod tidy;
+mod web;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -49,6 +51,18 @@ enum Command {
     Fuzz(fuzz::Options),
     /// Put known faults into a copy of the tree, and see the tests catch them
     Mutants(mutants::Options),
+    /// Build the browser script from `web/` into `crates/crosstally-ui/dist`, where it is committed
+    Web {
+        /// Build nothing: fail if what is committed is not what the source makes
+        #[arg(long)]
+        check: bool,
+    },
+    /// Run a command with a Chromium at hand, installed if need be, named by `CROSSTALLY_TEST_CHROMIUM`
+    Chromium {
+        /// The command, behind `--`
+        #[arg(last = true, required = true)]
+        command: Vec<OsString>,
+    },
     /// Run a command with a throw-away PostgreSQL beside it, named by `CROSSTALLY_TEST_POSTGRES`
     Postgres {
         /// Sync to disk, as in production
@@ -80,6 +94,11 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Bench(options) => bench::run(&project, &options)?,
         Command::Fuzz(options) => fuzz::run(&project, &options)?,
         Command::Mutants(options) => mutants::run(&project, &options)?,
+        Command::Web { check: true } => web::check(&project)?,
+        Command::Web { check: false } => web::build(&project)?,
+        Command::Chromium { command } => {
+            return Ok(ExitCode::from(chromium::run_beside(&project, &command)?));
+        }
         Command::Postgres { durable, command } => {
             return Ok(ExitCode::from(test::run_beside_postgres(&command, durable)?));
         }

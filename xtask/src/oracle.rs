@@ -69,42 +69,18 @@ fn python(target: &Path) -> Result<PathBuf> {
 
 /// Starts from nothing: half an environment is worse than none.
 fn make(folder: &Path) -> Result<()> {
-    emptied(folder)?;
+    machine::emptied(folder)?;
     steps::capture(Command::new("python3").args(["-m", "venv"]).arg(folder)).map(drop)
-}
-
-fn emptied(folder: &Path) -> Result<()> {
-    if folder.is_dir() {
-        fs::remove_dir_all(folder).with_context(|| format!("cannot remove {}", folder.display()))?;
-    }
-    Ok(())
 }
 
 fn imports(python: &Path) -> Result<String> {
     steps::capture(Command::new(python).args(["-c", IMPORTS]))
 }
 
-/// Exactly what the lock file names, by its hashes; no package runs a script of its own while it is installed.
 fn node(root: &Path, target: &Path) -> Result<PathBuf> {
-    let folder = target.join("oracle-node");
-    let stamp = folder.join("installed");
-    let given = root.join("crates/crosstally/tests/it/oracle");
-    let lock = fs::read_to_string(given.join("package-lock.json")).context("the judges' lock file")?;
-    if fs::read_to_string(&stamp).is_ok_and(|text| text == lock) {
-        steps::say("the judges in JavaScript are in place");
-        return Ok(folder);
-    }
-    if ["node", "npm"].iter().any(|name| machine::find_program(name).is_none()) {
-        machine::install(&["nodejs", "npm"], "Node.js with npm (for the SDK oracles)")?;
-    }
-    emptied(&folder)?;
-    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    for name in ["package.json", "package-lock.json"] {
-        fs::copy(given.join(name), folder.join(name)).with_context(|| format!("cannot copy {name}"))?;
-    }
-    let install = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
-    steps::run(Command::new("npm").args(install).current_dir(&folder))
-        .context("cannot install the judges in JavaScript from the npm registry")?;
-    fs::write(&stamp, lock).context("cannot mark the folder as whole")?;
-    Ok(folder)
+    machine::install_node_packages(
+        &root.join("crates/crosstally/tests/it/oracle"),
+        &target.join("oracle-node"),
+        "the judges in JavaScript",
+    )
 }

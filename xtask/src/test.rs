@@ -7,11 +7,13 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 
 use crate::check;
+use crate::chromium::{self, Browser};
 use crate::machine;
 use crate::oracle::{self, Judges};
 use crate::postgres::{self, Durability, Postgres};
 use crate::project::Project;
 use crate::steps::{self, Steps, cargo};
+use crate::web;
 
 /// Which tests to run.
 #[derive(Debug, Args)]
@@ -20,7 +22,7 @@ pub(crate) struct Options {
     /// contains this word. Skips the checks before the tests, and says so
     #[arg(long, value_name = "sqlite|postgres|unit|NAME")]
     only: Option<String>,
-    /// For the loop at the desk: no checks, no documentation, no crash runs, no SDK oracles, and says so
+    /// For the loop at the desk: no checks, no documentation, no crash runs, no SDK oracles, no Chromium, and says so
     #[arg(long)]
     quick: bool,
 }
@@ -29,6 +31,7 @@ pub(crate) struct Options {
 struct Surroundings {
     postgres: Option<Postgres>,
     judges: Option<Judges>,
+    browser: Option<Browser>,
 }
 
 /// Runs it all, or the part that was asked for.
@@ -36,12 +39,14 @@ pub(crate) fn run(project: &Project, options: &Options) -> Result<()> {
     if options.quick || options.only.is_some() {
         return run_part(project, options);
     }
-    let mut run = Steps::new(check::FAST_STEPS + 5);
+    let mut run = Steps::new(check::FAST_STEPS + 7);
     check::fast(project, &mut run)?;
     run.run("documentation", || check::documentation(project))?;
     let judges = run.run("SDK oracles", || oracle::prepare(project))?;
+    run.run("browser script", || web::check(project))?;
+    let browser = run.run("Chromium", || chromium::prepare(project))?;
     let server = run.run("PostgreSQL", || Postgres::start(Durability::None))?;
-    let surroundings = Surroundings { postgres: Some(server), judges: Some(judges) };
+    let surroundings = Surroundings { postgres: Some(server), judges: Some(judges), browser: Some(browser) };
     run.run("examples in the documentation", || {
         run_in(&surroundings, &mut cargo(&project.root, &["test", "--locked", "--workspace", "--doc"]))
     })?;
@@ -57,7 +62,8 @@ fn run_part(project: &Project, options: &Options) -> Result<()> {
     let surroundings = run.run("surroundings", || {
         let postgres = selection.needs_postgres().then(|| Postgres::start(Durability::None)).transpose()?;
         let judges = selection.needs_oracle().then(|| oracle::prepare(project)).transpose()?;
-        Ok(Surroundings { postgres, judges })
+        let browser = selection.needs_oracle().then(|| chromium::prepare(project)).transpose()?;
+        Ok(Surroundings { postgres, judges, browser })
     })?;
     run.run("tests", || run_in(&surroundings, &mut tests(&project.root, &selection)))?;
     run.close();
@@ -71,6 +77,9 @@ fn run_in(surroundings: &Surroundings, command: &mut Command) -> Result<()> {
     if let Some(judges) = &surroundings.judges {
         judges.name_in(command);
     }
+    if let Some(browser) = &surroundings.browser {
+        browser.name_in(command);
+    }
     steps::run(command)
 }
 
@@ -78,7 +87,7 @@ fn run_in(surroundings: &Surroundings, command: &mut Command) -> Result<()> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Selection {
     All,
-    /// All but the crash runs and the SDK oracles.
+    /// All but the crash runs, the SDK oracles and those in Chromium.
     Quick,
     /// The tests inside the crates, without a database server.
     Unit,
@@ -99,7 +108,7 @@ impl Selection {
     fn describe(&self) -> String {
         match self {
             Self::All => "all tests".to_owned(),
-            Self::Quick => "the tests, without the crash runs and the SDK oracles".to_owned(),
+            Self::Quick => "the tests, without the crash runs, the SDK oracles and Chromium".to_owned(),
             Self::Unit => "the tests inside the crates that need no server".to_owned(),
             Self::Named(word) => format!("the tests with `{word}` in their name"),
         }
@@ -118,7 +127,7 @@ impl Selection {
         let filter = |expression: &str| vec!["-E".to_owned(), expression.to_owned()];
         match self {
             Self::All => Vec::new(),
-            Self::Quick => filter("not test(crash) and not test(oracle)"),
+            Self::Quick => filter("not test(crash) and not test(oracle) and not test(chromium)"),
             Self::Unit => filter("(kind(lib) or kind(bin)) and not test(postgres)"),
             Self::Named(word) => vec![word.clone()],
         }
@@ -129,7 +138,9 @@ impl Selection {
         match self {
             // The examples in the documentation have a step of their own.
             Self::All => (vec!["--all-targets"], vec![]),
-            Self::Quick => (vec!["--all-targets"], vec!["--skip", "crash", "--skip", "oracle"]),
+            Self::Quick => {
+                (vec!["--all-targets"], vec!["--skip", "crash", "--skip", "oracle", "--skip", "chromium"])
+            }
             Self::Unit => (vec!["--lib", "--bins"], vec!["--skip", "postgres"]),
             Self::Named(word) => (vec!["--all-targets"], vec![word]),
         }

@@ -101,6 +101,8 @@ pub struct Campaign {
     pub cost_model: Option<CostModel>,
     /// Whether its clicks and conversions are tests.
     pub test: bool,
+    /// The hosts of its pages, from which browsers may tell events; none takes none.
+    pub sites: Vec<crate::browser::Site>,
 }
 
 /// A partner: an affiliate network, shop, CRM or tracker that sends postbacks.

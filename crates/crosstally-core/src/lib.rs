@@ -8,6 +8,7 @@
 //! and knows no web framework and no SQL.
 
 pub mod address;
+pub mod browser;
 pub mod click;
 pub mod condition;
 pub mod config;

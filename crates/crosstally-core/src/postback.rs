@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use crate::browser::Glimpse;
 use crate::click::Click;
 use crate::conversion::{Conversion, DedupeKey};
 use crate::event::OutboundEvent;
@@ -121,6 +122,17 @@ pub enum ClickRef {
     },
 }
 
+impl ClickRef {
+    /// The click, if it is one of ours.
+    #[must_use]
+    pub const fn ours(&self) -> Option<ClickId> {
+        match self {
+            Self::Ours(id) => Some(*id),
+            Self::None | Self::Foreign { .. } => None,
+        }
+    }
+}
+
 /// A postback in our words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Postback {
@@ -158,6 +170,8 @@ pub struct Postback {
     pub content: ContentHash,
     /// The server event that it came as: what it says about the visitor and the order goes into what is sent.
     pub given: Option<Box<OutboundEvent>>,
+    /// What the click's browser says about the visitor.
+    pub browser: Option<Box<Glimpse>>,
 }
 
 /// What is kept of every inbound call.

@@ -111,6 +111,12 @@ reasons! {
     TooManyHops "too_many_hops" Problem false
         "The call has come through too many servers: it goes round."; "Two trackers that are each other's destination, so that what one books the other tells it again.";
         "Take one of the two out of the goal's `send_to`, or let the goal's `when` leave out what came from the other: `partner != 'other'`.".
+    OriginNotAllowed "origin_not_allowed" Notice false
+        "The page is not on a host of the campaign."; "The script on a page whose host the campaign does not name, or somebody else's page.";
+        "Add the page's host to the campaign's `sites`.".
+    TooManyEvents "too_many_events" Notice false
+        "More events than the limit, in one call or of one click."; "A page that tells events in a loop, or an attack.";
+        "Tell an event when something happens, not all the time.".
     TooManyRequests "too_many_requests" Notice true
         "More calls at once than the server takes."; "A burst beyond capacity.";
         "Try again after the time in Retry-After.".

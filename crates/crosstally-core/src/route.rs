@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::browser::Glimpse;
 use crate::click::Click;
 use crate::config::{Campaign, EventIdMode, Goal};
 use crate::consent::{self, Consent};
@@ -68,6 +69,8 @@ pub struct Source<'a> {
     pub page: Option<&'a str>,
     /// The server event that met it, if it was one.
     pub given: Option<&'a OutboundEvent>,
+    /// What the click's browser says.
+    pub browser: Option<&'a Glimpse>,
     /// What was measured of the partner's conversions, by how far back it was looked.
     pub measured: &'a [(i64, Measured)],
     /// How many servers the call had come through.
@@ -101,7 +104,7 @@ pub fn event(source: Source<'_>) -> OutboundEvent {
         currency: minor.map(|_| conversion.currency.code().to_owned()),
         value_basis,
         contact: conversion.contact.clone(),
-        visitor: seen(click.map(visitor).unwrap_or_default(), source.given),
+        visitor: seen(shown(click.map(visitor).unwrap_or_default(), source.browser), source.given),
         custom,
         origin: origin(source),
         referrer_url: source.given.and_then(|given| given.referrer_url.clone()),
@@ -120,16 +123,18 @@ fn page(source: Source<'_>) -> Option<String> {
     let named = source.page.and_then(crate::target::canonical_page);
     let configured = || source.campaign.map(|campaign| campaign.target.page().to_owned());
     let clicked = || source.click.and_then(|click| crate::target::canonical_page(&click.target));
-    named.or_else(configured).or_else(clicked)
+    let seen = || source.browser.and_then(|seen| seen.page.clone());
+    named.or_else(seen).or_else(configured).or_else(clicked)
 }
 
 fn params<'a>(source: Source<'a>) -> impl Iterator<Item = (&'a str, &'a str)> + Clone {
     source.click_params.iter().map(|(name, value)| (name.as_str(), value.as_str()))
 }
 
-/// What the visitor has said: what the server event says of it, then what came with the click.
+/// What the visitor has said: what the server event says of it, then the browser, then what came with the click.
 fn consent(source: Source<'_>) -> Consent {
     let clicked = Consent::of_click(params(source), source.click.is_some_and(|click| click.gpc));
+    let clicked = source.browser.map(|seen| seen.consent.clone()).unwrap_or_default().or(clicked);
     match source.given {
         Some(given) => given.consent.clone().or(clicked),
         None => clicked,
@@ -155,6 +160,23 @@ fn visitor(click: &Click) -> Visitor {
             .map(|(name, value)| (name.to_owned(), value.into()))
             .collect(),
         other: Map::new(),
+    }
+}
+
+/// What is known of the visitor: what their browser says, then what the click knows. Address and user agent are of one
+/// moment.
+fn shown(click: Visitor, browser: Option<&Glimpse>) -> Visitor {
+    let Some(seen) = browser else { return click };
+    let (ip, agent) = match (&seen.ip, &seen.user_agent) {
+        (Some(_), Some(_)) => (seen.ip.clone(), seen.user_agent.clone()),
+        _ => (click.client_ip_address, click.client_user_agent),
+    };
+    Visitor {
+        client_ip_address: ip,
+        client_user_agent: agent,
+        fbc: seen.fbc.clone().or(click.fbc),
+        fbp: seen.fbp.clone().or(click.fbp),
+        ..click
     }
 }
 

@@ -8,6 +8,7 @@ pub mod access;
 pub mod aliases;
 pub mod approvals;
 pub mod balance;
+pub mod browser;
 pub mod capi;
 pub mod click;
 pub mod clock;

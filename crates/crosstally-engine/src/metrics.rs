@@ -63,6 +63,8 @@ pub enum Name {
     ConnectionsBroken,
     /// Clicks waiting in the spool.
     SpoolClicks,
+    /// Events that browsers told, by outcome: `recorded`, `repeated`, `refused`.
+    BrowserEvents,
     /// The version of the configuration in force.
     ConfigVersion,
 }
@@ -86,6 +88,7 @@ impl Name {
             Self::Requests => "crosstally_http_requests_total",
             Self::ConnectionsBroken => "crosstally_http_connections_broken_total",
             Self::SpoolClicks => "crosstally_spool_clicks",
+            Self::BrowserEvents => "crosstally_browser_events_total",
             Self::ConfigVersion => "crosstally_config_version",
         }
     }

@@ -214,11 +214,9 @@ impl Engine {
                 return self.record_stopped(receipt, Stopped { stop, stranger: false }).await;
             }
         };
-        let click = match &postback.click {
-            ClickRef::Ours(id) => Some(*id),
-            ClickRef::None | ClickRef::Foreign { .. } => None,
-        };
+        let click = postback.click.ours();
         receipt.click = click;
+        self.ask_browser(&mut postback, &key, snapshot, true).await?;
         let sightings = self.sightings(&postback, &snapshot.config, now).await;
         let nonce = nonce.or_else(|| claim_of_row(&inbound.method, &postback));
         let wanted = FactsWanted { click, key: key.clone(), nonce: nonce.clone(), sightings };

@@ -8,13 +8,12 @@ use crosstally_core::ledger::Status;
 use crosstally_core::money::Currency;
 use crosstally_core::params::Params;
 use crosstally_core::postback::book::Context;
-use crosstally_core::postback::movement;
 use crosstally_core::postback::normalise::Setting;
 use crosstally_core::postback::replay::{
     Around, Case, Repair, Replayed, kept, kept_in_place, kept_params, replay,
 };
 use crosstally_core::postback::{
-    Awaited, ClickRef, Inbound, Postback, Receipt, SERVER_EVENT, STRANGER, dedupe, server_event,
+    Awaited, ClickRef, Inbound, Postback, Receipt, SERVER_EVENT, STRANGER, server_event,
 };
 use crosstally_core::reason::Reason;
 use crosstally_core::verdict::{Stop, Verdict};
@@ -27,10 +26,12 @@ use crate::snapshot::Snapshot;
 
 pub mod imagined;
 pub mod impact;
+mod named;
 pub mod statuses;
 mod waits;
 
 use imagined::Imagined;
+use named::name;
 use waits::add_money;
 
 /// How often a replay is decided again when something moves under it.
@@ -236,6 +237,10 @@ impl Engine {
             // It is never read again, so what its sender said about the person is kept no longer.
             receipt.sealed = None;
         }
+        let change = replayed.booking.conversion.as_ref();
+        if let Some(conversion) = change.map(crosstally_core::postback::ConversionChange::conversion) {
+            self.take_browser_event_of(conversion).await?;
+        }
         let repair = if repair.is_empty() {
             String::new()
         } else {
@@ -267,8 +272,7 @@ impl Engine {
         let claim = self.claim_row(receipt, &mut reading).await?;
         let mut key = None;
         if let Ok(postback) = &mut reading {
-            self.resolve_alias(postback).await?;
-            key = name(postback, receipt, &repair, &snapshot);
+            key = self.name_now(postback, receipt, &repair, &snapshot).await?;
         }
         if key.is_none()
             && let Ok(postback) = &reading
@@ -433,27 +437,6 @@ impl Engine {
 fn params(inbound: &mut Inbound, partner: &Partner) -> Result<Params, Stop> {
     read::parts(inbound)?;
     kept_params(inbound, partner)
-}
-
-/// The name of what a call is about. A swallowed call that was real has one of its own; a refund that was real takes back the
-/// same sale, and is told apart by its content.
-fn name(
-    postback: &mut Postback,
-    receipt: &Receipt,
-    repair: &Repair,
-    snapshot: &Snapshot,
-) -> Option<DedupeKey> {
-    let (partner, _) = snapshot.partner(&receipt.partner)?;
-    let key = dedupe::key(postback, &partner.contract)?;
-    if repair.real && postback.status == Status::Reversed {
-        postback.content = movement::once_more(postback.content, receipt.id);
-        return Some(key);
-    }
-    Some(if repair.real {
-        DedupeKey { key: format!("{}\n#real:{}", key.key, receipt.id), ..key }
-    } else {
-        key
-    })
 }
 
 /// Whether the sender never showed to be the partner: such a call is evidence, and never money. Told by the label and not by

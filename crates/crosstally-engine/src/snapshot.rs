@@ -32,6 +32,7 @@ pub struct Snapshot {
     destinations: HashMap<String, Arc<ReadyDestination>>,
     drop_ins: HashMap<DropIn, usize>,
     stands_in: bool,
+    hears_browsers: bool,
 }
 
 /// The partner that server events belong to when they name none.
@@ -119,13 +120,20 @@ impl Snapshot {
             .enumerate()
             .filter_map(|(at, partner)| Some((partner.drop_in.clone()?, at)))
             .collect();
-        Self { version, config, campaigns, partners, destinations, drop_ins, stands_in }
+        let hears_browsers = config.campaigns.iter().any(|campaign| !campaign.sites.is_empty());
+        Self { version, config, campaigns, partners, destinations, drop_ins, stands_in, hears_browsers }
     }
 
     /// Whether a partner only stands for server events: nobody posts to it without a token of the API.
     #[must_use]
     pub fn is_for_events_only(&self, slug: &str) -> bool {
         self.stands_in && slug == SERVER_EVENTS
+    }
+
+    /// Whether any campaign takes events of browsers: only then is anything looked up about them.
+    #[must_use]
+    pub const fn hears_browsers(&self) -> bool {
+        self.hears_browsers
     }
 
     /// The campaign of this name.

@@ -16,6 +16,8 @@ use crosstally_core::time::Timestamp;
 pub const PATIENCE_MS: i64 = 2_000;
 /// What an address may send that shows nothing good.
 const STRANGERS: Rate = Rate { per_second: 20, burst: 500 };
+/// What the browsers behind one address may tell: a whole office or mobile network may share it.
+const BROWSERS: Rate = Rate { per_second: 100, burst: 2_000 };
 /// Addresses that are remembered; two generations of half of them.
 const ADDRESSES_MAX: usize = 16_384;
 const MICROS: i64 = 1_000;
@@ -25,6 +27,7 @@ const MICROS: i64 = 1_000;
 pub struct Throttle {
     partners: Mutex<HashMap<String, Bucket>>,
     strangers: Mutex<Generations>,
+    browsers: Mutex<Generations>,
     away: Mutex<HashMap<String, Away>>,
 }
 
@@ -114,6 +117,12 @@ impl Throttle {
     pub fn stranger(&self, address: Option<IpAddr>, now: Timestamp) -> bool {
         let mut strangers = self.strangers.lock().unwrap_or_else(PoisonError::into_inner);
         strangers.bucket(key_of(address)).take(1, STRANGERS, now, 0) == Turn::Now
+    }
+
+    /// Takes one call of a browser.
+    pub fn browser(&self, address: Option<IpAddr>, now: Timestamp) -> bool {
+        let mut browsers = self.browsers.lock().unwrap_or_else(PoisonError::into_inner);
+        browsers.bucket(key_of(address)).take(1, BROWSERS, now, 0) == Turn::Now
     }
 
     /// Notes that a call was turned away. Once a second there is one to tell of, with the number of those before it that

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crosstally_core::browser::BrowserEvent;
 use crosstally_core::click::Click;
 use crosstally_core::conversion::Conversion;
 use crosstally_core::ids::{CallId, ClickId, ConversionId, DeliveryId, GoalEventId, ReceiptId};
@@ -36,6 +37,8 @@ pub struct Trace {
     pub kind: &'static str,
     /// The click, if there is one.
     pub click: Option<Click>,
+    /// What the click's browser told, oldest first.
+    pub browser_events: Vec<BrowserEvent>,
     /// Every receipt that booked, matched or named what was asked for, oldest first.
     pub receipts: Vec<Receipt>,
     /// What those of them that were read again said before, oldest first.
@@ -208,6 +211,9 @@ impl Engine {
                 deliveries,
                 conversion,
             });
+        }
+        if let Some(click) = &trace.click {
+            trace.browser_events = self.store.browser_events(click.id).await?;
         }
         trace.receipts = receipts.into_values().collect();
         for receipt in trace.receipts.iter().filter(|receipt| receipt.revision > 0) {

@@ -3,6 +3,7 @@
 pub mod aliases;
 pub mod ask;
 pub mod balance;
+pub mod browser_events;
 pub mod capi;
 pub mod clicks;
 pub mod config;

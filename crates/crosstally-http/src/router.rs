@@ -27,6 +27,7 @@ use crate::{api, collect, ops};
 /// | other trackers' paths | the same, in their dialect, for partners with `drop_in` |
 /// | `POST /v1/events` | server events |
 /// | `GET /meta/postback/conversion` | the sheet receiver: `sheet_id` names the partner |
+/// | `GET /t.js`, `POST /e`, `GET /e.gif` | the browser script, its events, its image |
 /// | `GET /healthz`, `GET /readyz` | liveness, readiness |
 ///
 /// What is large is boxed: every connection holds the largest thing that may happen on it, and moves it about.
@@ -53,6 +54,10 @@ pub(crate) async fn tracking(state: &State, request: Request<Incoming>, peer: Ip
         return Box::pin(collect::drop_in::handle(state, endpoint, request, peer)).await;
     }
     match (request.method(), path) {
+        (_, "/e") => Box::pin(collect::browser::tell(state, request, peer)).await,
+        (_, "/e.gif") => Box::pin(collect::browser::image(state, request, peer)).await,
+        (&Method::GET | &Method::HEAD, "/t.js") => collect::script::serve(request.headers()),
+        (_, "/t.js") => refusal(Reason::MethodNotAllowed, "send GET", None),
         (&Method::GET, "/healthz") => ops::healthz(),
         (&Method::GET, "/readyz") => ops::readyz(state).await,
         (_, "/healthz" | "/readyz") => refusal(Reason::MethodNotAllowed, "send GET", None),

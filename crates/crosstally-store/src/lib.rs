@@ -10,6 +10,7 @@
 mod aliases;
 mod approvals;
 mod balance;
+mod browser;
 mod clicks;
 mod configs;
 mod conversions;

@@ -8,6 +8,7 @@
 mod aliases;
 mod approvals;
 mod balance;
+mod browser;
 mod clicks;
 mod configs;
 mod connect;

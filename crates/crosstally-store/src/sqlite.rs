@@ -5,6 +5,7 @@
 mod aliases;
 mod approvals;
 mod balance;
+mod browser;
 mod clicks;
 mod configs;
 mod connect;

@@ -118,6 +118,9 @@ fn campaign(campaign: &Campaign) -> Entry<'_> {
         keys.push(("cost_model", Value::Table(cost)));
     }
     keys.push(("test", Value::Flag(campaign.test)));
+    if !campaign.sites.is_empty() {
+        keys.push(("sites", Value::List(campaign.sites.iter().map(ToString::to_string).collect())));
+    }
     Entry { section: "campaign", slug: Some(&campaign.slug), keys }
 }
 

@@ -117,6 +117,7 @@ fn real(fields: &Fields, setting: Setting<'_>) -> Result<Postback, Stop> {
         external_id,
         page: fields.get("event_source_url").map(str::to_owned),
         given: None,
+        browser: None,
         content: movement::content(&fields.params, &fields.headers, Some(setting.partner)),
         fields: redact::open(&fields.params, Some(setting.partner))
             .map(|param| (param.name.clone(), param.value.clone()))

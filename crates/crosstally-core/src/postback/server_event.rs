@@ -96,6 +96,7 @@ fn of(read: ServerEvent, content: ContentHash, setting: Setting<'_>) -> Result<P
         fields: fields(&event),
         content,
         given: Some(Box::new(event)),
+        browser: None,
     })
 }
 

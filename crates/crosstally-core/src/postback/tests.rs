@@ -81,6 +81,7 @@ fn config(partner: Partner) -> Config {
             target: Target::parse("https://lander.example/p?cid={click_id}").unwrap(),
             cost_model: None,
             test: false,
+            sites: Vec::new(),
         }],
         partners: vec![partner],
         destinations: vec![Destination {

@@ -9,6 +9,7 @@ use crosstally_engine::trace::Trace;
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 
+use super::browser_events::BrowserEventOut;
 use super::clicks::ClickOut;
 use super::conversions::{ConversionOut, EntryOut};
 use super::deliveries::{AttemptOut, DeliveryOut};
@@ -26,6 +27,9 @@ pub struct TraceOut {
     pub kind: String,
     /// The click.
     pub click: Option<ClickOut>,
+    /// What the click's browser told, oldest first.
+    #[serde(default)]
+    pub browser_events: Vec<BrowserEventOut>,
     /// The receipts, oldest first.
     pub receipts: Vec<ReceiptOut>,
     /// The conversions.
@@ -90,6 +94,7 @@ impl From<&Trace> for TraceOut {
             id: trace.asked.clone(),
             kind: trace.kind.into(),
             click: trace.click.as_ref().map(ClickOut::from),
+            browser_events: trace.browser_events.iter().map(BrowserEventOut::from).collect(),
             receipts: trace
                 .receipts
                 .iter()

@@ -18,6 +18,7 @@ const STEPS: &[&str] = &[
     include_str!("../../migrations/sqlite/0005_jobs.sql"),
     include_str!("../../migrations/sqlite/0006_approvals.sql"),
     include_str!("../../migrations/sqlite/0007_reversals.sql"),
+    include_str!("../../migrations/sqlite/0008_browser.sql"),
 ];
 
 const REGISTER: &str =

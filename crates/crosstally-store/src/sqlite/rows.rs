@@ -343,7 +343,7 @@ pub(super) fn optional<T>(
     }
 }
 
-fn json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> Result<T> {
+pub(super) fn json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> Result<T> {
     serde_json::from_str(text(row, column)?).map_err(|_| unreadable(column, FromSqlError::InvalidType))
 }
 

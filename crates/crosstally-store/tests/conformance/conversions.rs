@@ -139,6 +139,7 @@ pub(crate) async fn conversions_are_found_by_click(stage: &Stage) {
 fn postback(transaction: &str, event: Option<&str>) -> Postback {
     Postback {
         given: None,
+        browser: None,
         partner: ACME.into(),
         click: ClickRef::None,
         transaction_id: Some(transaction.into()),

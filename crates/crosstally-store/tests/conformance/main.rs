@@ -11,6 +11,7 @@
 mod approvals;
 mod backlog;
 mod balance;
+mod browser;
 mod build;
 mod clicks;
 mod configs;
@@ -73,6 +74,11 @@ suite! {
         a_click_is_appended_once
         many_clicks_are_appended_together
         clicks_of_many_tasks_all_arrive
+    }
+    browser {
+        an_event_comes_back_as_it_was
+        an_event_is_recorded_once_and_a_click_has_so_many
+        of_many_conversions_at_once_one_has_the_event
     }
     receipts {
         a_receipt_comes_back_as_it_was

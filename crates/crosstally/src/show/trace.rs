@@ -1,5 +1,6 @@
 //! The trace for people: one hop under the other, the evidence indented below.
 
+use crosstally_http::api::browser_events::BrowserEventOut;
 use crosstally_http::api::clicks::ClickOut;
 use crosstally_http::api::conversions::EntryOut;
 use crosstally_http::api::deliveries::AttemptOut;
@@ -53,6 +54,9 @@ pub(super) fn page(trace: &TraceOut, paint: &Paint) -> String {
     if let Some(found) = &trace.click {
         click(&mut page, found);
     }
+    for told in &trace.browser_events {
+        browser(&mut page, told);
+    }
     let unbooked: Vec<&ReceiptOut> =
         trace.receipts.iter().filter(|receipt| receipt.conversion.is_none()).collect();
     receipts(&mut page, &unbooked, None);
@@ -68,6 +72,20 @@ pub(super) fn receipt_page(found: &ReceiptOut, paint: &Paint) -> String {
     let mut page = Page { paint, text: String::new() };
     receipt(&mut page, found, None);
     page.text
+}
+
+fn browser(page: &mut Page<'_>, told: &BrowserEventOut) {
+    page.hop("browser", &format!("{}  {}", told.at, page.paint.bold(&clean(&told.name))));
+    page.fact("id", &told.event_id);
+    page.fact("order", told.transaction_id.as_deref().unwrap_or(""));
+    page.fact("page", &told.page);
+    let pair = match (&told.conversion, told.pair.as_str()) {
+        (Some(key), _) => format!("met: the conversion {} of {} carries this id", key.key, key.partner),
+        (None, "open") => "open: no conversion carries this id so far".to_owned(),
+        (None, _) => String::new(),
+    };
+    page.fact("pair", &pair);
+    page.gap();
 }
 
 fn click(page: &mut Page<'_>, click: &ClickOut) {

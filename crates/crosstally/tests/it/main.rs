@@ -3,7 +3,9 @@
 
 mod bad_input;
 mod balance;
+mod browser;
 mod capi;
+mod chromium;
 mod commands;
 mod connections;
 mod consent;

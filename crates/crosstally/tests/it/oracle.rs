@@ -11,7 +11,7 @@ use crosstally_testkit::server::{CONFIG, START, TestServer};
 use serde_json::{Map, Value, json};
 
 mod asked;
-mod cookies;
+pub(crate) mod cookies;
 mod inputs;
 mod pinterest;
 mod values;

@@ -3,6 +3,7 @@
 use super::document::{Section, Text, shown};
 use super::findings::{Findings, one_of};
 use super::slugs::Slugs;
+use crate::browser::{Site, SiteError};
 use crate::config::{Campaign, Catalog, CostModel, Source};
 use crate::money::Currency;
 use crate::target::{Target, TargetError};
@@ -49,7 +50,7 @@ pub(super) fn campaign(
     base_currency: Currency,
     found: &mut Findings<'_>,
 ) -> Option<Campaign> {
-    section.refuse_unknown(["slug", "source", "target", "cost_model", "test"], found);
+    section.refuse_unknown(["slug", "source", "target", "cost_model", "test", "sites"], found);
     let source = section.text("source", found).map(|source| {
         if !sources.contains(source.text) {
             let fix = match sources.meant(source.text, found) {
@@ -62,10 +63,30 @@ pub(super) fn campaign(
     });
     let cost_model = cost_model(section, base_currency, found);
     let test = section.flag("test", found);
+    let sites = sites(section, found);
     let target = section
         .required("target", "\"https://lander.example/p?cid={click_id}\"", found)
         .and_then(|text| target(&text, found))?;
-    Some(Campaign { slug, source: source.unwrap_or_default(), target, cost_model, test })
+    Some(Campaign { slug, source: source.unwrap_or_default(), target, cost_model, test, sites })
+}
+
+/// The hosts of the campaign's pages.
+fn sites(section: &Section<'_>, found: &mut Findings<'_>) -> Vec<Site> {
+    let mut sites = Vec::new();
+    for text in section.list("sites", found) {
+        match Site::parse(text.text) {
+            Ok(site) if !sites.contains(&site) => sites.push(site),
+            Ok(_) => {}
+            Err(error) => {
+                let fix = match error {
+                    SiteError::NotAHost => "write it like \"shop.example\" or \"*.shop.example\"",
+                    SiteError::PublicSuffix => "name the domain that is yours",
+                };
+                found.problem(&text.spot, format!("{} in `sites` {error}", shown(text.text)), fix);
+            }
+        }
+    }
+    sites
 }
 
 fn target(text: &Text<'_>, found: &mut Findings<'_>) -> Option<Target> {

@@ -4,6 +4,7 @@ use ipnet::IpNet;
 use proptest::prelude::*;
 
 use super::*;
+use crate::browser::Site;
 use crate::condition::Condition;
 use crate::consent::ConsentPolicy;
 use crate::contract::{Contract, Meaning, Range, Terms};
@@ -176,6 +177,7 @@ fn campaigns(sources: Vec<String>) -> impl Strategy<Value = Vec<Campaign>> {
                 target: Target::parse(&target).unwrap(),
                 cost_model: cost.map(CostModel::Cpc),
                 test,
+                sites: if test { vec![Site::parse("*.shop.example").unwrap()] } else { Vec::new() },
             }
         };
         campaigns.into_iter().map(make).collect()

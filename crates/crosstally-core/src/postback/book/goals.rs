@@ -56,6 +56,7 @@ pub(super) fn follow(
                 campaign,
                 page: postback.page.as_deref(),
                 given: postback.given.as_deref(),
+                browser: postback.browser.as_deref(),
                 measured: context.measured,
                 hops: receipt.headers.hops(),
             });

@@ -10,11 +10,12 @@ use super::inputs::Dice;
 const CASES: usize = 300;
 const NOW_MS: i64 = 1_795_255_200_000;
 
-struct Case {
-    host: &'static str,
-    fbclid: Option<String>,
-    fbc: Option<String>,
-    fbp: Option<String>,
+/// A visit as the builder is asked about it.
+pub(crate) struct Asked {
+    pub(crate) host: &'static str,
+    pub(crate) fbclid: Option<String>,
+    pub(crate) fbc: Option<String>,
+    pub(crate) fbp: Option<String>,
 }
 
 fn fbclid(dice: &mut Dice) -> String {
@@ -58,7 +59,7 @@ fn cookie(dice: &mut Dice, payload: &str) -> String {
     }
 }
 
-fn cases() -> Vec<Case> {
+fn cases(count: usize) -> Vec<Asked> {
     let mut dice = Dice(7);
     let hosts = [
         "example.com",
@@ -68,11 +69,11 @@ fn cases() -> Vec<Case> {
         "192.0.2.7",
         "example.com:8443",
     ];
-    (0..CASES)
+    (0..count)
         .map(|number| {
             let click = fbclid(&mut dice);
             let remembered = if dice.once_in(2) { click.clone() } else { fbclid(&mut dice) };
-            Case {
+            Asked {
                 host: hosts[number % hosts.len()],
                 fbclid: (!dice.once_in(3)).then_some(click),
                 fbc: (!dice.once_in(3)).then(|| cookie(&mut dice, &remembered)),
@@ -82,7 +83,7 @@ fn cases() -> Vec<Case> {
         .collect()
 }
 
-fn asked(case: &Case) -> Value {
+fn asked(case: &Asked) -> Value {
     let given = |pairs: &[(&str, &Option<String>)]| -> Map<String, Value> {
         let there =
             pairs.iter().filter_map(|(name, value)| Some(((*name).to_owned(), json!(value.as_ref()?))));
@@ -93,7 +94,7 @@ fn asked(case: &Case) -> Value {
 }
 
 /// Theirs without the appendix that they put behind a value that had none.
-fn without_own_mark<'a>(theirs: &'a str, given: Option<&str>) -> &'a str {
+pub(crate) fn without_own_mark<'a>(theirs: &'a str, given: Option<&str>) -> &'a str {
     let marks = [".AQQAAQMC", ".AQQCAQMC", ".AQQDAQMC"];
     if given == Some(theirs) {
         return theirs;
@@ -101,9 +102,16 @@ fn without_own_mark<'a>(theirs: &'a str, given: Option<&str>) -> &'a str {
     marks.iter().find_map(|mark| theirs.strip_suffix(mark)).unwrap_or(theirs)
 }
 
+/// Generated visits, each with what the builder says.
+pub(crate) fn generated(count: usize) -> Result<Vec<(Asked, Value)>> {
+    let cases = cases(count);
+    let said = ask("meta_builder.js", &cases.iter().map(asked).collect::<Vec<_>>())?;
+    Ok(cases.into_iter().zip(said).collect())
+}
+
 #[test]
 fn cookies_equal_the_parameter_builders() -> Result<()> {
-    let cases = cases();
+    let cases = cases(CASES);
     let said = ask("meta_builder.js", &cases.iter().map(asked).collect::<Vec<_>>())?;
     let (mut kept, mut made) = (0, 0);
     for (case, said) in cases.iter().zip(&said) {
