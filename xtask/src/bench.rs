@@ -17,6 +17,7 @@ mod postback;
 mod program;
 mod receiver;
 mod report;
+mod rules;
 
 use std::fs;
 use std::io::Write as _;
@@ -69,6 +70,8 @@ pub(crate) struct Options {
 enum Name {
     /// The durable click redirect against nginx.
     Click,
+    /// The redirect by rules, with places and devices, against the plain one.
+    Rules,
     /// Postbacks, all steps in one durable transaction.
     Postback,
     /// Delivery to the sandbox.
@@ -117,6 +120,7 @@ pub(crate) fn run(project: &Project, options: &Options) -> Result<()> {
             rows.extend(steps.run(&title, || {
                 let rows = match name {
                     Name::Click => click::run(&bench, *database),
+                    Name::Rules => rules::run(&bench, *database),
                     Name::Postback => postback::run(&bench, *database),
                     Name::Delivery => delivery::run(&bench, *database),
                     Name::Partner => partner::run(&bench, *database),

@@ -9,6 +9,7 @@ pub use crate::macros::looks_like_macro;
 use crate::money::Money;
 use crate::params::Params;
 use crate::time::Timestamp;
+use crate::visit::Way;
 
 /// One ad click, as captured.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +48,8 @@ pub struct Click {
     pub test: bool,
     /// What is noteworthy about it, by code; the calls that name it have these labels too.
     pub labels: Vec<String>,
+    /// The way it took, if its campaign has paths.
+    pub way: Option<Box<Way>>,
 }
 
 /// An ad platform's click id parameter.

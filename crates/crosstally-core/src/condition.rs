@@ -1,13 +1,12 @@
 //! Conditions over conversions: the Common Expression Language, compiled once, with known names only.
 
-use std::collections::HashMap;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
-use cel::common::ast::{EntryExpr, Expr, IdedEntryExpr, IdedExpr, LiteralValue, operators};
-use cel::{Context, Env, Program, Value};
+use cel::Value;
+use cel::common::ast::{Expr, IdedExpr, LiteralValue, operators};
 
 use crate::conversion::Conversion;
-use crate::limits;
+use crate::expression::{Expression, map, parts};
 use crate::reason::Reason;
 
 /// The names that a condition may use, with what they are.
@@ -30,27 +29,9 @@ pub const VARIABLES: &[(&str, &str)] = &[
     ("labels", "what is noteworthy about the conversion, by code: 'too_fast' in labels, size(labels) == 0"),
 ];
 
-static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
-
 /// A compiled condition.
-#[derive(Clone)]
-pub struct Condition {
-    text: String,
-    program: Arc<Program>,
-    uses: Vec<&'static str>,
-}
-
-impl PartialEq for Condition {
-    fn eq(&self, other: &Self) -> bool {
-        self.text == other.text
-    }
-}
-
-impl std::fmt::Debug for Condition {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "Condition({:?})", self.text)
-    }
-}
+#[derive(Debug, Clone, PartialEq)]
+pub struct Condition(Expression);
 
 impl Condition {
     /// Compiles a condition and checks that it uses known names only.
@@ -58,60 +39,28 @@ impl Condition {
     /// # Errors
     /// A sentence that says what is wrong and how to mend it.
     pub fn compile(text: &str) -> Result<Self, String> {
-        if text.len() > limits::CONDITION_BYTES_MAX {
-            return Err(format!("the condition is longer than {} bytes", limits::CONDITION_BYTES_MAX));
-        }
-        let program = Program::compile(text).map_err(|errors| {
-            let first =
-                errors.errors.first().map_or_else(|| "it cannot be read".to_owned(), ToString::to_string);
-            format!("the condition is not valid CEL: {}", first.lines().next().unwrap_or("it cannot be read"))
-        })?;
-        if has_loop(program.expression()) {
-            return Err("the condition loops (`all`, `exists`, `exists_one`, `map` or `filter`); conditions are asked for \
-                every movement and must be quick: name the parameter you mean, such as `'sub1' in click`"
-                .into());
-        }
-        if let Some(label) = unknown_label(program.expression()) {
+        let expression = Expression::compile(text, VARIABLES)?;
+        if let Some(label) = unknown_label(expression.root()) {
             let known: Vec<&str> = Reason::LABELS.iter().map(|label| label.code()).collect();
             return Err(format!(
                 "the condition asks for the label `{label}`, which is never set; known are {}",
                 known.join(", ")
             ));
         }
-        let mut uses = Vec::new();
-        for name in program.references().variables() {
-            match VARIABLES.iter().find(|(known, _)| *known == name) {
-                Some((known, _)) => uses.push(*known),
-                None => {
-                    let known: Vec<&str> = VARIABLES.iter().map(|(known, _)| *known).collect();
-                    return Err(format!(
-                        "the condition uses `{name}`, which is not known; known are {}",
-                        known.join(", ")
-                    ));
-                }
-            }
-        }
-        for name in program.references().functions() {
-            if !is_known_function(name) {
-                return Err(format!(
-                    "the condition calls `{name}`, which is not a function of CEL's standard library"
-                ));
-            }
-        }
-        Ok(Self { text: text.to_owned(), program: Arc::new(program), uses })
+        Ok(Self(expression))
     }
 
     /// The text it was compiled from.
     #[must_use]
     pub fn text(&self) -> &str {
-        &self.text
+        self.0.text()
     }
 
     /// Whether it is the labels that keep a subject from what the condition asks for: without them it would hold.
     #[must_use]
     pub fn fails_by_labels(&self, subject: &Subject<'_>) -> bool {
         !subject.labels.is_empty()
-            && self.uses.contains(&"labels")
+            && self.0.uses("labels")
             && self.holds(subject) == Ok(false)
             && self.holds(&Subject { labels: &[], ..*subject }) == Ok(true)
     }
@@ -121,21 +70,8 @@ impl Condition {
     /// # Errors
     /// A sentence if the condition fails or does not give yes or no.
     pub fn holds(&self, subject: &Subject<'_>) -> Result<bool, String> {
-        let mut context = Context::with_env(Arc::clone(&ENV));
-        for name in &self.uses {
-            context.add_variable_from_value(*name, subject.value_of(name));
-        }
-        match self.program.execute(&context) {
-            Ok(Value::Bool(held)) => Ok(held),
-            Ok(_) => Err("the condition does not give true or false".into()),
-            Err(error) => Err(error.to_string()),
-        }
+        self.0.holds(|name| subject.value_of(name))
     }
-}
-
-/// Loops within loops take time without a limit, in the one transaction that everybody waits for.
-fn has_loop(expression: &IdedExpr) -> bool {
-    matches!(&expression.expr, Expr::Comprehension(_)) || parts(expression).into_iter().any(has_loop)
 }
 
 /// A label that is asked for and that no conversion can have: a slip of the pen would let every conversion through.
@@ -152,46 +88,6 @@ fn unknown_label(expression: &IdedExpr) -> Option<&str> {
         return Some(label.inner());
     }
     parts(expression).into_iter().find_map(unknown_label)
-}
-
-/// The expressions that an expression is made of.
-fn parts(expression: &IdedExpr) -> Vec<&IdedExpr> {
-    fn entry(entry: &IdedEntryExpr) -> Vec<&IdedExpr> {
-        match &entry.expr {
-            EntryExpr::StructField(field) => vec![&field.value],
-            EntryExpr::MapEntry(pair) => vec![&pair.key, &pair.value],
-        }
-    }
-    match &expression.expr {
-        Expr::Call(call) => call.target.as_deref().into_iter().chain(&call.args).collect(),
-        Expr::List(list) => list.elements.iter().collect(),
-        Expr::Map(map) => map.entries.iter().flat_map(entry).collect(),
-        Expr::Struct(fields) => fields.entries.iter().flat_map(entry).collect(),
-        Expr::Select(select) => vec![&select.operand],
-        Expr::Comprehension(_) | Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => Vec::new(),
-    }
-}
-
-fn is_known_function(name: &str) -> bool {
-    // Operators appear under internal names.
-    const FUNCTIONS: &[&str] = &[
-        "size",
-        "contains",
-        "startsWith",
-        "endsWith",
-        "string",
-        "int",
-        "uint",
-        "double",
-        "bytes",
-        "bool",
-        "type",
-        "dyn",
-        "has",
-        "max",
-        "min",
-    ];
-    name.starts_with(|c: char| !c.is_ascii_alphabetic()) || FUNCTIONS.contains(&name) || name.starts_with('_')
 }
 
 /// What a condition is asked about.
@@ -229,8 +125,8 @@ impl Subject<'_> {
             "campaign" => text(&conversion.campaign),
             "source" => text(&conversion.source),
             "attributed" => Value::Bool(conversion.click.is_some()),
-            "click" => map(self.click_params),
-            "fields" => map(self.fields),
+            "click" => map(pairs(self.click_params)),
+            "fields" => map(pairs(self.fields)),
             "movements" => Value::Int(i64::from(conversion.movements)),
             "labels" => self.labels.iter().map(|label| text(label)).collect::<Vec<Value>>().into(),
             _ => Value::Null,
@@ -238,18 +134,14 @@ impl Subject<'_> {
     }
 }
 
-fn map(pairs: &[(String, String)]) -> Value {
-    // Of a repeated parameter the first value counts, here as everywhere.
-    let mut values: HashMap<String, Value> = HashMap::with_capacity(pairs.len());
-    for (name, value) in pairs {
-        values.entry(name.clone()).or_insert_with(|| Value::String(Arc::new(value.clone())));
-    }
-    values.into()
+fn pairs(pairs: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {
+    pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits;
 
     #[test]
     fn loops_are_refused_whatever_their_variable_is_called() {

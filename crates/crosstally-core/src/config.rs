@@ -6,11 +6,16 @@ use std::collections::BTreeMap;
 
 use crate::consent::ConsentPolicy;
 use crate::contract::{Contract, Terms};
+use crate::cost::CostToken;
 use crate::drop_in::DropIn;
 use crate::fraud::Fraud;
 use crate::money::{Currency, Money};
+use crate::offer::{Lander, Offer};
+use crate::redirect::Redirect;
+use crate::rotation::{Path, Sticky};
 use crate::scheme::Scheme;
 use crate::secret::Secret;
+use crate::target::Target;
 
 pub mod address;
 mod catalog;
@@ -22,6 +27,7 @@ pub mod preset;
 mod print;
 mod read;
 mod secrets;
+pub mod source;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -45,6 +51,12 @@ pub struct Config {
     pub fraud: Fraud,
     /// Where clicks come from.
     pub sources: Vec<Source>,
+    /// Where paths lead in the end.
+    pub offers: Vec<Offer>,
+    /// Pages before offers.
+    pub landers: Vec<Lander>,
+    /// Rules, and where visitors go who meet them.
+    pub paths: Vec<Path>,
     /// What is advertised.
     pub campaigns: Vec<Campaign>,
     /// Who sends postbacks.
@@ -79,6 +91,17 @@ pub struct Source {
     pub slug: String,
     /// The preset that names its parameters and macros.
     pub preset: String,
+    /// Where its click links state what a click costs, if they do.
+    pub cost: Option<CostToken>,
+}
+
+/// Where a campaign leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Leads {
+    /// Everybody to the same page.
+    Target(Target),
+    /// Everybody by the first of these paths whose rule the visit meets; the last is for all.
+    Paths(Vec<String>),
 }
 
 /// What a click costs.
@@ -95,14 +118,29 @@ pub struct Campaign {
     pub slug: String,
     /// The slug of its source; empty if it has none.
     pub source: String,
-    /// Where visitors are sent, with macros.
-    pub target: crate::target::Target,
+    /// Where visitors are sent.
+    pub leads: Leads,
+    /// How they are sent.
+    pub redirect: Redirect,
+    /// Whether a visitor's next visit is sent as the one before.
+    pub sticky: Sticky,
     /// What a click costs.
     pub cost_model: Option<CostModel>,
     /// Whether its clicks and conversions are tests.
     pub test: bool,
     /// The hosts of its pages, from which browsers may tell events; none takes none.
     pub sites: Vec<crate::browser::Site>,
+}
+
+impl Campaign {
+    /// The one page that it leads to, if it has no paths.
+    #[must_use]
+    pub const fn target(&self) -> Option<&Target> {
+        match &self.leads {
+            Leads::Target(target) => Some(target),
+            Leads::Paths(_) => None,
+        }
+    }
 }
 
 /// A partner: an affiliate network, shop, CRM or tracker that sends postbacks.
@@ -334,6 +372,9 @@ impl Config {
             },
             fraud: Fraud::default(),
             sources: Vec::new(),
+            offers: Vec::new(),
+            landers: Vec::new(),
+            paths: Vec::new(),
             campaigns: Vec::new(),
             partners: Vec::new(),
             destinations: Vec::new(),

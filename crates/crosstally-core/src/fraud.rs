@@ -3,6 +3,7 @@
 //! Nothing here turns a call away, counts or remembers: the marks are labels on what is booked all the same, and who
 //! counts hands the counts in. Of contacts and addresses it knows what is the same one, never whose it is.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -29,6 +30,10 @@ pub struct Fraud {
     pub click_flood: Option<Often>,
     /// The addresses of data centres.
     pub data_centres: Ranges,
+    /// Whether clicks are labelled that no person made, by what their requests say.
+    pub bots: bool,
+    /// The numbers of networks that are data centres'.
+    pub data_centre_networks: BTreeSet<u32>,
 }
 
 impl Fraud {

@@ -29,6 +29,11 @@ pub fn looks_like_macro(value: &str) -> bool {
         ("(S_", ")"),
     ];
     let value = value.trim();
+    // Nearly all values are none, and their first sign says so.
+    let opens = |byte| matches!(byte, b'{' | b'$' | b'#' | b'[' | b'_' | b'%' | b'<' | b'@' | b'!' | b'(');
+    if !value.bytes().next().is_some_and(opens) {
+        return false;
+    }
     BRACKETS.iter().any(|(open, close)| {
         value.strip_prefix(open).and_then(|rest| rest.strip_suffix(close)).is_some_and(|name| {
             let name = name.trim();

@@ -130,6 +130,13 @@ impl Params {
         self.0.is_empty()
     }
 
+    /// How many values are macros that nobody filled in.
+    #[must_use]
+    pub fn unfilled(&self) -> u64 {
+        let unfilled = self.0.iter().filter(|param| looks_like_macro(&param.value)).count();
+        u64::try_from(unfilled).unwrap_or(u64::MAX)
+    }
+
     /// The first value under exactly this name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {

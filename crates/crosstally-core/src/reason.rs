@@ -63,6 +63,9 @@ reasons! {
     UnknownCampaign "unknown_campaign" Notice false
         "No campaign has this name."; "A typing error in the click URL, or the campaign was removed from the configuration.";
         "Compare the last part of the URL's path with the campaign slugs in the configuration.".
+    UnknownOffer "unknown_offer" Notice false
+        "No offer has this name."; "A typing error in the lander's link, or the offer was removed from the configuration.";
+        "Compare the last part of the URL's path with the offer slugs in the configuration.".
     MethodNotAllowed "method_not_allowed" Notice false
         "This route does not take this method."; "A sender set to PUT, DELETE or a method of its own.";
         "Set the sender to GET or POST.".
@@ -236,6 +239,21 @@ reasons! {
     DataCentre "data_centre" Notice false
         "Its click came from an address range that is listed as a data centre's."; "A bot on a rented server, a preview of the link, or a person behind a VPN.";
         "Look at the source; take ranges out of `data_centres` where people come from.".
+    BotUserAgent "bot_user_agent" Notice false
+        "The user agent of its click names a program that fetches pages by itself."; "A crawler, a preview of the link in a chat, a monitor, a script.";
+        "Nothing, if there are few; a goal can leave such conversions out.".
+    NoUserAgent "no_user_agent" Notice false
+        "Its click came without a user agent."; "A script; browsers always send one.";
+        "Look at the source of these clicks; a goal can leave such conversions out.".
+    Prefetch "prefetch" Notice false
+        "A browser fetched its click's page before anybody asked for it."; "A browser or an app that prepares pages which a person may open.";
+        "Nothing; whoever then opens the page does not always make a second click.".
+    HeadRequest "head_request" Notice false
+        "Its click asked for the head of the answer only, so nobody saw a page."; "A checker of links, of a platform or of a mail program.";
+        "Nothing; a goal can leave such conversions out.".
+    StepWithoutClick "step_without_click" Notice false
+        "Its click is a step from a lander to an offer that named none of our clicks."; "A lander that drops the click id, a visitor without cookies, or a shared link.";
+        "Let the lander's link carry the click id: /o/an-offer?cid=..".
     FxPending "fx_pending" Problem true
         "Booked, but its amount cannot be told in the base currency: there is no rate for its day."; "Rates that were not imported, or a currency that the central bank does not publish.";
         "Import rates with `crosstally fx import`, or set one with `crosstally fx set`; it is then priced by itself.".
@@ -352,6 +370,11 @@ impl Reason {
         Self::RepeatedAddress,
         Self::ClickFlood,
         Self::DataCentre,
+        Self::BotUserAgent,
+        Self::NoUserAgent,
+        Self::Prefetch,
+        Self::HeadRequest,
+        Self::StepWithoutClick,
     ];
 
     /// Reads a code back.
@@ -381,118 +404,4 @@ impl<'de> serde::Deserialize<'de> for Reason {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-
-    /// The sources of the workspace, ours and the tests'.
-    fn sources() -> (String, String) {
-        let crates = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-        let (mut ours, mut tests) = (String::new(), String::new());
-        let mut folders = vec![std::path::PathBuf::from(crates)];
-        while let Some(folder) = folders.pop() {
-            for entry in std::fs::read_dir(folder).expect("a folder of the workspace") {
-                let path = entry.expect("an entry").path();
-                let name = path.to_string_lossy().replace('\\', "/");
-                if path.is_dir() {
-                    folders.push(path);
-                    continue;
-                }
-                if !(name.ends_with(".rs") || name.ends_with(".toml")) || name.ends_with("core/src/reason.rs")
-                {
-                    continue;
-                }
-                let text = std::fs::read_to_string(&path).expect("a source");
-                let is_test = name.contains("/tests") || name.ends_with(".toml");
-                let (own, test) = text.split_once("#[cfg(test)]\nmod tests {").unwrap_or((&text, ""));
-                if is_test {
-                    tests.push_str(&text)
-                } else {
-                    ours.push_str(own)
-                }
-                tests.push_str(test);
-            }
-        }
-        (ours, tests)
-    }
-
-    #[test]
-    fn every_code_can_happen_and_a_test_makes_it_happen() {
-        let (ours, tests) = sources();
-        for reason in Reason::ALL {
-            let (name, code) = (format!("Reason::{reason:?}"), format!("\"{}\"", reason.code()));
-            let uses = |text: &str| {
-                text.match_indices(&name).any(|(at, _)| {
-                    text.get(at + name.len()..).is_some_and(|rest| !rest.starts_with(char::is_alphanumeric))
-                })
-            };
-            assert!(uses(&ours), "nothing decides {name}");
-            assert!(uses(&tests) || tests.contains(&code), "no test makes {code} happen");
-        }
-    }
-
-    /// `docs/reason-codes.md`, as the catalogue says it.
-    fn page() -> String {
-        let mut page = String::from(
-            "# Reason codes\n\n\
-             <!-- Written by `UPDATE_DOCS=1 cargo test -p crosstally-core the_page_of_reason_codes` from \
-             crates/crosstally-core/src/reason.rs; changes belong there. -->\n\n\
-             Every answer, receipt, trace, delivery and log line that says why something was refused, kept back, merged, sent or\n\
-             not sent uses one of these codes. A code never changes its meaning. *Retryable* means that the same thing can succeed\n\
-             later without anybody changing anything.\n",
-        );
-        for reason in Reason::ALL {
-            let about = reason.about();
-            let severity = match about.severity {
-                Severity::Fine => "fine",
-                Severity::Notice => "notice",
-                Severity::Problem => "problem",
-            };
-            let retryable = if about.retryable { ", retryable" } else { "" };
-            page.push_str(&format!(
-                "\n## `{}`\n\n{} *({severity}{retryable})*\n\n- usually: {}\n- what to do: {}\n",
-                about.code, about.sentence, about.causes, about.fix
-            ));
-        }
-        page
-    }
-
-    #[test]
-    #[expect(clippy::disallowed_methods, reason = "the one switch of a test that writes a page of the docs")]
-    fn the_page_of_reason_codes_is_what_the_catalogue_says() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reason-codes.md");
-        if std::env::var_os("UPDATE_DOCS").is_some() {
-            std::fs::write(path, page()).expect("the page can be written");
-        }
-        let there = std::fs::read_to_string(path).unwrap_or_default();
-        assert!(there == page(), "docs/reason-codes.md is out of date: run this test with UPDATE_DOCS=1");
-    }
-
-    #[test]
-    fn the_page_about_partners_has_every_label() {
-        let page = include_str!("../../../docs/partners.md");
-        for label in Reason::LABELS {
-            let about = label.about();
-            let row = format!(
-                "| `{}` | {} Usually: {} | {} |\n",
-                about.code, about.sentence, about.causes, about.fix
-            );
-            assert!(page.contains(&row), "docs/partners.md has no row\n{row}");
-        }
-    }
-
-    #[test]
-    fn codes_are_distinct_and_every_text_is_there() {
-        let codes: BTreeSet<_> = Reason::ALL.iter().map(|reason| reason.code()).collect();
-        assert_eq!(codes.len(), Reason::ALL.len());
-        for reason in Reason::ALL {
-            let about = reason.about();
-            assert!(about.code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{}", about.code);
-            for text in [about.sentence, about.causes, about.fix] {
-                assert!(text.ends_with('.') && text.len() > 7, "{}: {text}", about.code);
-            }
-            assert_eq!(Reason::from_code(about.code), Some(*reason));
-        }
-    }
-}
+mod tests;

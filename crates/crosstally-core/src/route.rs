@@ -121,7 +121,7 @@ pub fn event(source: Source<'_>) -> OutboundEvent {
 
 fn page(source: Source<'_>) -> Option<String> {
     let named = source.page.and_then(crate::target::canonical_page);
-    let configured = || source.campaign.map(|campaign| campaign.target.page().to_owned());
+    let configured = || source.campaign.and_then(|campaign| Some(campaign.target()?.page().to_owned()));
     let clicked = || source.click.and_then(|click| crate::target::canonical_page(&click.target));
     let seen = || source.browser.and_then(|seen| seen.page.clone());
     named.or_else(seen).or_else(configured).or_else(clicked)

@@ -9,6 +9,7 @@ use crate::consent;
 use crate::limits;
 use crate::params::Params;
 use crate::template::{Piece, Template};
+use crate::visit::Needs;
 
 /// Why a text cannot be a redirect target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -74,11 +75,21 @@ impl Target {
     /// The target with its macros filled in.
     #[must_use]
     pub fn fill(&self, values: TargetValues<'_>) -> String {
+        self.fill_along(values, &[])
+    }
+
+    /// The target of a visitor who came by a path, with what is known of the way: it goes before parameters of the same
+    /// names.
+    #[must_use]
+    pub fn fill_along(&self, values: TargetValues<'_>, way: &[(&str, &str)]) -> String {
         self.template.fill_encoded(|name| match name {
             "click_id" => Some(Cow::Borrowed(values.click_id)),
             "campaign" => Some(Cow::Borrowed(values.campaign)),
             "source" => Some(Cow::Borrowed(values.source)),
             name => {
+                if let Some((_, value)) = way.iter().find(|(known, _)| *known == name) {
+                    return Some(Cow::Borrowed(value));
+                }
                 let value = values.params.get(name).or_else(|| values.params.get_ignoring_case(name))?;
                 // A source's macro that was never filled in is not a value; passing it on would spread the mistake.
                 (!looks_like_macro(value) && consent::is_sound(name, value)).then_some(Cow::Borrowed(value))
@@ -96,6 +107,18 @@ impl Target {
     pub fn params(&self) -> impl Iterator<Item = &str> {
         let own = |name: &&str| !matches!(*name, "click_id" | "campaign" | "source");
         self.template.macros().map(|found| found.name.as_str()).filter(own)
+    }
+
+    /// What has to be looked up to fill it for a visitor who comes by a path.
+    #[must_use]
+    pub fn needs(&self) -> Needs {
+        self.params().fold(Needs::default(), |needs, name| needs.and(Needs::of(name)))
+    }
+
+    /// Whether it asks for more than the click's id and the offer's name.
+    #[must_use]
+    pub fn asks_for_click(&self) -> bool {
+        self.template.macros().any(|found| !matches!(found.name.as_str(), "click_id" | "offer"))
     }
 
     /// Whether the visitor's click id reaches the target.
@@ -201,6 +224,8 @@ pub fn is_noise(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -262,6 +287,58 @@ mod tests {
             assert!(Target::parse(text).is_err(), "{text}");
         }
         assert!(Target::parse("https://a.example/{x}?y={z}").is_ok());
+    }
+
+    proptest! {
+        /// Whatever comes with a click, its visitor goes to the host that the configuration names, by the scheme that it
+        /// names: line E1 of the security checklist.
+        #[test]
+        fn no_parameter_leads_elsewhere(
+            values in prop::collection::vec(
+                prop_oneof![
+                    "\\PC{0,30}",
+                    prop::sample::select(vec![
+                        "https://evil.example/".to_owned(),
+                        "//evil.example".into(),
+                        "\\\\evil.example".into(),
+                        "javascript:alert(1)".into(),
+                        "@evil.example".into(),
+                        "\r\nLocation: https://evil.example".into(),
+                        "/../..//evil.example".into(),
+                        ".evil.example".into(),
+                        ":80@evil.example".into(),
+                        "%2F%2Fevil.example".into(),
+                        "#@evil.example/".into(),
+                        "\u{0000}".into(),
+                    ]),
+                ],
+                4,
+            ),
+            at in 0..6_usize,
+        ) {
+            let target = [
+                "https://shop.example/{sub1}",
+                "https://shop.example/{sub1|raw}/{sub2|raw}",
+                "https://shop.example?x={sub1}&y={sub2|raw}",
+                "https://shop.example/a?u={sub1}#{sub2}",
+                "https://user@shop.example:8443/{sub1}{sub2}{sub3}{sub4}",
+                "http://shop.example/?{sub1}={sub2}&{country}",
+            ][at];
+            let parsed = Target::parse(target).unwrap();
+            let mut params = Params::default();
+            for (n, value) in values.iter().enumerate() {
+                params.push(format!("sub{}", n + 1), value);
+            }
+            let filled = parsed.fill_along(
+                TargetValues { click_id: "0abc", campaign: "c", source: "s", params: &params },
+                &[("country", &values[0])],
+            );
+            prop_assert!(!filled.bytes().any(|b| b.is_ascii_control() || b == b' ' || b == b'\\'), "{filled}");
+            let (is, meant) = (Url::parse(&filled).unwrap(), Url::parse(parsed.page()).unwrap());
+            prop_assert_eq!(is.scheme(), meant.scheme());
+            prop_assert_eq!(is.host_str(), Some("shop.example"));
+            prop_assert_eq!(is.port(), meant.port());
+        }
     }
 
     #[test]

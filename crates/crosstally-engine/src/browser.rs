@@ -223,6 +223,7 @@ impl Engine {
             gpc: input.consent.gpc,
             test: campaign.test,
             labels: Vec::new(),
+            way: None,
         })
     }
 

@@ -2,21 +2,34 @@
 //!
 //! The redirect waits for the disk, but not for ever: past the deadline, or when the store turns clicks away, the visitor
 //! is sent on and the click goes through the spool. A sick store never stops a redirect.
+//!
+//! `paths` chooses where the visitors of campaigns with paths go, `step` sends them on from a lander to an offer, `bot` says
+//! who is none.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crosstally_core::click::{AdClickIds, Click};
-use crosstally_core::config::CostModel;
+use crosstally_core::config::{Campaign, CostModel};
 use crosstally_core::ids::ClickId;
-use crosstally_core::limits;
 use crosstally_core::params::Params;
 use crosstally_core::reason::Reason;
+use crosstally_core::redirect::Redirect;
 use crosstally_core::target::TargetValues;
+use crosstally_core::visit::Way;
+use crosstally_core::{limits, link};
 
 use crate::Engine;
 use crate::metrics::Name;
+use crate::snapshot::{ReadyCampaign, Snapshot};
+
+mod bot;
+mod paths;
+mod second;
+mod step;
+
+pub use second::SECOND_PARAM;
 
 /// How long a redirect waits for the store.
 pub const COMMIT_WAIT: Duration = Duration::from_millis(50);
@@ -24,7 +37,7 @@ pub const COMMIT_WAIT: Duration = Duration::from_millis(50);
 /// A click as it came to the door.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ClickIn<'a> {
-    /// The campaign's slug from the path.
+    /// The campaign's slug from the path, or the offer's.
     pub campaign: &'a str,
     /// The query string.
     pub query: &'a str,
@@ -40,6 +53,10 @@ pub struct ClickIn<'a> {
     pub cookies: &'a str,
     /// Whether the browser sent `Sec-GPC: 1`.
     pub gpc: bool,
+    /// Whether only the head of the answer is asked for.
+    pub head: bool,
+    /// Whether a browser says that it fetches the page before anybody asked for it.
+    pub prefetch: bool,
 }
 
 /// What the visitor gets.
@@ -47,47 +64,135 @@ pub struct ClickIn<'a> {
 pub enum ClickOut {
     /// A redirect to this URL.
     Redirect(String),
+    /// A redirect of another kind, or with cookies.
+    Sent(Box<Sent>),
     /// An answer with this reason.
     Refused(Reason),
+}
+
+/// How a visitor is sent on.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Sent {
+    /// Where.
+    pub target: String,
+    /// How.
+    pub how: Redirect,
+    /// The cookies to set.
+    pub cookies: Vec<Cookie>,
+    /// With two pages: what the first asks for, the target sealed in it.
+    pub second: Option<String>,
+}
+
+/// A cookie of the click host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cookie {
+    /// Its name.
+    pub name: &'static str,
+    /// Its value, a click id.
+    pub value: String,
+    /// The path that it is for.
+    pub path: String,
+}
+
+/// A click and how its visitor is sent on.
+struct Made {
+    click: Click,
+    how: Redirect,
+    cookies: Vec<Cookie>,
+}
+
+/// Where a click goes.
+struct Chosen {
+    target: String,
+    how: Redirect,
+    way: Option<Box<Way>>,
+    cookies: Vec<Cookie>,
 }
 
 impl Engine {
     /// Captures a click.
     pub async fn capture_click(&self, input: ClickIn<'_>) -> ClickOut {
-        let click = match self.make_click(input) {
-            Ok(click) => Arc::new(click),
+        let Made { click, how, cookies } = match self.make_click(input) {
+            Ok(made) => made,
             Err(reason) => return ClickOut::Refused(reason),
         };
+        let click = Arc::new(click);
         let target = click.target.clone();
-        match tokio::time::timeout(COMMIT_WAIT, self.store.append_click(Arc::clone(&click))).await {
-            Ok(Ok(())) => self.metrics.clicks_stored.increment(1),
-            Ok(Err(_)) | Err(_) => self.spool_click(&click).await,
-        }
-        ClickOut::Redirect(target)
+        self.keep_click(&click).await;
+        self.send_on(target, how, cookies)
     }
 
-    fn make_click(&self, input: ClickIn<'_>) -> Result<Click, Reason> {
-        let snapshot = self.snapshot.load();
-        let campaign = snapshot.campaign(input.campaign).ok_or(Reason::UnknownCampaign)?;
-        if input.query.len() > limits::QUERY_BYTES_MAX {
-            return Err(Reason::QueryTooLarge);
+    /// Appends a click, as long as the visitor can wait for it.
+    async fn keep_click(&self, click: &Arc<Click>) {
+        match tokio::time::timeout(COMMIT_WAIT, self.store.append_click(Arc::clone(click))).await {
+            Ok(Ok(())) => self.metrics.clicks_stored.increment(1),
+            Ok(Err(_)) | Err(_) => self.spool_click(click).await,
         }
-        let params = Params::parse(input.query.as_bytes())?;
+    }
+
+    fn send_on(&self, target: String, how: Redirect, cookies: Vec<Cookie>) -> ClickOut {
+        if how == Redirect::Found && cookies.is_empty() {
+            return ClickOut::Redirect(target);
+        }
+        let second = (how == Redirect::DoubleMeta).then(|| self.second_page(&target));
+        ClickOut::Sent(Box::new(Sent { target, how, cookies, second }))
+    }
+
+    fn make_click(&self, input: ClickIn<'_>) -> Result<Made, Reason> {
+        let snapshot = self.snapshot.load();
+        let (campaign, ready) = match snapshot.linked(input.campaign) {
+            Some(found) => found,
+            None => return self.make_click_of_broken_link(&snapshot, input),
+        };
+        self.make_click_on(&snapshot, (campaign, ready), input)
+    }
+
+    /// A link whose campaign nobody knows: what hangs behind its name with a wrong sign may be the query.
+    fn make_click_of_broken_link(&self, snapshot: &Snapshot, input: ClickIn<'_>) -> Result<Made, Reason> {
+        let (slug, rest) = link::healed_slug(input.campaign).ok_or(Reason::UnknownCampaign)?;
+        let found = snapshot.linked(slug).ok_or(Reason::UnknownCampaign)?;
+        self.metrics.count(Name::LinksHealed, &[], 1);
+        let rest = if rest.contains('=') { rest } else { "" };
+        let and = if rest.is_empty() || input.query.is_empty() { "" } else { "&" };
+        let query = format!("{rest}{and}{}", input.query);
+        self.make_click_on(snapshot, found, ClickIn { query: &query, ..input })
+    }
+
+    fn make_click_on(
+        &self,
+        snapshot: &Snapshot,
+        (campaign, ready): (&Campaign, &ReadyCampaign),
+        input: ClickIn<'_>,
+    ) -> Result<Made, Reason> {
+        let params = self.params(&campaign.slug, input.query)?;
         let now = self.clock.now();
         let id = ClickId::new(&self.click_id_key, now, self.random.bytes());
         let id_text = id.to_string();
-        let target = campaign.target.fill(TargetValues {
+        let values = TargetValues {
             click_id: &id_text,
             campaign: &campaign.slug,
             source: &campaign.source,
             params: &params,
-        });
+        };
+        let chosen = match (campaign.target(), &ready.rotation) {
+            (Some(target), _) => {
+                Chosen { target: target.fill(values), how: campaign.redirect, way: None, cookies: Vec::new() }
+            }
+            (None, Some(rotation)) => {
+                self.choose(paths::Asked { snapshot, campaign, rotation, input, values, now, id })?
+            }
+            (None, None) => return Err(Reason::UnknownCampaign),
+        };
+        let Chosen { target, how, way, cookies } = chosen;
         if target.len() > limits::TARGET_BYTES_MAX {
             return Err(Reason::ParamTooLong);
         }
         let flood = snapshot.config.fraud.click_flood.zip(input.ip);
         let floods = flood.is_some_and(|(often, ip)| self.flood.is_too_often(&campaign.slug, ip, often, now));
-        Ok(Click {
+        let mut labels = if floods { vec![Reason::ClickFlood.code().to_owned()] } else { Vec::new() };
+        self.label_bots(snapshot, &input, way.as_deref(), &mut labels);
+        let fixed = campaign.cost_model.map(|CostModel::Cpc(cost)| cost);
+        let click = Click {
             id,
             at: now,
             campaign: campaign.slug.clone(),
@@ -101,11 +206,30 @@ impl Engine {
             fbc_cookie: cookie(input.cookies, "_fbc"),
             fbp_cookie: cookie(input.cookies, "_fbp"),
             ad_click_ids: AdClickIds::from_params(&params),
-            cost: campaign.cost_model.map(|CostModel::Cpc(cost)| cost),
+            cost: ready.stated_cost(&params).or(fixed),
             gpc: input.gpc,
             test: campaign.test,
-            labels: if floods { vec![Reason::ClickFlood.code().to_owned()] } else { Vec::new() },
-        })
+            labels,
+            way,
+        };
+        Ok(Made { click, how, cookies })
+    }
+
+    /// The parameters of a click link as they were meant. Macros that nobody filled in are counted.
+    fn params(&self, campaign: &str, query: &str) -> Result<Params, Reason> {
+        if query.len() > limits::QUERY_BYTES_MAX {
+            return Err(Reason::QueryTooLarge);
+        }
+        let healed = link::healed(query);
+        if matches!(healed, std::borrow::Cow::Owned(_)) {
+            self.metrics.count(Name::LinksHealed, &[], 1);
+        }
+        let params = Params::parse(healed.as_bytes())?;
+        let unfilled = params.unfilled();
+        if unfilled > 0 {
+            self.metrics.count(Name::MacrosUnresolved, &[("campaign", campaign)], unfilled);
+        }
+        Ok(params)
     }
 
     async fn spool_click(&self, click: &Arc<Click>) {

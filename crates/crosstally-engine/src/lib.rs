@@ -10,6 +10,7 @@ pub mod approvals;
 pub mod balance;
 pub mod browser;
 pub mod capi;
+pub mod caps;
 pub mod click;
 pub mod clock;
 pub mod delivery;
@@ -17,6 +18,7 @@ pub mod events;
 pub mod flood;
 pub mod fraud;
 pub mod fx;
+pub mod geo;
 pub mod http_out;
 pub mod imports;
 pub mod jobs;
@@ -43,9 +45,11 @@ use arc_swap::ArcSwap;
 use crosstally_core::ids::ClickIdKey;
 use crosstally_store::Store;
 
+use crate::caps::Caps;
 use crate::clock::Clock;
 use crate::delivery::Wakeups;
 use crate::flood::Flood;
+use crate::geo::Geo;
 use crate::http_out::HttpOut;
 use crate::keys::Keys;
 use crate::metrics::Metrics;
@@ -84,6 +88,10 @@ pub struct Engine {
     pub throttle: Arc<Throttle>,
     /// How many clicks come from where.
     pub flood: Arc<Flood>,
+    /// How many visitors offers with caps have had.
+    pub caps: Arc<Caps>,
+    /// Where addresses are.
+    pub geo: Arc<Geo>,
     /// How many receipts were made; their order within a millisecond.
     pub receipts: Arc<AtomicU32>,
     /// What was measured of partners' conversions.

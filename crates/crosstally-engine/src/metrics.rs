@@ -32,6 +32,12 @@ impl std::fmt::Debug for Metrics {
 pub enum Name {
     /// Clicks captured, by how: `stored`, `spooled`, `lost`.
     Clicks,
+    /// Steps from landers to offers, by how: `stored`, `lost`.
+    Steps,
+    /// Click links that were read as they were meant, not as they were written.
+    LinksHealed,
+    /// Parameters of clicks that hold a macro which nobody filled in, by campaign. They are not passed on.
+    MacrosUnresolved,
     /// Inbound postbacks, by partner and verdict.
     Postbacks,
     /// Authenticated postbacks, by partner and by what they showed: `token_header`, `token_query`, `secret`, `old_secret`.
@@ -73,6 +79,9 @@ impl Name {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Clicks => "crosstally_clicks_total",
+            Self::Steps => "crosstally_steps_total",
+            Self::LinksHealed => "crosstally_links_healed_total",
+            Self::MacrosUnresolved => "crosstally_macros_unresolved_total",
             Self::Postbacks => "crosstally_postbacks_total",
             Self::PostbacksShown => "crosstally_postbacks_shown_total",
             Self::PostbacksLimited => "crosstally_postbacks_limited_total",

@@ -92,6 +92,8 @@ impl Engine {
             fx: Arc::default(),
             throttle: Arc::default(),
             flood: Arc::new(Flood::new(u64::from_be_bytes(random.bytes()))),
+            caps: Arc::default(),
+            geo: Arc::default(),
             receipts: Arc::default(),
             approvals: Arc::default(),
             balanced: Arc::default(),
@@ -102,6 +104,7 @@ impl Engine {
         };
         engine.refresh_config().await?;
         engine.refresh_rates().await?;
+        engine.sync_caps().await?;
         Ok(engine)
     }
 }

@@ -9,9 +9,11 @@ use crosstally_core::config::{Auth, Campaign, Config, Destination, Partner, Work
 use crosstally_core::contract::{Contract, Terms, ValueOf};
 use crosstally_core::drop_in::{self, DropIn};
 use crosstally_core::event::OutboundEvent;
+use crosstally_core::offer::{Lander, Offer};
 use crosstally_core::postback::authenticate::Guards;
 use crosstally_core::postback::signature::Signing;
 use crosstally_core::time::HOUR_MS;
+use crosstally_core::visit::Zone;
 use crosstally_destinations::catalog;
 use crosstally_destinations::consent::{self, Leaving};
 use crosstally_destinations::dialect::{Dialect, Settings};
@@ -20,6 +22,10 @@ use sha2::{Digest, Sha256};
 use crate::keys::{Keys, hex_of};
 use crate::secrets::{self, SecretSource};
 
+mod links;
+
+pub use links::{ReadyCampaign, Rotation};
+
 /// The configuration in force.
 #[derive(Debug)]
 pub struct Snapshot {
@@ -27,7 +33,11 @@ pub struct Snapshot {
     pub version: i64,
     /// The configuration itself.
     pub config: Config,
-    campaigns: HashMap<String, usize>,
+    /// The time zone of days and hours.
+    pub zone: Zone,
+    campaigns: HashMap<String, ReadyCampaign>,
+    offers: HashMap<String, usize>,
+    landers: HashMap<String, usize>,
     partners: HashMap<String, (usize, Option<Guards>)>,
     destinations: HashMap<String, Arc<ReadyDestination>>,
     drop_ins: HashMap<DropIn, usize>,
@@ -100,8 +110,11 @@ impl Snapshot {
         if stands_in {
             config.partners.push(server_events());
         }
-        let campaigns =
-            config.campaigns.iter().enumerate().map(|(at, item)| (item.slug.clone(), at)).collect();
+        let offers = config.offers.iter().enumerate().map(|(at, offer)| (offer.slug.clone(), at)).collect();
+        let landers =
+            config.landers.iter().enumerate().map(|(at, lander)| (lander.slug.clone(), at)).collect();
+        let campaigns = links::campaigns(&config);
+        let zone = Zone::named(&config.workspace.timezone);
         let partners = config
             .partners
             .iter()
@@ -121,7 +134,19 @@ impl Snapshot {
             .filter_map(|(at, partner)| Some((partner.drop_in.clone()?, at)))
             .collect();
         let hears_browsers = config.campaigns.iter().any(|campaign| !campaign.sites.is_empty());
-        Self { version, config, campaigns, partners, destinations, drop_ins, stands_in, hears_browsers }
+        Self {
+            version,
+            config,
+            zone,
+            campaigns,
+            offers,
+            landers,
+            partners,
+            destinations,
+            drop_ins,
+            stands_in,
+            hears_browsers,
+        }
     }
 
     /// Whether a partner only stands for server events: nobody posts to it without a token of the API.
@@ -139,7 +164,34 @@ impl Snapshot {
     /// The campaign of this name.
     #[must_use]
     pub fn campaign(&self, slug: &str) -> Option<&Campaign> {
-        self.campaigns.get(slug).and_then(|&at| self.config.campaigns.get(at))
+        self.linked(slug).map(|(campaign, _)| campaign)
+    }
+
+    /// The campaign of this name with what its clicks need.
+    #[must_use]
+    pub fn linked(&self, slug: &str) -> Option<(&Campaign, &ReadyCampaign)> {
+        let ready = self.campaigns.get(slug)?;
+        Some((self.config.campaigns.get(ready.at)?, ready))
+    }
+
+    /// Whether any campaign asks where its visitors are.
+    #[must_use]
+    pub fn asks_for_places(&self) -> bool {
+        let by_network = !self.config.fraud.data_centre_networks.is_empty();
+        let by_path = |ready: &ReadyCampaign| ready.rotation.as_ref().is_some_and(|paths| paths.needs.place);
+        by_network || self.campaigns.values().any(by_path)
+    }
+
+    /// The offer of this name.
+    #[must_use]
+    pub fn offer(&self, slug: &str) -> Option<&Offer> {
+        self.offers.get(slug).and_then(|&at| self.config.offers.get(at))
+    }
+
+    /// The lander of this name.
+    #[must_use]
+    pub fn lander(&self, slug: &str) -> Option<&Lander> {
+        self.landers.get(slug).and_then(|&at| self.config.landers.get(at))
     }
 
     /// The partner of this name, and what its calls must show; no guards mean that a secret is not set on this node.

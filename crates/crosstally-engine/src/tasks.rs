@@ -12,6 +12,8 @@ use crate::spool::Spool;
 
 const CONFIG_EVERY_MS: u64 = 500;
 const FX_EVERY_MS: u64 = 2_000;
+const CAPS_EVERY_MS: u64 = 1_000;
+const GEO_EVERY_MS: u64 = 10_000;
 const SPOOL_EVERY_MS: u64 = 1_000;
 const WAITS_EVERY_MS: u64 = 1_000;
 const AWAY_EVERY_MS: u64 = 1_000;
@@ -57,6 +59,12 @@ pub async fn run(engine: Engine, stop: watch::Receiver<bool>) {
         every(&engine, &stop, NONCES_EVERY_MS, "forget old idempotency keys", async |engine| {
             engine.forget_keys().await.map(drop).map_err(|error| error.to_string())
         }),
+        every(&engine, &stop, CAPS_EVERY_MS, "count visitors of offers", async |engine| {
+            engine.sync_caps().await.map_err(|error| error.to_string())
+        }),
+        every(&engine, &stop, GEO_EVERY_MS, "look for new files of places", async |engine| engine
+            .refresh_geo()
+            .await),
         every(&engine, &stop, COUNT_EVERY_MS, "count what waits", async |engine| {
             engine.measure_outbox().await.map_err(|error| error.to_string())
         }),
@@ -80,6 +88,12 @@ pub async fn follow_config(engine: Engine, stop: watch::Receiver<bool>) {
         every(&engine, &stop, FX_EVERY_MS, "pick up the rates", async |engine| {
             engine.refresh_rates().await.map_err(|error| error.to_string())
         }),
+        every(&engine, &stop, CAPS_EVERY_MS, "count visitors of offers", async |engine| {
+            engine.sync_caps().await.map_err(|error| error.to_string())
+        }),
+        every(&engine, &stop, GEO_EVERY_MS, "look for new files of places", async |engine| engine
+            .refresh_geo()
+            .await),
         every(&engine, &stop, AWAY_EVERY_MS, "tell of calls turned away", async |engine| {
             engine.tell_turned_away(false).await.map_err(|error| error.to_string())
         }),
@@ -91,6 +105,9 @@ pub async fn follow_config(engine: Engine, stop: watch::Receiver<bool>) {
 async fn tell_the_rest(engine: &Engine) {
     if let Err(error) = engine.tell_turned_away(true).await {
         tracing::warn!(error = %error, "receipts of calls that were turned away could not be stored");
+    }
+    if let Err(error) = engine.sync_caps().await {
+        tracing::warn!(error = %error, "the last visitors of offers could not be counted");
     }
 }
 

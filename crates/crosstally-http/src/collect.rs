@@ -4,5 +4,6 @@ pub(crate) mod browser;
 pub(crate) mod click;
 pub(crate) mod drop_in;
 pub(crate) mod events;
+pub(crate) mod offer;
 pub(crate) mod postback;
 pub(crate) mod script;

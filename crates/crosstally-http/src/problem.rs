@@ -119,7 +119,7 @@ impl Fault {
 #[must_use]
 pub const fn status_of(reason: Reason) -> StatusCode {
     match reason {
-        Reason::UnknownPartner | Reason::UnknownCampaign => StatusCode::NOT_FOUND,
+        Reason::UnknownPartner | Reason::UnknownCampaign | Reason::UnknownOffer => StatusCode::NOT_FOUND,
         Reason::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Reason::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Reason::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,

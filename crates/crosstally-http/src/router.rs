@@ -23,6 +23,7 @@ use crate::{api, collect, ops};
 /// | route | what |
 /// |---|---|
 /// | `GET /c/{campaign}` | click redirect |
+/// | `GET /o/{offer}` | from a lander to an offer |
 /// | `GET,POST /postback/{partner}` | inbound postback |
 /// | other trackers' paths | the same, in their dialect, for partners with `drop_in` |
 /// | `POST /v1/events` | server events |
@@ -33,10 +34,18 @@ use crate::{api, collect, ops};
 /// What is large is boxed: every connection holds the largest thing that may happen on it, and moves it about.
 pub(crate) async fn tracking(state: &State, request: Request<Incoming>, peer: IpAddr) -> Answer {
     let path = request.uri().path();
-    if let Some(campaign) = path.strip_prefix("/c/").and_then(segment) {
+    if let Some(campaign) = path.strip_prefix("/c/").and_then(link) {
         return match *request.method() {
-            Method::GET => collect::click::handle(state, campaign, &request, peer).await,
+            Method::GET | Method::HEAD => collect::click::handle(state, campaign, &request, peer).await,
             _ => refusal(Reason::MethodNotAllowed, "clicks come by GET", None),
+        };
+    }
+    if let Some(offer) = path.strip_prefix("/o/").and_then(link) {
+        return match *request.method() {
+            Method::GET | Method::HEAD => {
+                Box::pin(collect::offer::handle(state, offer, &request, peer)).await
+            }
+            _ => refusal(Reason::MethodNotAllowed, "steps come by GET", None),
         };
     }
     if let Some(partner) = path.strip_prefix("/postback/").and_then(segment) {
@@ -63,6 +72,11 @@ pub(crate) async fn tracking(state: &State, request: Request<Incoming>, peer: Ip
         (_, "/healthz" | "/readyz") => refusal(Reason::MethodNotAllowed, "send GET", None),
         _ => fault(Fault::NoRoute, ""),
     }
+}
+
+/// The same for links that people write: a slash at the end is forgiven.
+fn link(rest: &str) -> Option<&str> {
+    segment(rest.strip_suffix('/').unwrap_or(rest))
 }
 
 fn segment(rest: &str) -> Option<&str> {

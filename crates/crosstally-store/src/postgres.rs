@@ -22,6 +22,7 @@ mod jobs;
 mod ledger;
 mod migrate;
 mod nonces;
+mod offers;
 mod outbox;
 mod outbox_reads;
 mod postbacks;
@@ -30,6 +31,7 @@ mod replays;
 mod reversals;
 mod rows;
 mod sightings;
+mod steps;
 #[cfg(test)]
 mod tests;
 mod tokens;

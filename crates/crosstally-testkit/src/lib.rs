@@ -5,6 +5,7 @@
 
 pub mod client;
 pub mod database;
+pub mod mmdb;
 pub mod process;
 pub mod server;
 pub mod spellings;

@@ -187,6 +187,9 @@ pub(crate) struct Serve {
     /// Take 0.0.0.0/0 and ::/0 in --trusted-proxies: everybody may then claim any address.
     #[arg(long, env = "CROSSTALLY_TRUST_ANY_PROXY", default_missing_value = "true", num_args = 0..=1, require_equals = true)]
     pub(crate) trust_any_proxy: Option<bool>,
+    /// Files in MaxMind's format that say where addresses are and whose; read again when they change.
+    #[arg(long, env = "CROSSTALLY_GEO_FILES", value_delimiter = ',')]
+    pub(crate) geo_files: Option<Vec<PathBuf>>,
 }
 
 #[derive(Debug, Args)]

@@ -23,6 +23,7 @@ struct File {
     trusted_proxies: Option<Vec<String>>,
     proxy_header: Option<ProxyHeader>,
     trust_any_proxy: Option<bool>,
+    geo_files: Option<Vec<PathBuf>>,
 }
 
 /// Where the data is.
@@ -45,6 +46,7 @@ pub(crate) struct ServeSettings {
     pub(crate) roles: Vec<Role>,
     pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) proxy_header: ProxyHeader,
+    pub(crate) geo_files: Vec<PathBuf>,
 }
 
 impl ServeSettings {
@@ -86,6 +88,7 @@ pub(crate) fn serve(flags: &Serve) -> Result<ServeSettings> {
             .or(file.roles)
             .unwrap_or_else(|| vec![Role::Collect, Role::Api, Role::Deliver, Role::Tasks]),
         trusted_proxies: proxies.iter().map(|text| range(text, any)).collect::<Result<_>>()?,
+        geo_files: flags.geo_files.clone().or(file.geo_files).unwrap_or_default(),
         proxy_header: flags.proxy_header.or(file.proxy_header).unwrap_or(ProxyHeader::XForwardedFor),
     })
 }

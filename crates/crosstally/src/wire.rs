@@ -21,6 +21,10 @@ pub(crate) async fn run(settings: ServeSettings) -> Result<()> {
     // 2. The engine over its store; it takes up the configuration in force.
     let engine = local::engine(&settings.ground, &spool).await?;
     engine.spool.recover()?;
+    engine.geo.open(&settings.geo_files)?;
+    if settings.geo_files.is_empty() && engine.snapshot.load().asks_for_places() {
+        tracing::warn!("paths ask where visitors are, and --geo-files names no file: nobody is anywhere");
+    }
     // 3. The doors, bound before anything is promised.
     let doors = Doors {
         tracking: settings.does(Role::Collect).then_some(settings.listen),

@@ -52,9 +52,15 @@ impl Place {
 
     /// Starts the server with these roles (none for all) and waits until it is ready.
     pub(crate) fn serve(&self, roles: &str) -> Result<Server> {
+        self.serve_with(roles, &[])
+    }
+
+    /// The same with further flags.
+    pub(crate) fn serve_with(&self, roles: &str, flags: &[&str]) -> Result<Server> {
         let (address, admin) = (free_address()?, free_address()?);
         let mut command = self.command(&["serve", "--listen", &address.to_string()]);
         command.args(["--admin-listen", &admin.to_string()]);
+        command.args(flags);
         if !roles.is_empty() {
             command.args(["--roles", roles]);
         }

@@ -1,14 +1,17 @@
 //! A configuration as ordered sections of keys and values: what [`super::print()`] writes and [`super::plan()`] compares.
 
 use super::{
-    Auth, Campaign, Config, CostModel, Destination, Expected, Goal, Partner, Rate, SecretRef, Setting,
+    Auth, Campaign, Config, CostModel, Destination, Expected, Goal, Leads, Partner, Rate, SecretRef, Setting,
     Source, ValueAt, Word, Workspace,
 };
 use crate::consent::ConsentPolicy;
 use crate::drop_in::DropIn;
 use crate::fraud::{Fraud, Often};
+use crate::redirect::Redirect;
+use crate::rotation::Sticky;
 use crate::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS};
 
+mod rotation;
 mod terms;
 
 /// One section.
@@ -50,6 +53,9 @@ pub(super) fn entries(config: &Config) -> Vec<Entry<'_>> {
     let mut entries = vec![workspace(&config.workspace)];
     entries.extend(fraud(&config.fraud));
     entries.extend(config.sources.iter().map(source));
+    entries.extend(config.offers.iter().map(rotation::offer));
+    entries.extend(config.landers.iter().map(rotation::lander));
+    entries.extend(config.paths.iter().map(rotation::path));
     entries.extend(config.campaigns.iter().map(campaign));
     entries.extend(config.partners.iter().map(partner));
     entries.extend(config.destinations.iter().map(destination));
@@ -96,11 +102,20 @@ fn fraud(fraud: &Fraud) -> Option<Entry<'_>> {
         let ranges = fraud.data_centres.iter().map(|range| range.to_string()).collect();
         keys.push(("data_centres", Value::List(ranges)));
     }
+    if fraud.bots {
+        keys.push(("bots", Value::Flag(true)));
+    }
+    if !fraud.data_centre_networks.is_empty() {
+        let networks = fraud.data_centre_networks.iter().map(|number| format!("AS{number}")).collect();
+        keys.push(("data_centre_networks", Value::List(networks)));
+    }
     (!keys.is_empty()).then_some(Entry { section: "fraud", slug: None, keys })
 }
 
 fn source(source: &Source) -> Entry<'_> {
-    Entry { section: "source", slug: Some(&source.slug), keys: vec![("preset", Value::text(&source.preset))] }
+    let mut keys = vec![("preset", Value::text(&source.preset))];
+    keys.extend(source.cost.as_ref().map(|cost| ("cost", rotation::cost(cost))));
+    Entry { section: "source", slug: Some(&source.slug), keys }
 }
 
 fn campaign(campaign: &Campaign) -> Entry<'_> {
@@ -108,7 +123,16 @@ fn campaign(campaign: &Campaign) -> Entry<'_> {
     if !campaign.source.is_empty() {
         keys.push(("source", Value::text(&campaign.source)));
     }
-    keys.push(("target", Value::text(campaign.target.to_string())));
+    match &campaign.leads {
+        Leads::Target(target) => keys.push(("target", Value::text(target.to_string()))),
+        Leads::Paths(paths) => keys.push(("paths", Value::List(paths.clone()))),
+    }
+    if campaign.redirect != Redirect::default() {
+        keys.push(("redirect", Value::text(campaign.redirect.word())));
+    }
+    if campaign.sticky != Sticky::default() {
+        keys.push(("sticky", Value::text(campaign.sticky.word())));
+    }
     if let Some(CostModel::Cpc(money)) = campaign.cost_model {
         let cost = vec![
             ("kind", Value::text("cpc")),

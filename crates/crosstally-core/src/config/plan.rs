@@ -81,7 +81,18 @@ fn identity<'e>(entry: &Entry<'e>) -> (&'static str, Option<&'e str>) {
 }
 
 fn rank(entry: &Entry<'_>) -> usize {
-    const ORDER: [&str; 7] = ["workspace", "fraud", "source", "campaign", "partner", "destination", "goal"];
+    const ORDER: [&str; 10] = [
+        "workspace",
+        "fraud",
+        "source",
+        "offer",
+        "lander",
+        "path",
+        "campaign",
+        "partner",
+        "destination",
+        "goal",
+    ];
     ORDER.iter().position(|section| *section == entry.section).unwrap_or(ORDER.len())
 }
 

@@ -19,7 +19,9 @@ mod findings;
 mod fraud;
 mod goal;
 mod macros;
+mod offer;
 mod partner;
+mod path;
 mod preset;
 mod secret;
 mod slugs;
@@ -32,8 +34,16 @@ pub use preset::read_preset;
 /// Bytes of a document.
 const DOCUMENT_BYTES_MAX: usize = limits::ADMIN_BODY_BYTES_MAX;
 /// The sections that may repeat, with the most entries that each may have.
-const SECTIONS: [(&str, usize); 5] =
-    [("source", 1_000), ("campaign", 10_000), ("partner", 10_000), ("destination", 1_000), ("goal", 1_000)];
+const SECTIONS: [(&str, usize); 8] = [
+    ("source", 1_000),
+    ("offer", 10_000),
+    ("lander", 10_000),
+    ("path", 10_000),
+    ("campaign", 10_000),
+    ("partner", 10_000),
+    ("destination", 1_000),
+    ("goal", 1_000),
+];
 
 /// The sections that stand once.
 const SINGLE: [&str; 2] = ["workspace", "fraud"];
@@ -78,10 +88,13 @@ fn read_all(document: &str, catalog: &dyn Catalog, found: &mut Findings<'_>) -> 
     // Sections are read in the order in which they refer to each other.
     let mut sources = Slugs::default();
     for (section, slug) in entries(&root, "source", &mut sources, found) {
-        config.sources.push(campaign::source(&section, slug, catalog, found));
+        config.sources.push(campaign::source(&section, slug, catalog, base_currency, found));
     }
+    let paths = rotations(&root, &mut config, found);
+    let rules = config.paths.iter().map(|path| (path.slug.as_str(), path)).collect();
+    let known = campaign::Known { sources: &sources, paths: &paths, rules: &rules, base_currency };
     for (section, slug) in entries(&root, "campaign", &mut Slugs::default(), found) {
-        config.campaigns.extend(campaign::campaign(&section, slug, &sources, base_currency, found));
+        config.campaigns.extend(campaign::campaign(&section, slug, &known, found));
     }
     let mut endpoints = drop_in::DropIns::default();
     let mut secrets = partner::Secrets::default();
@@ -112,6 +125,23 @@ fn read_all(document: &str, catalog: &dyn Catalog, found: &mut Findings<'_>) -> 
     config.goals = goals.into_iter().map(|placed| placed.goal).collect();
     macros::check(&config, &placed, catalog, found);
     config
+}
+
+/// Reads offers, landers and paths; the slugs of the paths.
+fn rotations(root: &Section<'_>, config: &mut Config, found: &mut Findings<'_>) -> Slugs {
+    let (mut offers, mut landers, mut paths) = (Slugs::default(), Slugs::default(), Slugs::default());
+    let placed = entries(root, "offer", &mut offers, found);
+    for (section, slug) in &placed {
+        config.offers.extend(offer::offer(section, slug.clone(), &offers, found));
+    }
+    offer::check_overflows(&config.offers, &placed, found);
+    for (section, slug) in entries(root, "lander", &mut landers, found) {
+        config.landers.extend(offer::lander(&section, slug, found));
+    }
+    for (section, slug) in entries(root, "path", &mut paths, found) {
+        config.paths.extend(path::path(&section, slug, &landers, &offers, found));
+    }
+    paths
 }
 
 fn refuse_unknown_sections(root: &Section<'_>, found: &mut Findings<'_>) {

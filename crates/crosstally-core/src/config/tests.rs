@@ -10,6 +10,7 @@ mod broken;
 mod documents;
 mod fraud;
 mod guards;
+mod paths;
 mod plans;
 mod prints;
 mod reads;

@@ -1,8 +1,11 @@
 //! The words of choices, as a document writes them.
 
 use super::{EventIdMode, Otherwise, Role, SendValue, TokenPlace, ValueAt};
+use crate::cost::Per;
 use crate::drop_in::Dialect;
 use crate::ledger::Status;
+use crate::redirect::Redirect;
+use crate::rotation::Sticky;
 use crate::word::Word;
 
 impl Word for Status {
@@ -10,6 +13,45 @@ impl Word for Status {
 
     fn word(self) -> &'static str {
         self.as_str()
+    }
+}
+
+impl Word for Redirect {
+    const ALL: &'static [Self] =
+        &[Self::Found, Self::Temporary, Self::Meta, Self::DoubleMeta, Self::NoReferrer, Self::Script];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Found => "302",
+            Self::Temporary => "307",
+            Self::Meta => "meta",
+            Self::DoubleMeta => "double_meta",
+            Self::NoReferrer => "no_referrer",
+            Self::Script => "js",
+        }
+    }
+}
+
+impl Word for Sticky {
+    const ALL: &'static [Self] = &[Self::None, Self::Visitor, Self::Cookie];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Visitor => "visitor",
+            Self::Cookie => "cookie",
+        }
+    }
+}
+
+impl Word for Per {
+    const ALL: &'static [Self] = &[Self::Click, Self::Mille];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Click => "click",
+            Self::Mille => "mille",
+        }
     }
 }
 

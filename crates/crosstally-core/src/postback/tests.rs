@@ -78,7 +78,11 @@ fn config(partner: Partner) -> Config {
         campaigns: vec![Campaign {
             slug: "summer".into(),
             source: "facebook".into(),
-            target: Target::parse("https://lander.example/p?cid={click_id}").unwrap(),
+            leads: crate::config::Leads::Target(
+                Target::parse("https://lander.example/p?cid={click_id}").unwrap(),
+            ),
+            redirect: crate::redirect::Redirect::default(),
+            sticky: crate::rotation::Sticky::default(),
             cost_model: None,
             test: false,
             sites: Vec::new(),
@@ -118,6 +122,7 @@ fn click() -> Click {
         gpc: false,
         test: false,
         labels: Vec::new(),
+        way: None,
     }
 }
 

@@ -4,6 +4,7 @@ use crosstally_core::click::{AdClickIds, Click};
 use crosstally_core::ids::ClickId;
 use crosstally_core::money::{Currency, Money};
 use crosstally_core::time::Timestamp;
+use crosstally_core::visit::Way;
 use serde::{Deserialize, Serialize};
 
 use super::Spooled;
@@ -32,6 +33,8 @@ struct Stored {
     test: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     labels: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    way: Option<Box<Way>>,
 }
 
 /// One click as a record.
@@ -55,6 +58,7 @@ pub(super) fn encode(click: &Click) -> Vec<u8> {
         gpc: click.gpc,
         test: click.test,
         labels: click.labels.clone(),
+        way: click.way.clone(),
     };
     let body = serde_json::to_vec(&stored).expect("plain texts and numbers always serialise");
     let length = u32::try_from(body.len()).expect("a click is far smaller than 4 GiB");
@@ -88,6 +92,7 @@ fn decode(body: &[u8]) -> Option<Click> {
         gpc: stored.gpc,
         test: stored.test,
         labels: stored.labels,
+        way: stored.way,
     })
 }
 
@@ -152,6 +157,7 @@ mod tests {
             gpc: true,
             test: false,
             labels: vec!["click_flood".into()],
+            way: Some(Box::new(Way { path: "rest".into(), asn: Some(1), ..Way::default() })),
         }
     }
 

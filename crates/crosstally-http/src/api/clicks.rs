@@ -5,6 +5,7 @@ use axum::extract::{Path, State as Extract};
 use axum::response::IntoResponse;
 use crosstally_core::click::Click;
 use crosstally_core::ids::ClickId;
+use crosstally_core::visit::{Step, Way};
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -42,6 +43,34 @@ pub struct ClickOut {
     pub gpc: bool,
     /// Whether the campaign is a test.
     pub test: bool,
+    /// What is noteworthy about it, by code.
+    pub labels: Vec<String>,
+    /// The way it took, if its campaign has paths.
+    pub way: Option<Way>,
+    /// Its steps from landers to offers, oldest first; where a click is shown by itself.
+    #[serde(default)]
+    pub steps: Vec<StepOut>,
+}
+
+/// A step from a lander to an offer.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StepOut {
+    /// When.
+    pub at: String,
+    /// The offer that the visitor was sent to.
+    pub offer: String,
+    /// The offer that was asked for, if it was full.
+    pub instead_of: Option<String>,
+}
+
+/// Steps that are shown.
+const STEPS_MAX: u32 = 100;
+
+impl From<Step> for StepOut {
+    fn from(step: Step) -> Self {
+        let instead_of = Some(step.instead_of).filter(|offer| !offer.is_empty());
+        Self { at: step.at.to_string(), offer: step.offer, instead_of }
+    }
 }
 
 impl From<&Click> for ClickOut {
@@ -64,6 +93,9 @@ impl From<&Click> for ClickOut {
             cost: click.cost.map(|cost| cost.to_string()),
             gpc: click.gpc,
             test: click.test,
+            labels: click.labels.clone(),
+            way: click.way.as_deref().cloned(),
+            steps: Vec::new(),
         }
     }
 }
@@ -73,5 +105,7 @@ pub async fn show(Extract(state): Extract<State>, headers: HeaderMap, Path(id): 
     auth::require(&state, &headers, "read").await?;
     let id = ClickId::parse_unchecked(&id).map_err(|_| not_found())?;
     let click = state.engine.store.click(id).await?.ok_or_else(not_found)?;
-    Ok(Json(ClickOut::from(&click)).into_response())
+    let steps = state.engine.store.steps(id, STEPS_MAX).await?;
+    let shown = ClickOut { steps: steps.into_iter().map(StepOut::from).collect(), ..ClickOut::from(&click) };
+    Ok(Json(shown).into_response())
 }

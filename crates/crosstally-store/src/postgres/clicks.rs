@@ -26,14 +26,14 @@ macro_rules! insert {
 }
 
 const INSERT: &str = insert!("", "");
-/// Few clicks have labels, so that the others do not pay for the column.
-const INSERT_LABELLED: &str = insert!(", labels", ", $19::text[]");
+/// Few clicks have labels or took a way, so that the others do not pay for the columns.
+const INSERT_LABELLED: &str = insert!(", labels, way", ", $19::text[], $20::text[]");
 /// They come late, and postbacks may have overtaken them.
 const INSERT_AND_COUNT: &str = concat!(
     "WITH new AS (",
-    insert!(", labels", ", $19::text[]"),
+    insert!(", labels, way", ", $19::text[], $20::text[]"),
     " RETURNING 1), woken AS (
-        UPDATE receipt_waits SET next_at = 0 WHERE workspace = $1 AND awaited = ANY ($20::text[])
+        UPDATE receipt_waits SET next_at = 0 WHERE workspace = $1 AND awaited = ANY ($21::text[])
     ) SELECT count(*) FROM new"
 );
 
@@ -53,7 +53,7 @@ impl Work for NewClick {
     async fn record(database: &Database, batch: &mut [Waiting<Self>]) -> Result<(), Fault> {
         let connection = database.connection().await?;
         let clicks: Vec<&Click> = batch.iter().map(|one| &*one.work.0).collect();
-        let labelled = clicks.iter().any(|click| !click.labels.is_empty());
+        let labelled = clicks.iter().any(|click| !click.labels.is_empty() || click.way.is_some());
         let statement = connection.prepare_cached(if labelled { INSERT_LABELLED } else { INSERT }).await?;
         let columns = if labelled { labelled_columns(&clicks)? } else { columns(&clicks) };
         let written = connection.execute(&statement, &columns.values()).await;
@@ -102,7 +102,9 @@ fn labelled_columns<'rows>(
 ) -> Result<Columns<'rows, &'rows Click>, StoreError> {
     let labels: Vec<Option<String>> =
         clicks.iter().map(|click| rows::labels(&click.labels)).collect::<Result<_, _>>()?;
-    Ok(columns(clicks).with_values(labels))
+    let ways: Vec<Option<String>> =
+        clicks.iter().map(|click| click.way.as_ref().map(|way| way.to_stored())).collect();
+    Ok(columns(clicks).with_values(labels).with_values(ways))
 }
 
 fn columns<'rows>(clicks: &'rows [&'rows Click]) -> Columns<'rows, &'rows Click> {

@@ -21,6 +21,7 @@ use crosstally_core::reason::Reason;
 use crosstally_core::route::GoalEvent;
 use crosstally_core::time::Timestamp;
 use crosstally_core::verdict::Verdict;
+use crosstally_core::visit::Way;
 
 use super::transact::Value;
 use crate::{
@@ -34,7 +35,7 @@ mod tests;
 type Result<T> = std::result::Result<T, StoreError>;
 
 pub(super) const CLICK: &str = "id, at, campaign, source, query, target, ip, user_agent, referrer, language, \
-    fbc_cookie, fbp_cookie, ad_click_ids, cost_minor, cost_currency, gpc, test, labels";
+    fbc_cookie, fbp_cookie, ad_click_ids, cost_minor, cost_currency, gpc, test, labels, way";
 
 pub(super) fn click(row: &Row) -> Result<Click> {
     let cost = match (get::<Option<i64>>(row, 13)?, optional(row, 14, currency)?) {
@@ -59,6 +60,7 @@ pub(super) fn click(row: &Row) -> Result<Click> {
         gpc: get(row, 15)?,
         test: get(row, 16)?,
         labels: optional_labels(row, 17)?,
+        way: optional_way(row, 18)?,
     })
 }
 
@@ -363,6 +365,11 @@ pub(super) fn json<T: DeserializeOwned>(row: &Row, column: usize) -> Result<T> {
 /// Most rows have no labels, and nothing in their place.
 fn optional_labels(row: &Row, column: usize) -> Result<Vec<String>> {
     if get::<Option<&str>>(row, column)?.is_some() { json(row, column) } else { Ok(Vec::new()) }
+}
+
+/// The way of a click, which most clicks do not have.
+fn optional_way(row: &Row, column: usize) -> Result<Option<Box<Way>>> {
+    optional(row, column, |text| Way::from_stored(text).map(Box::new))
 }
 
 /// Labels as they are stored.

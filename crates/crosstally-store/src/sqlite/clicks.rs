@@ -11,11 +11,18 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::{Sqlite, replays, rows};
 use crate::{StoreError, WORKSPACE};
 
-const INSERT: &str =
-    "INSERT INTO clicks (id, workspace, at, campaign, source, query, target, ip, user_agent, referrer,
-        language, fbc_cookie, fbp_cookie, ad_click_ids, cost_minor, cost_currency, gpc, test)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)
-    ON CONFLICT DO NOTHING";
+macro_rules! insert {
+    ($column:literal, $value:literal) => {
+        concat!("INSERT INTO clicks (id, workspace, at, campaign, source, query, target, ip, user_agent, referrer,
+            language, fbc_cookie, fbp_cookie, ad_click_ids, cost_minor, cost_currency, gpc, test", $column, ")
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18", $value, ")
+        ON CONFLICT DO NOTHING")
+    };
+}
+
+const INSERT: &str = insert!("", "");
+/// Clicks of campaigns with paths have one column more.
+const INSERT_WAY: &str = insert!(", way", ", ?19");
 
 /// Few clicks have labels, so that the others do not pay for the column.
 const LABEL: &str = "UPDATE clicks SET labels = ?2 WHERE id = ?1";
@@ -72,7 +79,7 @@ fn insert(connection: &Connection, click: &Click, ad_click_ids: &str) -> Result<
         }
         None => None,
     };
-    let inserted = connection.prepare_cached(INSERT)?.execute(params![
+    let common = params![
         click.id.as_bytes(),
         WORKSPACE,
         click.at.as_millis(),
@@ -91,7 +98,16 @@ fn insert(connection: &Connection, click: &Click, ad_click_ids: &str) -> Result<
         click.cost.map(|cost| cost.currency.code()),
         click.gpc,
         click.test,
-    ])?;
+    ];
+    let inserted = match &click.way {
+        None => connection.prepare_cached(INSERT)?.execute(common)?,
+        Some(way) => {
+            let way = way.to_stored();
+            let all: Vec<&dyn rusqlite::ToSql> =
+                common.iter().copied().chain([&way as &dyn rusqlite::ToSql]).collect();
+            connection.prepare_cached(INSERT_WAY)?.execute(all.as_slice())?
+        }
+    };
     if inserted > 0
         && let Some(labels) = rows::labels(&click.labels)?
     {

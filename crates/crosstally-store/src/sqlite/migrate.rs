@@ -19,6 +19,7 @@ const STEPS: &[&str] = &[
     include_str!("../../migrations/sqlite/0006_approvals.sql"),
     include_str!("../../migrations/sqlite/0007_reversals.sql"),
     include_str!("../../migrations/sqlite/0008_browser.sql"),
+    include_str!("../../migrations/sqlite/0009_links.sql"),
 ];
 
 const REGISTER: &str =

@@ -17,13 +17,14 @@ use crosstally_core::reason::Reason;
 use crosstally_core::route::GoalEvent;
 use crosstally_core::time::Timestamp;
 use crosstally_core::verdict::Verdict;
+use crosstally_core::visit::Way;
 
 use crate::{
     AttemptRecord, ConfigRecord, DeliveryRecord, DestinationState, FxJob, FxRate, Priced, TokenRecord,
 };
 
 pub(super) const CLICK: &str = "id, at, campaign, source, query, target, ip, user_agent, referrer, language, \
-    fbc_cookie, fbp_cookie, ad_click_ids, cost_minor, cost_currency, gpc, test, labels";
+    fbc_cookie, fbp_cookie, ad_click_ids, cost_minor, cost_currency, gpc, test, labels, way";
 
 pub(super) fn click(row: &Row<'_>) -> Result<Click> {
     let cost = match (row.get::<_, Option<i64>>(13)?, optional(row, 14, |code| code.parse().ok())?) {
@@ -48,6 +49,7 @@ pub(super) fn click(row: &Row<'_>) -> Result<Click> {
         gpc: row.get(15)?,
         test: row.get(16)?,
         labels: optional_labels(row, 17)?,
+        way: optional_way(row, 18)?,
     })
 }
 
@@ -353,6 +355,11 @@ fn optional_labels(row: &Row<'_>, column: usize) -> Result<Vec<String>> {
         rusqlite::types::ValueRef::Null => Ok(Vec::new()),
         _ => json(row, column),
     }
+}
+
+/// The way of a click, which most clicks do not have.
+fn optional_way(row: &Row<'_>, column: usize) -> Result<Option<Box<Way>>> {
+    optional(row, column, |text| Way::from_stored(text).map(Box::new))
 }
 
 /// Labels as they are stored.

@@ -111,6 +111,7 @@ pub(crate) fn click(ms: i64) -> Click {
         gpc: true,
         test: false,
         labels: Vec::new(),
+        way: None,
     }
 }
 

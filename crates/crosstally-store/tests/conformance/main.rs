@@ -22,6 +22,7 @@ mod jobs;
 mod ledger;
 mod ledger_sums;
 mod nonces;
+mod offers;
 mod opening;
 mod outbox;
 mod outbox_reads;
@@ -32,6 +33,7 @@ mod reversals;
 mod settle;
 mod sightings;
 mod stage;
+mod steps;
 mod tokens;
 mod waits;
 
@@ -126,6 +128,13 @@ suite! {
     reversals {
         a_reversal_is_followed_once_and_only_as_it_stands
         only_what_was_never_tried_is_withdrawn
+    }
+    offers {
+        a_count_that_is_written_twice_counts_once
+        counts_of_all_nodes_add_up_and_old_days_are_forgotten
+    }
+    steps {
+        steps_of_a_click_come_back_in_their_order
     }
     approvals {
         the_share_of_approvals_is_of_what_was_decided

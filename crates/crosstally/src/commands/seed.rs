@@ -106,6 +106,9 @@ fn click(engine: &Engine, slug: &str) -> Result<Click> {
     let campaign = snapshot.campaign(slug).ok_or_else(|| {
         exit::with(Code::NotFound, format!("no campaign is called `{}`", show::clean(slug)))
     })?;
+    let target = campaign.target().ok_or_else(|| {
+        exit::with(Code::Usage, format!("`{}` has paths; name a campaign with one target", show::clean(slug)))
+    })?;
     let now = engine.clock.now();
     let id = ClickId::new(&engine.click_id_key, now, engine.random.bytes());
     let query = format!("fbclid=demo{id}&sub1=seed");
@@ -121,7 +124,7 @@ fn click(engine: &Engine, slug: &str) -> Result<Click> {
         at: now,
         campaign: campaign.slug.clone(),
         source: campaign.source.clone(),
-        target: campaign.target.fill(values),
+        target: target.fill(values),
         ad_click_ids: AdClickIds::from_params(&params),
         query,
         ip: Some(std::net::Ipv4Addr::new(192, 0, 2, 1).into()),
@@ -134,5 +137,6 @@ fn click(engine: &Engine, slug: &str) -> Result<Click> {
         gpc: false,
         test: campaign.test,
         labels: Vec::new(),
+        way: None,
     })
 }

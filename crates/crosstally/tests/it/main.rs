@@ -23,6 +23,7 @@ mod jobs;
 mod journey;
 mod kept;
 mod ledger;
+mod links;
 mod new_user;
 mod nodes;
 mod oracle;

@@ -1,56 +1,79 @@
 //! Reads sources and campaigns.
 
+use std::collections::HashMap;
+
 use super::document::{Section, Text, shown};
 use super::findings::{Findings, one_of};
+use super::path;
 use super::slugs::Slugs;
 use crate::browser::{Site, SiteError};
-use crate::config::{Campaign, Catalog, CostModel, Source};
+use crate::config::{Campaign, Catalog, CostModel, Leads, Source, source};
+use crate::cost::CostToken;
+use crate::limits::PARAM_NAME_BYTES_MAX;
 use crate::money::Currency;
+use crate::rotation::{Path, Sticky};
 use crate::target::{Target, TargetError};
 use crate::template::{Brackets, Template};
 
-/// The presets of sources.
-const SOURCE_PRESETS: &[&str] = &[
-    "generic",
-    "meta",
-    "google",
-    "tiktok",
-    "snapchat",
-    "pinterest",
-    "reddit",
-    "linkedin",
-    "x",
-    "microsoft",
-    "taboola",
-    "outbrain",
-];
+/// Presets of sources that other files than ours describe, and the one that knows nothing.
+const OTHER_PRESETS: &[&str] = &["generic", "taboola", "outbrain"];
+
+/// What a campaign may refer to.
+pub(super) struct Known<'k> {
+    pub(super) sources: &'k Slugs,
+    pub(super) paths: &'k Slugs,
+    pub(super) rules: &'k HashMap<&'k str, &'k Path>,
+    pub(super) base_currency: Currency,
+}
 
 pub(super) fn source(
     section: &Section<'_>,
     slug: String,
     catalog: &dyn Catalog,
+    base_currency: Currency,
     found: &mut Findings<'_>,
 ) -> Source {
-    section.refuse_unknown(["slug", "preset"], found);
+    section.refuse_unknown(["slug", "preset", "cost"], found);
     let preset = section.text("preset", found).map_or("generic", |preset| {
-        let known: Vec<&str> = SOURCE_PRESETS.iter().copied().chain(catalog.source_presets()).collect();
+        let mut known: Vec<&str> = OTHER_PRESETS.to_vec();
+        known.extend(catalog.source_presets());
+        for name in source::names() {
+            known.push(name);
+        }
         if !known.contains(&preset.text) {
             let fix = found.meant(preset.text, known);
             found.problem(&preset.spot, format!("{} is not a preset of a source", shown(preset.text)), fix);
         }
         preset.text
     });
-    Source { slug, preset: preset.to_owned() }
+    let cost = cost_token(section, base_currency, found);
+    Source { slug, preset: preset.to_owned(), cost }
+}
+
+fn cost_token(section: &Section<'_>, base_currency: Currency, found: &mut Findings<'_>) -> Option<CostToken> {
+    let cost = section.table("cost", "{ param = \"cost\", currency = \"USD\" }", found)?;
+    cost.refuse_unknown(["param", "currency", "per"], found);
+    let currency = match cost.item("currency") {
+        Some(_) => cost.currency("currency", found)?,
+        None => base_currency,
+    };
+    let param = match cost.text("param", found) {
+        Some(param) => param.name("param", PARAM_NAME_BYTES_MAX, found)?,
+        None => "cost".to_owned(),
+    };
+    Some(CostToken { param, currency, per: cost.word("per", found).unwrap_or_default() })
 }
 
 pub(super) fn campaign(
     section: &Section<'_>,
     slug: String,
-    sources: &Slugs,
-    base_currency: Currency,
+    known: &Known<'_>,
     found: &mut Findings<'_>,
 ) -> Option<Campaign> {
-    section.refuse_unknown(["slug", "source", "target", "cost_model", "test", "sites"], found);
+    const KEYS: [&str; 9] =
+        ["slug", "source", "target", "paths", "redirect", "sticky", "cost_model", "test", "sites"];
+    section.refuse_unknown(KEYS, found);
+    let sources = known.sources;
     let source = section.text("source", found).map(|source| {
         if !sources.contains(source.text) {
             let fix = match sources.meant(source.text, found) {
@@ -61,13 +84,24 @@ pub(super) fn campaign(
         }
         source.text.to_owned()
     });
-    let cost_model = cost_model(section, base_currency, found);
+    let cost_model = cost_model(section, known.base_currency, found);
+    let redirect = section.word("redirect", found).unwrap_or_default();
+    let sticky: Sticky = section.word("sticky", found).unwrap_or_default();
     let test = section.flag("test", found);
     let sites = sites(section, found);
-    let target = section
-        .required("target", "\"https://lander.example/p?cid={click_id}\"", found)
-        .and_then(|text| target(&text, found))?;
-    Some(Campaign { slug, source: source.unwrap_or_default(), target, cost_model, test, sites })
+    let leads = match section.item("paths") {
+        Some(item) => path::leads(item, section, known, found).map(Leads::Paths),
+        None => section
+            .required("target", "\"https://lander.example/p?cid={click_id}\"", found)
+            .and_then(|text| target(&text, found))
+            .map(Leads::Target),
+    }?;
+    if sticky != Sticky::None && matches!(leads, Leads::Target(_)) {
+        let problem = "`sticky` is of no use with one `target`";
+        found.problem(&section.spot_of("sticky"), problem, "remove it, or give the campaign `paths`");
+    }
+    let source = source.unwrap_or_default();
+    Some(Campaign { slug, source, leads, redirect, sticky, cost_model, test, sites })
 }
 
 /// The hosts of the campaign's pages.
@@ -89,7 +123,7 @@ fn sites(section: &Section<'_>, found: &mut Findings<'_>) -> Vec<Site> {
     sites
 }
 
-fn target(text: &Text<'_>, found: &mut Findings<'_>) -> Option<Target> {
+pub(super) fn target(text: &Text<'_>, found: &mut Findings<'_>) -> Option<Target> {
     for fault in Template::read(text.text, Brackets::BRACES).1 {
         let (problem, fix) = fault.problem.split_once("; ").unwrap_or((&fault.problem, "correct it"));
         found.problem(&text.spot, format!("`target`: `{}` {problem}", fault.written), fix);

@@ -1,5 +1,7 @@
 //! Reads which fraud marks are set.
 
+use std::collections::BTreeSet;
+
 use ipnet::IpNet;
 
 use super::document::{Item, Section, Text, shown};
@@ -8,6 +10,8 @@ use super::partner;
 use crate::fraud::{Fraud, Often, Ranges};
 use crate::time::{DAY_MS, HOUR_MS, SECOND_MS, parse_span_ms};
 
+const KEYS: [&str; 6] =
+    ["repeated_contact", "repeated_address", "click_flood", "data_centres", "bots", "data_centre_networks"];
 /// Ranges of data centres.
 const RANGES_MAX: usize = 100_000;
 /// The longest look back at other conversions: each of them is a row.
@@ -18,14 +22,33 @@ const CLICKS_WITHIN_MS_MAX: i64 = HOUR_MS;
 const MORE_THAN_MAX: i64 = 1_000;
 
 pub(super) fn read(section: &Section<'_>, found: &mut Findings<'_>) -> Fraud {
-    section.refuse_unknown(["repeated_contact", "repeated_address", "click_flood", "data_centres"], found);
+    section.refuse_unknown(KEYS, found);
     let mut often = |key: &str, longest| section.item(key).and_then(|item| often(item, longest, found));
     Fraud {
         repeated_contact: often("repeated_contact", SIGHTINGS_WITHIN_MS_MAX),
         repeated_address: often("repeated_address", SIGHTINGS_WITHIN_MS_MAX),
         click_flood: often("click_flood", CLICKS_WITHIN_MS_MAX),
         data_centres: section.item("data_centres").map(|item| ranges(item, found)).unwrap_or_default(),
+        bots: section.flag("bots", found),
+        data_centre_networks: section
+            .item("data_centre_networks")
+            .map(|item| networks(item, found))
+            .unwrap_or_default(),
     }
+}
+
+fn networks(item: Item<'_>, found: &mut Findings<'_>) -> BTreeSet<u32> {
+    let mut networks = BTreeSet::new();
+    for text in item.list_of_at_most(RANGES_MAX, found) {
+        match text.text.strip_prefix("AS").unwrap_or(text.text).parse() {
+            Ok(number) => drop(networks.insert(number)),
+            Err(_) => {
+                let problem = format!("{} is not the number of a network", shown(text.text));
+                found.problem(&text.spot, problem, "write it like \"AS16509\"");
+            }
+        }
+    }
+    networks
 }
 
 fn often(item: Item<'_>, longest_ms: i64, found: &mut Findings<'_>) -> Option<Often> {

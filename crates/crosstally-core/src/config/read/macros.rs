@@ -6,9 +6,10 @@ use std::collections::BTreeSet;
 use super::document::Section;
 use super::findings::Findings;
 use crate::click::AD_CLICK_PARAMS;
-use crate::config::{Catalog, Config, Destination, MacroUse, Partner, SendValue, preset};
+use crate::config::{Catalog, Config, Destination, MacroUse, Partner, SendValue, preset, source};
 use crate::fields::field_named;
 use crate::macro_names::{CLICK_PREFIX, CONSTANT_PREFIX, Feed, built_in, is_known, names};
+use crate::target::Target;
 use crate::template::Function;
 
 /// Most names that one finding lists.
@@ -47,13 +48,18 @@ struct Provided(BTreeSet<String>);
 
 impl Provided {
     fn of(config: &Config, catalog: &dyn Catalog) -> Self {
-        let targets = config.campaigns.iter().flat_map(|campaign| campaign.target.params());
-        let mut names: BTreeSet<String> = targets.map(str::to_ascii_lowercase).collect();
+        let of_campaigns = config.campaigns.iter().filter_map(|campaign| campaign.target());
+        let of_offers = config.offers.iter().map(|offer| &offer.target);
+        let targets = of_campaigns.chain(of_offers).chain(config.landers.iter().map(|lander| &lander.target));
+        let mut names: BTreeSet<String> =
+            targets.flat_map(Target::params).map(str::to_ascii_lowercase).collect();
         for source in &config.sources {
             let of_platform = AD_CLICK_PARAMS.iter().filter(|param| param.platform == source.preset);
             names.extend(of_platform.map(|param| param.name.to_ascii_lowercase()));
             let of_preset = catalog.source_params(&source.preset).unwrap_or_default();
             names.extend(of_preset.into_iter().map(|name| name.to_ascii_lowercase()));
+            let of_file = source::named(&source.preset).into_iter().flat_map(source::Source::link_params);
+            names.extend(of_file.map(str::to_ascii_lowercase));
         }
         Self(names)
     }

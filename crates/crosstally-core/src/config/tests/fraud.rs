@@ -13,13 +13,16 @@ fn fraud(keys: &str) -> Result<Fraud, Vec<Problem>> {
 fn every_key_is_read_and_nothing_is_on_by_itself() {
     let read = fraud(
         "repeated_contact = { more_than = 0, within = \"90d\" }\nrepeated_address = { more_than = 5, within = \"1d\" }\n\
-         click_flood = { more_than = 20, within = \"1m\" }\ndata_centres = [\"198.51.100.0/24\", \"203.0.113.9\"]",
+         click_flood = { more_than = 20, within = \"1m\" }\ndata_centres = [\"198.51.100.0/24\", \"203.0.113.9\"]\n\
+         bots = true\ndata_centre_networks = [\"AS16509\", \"14618\"]",
     );
     let often = |more_than, within_ms| Some(Often { more_than, within_ms });
     let expected = Fraud {
         repeated_contact: often(0, 90 * DAY_MS),
         repeated_address: often(5, DAY_MS),
         click_flood: often(20, MINUTE_MS),
+        bots: true,
+        data_centre_networks: [14_618, 16_509].into(),
         data_centres: Ranges::new(&["203.0.113.9/32", "198.51.100.0/24"].map(|range| range.parse().unwrap())),
     };
     assert_eq!(read.unwrap(), expected);
@@ -40,6 +43,7 @@ fn what_is_out_of_bounds_is_refused_with_a_fix() {
         ("repeated_address = 3", "must be a table"),
         ("data_centres = \"198.51.100.0/24\"", "must be a list of texts"),
         ("data_centres = [\"198.51.100.7/24\"]", "names an address within a range"),
+        ("data_centre_networks = [\"cloud\"]", "is not the number of a network"),
         ("data_centres = [\"cloud\"]", "is not an address or range"),
     ] {
         let problems = fraud(keys).unwrap_err();

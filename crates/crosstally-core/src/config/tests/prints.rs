@@ -12,8 +12,14 @@ use crate::fields::FIELDS;
 use crate::fraud::{Fraud, Often, Ranges};
 use crate::ledger::Status;
 use crate::postback::signature::{SCHEMES, Scheme};
+use crate::redirect::Redirect;
+use crate::rotation::Sticky;
 use crate::secret::Secret;
 use crate::target::Target;
+
+mod rotations;
+
+use rotations::{lead, rotations};
 
 #[test]
 fn the_canonical_document() {
@@ -157,6 +163,8 @@ fn fraud() -> impl Strategy<Value = Fraud> {
             repeated_contact,
             repeated_address,
             click_flood,
+            bots: ranges.len() % 2 == 1,
+            data_centre_networks: (0..u32::try_from(ranges.len()).unwrap() / 3).collect(),
             data_centres: Ranges::new(&ranges),
         },
     )
@@ -174,7 +182,9 @@ fn campaigns(sources: Vec<String>) -> impl Strategy<Value = Vec<Campaign>> {
             Campaign {
                 slug,
                 source,
-                target: Target::parse(&target).unwrap(),
+                leads: Leads::Target(Target::parse(&target).unwrap()),
+                redirect: Redirect::default(),
+                sticky: Sticky::default(),
                 cost_model: cost.map(CostModel::Cpc),
                 test,
                 sites: if test { vec![Site::parse("*.shop.example").unwrap()] } else { Vec::new() },
@@ -418,14 +428,21 @@ fn config() -> impl Strategy<Value = Config> {
             let slugs =
                 destinations.iter().map(|destination: &Destination| destination.slug.clone()).collect();
             let sources: Vec<String> = sources.into_iter().collect();
-            (campaigns(sources.clone()), goals(slugs)).prop_map(move |(campaigns, goals)| Config {
+            let made = (campaigns(sources.clone()), goals(slugs), rotations());
+            made.prop_map(move |(mut campaigns, goals, (offers, landers, paths, ways))| Config {
                 workspace: workspace.clone(),
                 fraud: fraud.clone(),
                 sources: sources
                     .iter()
-                    .map(|slug| Source { slug: slug.clone(), preset: "meta".to_owned() })
+                    .map(|slug| Source { slug: slug.clone(), preset: "meta".to_owned(), cost: None })
                     .collect(),
-                campaigns,
+                offers,
+                landers,
+                paths,
+                campaigns: {
+                    lead(&mut campaigns, &ways);
+                    campaigns
+                },
                 partners: partners.clone(),
                 destinations: destinations.clone(),
                 goals,

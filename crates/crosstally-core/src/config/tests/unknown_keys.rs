@@ -9,10 +9,30 @@ pub(super) const LEVELS: &[(&str, &str, &[&str])] = &[
         "workspace",
         &["base_currency", "timezone", "default_region", "keep_contact", "consent_policy", "public_hosts"],
     ),
-    ("[fraud]\n@ = 1\n", "fraud", &["repeated_contact", "repeated_address", "click_flood", "data_centres"]),
+    (
+        "[fraud]\n@ = 1\n",
+        "fraud",
+        &[
+            "repeated_contact",
+            "repeated_address",
+            "click_flood",
+            "data_centres",
+            "bots",
+            "data_centre_networks",
+        ],
+    ),
     ("[fraud]\nclick_flood = { @ = 1 }\n", "fraud.click_flood", &["more_than", "within"]),
-    ("[[source]]\nslug = \"a\"\n@ = 1\n", "source[a]", &["preset"]),
-    ("[[campaign]]\nslug = \"a\"\n@ = 1\n", "campaign[a]", &["source", "target", "cost_model", "test"]),
+    ("[[source]]\nslug = \"a\"\n@ = 1\n", "source[a]", &["preset", "cost"]),
+    ("[[source]]\nslug = \"a\"\ncost = { @ = 1 }\n", "source[a].cost", &["param", "currency", "per"]),
+    ("[[offer]]\nslug = \"a\"\n@ = 1\n", "offer[a]", &["target", "cap", "redirect"]),
+    ("[[offer]]\nslug = \"a\"\ncap = { @ = 1 }\n", "offer[a].cap", &["daily", "total", "overflow"]),
+    ("[[lander]]\nslug = \"a\"\n@ = 1\n", "lander[a]", &["target"]),
+    ("[[path]]\nslug = \"a\"\n@ = 1\n", "path[a]", &["when", "condition", "landers", "offers", "redirect"]),
+    (
+        "[[campaign]]\nslug = \"a\"\n@ = 1\n",
+        "campaign[a]",
+        &["source", "target", "paths", "redirect", "sticky", "cost_model", "test"],
+    ),
     (
         "[[campaign]]\nslug = \"a\"\ncost_model = { kind = \"cpc\", amount = \"1\", @ = 1 }\n",
         "campaign[a].cost_model",
@@ -114,7 +134,18 @@ fn at_every_level() {
 
 #[test]
 fn at_the_top() {
-    for section in ["workspace", "fraud", "source", "campaign", "partner", "destination", "goal"] {
+    for section in [
+        "workspace",
+        "fraud",
+        "source",
+        "offer",
+        "lander",
+        "path",
+        "campaign",
+        "partner",
+        "destination",
+        "goal",
+    ] {
         let problems = bad(&format!("[{section}s]\n"));
         assert_eq!(problems.len(), 1);
         assert_eq!(problems[0].problem, format!("`{section}s` is not a section"));
@@ -127,7 +158,7 @@ fn a_key_that_is_like_no_other_is_told_what_there_is() {
     let problem = &bad("[[source]]\nslug = \"a\"\ncolour = 1\n")[0];
     assert_eq!(
         problem.to_string(),
-        "test.toml:3:1: `colour` is not a key of source\n  fix: use one of `slug`, `preset`"
+        "test.toml:3:1: `colour` is not a key of source\n  fix: use one of `slug`, `preset`, `cost`"
     );
     // Signs that a terminal would act on are written out.
     let problem = &bad("\"\\u001b[31mred\" = 1\n")[0];

@@ -1,0 +1,142 @@
+//! Offers, landers, paths and the campaigns that have them.
+
+use super::*;
+use crate::redirect::Redirect;
+use crate::rotation::{Kind, Sticky};
+use crate::rule::Pair;
+
+/// Two offers, one of them with a cap, a lander, and three paths.
+const ROTATION: &str = r#"
+[[source]]
+slug = "pops"
+preset = "generic"
+cost = { currency = "EUR", per = "mille" }
+
+[[offer]]
+slug = "acme-de"
+target = "https://shop.example/de?c={click_id}&s={sub1}"
+cap = { daily = 100, total = 5000, overflow = "acme" }
+
+[[offer]]
+slug = "acme"
+target = "https://shop.example/?c={click_id}"
+redirect = "307"
+
+[[lander]]
+slug = "quiz"
+target = "https://quiz.example/?c={click_id}"
+
+[[path]]
+slug = "german-phones"
+when = { country = ["DE", "AT"], device = "mobile", hour = "8-20", sub1 = ["!bot", "!test"], param.zone = "7" }
+landers = { quiz = 70 }
+offers = { acme-de = 30 }
+redirect = "js"
+
+[[path]]
+slug = "again"
+condition = "returning && day != 'sun'"
+offers = { acme = 1 }
+
+[[path]]
+slug = "rest"
+offers = { acme = 1 }
+
+[[campaign]]
+slug = "summer"
+source = "pops"
+paths = ["german-phones", "again", "rest"]
+redirect = "meta"
+sticky = "cookie"
+"#;
+
+#[test]
+fn a_rotation_reads_as_it_is_written() {
+    assert_eq!(warned(ROTATION), Vec::<String>::new());
+    let config = good(ROTATION);
+    let cost = config.sources[0].cost.as_ref().unwrap();
+    assert_eq!((cost.param.as_str(), cost.currency.code()), ("cost", "EUR"));
+    let cap = config.offers[0].cap.as_ref().unwrap();
+    assert_eq!((cap.daily, cap.total, cap.overflow.as_str()), (Some(100), Some(5_000), "acme"));
+    assert_eq!(config.offers[1].redirect, Redirect::Temporary);
+    let path = &config.paths[0];
+    let members: Vec<_> =
+        path.members.iter().map(|member| (member.kind, member.slug.as_str(), member.weight)).collect();
+    assert_eq!(members, [(Kind::Lander, "quiz", 70), (Kind::Offer, "acme-de", 30)]);
+    assert_eq!(path.redirect, Some(Redirect::Script));
+    assert_eq!(path.rule.pairs.len(), 5, "{:?}", path.rule.pairs);
+    let none_of = |pair: &&Pair| matches!(pair, Pair::Param { name, not: true, values } if name == "sub1" && values.len() == 2);
+    assert!(path.rule.pairs.iter().any(|pair| none_of(&pair)), "{:?}", path.rule.pairs);
+    let needs = path.rule.needs();
+    assert!(needs.place && needs.device && !needs.returning);
+    let campaign = config.campaign("summer").unwrap();
+    assert_eq!((campaign.redirect, campaign.sticky), (Redirect::Meta, Sticky::Cookie));
+    assert_eq!(campaign.leads, Leads::Paths(["german-phones", "again", "rest"].map(str::to_owned).to_vec()));
+    let again = good(&print(&config).unwrap());
+    assert_eq!(again, config);
+}
+
+#[test]
+fn a_plan_sees_a_weight_an_order_and_a_cap() {
+    let old = good(ROTATION);
+    for (from, to, told) in [
+        ("quiz = 70", "quiz = 60", "path german-phones"),
+        ("\"german-phones\", \"again\"", "\"again\", \"german-phones\"", "campaign summer"),
+        ("daily = 100", "daily = 90", "offer acme-de"),
+        ("\"!bot\", \"!test\"", "\"bot\", \"test\"", "path german-phones"),
+    ] {
+        let changes = plan(&old, &good(&ROTATION.replace(from, to)));
+        let what: Vec<&str> = changes.iter().map(|change| change.what.as_str()).collect();
+        assert_eq!(what, [told], "{to}");
+    }
+}
+
+#[test]
+fn what_could_leave_a_visitor_nowhere_is_refused() {
+    for (from, to, problem) in [
+        ("\"again\", \"rest\"]", "\"again\"]", "the last path `again` is not for all"),
+        ("\"again\", \"rest\"]", "\"rest\", \"again\"]", "the path `rest` is for all"),
+        ("paths = [\"german-phones\", \"again\", \"rest\"]", "paths = []", "`paths` is empty"),
+        ("\"again\", \"rest\"]", "\"again\", \"again\", \"rest\"]", "the path `again` is never taken"),
+        ("\"again\", \"rest\"]", "\"agaim\", \"rest\"]", "there is no path `agaim`"),
+        ("overflow = \"acme\"", "overflow = \"acme-de\"", "does not end at an offer without a cap"),
+        ("overflow = \"acme\"", "overflow = \"other\"", "there is no offer `other`"),
+        ("daily = 100, total = 5000, ", "", "`cap` has neither `daily` nor `total`"),
+        ("daily = 100", "daily = -1", "`daily` is not between"),
+        ("quiz = 70", "quizz = 70", "there is no lander `quizz`"),
+        ("quiz = 70", "quiz = -1", "a weight is not between"),
+        ("offers = { acme = 1 }\n\n[[path]]", "\n[[path]]", "the path leads nowhere"),
+        (
+            "offers = { acme = 1 }\n\n[[path]]",
+            "offers = { acme = 0 }\n\n[[path]]",
+            "all weights of the path are 0",
+        ),
+        ("redirect = \"js\"", "redirect = \"301\"", "`301` is not a value of `redirect`"),
+        ("device = \"mobile\"", "device = \"phone\"", "`device` is never `phone`"),
+        ("\"DE\", \"AT\"", "\"Germany\"", "`country` is never `Germany`"),
+        ("hour = \"8-20\"", "hour = \"8-8\"", "`8-8` is not an hour"),
+        ("\"!bot\", \"!test\"", "\"!bot\", \"test\"", "what it is and what it is not stand in one list"),
+        ("country = [", "countri = [", "`countri` is not known in `when`"),
+        ("returning && day", "retuning && day", "uses `retuning`"),
+        (
+            "slug = \"summer\"",
+            "slug = \"summer\"\ntarget = \"https://a.example/{click_id}\"",
+            "either `target` or `paths`",
+        ),
+        ("https://shop.example/?c=", "https://{sub1}.example/?c=", "has a macro in its host"),
+    ] {
+        assert!(ROTATION.contains(from), "{from}");
+        let problems = bad(&ROTATION.replacen(from, to, 1));
+        assert!(problems.iter().any(|found| found.problem.contains(problem)), "{to}: {}", shown(&problems));
+    }
+}
+
+#[test]
+fn a_campaign_with_one_target_draws_nothing() {
+    let document = "[[campaign]]\nslug = \"a\"\ntarget = \"https://a.example/?c={click_id}\"\n";
+    assert!(good(document).campaigns[0].target().is_some());
+    let sticky = format!("{document}sticky = \"cookie\"\n");
+    assert!(bad(&sticky)[0].problem.contains("of no use"));
+    let redirected = good(&format!("{document}redirect = \"no_referrer\"\n"));
+    assert_eq!(redirected.campaigns[0].redirect, Redirect::NoReferrer);
+}

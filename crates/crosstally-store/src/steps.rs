@@ -1,0 +1,24 @@
+//! Steps of clicks: from a lander to an offer.
+
+use crosstally_core::ids::ClickId;
+use crosstally_core::visit::Step;
+
+use crate::{Store, StoreError, on};
+
+impl Store {
+    /// Appends a step of a click in the group commit; returns when it is on disk. One that is already there stays as it is.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn append_step(&self, step: Step) -> Result<(), StoreError> {
+        on!(self, append_step(step))
+    }
+
+    /// The steps of a click, oldest first, at most so many.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn steps(&self, click: ClickId, limit: u32) -> Result<Vec<Step>, StoreError> {
+        on!(self, steps(click, limit))
+    }
+}
