@@ -8,7 +8,9 @@ use super::normalise::{self, Setting};
 use super::*;
 use crate::click::AdClickIds;
 use crate::condition::Condition;
-use crate::config::{Auth, Campaign, Config, Destination, EventIdMode, Goal, Partner, Role, SendValue};
+use crate::config::{
+    Auth, Campaign, Config, Destination, EventIdMode, Goal, Leads, Partner, Role, SendValue,
+};
 use crate::contract::{Contract, DuplicateMode, Meaning, Terms, ValueOf};
 use crate::ids::ClickIdKey;
 use crate::params::Params;
@@ -78,9 +80,7 @@ fn config(partner: Partner) -> Config {
         campaigns: vec![Campaign {
             slug: "summer".into(),
             source: "facebook".into(),
-            leads: crate::config::Leads::Target(
-                Target::parse("https://lander.example/p?cid={click_id}").unwrap(),
-            ),
+            leads: Leads::Target(Target::parse("https://lander.example/p?cid={click_id}").unwrap()),
             redirect: crate::redirect::Redirect::default(),
             sticky: crate::rotation::Sticky::default(),
             cost_model: None,
