@@ -138,7 +138,7 @@ function start(): void {
     arrive(click, ad);
   };
 
-  const looks = (name?: string): boolean => name === "PageView" || name === "ViewContent";
+  const looks = (name?: string): boolean => ["PageView", "ViewContent", "Consent"].indexOf(name as string) >= 0;
 
   const id = (name?: string, order?: unknown): string => {
     if (looks(name)) return random(16);
@@ -248,6 +248,8 @@ function start(): void {
     if (isAllowed()) {
       load();
       save();
+      // Who has allowed it again is no longer held back.
+      if (was) track("Consent");
       flush();
     } else if (isDenied() && !was) {
       forget();
@@ -255,7 +257,7 @@ function start(): void {
       if (state.c)
         fetch(door, {
           method: "POST",
-          body: body([{ name: "Consent", event_id: "denied", page: "", at: Date.now(), fields: {} }], {}),
+          body: body([{ name: "Consent", event_id: random(16), page: "", at: Date.now(), fields: {} }], {}),
           keepalive: true,
           credentials: "omit",
         }).catch(() => 0);

@@ -376,6 +376,9 @@ fn chromium_nothing_is_kept_or_told_before_consent() {
                 {"eval": "crosstally.click()"},
                 {"eval": "crosstally.consent({ad_user_data: 'denied'}); crosstally.track('After'); new Promise((done) => setTimeout(done, 300))"},
                 {"eval": "Object.keys(localStorage).length"},
+                {"eval": "crosstally.consent({ad_user_data: 'granted'})"},
+                {"wait": TOLD},
+                {"eval": "crosstally.consent({ad_user_data: 'denied'}); new Promise((done) => setTimeout(done, 300))"},
             ],
         });
         let run = drive(&server, plan).await?;
@@ -392,7 +395,7 @@ fn chromium_nothing_is_kept_or_told_before_consent() {
         };
         assert_eq!(
             run.calls.iter().map(names).collect::<Vec<_>>(),
-            [vec!["PageView", "Lead"], vec!["Consent"]]
+            [vec!["PageView", "Lead"], vec!["Consent"], vec!["Consent"], vec!["Consent"]]
         );
         let last = &run.calls[1];
         assert!(["page", "fbc", "fbp", "referrer"].iter().all(|name| last.get(name).is_none()), "{last}");
