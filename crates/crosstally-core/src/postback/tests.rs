@@ -8,9 +8,7 @@ use super::normalise::{self, Setting};
 use super::*;
 use crate::click::AdClickIds;
 use crate::condition::Condition;
-use crate::config::{
-    Auth, Campaign, Config, Destination, EventIdMode, Goal, Leads, Partner, Role, SendValue,
-};
+use crate::config::{Auth, Campaign, Config, Destination, EventIdMode, Goal, Leads, Partner, Role};
 use crate::contract::{Contract, DuplicateMode, Meaning, Terms, ValueOf};
 use crate::ids::ClickIdKey;
 use crate::params::Params;
@@ -68,7 +66,7 @@ fn goal(slug: &str, when: &str, event_name: &str) -> Goal {
         send_to: vec!["meta-main".into()],
         delay_ms: 0,
         event_id: EventIdMode::Shared,
-        send_value: SendValue::Value,
+        send_value: crate::config::SendValue::Value,
         value_at: crate::config::ValueAt::Lead,
         expected: None,
         action_source: None,
