@@ -161,6 +161,8 @@ ids! {
     JobId = "job_";
     /// One inbound call, kept as it came, with its verdict.
     ReceiptId = "rcp_";
+    /// One run of a tool.
+    RunId = "run_";
     /// One API token.
     TokenId = "tok_";
 }

@@ -34,6 +34,7 @@ mod sightings;
 mod sqlite;
 mod steps;
 mod tokens;
+mod tool_runs;
 
 use std::path::PathBuf;
 
@@ -48,6 +49,7 @@ pub use postbacks::Decide;
 pub use records::*;
 pub use replays::{PutOff, ReceiptFilter, Replay, ReplayAnswer, Revision, Wait};
 pub use reversals::{OpenReversal, OverstatedSum};
+pub use tool_runs::ToolRun;
 
 /// The one workspace that exists until an agency needs more. Every row carries it.
 pub(crate) const WORKSPACE: i64 = 1;

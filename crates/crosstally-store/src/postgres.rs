@@ -35,6 +35,7 @@ mod steps;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod tool_runs;
 mod transact;
 mod writer;
 

@@ -30,6 +30,7 @@ mod sightings;
 mod steps;
 mod tally;
 mod tokens;
+mod tool_runs;
 mod writer;
 
 use std::sync::Arc;

@@ -20,6 +20,7 @@ const STEPS: &[&str] = &[
     include_str!("../../migrations/sqlite/0007_reversals.sql"),
     include_str!("../../migrations/sqlite/0008_browser.sql"),
     include_str!("../../migrations/sqlite/0009_links.sql"),
+    include_str!("../../migrations/sqlite/0010_tools.sql"),
 ];
 
 const REGISTER: &str =

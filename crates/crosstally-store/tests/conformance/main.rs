@@ -35,6 +35,7 @@ mod sightings;
 mod stage;
 mod steps;
 mod tokens;
+mod tool_runs;
 mod waits;
 
 /// Makes a test of each case on each back end.
@@ -215,6 +216,10 @@ suite! {
         a_configuration_is_applied_on_its_base_only
         of_many_at_once_one_is_applied
         an_installation_value_is_made_once
+    }
+    tool_runs {
+        a_run_comes_back_as_it_was
+        runs_are_listed_newest_first_and_the_oldest_forgotten
     }
     tokens {
         a_token_comes_back_as_it_was
