@@ -51,6 +51,7 @@ pub mod secret;
 pub mod target;
 pub mod template;
 pub mod time;
+pub mod tools;
 pub mod value;
 pub mod verdict;
 pub mod visit;
