@@ -15,6 +15,8 @@ pub mod click;
 pub mod clock;
 pub mod delivery;
 pub mod events;
+pub mod evidence;
+pub mod fields_page;
 pub mod flood;
 pub mod fraud;
 pub mod fx;
@@ -36,6 +38,7 @@ pub mod snapshot;
 pub mod spool;
 pub mod tasks;
 pub mod throttle;
+pub mod tools;
 pub mod trace;
 
 use std::sync::Arc;

@@ -12,6 +12,8 @@ pub mod conversions;
 pub mod deliveries;
 pub mod delivery_errors;
 pub mod destinations;
+pub mod evidence;
+pub mod fields;
 pub mod fx;
 pub mod imports;
 pub mod jobs;
@@ -25,6 +27,7 @@ pub mod replays;
 pub mod revisions;
 pub mod statuses;
 pub mod tokens;
+pub mod tools;
 pub mod trace;
 
 use axum::response::IntoResponse;

@@ -7,13 +7,19 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod capi;
 mod deliveries;
+mod evidence;
 mod ledger;
+mod postback;
 mod receipts;
+mod tools;
 
 pub(crate) use capi::Capi;
 pub(crate) use deliveries::{Deliveries, Destinations, Replayed};
+pub(crate) use evidence::{Evidence, Verify};
 pub(crate) use ledger::{Balance, BalanceBy, Ledger};
+pub(crate) use postback::{Postback, PostbackSend};
 pub(crate) use receipts::{Receipts, Which};
+pub(crate) use tools::{Click, Redirect, Runs, Utm, UtmBuild};
 
 /// Self-hosted S2S conversion tracking: the right signals, each exactly once, with proof.
 #[derive(Debug, Parser)]
@@ -54,6 +60,27 @@ pub(crate) enum Command {
     /// Send a postback as a partner would, or find out how a sender's postbacks are to be read.
     #[command(subcommand)]
     Postback(Postback),
+    /// Find out what a click id is.
+    #[command(subcommand)]
+    Click(Click),
+    /// Follow a link's redirects.
+    #[command(subcommand)]
+    Redirect(Redirect),
+    /// Build campaign links.
+    #[command(subcommand)]
+    Utm(Utm),
+    /// The tools' runs: list, look at one, make it again.
+    #[command(subcommand)]
+    Runs(Runs),
+    /// Write everything around an id, or around many calls, into one signed file that a partner can read and check.
+    Evidence(Evidence),
+    /// Check an evidence pack, and say what it proves and what not. Works offline, on any machine.
+    Verify(Verify),
+    /// One page of field names: in click links, in partners' calls, in what is sent to each destination, and what is missing.
+    Fields {
+        #[command(flatten)]
+        at: At,
+    },
     /// Bring in what another tracker knows.
     #[command(subcommand)]
     Import(Import),
@@ -321,55 +348,6 @@ pub(crate) enum Fx {
         #[command(flatten)]
         at: At,
     },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Postback {
-    /// Send a real call and print the answer. Exits with 0 if it was taken, 5 if it waits for somebody, 6 if it was refused.
-    Send(PostbackSend),
-    /// Say whose call a sample looks like, what each parameter would become, and which partner section and URL follow.
-    /// Works offline.
-    Parse {
-        /// A postback URL with values or macros, its query, a line of a log, or a JSON body; `-` reads it from stdin.
-        sample: String,
-        /// The partner's slug [default: the preset's name].
-        #[arg(long)]
-        slug: Option<String>,
-        /// The address of the tracking listener, as senders see it.
-        #[arg(long, value_name = "URL", default_value = "https://YOUR-TRACKING-HOST")]
-        base: String,
-    },
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct PostbackSend {
-    /// The tracking address, e.g. http://127.0.0.1:8080.
-    #[arg(long, env = "CROSSTALLY_TRACKING_URL", value_name = "URL")]
-    pub(crate) url: String,
-    /// The partner's slug.
-    #[arg(long)]
-    pub(crate) partner: String,
-    /// Parameters, in their order.
-    #[arg(value_name = "KEY=VALUE")]
-    pub(crate) params: Vec<String>,
-    /// A click id, sent as click_id.
-    #[arg(long)]
-    pub(crate) click: Option<String>,
-    /// GET or POST [default: POST with a body, else GET]; POST without --json-body sends the parameters as a form.
-    #[arg(long)]
-    pub(crate) method: Option<String>,
-    /// A file with a JSON body; parameters then go into the query.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) json_body: Option<PathBuf>,
-    /// Sign the call, by this scheme if it is not `crosstally`; needs the secret.
-    #[arg(long, value_name = "SCHEME", num_args = 0..=1, default_missing_value = "crosstally")]
-    pub(crate) sign: Option<String>,
-    /// The secret that the call is signed with.
-    #[arg(long, env = "CROSSTALLY_PARTNER_SECRET", hide_env_values = true, hide = true)]
-    pub(crate) secret: Option<String>,
-    /// A file with the secret; or set CROSSTALLY_PARTNER_SECRET.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) secret_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,18 +1,24 @@
 //! All commands, on one page.
 
 mod capi;
+mod click;
 mod config;
 mod deliveries;
 mod destinations;
+mod evidence;
+mod fields;
 mod fx;
 mod import;
 mod ledger;
 mod postback;
 mod receipts;
+mod redirect;
 mod sandbox;
 mod seed;
 mod token;
+mod tools;
 mod trace;
+mod utm;
 
 use anyhow::Result;
 use clap::CommandFactory;
@@ -41,6 +47,13 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
             Command::Capi(command) => capi::run(command, json).await,
             Command::Fx(command) => fx::run(command, json).await,
             Command::Postback(command) => postback::run(command, json).await,
+            Command::Click(command) => click::execute(command, json).await,
+            Command::Redirect(command) => redirect::execute(command, json).await,
+            Command::Utm(command) => utm::execute(command, json).await,
+            Command::Runs(command) => tools::runs(command, json).await,
+            Command::Evidence(wanted) => evidence::make(wanted, json).await,
+            Command::Verify(wanted) => evidence::check(&wanted, json),
+            Command::Fields { at } => fields::run(&at, json).await,
             Command::Import(command) => import::run(command, json).await,
             Command::Deliveries(command) => deliveries::run(command, json).await,
             Command::Destinations(command) => destinations::run(command, json).await,

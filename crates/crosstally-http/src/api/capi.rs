@@ -4,11 +4,14 @@ use axum::Json;
 use axum::extract::{Query, State as Extract};
 use axum::response::IntoResponse;
 use bytes::Bytes;
+use crosstally_engine::Engine;
 use crosstally_engine::capi::send_test::{TestCall, TestSent, Tested};
 use crosstally_engine::capi::validate::{EVENTS_MAX, Finding, NotValidated, Validated};
+use crosstally_engine::tools::{CAPI_SEND_TEST, CAPI_VALIDATE};
+use crosstally_store::StoreError;
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Reply, bad, not_found};
 use crate::auth;
@@ -84,6 +87,9 @@ pub struct SummaryOut {
 /// All events that were looked at.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct ValidateOut {
+    /// The run, under which this is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
     /// The events, in their order.
     pub data: Vec<ValidatedOut>,
     /// Counts.
@@ -104,7 +110,7 @@ impl From<&[Validated]> for ValidateOut {
             .collect();
         let valid = data.iter().filter(|one| one.valid).count();
         let summary = SummaryOut { events: data.len(), valid, refused: data.len() - valid };
-        Self { data, summary }
+        Self { run: None, data, summary }
     }
 }
 
@@ -112,6 +118,9 @@ impl From<&[Validated]> for ValidateOut {
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TestOut {
+    /// The run, under which this is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
     /// Whether it was sent.
     pub sent: bool,
     /// What is in the way, if it was not sent and the event is not to blame.
@@ -160,6 +169,7 @@ impl TestOut {
     fn sent(sent: &TestSent) -> Self {
         let about = sent.reason.about();
         Self {
+            run: None,
             sent: true,
             problem: None,
             fix: (sent.outcome != "delivered").then(|| about.fix.to_owned()),
@@ -176,6 +186,83 @@ impl TestOut {
     }
 }
 
+/// The request of a run: the events as documents, where they are some.
+fn asked(destination: &str, call: &TestCall, body: &[u8]) -> Value {
+    let whole = serde_json::from_slice::<Value>(body).map(|event| vec![event]);
+    let lines = || body.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
+    let events: Result<Vec<Value>, _> = whole.or_else(|_| lines().map(serde_json::from_slice).collect());
+    // What cannot be read cannot be masked either.
+    let events = events.map_or_else(|_| json!({ "unreadable_bytes": body.len() }), Value::from);
+    json!({ "destination": destination, "code": call.code, "really": call.really, "events": events })
+}
+
+/// Looks at events, and keeps the run.
+///
+/// # Errors
+/// See [`NotValidated`]; a store that fails keeps nothing and takes nothing from the answer.
+pub async fn validate_and_keep(
+    engine: &Engine,
+    destination: &str,
+    body: &[u8],
+    author: &str,
+) -> Result<ValidateOut, NotValidated> {
+    let mut told = ValidateOut::from(engine.validate_events(destination, body)?.as_slice());
+    let request = asked(destination, &TestCall::default(), body);
+    let (answer, passed) = (json!(told), told.summary.refused == 0);
+    let kept = engine.keep_run(CAPI_VALIDATE, &request, &answer, passed, author).await;
+    told.run = run_of(kept);
+    Ok(told)
+}
+
+/// Sends a test, and keeps the run.
+///
+/// # Errors
+/// The destination is unknown; these are known.
+pub async fn test_and_keep(
+    engine: &Engine,
+    destination: &str,
+    body: &[u8],
+    call: &TestCall,
+    author: &str,
+) -> Result<TestOut, Vec<String>> {
+    let tested = engine.send_test(destination, body, call).await;
+    if let Tested::UnknownDestination(known) = tested {
+        return Err(known);
+    }
+    let mut told = TestOut::of(&tested).unwrap_or_default();
+    let passed = told.outcome.as_deref() == Some("delivered");
+    let request = asked(destination, call, body);
+    let kept = engine.keep_run(CAPI_SEND_TEST, &request, &json!(told), passed, author).await;
+    told.run = run_of(kept);
+    Ok(told)
+}
+
+fn run_of(kept: Result<crosstally_core::ids::RunId, StoreError>) -> Option<String> {
+    match kept {
+        Ok(id) => Some(id.to_string()),
+        Err(error) => {
+            tracing::warn!(error = %error, "the run of a tool was not kept");
+            None
+        }
+    }
+}
+
+/// Makes a run again; nothing if its destination is gone.
+pub(super) async fn again(engine: &Engine, tool: &str, request: &Value, author: &str) -> Option<Value> {
+    let text = |name: &str| request.get(name).and_then(Value::as_str).map(str::to_owned);
+    let destination = text("destination").unwrap_or_default();
+    let events = request.get("events").and_then(Value::as_array).into_iter().flatten();
+    let body = events.map(ToString::to_string).collect::<Vec<_>>().join("\n").into_bytes();
+    if tool == CAPI_VALIDATE {
+        let told = validate_and_keep(engine, &destination, &body, author).await;
+        return told.ok().map(|told| json!(told));
+    }
+    let really = request.get("really").and_then(Value::as_bool).unwrap_or(false);
+    let call = TestCall { code: text("code"), really };
+    let told = test_and_keep(engine, &destination, &body, &call, author).await;
+    told.ok().map(|told| json!(told))
+}
+
 /// `POST /api/v1/capi/validate`.
 pub async fn validate(
     Extract(state): Extract<State>,
@@ -183,9 +270,9 @@ pub async fn validate(
     Query(wanted): Query<WantedIn>,
     body: Bytes,
 ) -> Reply {
-    auth::require(&state, &headers, "read").await?;
-    match state.engine.validate_events(&wanted.destination, &body) {
-        Ok(all) => Ok(Json(ValidateOut::from(all.as_slice())).into_response()),
+    let author = auth::require(&state, &headers, "read").await?;
+    match validate_and_keep(&state.engine, &wanted.destination, &body, &author).await {
+        Ok(told) => Ok(Json(told).into_response()),
         Err(NotValidated::UnknownDestination(_)) => Err(not_found()),
         Err(NotValidated::Empty) => Err(bad("send an event as JSON, or several, one a line")),
         Err(NotValidated::TooMany(_)) => Err(bad(format!("send at most {EVENTS_MAX} events at once"))),
@@ -199,8 +286,8 @@ pub async fn send_test(
     Query(wanted): Query<WantedIn>,
     body: Bytes,
 ) -> Reply {
-    auth::require(&state, &headers, "deliveries:write").await?;
+    let author = auth::require(&state, &headers, "deliveries:write").await?;
     let call = TestCall { code: wanted.code, really: wanted.really };
-    let tested = state.engine.send_test(&wanted.destination, &body, &call).await;
-    TestOut::of(&tested).map(|out| Json(out).into_response()).ok_or_else(not_found)
+    let told = test_and_keep(&state.engine, &wanted.destination, &body, &call, &author).await;
+    told.map(|out| Json(out).into_response()).map_err(|_| not_found())
 }

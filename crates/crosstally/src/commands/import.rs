@@ -13,7 +13,7 @@ use crate::exit::{self, Code};
 use crate::remote::{self, Remote, Where};
 use crate::show;
 
-mod cell;
+pub(super) mod cell;
 mod conversions;
 
 /// The longest line of a file.

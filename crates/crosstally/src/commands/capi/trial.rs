@@ -2,12 +2,13 @@
 
 use anyhow::Result;
 use crosstally_core::limits::ADMIN_BODY_BYTES_MAX;
-use crosstally_engine::capi::send_test::{TestCall, Tested};
+use crosstally_engine::capi::send_test::TestCall;
 use crosstally_engine::capi::validate::{EVENTS_MAX, NotValidated};
-use crosstally_http::api::capi::{FindingOut, TestOut, ValidateOut};
+use crosstally_http::api::capi::{FindingOut, TestOut, ValidateOut, test_and_keep, validate_and_keep};
 
 use super::{EVENT_BYTES_MAX, stdin, unknown};
 use crate::cli::At;
+use crate::commands::tools::AUTHOR;
 use crate::exit::{self, Code};
 use crate::remote::{self, Where, query};
 use crate::show;
@@ -18,7 +19,7 @@ pub(super) async fn validate(destination: &str, at: &At, json: bool) -> Result<(
     let told: ValidateOut = match remote::find(at)? {
         Where::Here(ground) => {
             remote::here(&ground, async |engine| {
-                let all = engine.validate_events(destination, &text).map_err(|wrong| match wrong {
+                validate_and_keep(engine, destination, &text, AUTHOR).await.map_err(|wrong| match wrong {
                     NotValidated::UnknownDestination(known) => unknown(destination, &known),
                     NotValidated::Empty => {
                         exit::with(Code::Usage, "no event on stdin; send one as JSON, or several, one a line")
@@ -26,8 +27,7 @@ pub(super) async fn validate(destination: &str, at: &At, json: bool) -> Result<(
                     NotValidated::TooMany(count) => {
                         exit::with(Code::Usage, format!("{count} events; send at most {EVENTS_MAX} at once"))
                     }
-                })?;
-                Ok(ValidateOut::from(all.as_slice()))
+                })
             })
             .await?
         }
@@ -78,11 +78,8 @@ pub(super) async fn send_test(destination: &str, call: TestCall, at: &At, json: 
     let told: TestOut = match remote::find(at)? {
         Where::Here(ground) => {
             remote::here(&ground, async |engine| {
-                let tested = engine.send_test(destination, &event, &call).await;
-                match &tested {
-                    Tested::UnknownDestination(known) => Err(unknown(destination, known)),
-                    tested => Ok(TestOut::of(tested).unwrap_or_default()),
-                }
+                let told = test_and_keep(engine, destination, &event, &call, AUTHOR).await;
+                told.map_err(|known| unknown(destination, &known))
             })
             .await?
         }

@@ -5,18 +5,18 @@ const BEGINS: [char; 11] =
     ['=', '+', '-', '@', '\t', '\r', '\n', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
 
 /// A cell that a spreadsheet does not take for a formula. [`plain`] reads it back.
-pub(super) fn safe(cell: &str) -> String {
+pub(in crate::commands) fn safe(cell: &str) -> String {
     let acts = cell.starts_with(BEGINS) && !is_number(cell);
     if acts || is_marked(cell) { format!("'{cell}") } else { cell.to_owned() }
 }
 
 /// A cell as it was before it was made safe.
-pub(super) fn plain(cell: &str) -> &str {
+pub(in crate::commands) fn plain(cell: &str) -> &str {
     cell.strip_prefix('\'').filter(|_| is_marked(cell)).unwrap_or(cell)
 }
 
 /// A cell that is safe, in quotes if it needs them.
-pub(super) fn written(cell: &str) -> String {
+pub(in crate::commands) fn written(cell: &str) -> String {
     let cell = safe(cell);
     let needs_quotes = cell.contains([',', '"', '\n', '\r']) || cell.trim() != cell;
     if needs_quotes { quoted(&cell) } else { cell }

@@ -1,119 +1,87 @@
-//! `crosstally postback send`: a real call, as a partner would make it.
+//! `crosstally postback send`: a real call, as a partner would make it, or as a delivery would make it from a template.
 
 use anyhow::{Context, Result, bail};
-use crosstally_core::postback::Inbound;
-use crosstally_core::postback::signature::{Key, SCHEMES, Scheme};
-use crosstally_core::secret::Secret;
-use crosstally_destinations::dialect::Request;
-use crosstally_engine::clock::{Clock as _, SystemClock};
-use crosstally_engine::http_out::{HttpOut, SendOptions};
-use crosstally_engine::keys::hex_of;
-use crosstally_engine::random::Random;
 use serde_json::{Value, json};
 
 use crate::cli::PostbackSend;
+use crate::commands::tools::{list, run_at, text};
 use crate::exit::{self, Code};
-use crate::remote::escaped;
 use crate::show;
 
-/// How long the answer is waited for.
-const DEADLINE_MS: u64 = 30_000;
-/// Bytes of the answer that are read.
-const ANSWER_BYTES_MAX: usize = 1024 * 1024;
-
 /// Sends the call and prints the answer.
-pub(super) async fn run(wanted: &PostbackSend, json: bool) -> Result<()> {
-    let (request, inbound) = call(wanted)?;
-    let request = Request { headers: [request.headers, signed(wanted, &inbound)?].concat(), ..request };
-    let options =
-        SendOptions { deadline_ms: DEADLINE_MS, allow_private: true, read_bytes_max: ANSWER_BYTES_MAX };
-    let client = HttpOut::new().context("the client cannot be made")?;
-    let answer = match client.send(&request, options).await {
-        Ok(answer) => answer,
-        Err(error) => bail!("{} cannot be reached: {}", wanted.url, error.detail),
-    };
-    let text = String::from_utf8_lossy(&answer.body).into_owned();
-    let said: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-    if json {
-        let body = if said.is_null() { json!(text) } else { said.clone() };
-        show::json(&json!({ "status": answer.status, "answer": body }))?;
+pub(super) async fn run(wanted: &PostbackSend, as_json: bool) -> Result<()> {
+    let answer = run_at("postback_send", &request(wanted)?, &wanted.place).await?;
+    let status = answer.get("status").and_then(Value::as_u64).and_then(|status| u16::try_from(status).ok());
+    let said = answer.get("answer").cloned().unwrap_or_default();
+    let words = said.as_str().unwrap_or_default().to_owned();
+    if as_json {
+        show::json(&answer)?;
     } else {
-        print(answer.status, &said, &text)?;
+        lints(&answer)?;
+        if let Some(status) = status {
+            print(status, &said, &words)?;
+        }
+        negative(&answer)?;
     }
-    outcome(answer.status, &said, &text)
+    let Some(status) = status else {
+        let errors = list(&answer, "lints").iter().any(|lint| text(lint, "is_error") == "true");
+        if errors {
+            return Err(exit::with(Code::CheckFailed, "nothing was sent: the template has mistakes"));
+        }
+        let to =
+            if wanted.template.is_some() { "the partner" } else { wanted.url.as_deref().unwrap_or_default() };
+        bail!("{to} cannot be reached: {}", text(&answer, "error"));
+    };
+    outcome(status, &said, &words)?;
+    let problems: Vec<&str> = list(&answer, "problems").iter().filter_map(Value::as_str).collect();
+    if problems.is_empty() {
+        return Ok(());
+    }
+    Err(exit::with(Code::CheckFailed, problems.join("\n")))
 }
 
-/// The request without its signature, and as the other side will see it.
-fn call(wanted: &PostbackSend) -> Result<(Request, Inbound)> {
-    let mut pairs = Vec::new();
-    if let Some(click) = &wanted.click {
-        pairs.push(format!("click_id={}", escaped(click)));
-    }
+/// The request as the tool reads it.
+fn request(wanted: &PostbackSend) -> Result<Value> {
+    let mut params = Vec::new();
     for param in &wanted.params {
         let Some((name, value)) = param.split_once('=') else {
             let problem = format!("`{}` is not written as key=value", show::clean(param));
             return Err(exit::with(Code::Usage, problem));
         };
-        pairs.push(format!("{}={}", escaped(name), escaped(value)));
+        params.push(json!([name, value]));
     }
-    let pairs = pairs.join("&");
-    let json_body = wanted
-        .json_body
-        .as_ref()
-        .map(|file| std::fs::read(file).with_context(|| format!("{} cannot be read", file.display())))
-        .transpose()?;
-    let usual = if json_body.is_some() { "POST" } else { "GET" };
-    let method = match wanted.method.as_deref().unwrap_or(usual).to_ascii_uppercase().as_str() {
-        "GET" if json_body.is_none() => "GET",
-        "POST" => "POST",
-        "GET" => return Err(exit::with(Code::Usage, "a body goes by POST")),
-        _ => return Err(exit::with(Code::Usage, "--method is GET or POST")),
+    let read = |file: &std::path::Path| {
+        std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))
     };
-    let (query, body, content_type) = match (method, json_body) {
-        (_, Some(body)) => (pairs, body, "application/json"),
-        ("POST", None) => (String::new(), pairs.into_bytes(), "application/x-www-form-urlencoded"),
-        (_, None) => (pairs, Vec::new(), ""),
-    };
-    let target = if query.is_empty() { String::new() } else { format!("?{query}") };
-    let url = format!("{}/postback/{}{target}", wanted.url.trim_end_matches('/'), escaped(&wanted.partner));
-    let headers = if content_type.is_empty() {
-        Vec::new()
-    } else {
-        vec![("content-type".to_owned(), content_type.to_owned())]
-    };
-    let inbound = Inbound {
-        method: method.to_owned(),
-        query: query.into_bytes(),
-        body: body.clone(),
-        ..Inbound::default()
-    };
-    Ok((Request { method, url, headers, body_shown: Vec::new(), body, secrets: Vec::new() }, inbound))
+    let body = wanted.json_body.as_deref().map(read).transpose()?;
+    let of_file = wanted.secret_file.as_deref().map(read).transpose()?;
+    let secret = of_file.map(|text| text.trim().to_owned()).or_else(|| wanted.secret.clone());
+    if wanted.sign.is_some() && secret.is_none() {
+        return Err(exit::with(Code::Usage, "--sign needs --secret-file, or CROSSTALLY_PARTNER_SECRET"));
+    }
+    let of = |value: &Option<String>| value.clone().unwrap_or_default();
+    Ok(json!({
+        "url": of(&wanted.url), "partner": of(&wanted.partner), "template": of(&wanted.template), "params": params,
+        "click": wanted.click, "method": wanted.method, "json_body": body, "scheme": wanted.sign,
+        "secret": secret.filter(|_| wanted.sign.is_some() || wanted.template.is_some()),
+        "negative": wanted.negative, "allow_private": wanted.template.is_none() || wanted.allow_private,
+    }))
 }
 
-/// The headers of the signature.
-fn signed(wanted: &PostbackSend, inbound: &Inbound) -> Result<Vec<(String, String)>> {
-    let Some(name) = &wanted.sign else { return Ok(Vec::new()) };
-    let Some(scheme) = Scheme::named(name) else {
-        let problem =
-            format!("no scheme is called `{}`; known are {}", show::clean(name), SCHEMES.join(", "));
-        return Err(exit::with(Code::Usage, problem));
-    };
-    let of_file = wanted
-        .secret_file
-        .as_ref()
-        .map(|file| {
-            std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))
-        })
-        .transpose()?;
-    let Some(secret) = of_file.map(|text| text.trim().to_owned()).or_else(|| wanted.secret.clone()) else {
-        return Err(exit::with(Code::Usage, "--sign needs --secret-file, or CROSSTALLY_PARTNER_SECRET"));
-    };
-    let key = Key::new(scheme, &Secret::new(secret))
-        .ok_or_else(|| exit::with(Code::Usage, format!("the secret is not one of `{name}`")))?;
-    let random = Random::from_system().context("the operating system has no random numbers")?;
-    let stamp = (SystemClock.now().as_millis() / 1000).to_string();
-    let headers = key.headers(inbound, &stamp, &hex_of(random.bytes::<12>()));
-    Ok(headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+fn lints(answer: &Value) -> Result<()> {
+    for lint in list(answer, "lints") {
+        let level = if text(lint, "is_error") == "true" { "error" } else { "note" };
+        show::aside(&format!("{level}: {}; {}", text(lint, "problem"), text(lint, "fix")))?;
+    }
+    Ok(())
+}
+
+/// The call with a wrong token, beside the other.
+fn negative(answer: &Value) -> Result<()> {
+    let Some(negative) = answer.get("negative") else { return Ok(()) };
+    let call = negative.get("call").cloned().unwrap_or_default();
+    let told = if text(negative, "refused") == "true" { "refused, as it must be" } else { "TAKEN" };
+    show::text(&format!("once more, and {}: {told} ({})\n", text(negative, "wrong"), text(&call, "status")))
 }
 
 fn print(status: u16, said: &Value, text: &str) -> Result<()> {

@@ -1,0 +1,66 @@
+//! One page of field names: source, partner and destination, by the configuration in force.
+
+use anyhow::{Context, Result};
+use crosstally_testkit::database::Kind;
+use crosstally_testkit::on_both;
+use crosstally_testkit::server::{CONFIG, TestServer};
+use serde_json::{Value, json};
+
+use crate::guarded::word;
+
+on_both! {
+    /// Each field with the names that everybody has for it, a sample of the latest calls, and what is missing.
+    one_page_names_every_field_everywhere => page;
+}
+
+const MORE: &str = r#"
+[[partner]]
+slug = "crm"
+preset = "generic"
+currency = "USD"
+params = { click_id = "lead_click", transaction_id = "lead" }
+
+[[destination]]
+slug = "told"
+kind = "postback"
+url = "https://partner.example/pb?c={click_id}&sum={payout}&t={transaction_id}"
+
+[[campaign]]
+slug = "blind"
+target = "https://lander.example/p"
+"#;
+
+fn of<'p>(row: &'p Value, part: &str, whose: &str) -> Option<&'p Value> {
+    row[part].as_array()?.iter().find(|names| word(names, "of") == whose)
+}
+
+async fn page(kind: Kind) -> Result<()> {
+    let server = TestServer::ready(kind).await?;
+    server.apply(&format!("{CONFIG}\n{MORE}")).await?;
+    let click = server.click("fbclid=1").await?;
+    server
+        .postback(&format!("click_id={click}&transaction_id=f-1&payout=7.50&email=marker%40mail.example"))
+        .await?;
+    let page = server.api("/api/v1/fields").await?;
+    let rows = page["fields"].as_array().context("fields")?;
+    let row = |field: &str| rows.iter().find(|row| word(row, "field") == field).context(field.to_owned());
+    let names = |field: &str, part: &str, whose: &str| -> Result<Value> {
+        Ok(of(row(field)?, part, whose).map(|names| names["names"].clone()).unwrap_or_default())
+    };
+    assert_eq!(names("click_id", "partners", "crm")?[0], json!("lead_click"), "{page}");
+    assert_eq!(names("email", "destinations", "meta-main")?, json!(["user_data.em[]"]), "{page}");
+    assert_eq!(names("currency", "destinations", "meta-main")?, json!(["custom_data.currency"]), "{page}");
+    assert_eq!(names("fbc", "destinations", "meta-main")?, json!(["user_data.fbc"]), "{page}");
+    assert_eq!(names("event_id", "destinations", "meta-main")?, json!(["event_id"]), "{page}");
+    assert!(names("payout", "destinations", "told")?.to_string().contains("sum"), "{page}");
+    assert!(names("click_id", "destinations", "told")?.to_string().contains('c'), "{page}");
+    assert_eq!(names("fbclid", "sources", "facebook")?, json!(["fbclid"]), "{page}");
+    let sample = of(row("transaction_id")?, "partners", "acme").map(|names| word(names, "sample").to_owned());
+    assert_eq!(sample.as_deref(), Some("f-1"));
+    assert!(!page.to_string().contains("marker"), "no contact value is a sample");
+    assert!(row("event_id")?["gaps"].to_string().contains("calls of acme"), "{page}");
+    assert!(page["gaps"].to_string().contains("campaign blind has no {click_id}"), "{page}");
+    assert!(page["gaps"].to_string().contains("no goal sends to told"), "{page}");
+    server.stop().await;
+    Ok(())
+}
