@@ -21,8 +21,6 @@ use crate::stopwatch::Stopwatch;
 const EVENTS: u64 = 1_000;
 /// The time between two of them: far from what the program can do, as this is about neighbours, not about load.
 const EVERY: Duration = Duration::from_millis(10);
-/// Of so many events one goes to all hostile partners as well.
-const NOISE_EVERY: u64 = 20;
 /// How long a new configuration may take to be in force, with room.
 const TAKEN_UP: Duration = Duration::from_secs(3);
 /// How long a round may take to end.
@@ -45,7 +43,7 @@ pub(crate) fn run(bench: &Bench, database: Database) -> Result<Vec<Row>> {
     let beside = configuration(bench, places, &kinds);
     installation.place.configure(&alone)?;
     let server = installation.place.serve("")?;
-    let mut desk = Desk::open(&installation, &server)?;
+    let mut desk = Desk::open(&installation, &server, &kinds)?;
     let (mut without, mut with) = (Vec::new(), Vec::new());
     for round in 0..bench.rounds {
         // Who begins changes, so that neither is always the one on the longer history.
@@ -97,7 +95,8 @@ fn kinds(sandbox: SocketAddr) -> Result<Vec<String>> {
     Ok(all.keys().filter(|path| !path.ends_with("/ok")).cloned().collect())
 }
 
-/// Sales go to the healthy partner; what is called noise goes to all others that there are.
+/// Every event goes to the healthy partner, and to one of the others that there are, each in its turn: all are at their
+/// worst at the same time, and none of the events has more to do than its neighbour.
 fn configuration(bench: &Bench, (healthy, hostile): (SocketAddr, SocketAddr), kinds: &[String]) -> String {
     let base = bench.configuration("http://127.0.0.1:9", "0s");
     let head = base.split_once("[[destination]]").map_or(base.as_str(), |(head, _)| head);
@@ -120,7 +119,10 @@ fn configuration(bench: &Bench, (healthy, hostile): (SocketAddr, SocketAddr), ki
         )
     };
     let sale = goal("sale", "status == 'approved'", &slugs[0]);
-    let noise = goal("noise", "event == 'noise'", &slugs[1..].join(", "));
+    let noise = slugs[1..].iter().enumerate();
+    let noise: String = noise
+        .map(|(turn, slug)| goal(&format!("noise-{turn}"), &format!("event == 'noise-{turn}'"), slug))
+        .collect();
     format!("{head}{destinations}{sale}{noise}")
 }
 
@@ -133,11 +135,13 @@ struct Desk {
     door: Connection,
     admin: Connection,
     token: String,
+    /// How many hostile partners take turns.
+    turns: u64,
     booked: u64,
 }
 
 impl Desk {
-    fn open(installation: &Installation, server: &Server) -> Result<Self> {
+    fn open(installation: &Installation, server: &Server, kinds: &[String]) -> Result<Self> {
         let made = steps::capture(
             &mut installation.place.command(&["token", "create", "--name", "bench", "--json"]),
         )?;
@@ -147,6 +151,7 @@ impl Desk {
             door: Connection::open(server.address)?,
             admin: Connection::open(server.admin)?,
             token,
+            turns: u64::try_from(kinds.len())?.max(1),
             booked: 0,
         })
     }
@@ -159,9 +164,9 @@ impl Desk {
             let due = EVERY * u32::try_from(number)?;
             thread::sleep(due.saturating_sub(watch.elapsed()));
             self.booked += 1;
-            let event = if number % NOISE_EVERY == 0 { "noise" } else { "sale" };
+            let turn = number % self.turns;
             let path = format!(
-                "/postback/acme?tid=h{}&status=approved&payout=1&event={event}&token=bench-token",
+                "/postback/acme?tid=h{}&status=approved&payout=1&event=noise-{turn}&token=bench-token",
                 self.booked
             );
             let answer = self.door.get(&path)?;
