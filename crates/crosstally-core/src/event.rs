@@ -158,6 +158,10 @@ pub struct Origin {
     /// The currency of the amounts.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub currency: String,
+    /// Which of the amounts the event's value was taken from, as in the goal's `send_value`: what is left of it later is
+    /// read from the same, whatever the goal says by then. Empty in events that are older than this.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub value_of: String,
     /// The click's own parameters.
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub params: Map<String, Value>,

@@ -1,13 +1,14 @@
 //! Reversals: what follows for the events that left before a sale was taken back, in whole or in part. What has not left
 //! stays here; what has arrived is adjusted where the destination takes that, and else told as over-stated.
 
-use crate::config::{Config, Destination, SendValue};
+use crate::config::{Config, Destination, SendValue, Word as _};
 use crate::conversion::Conversion;
 use crate::delivery::DeliveryState;
 use crate::event::{Adjustment, OutboundEvent};
 use crate::ids::{DeliveryId, GoalEventId};
 use crate::ledger::{Amounts, LedgerEntry, Status};
 use crate::money::Currency;
+use crate::reason::Reason;
 use crate::route::{GoalEvent, NewDelivery};
 use crate::time::Timestamp;
 
@@ -24,6 +25,8 @@ pub struct Sent {
     pub state: DeliveryState,
     /// How often it was tried.
     pub attempts: u32,
+    /// Why it stands there.
+    pub reason: Option<Reason>,
 }
 
 /// What a destination was told that is more than what is left, by one delivery.
@@ -111,6 +114,17 @@ pub fn to_withdraw(conversion: &Conversion, events: &[GoalEvent], sent: &[Sent])
     sent.iter().filter(waits).filter(|one| original(one.goal_event)).map(|one| one.id).collect()
 }
 
+/// Deliveries that were withdrawn and have something to tell again, as the sale stands again.
+#[must_use]
+pub fn to_restore(conversion: &Conversion, sent: &[Sent]) -> Vec<DeliveryId> {
+    if is_taken_back(conversion.status) {
+        return Vec::new();
+    }
+    let withdrawn =
+        |one: &&Sent| one.state == DeliveryState::Cancelled && one.reason == Some(Reason::TakenBack);
+    sent.iter().filter(withdrawn).map(|one| one.id).collect()
+}
+
 /// Decides what follows, over the conversion as it stands now and all that was sent of it.
 #[must_use]
 pub fn follow(
@@ -130,7 +144,9 @@ pub fn follow(
             let event = adjusted(original, conversion, &amounts);
             let destination = context.config.destination(&one.destination);
             match destination.filter(|destination| (context.takes)(destination, &event)) {
-                Some(destination) if amounts.changed => follows.adjust(event, destination, original, context),
+                Some(destination) if amounts.changed => {
+                    follows.adjust(event, destination, (original, conversion), context);
+                }
                 // Who was told of a fall and cannot be told of a rise was not told too much.
                 None if told.is_none() => follows.overstated.extend(amounts.overstated(one, conversion)),
                 _ => {}
@@ -145,7 +161,7 @@ impl Follows {
         &mut self,
         event: OutboundEvent,
         destination: &Destination,
-        original: &GoalEvent,
+        (original, conversion): (&GoalEvent, &Conversion),
         context: &mut Context<'_>,
     ) {
         let id = GoalEventId::new(context.now, (context.random)());
@@ -153,7 +169,7 @@ impl Follows {
         self.deliveries.push(NewDelivery {
             id: DeliveryId::of(id, 0),
             goal_event: id,
-            conversion: original.conversion,
+            conversion: conversion.id,
             destination: destination.slug.clone(),
             state: DeliveryState::Pending,
             due_at: context.now,
@@ -161,7 +177,7 @@ impl Follows {
         });
         self.events.push(GoalEvent {
             id,
-            conversion: original.conversion,
+            conversion: conversion.id,
             goal: original.goal.clone(),
             sequence: event.adjustment.as_ref().map_or(original.sequence, |adjustment| adjustment.movement),
             event,
@@ -202,15 +218,16 @@ impl Left {
         let currency = event.currency.as_deref().and_then(|code| code.parse::<Currency>().ok());
         let minor = |text: Option<&str>| currency?.parse_minor(text?).ok();
         let stated = minor(event.value.as_deref());
-        let goal = config.goals.iter().find(|goal| goal.slug == original.goal);
+        let value_of = value_of(original, config);
         let amounts = conversion.amounts;
-        let now = match goal.map(|goal| goal.send_value).unwrap_or_default() {
-            SendValue::Payout => amounts.payout,
-            SendValue::Revenue => amounts.revenue,
-            SendValue::Value | SendValue::None => amounts.value,
+        let now = match value_of {
+            Some(SendValue::Payout) => amounts.payout,
+            Some(SendValue::Revenue) => amounts.revenue,
+            Some(SendValue::Value | SendValue::None) | None => amounts.value,
         };
-        // In another currency than the conversion has by now, what is left cannot be told; it is not made up.
-        let comparable = currency == Some(conversion.currency);
+        // In another currency than the conversion has by now, or of an amount that nobody knows any more, what is left
+        // cannot be told; it is not made up.
+        let comparable = currency == Some(conversion.currency) && value_of.is_some();
         let left = match stated {
             Some(_) if is_taken_back(conversion.status) => Some(0),
             Some(stated) if comparable => Some(stated.min(now.unwrap_or(0).max(0))),
@@ -238,6 +255,16 @@ impl Left {
     }
 }
 
+/// Which amount an event told. Only of events that do not say so themselves, the goal is asked as it is now.
+fn value_of(original: &GoalEvent, config: &Config) -> Option<SendValue> {
+    let said = original.event.origin.value_of.as_str();
+    if said.is_empty() {
+        let goal = config.goals.iter().find(|goal| goal.slug == original.goal);
+        return goal.map(|goal| goal.send_value);
+    }
+    SendValue::ALL.iter().copied().find(|known| known.word() == said)
+}
+
 /// The event that tells of it. It happened when the movement was booked, not when it is told.
 fn adjusted(original: &GoalEvent, conversion: &Conversion, amounts: &Left) -> OutboundEvent {
     let decimal = |minor: i64| amounts.currency.map(|currency| currency.format_minor(minor));
@@ -254,5 +281,6 @@ fn adjusted(original: &GoalEvent, conversion: &Conversion, amounts: &Left) -> Ou
     event.value = amounts.left.and_then(decimal);
     event.value_basis = None;
     event.origin.status = conversion.status.as_str().into();
+    event.origin.conversion = conversion.id.to_string();
     event
 }

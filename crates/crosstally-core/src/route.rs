@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::browser::Glimpse;
 use crate::click::Click;
-use crate::config::{Campaign, EventIdMode, Goal};
+use crate::config::{Campaign, EventIdMode, Goal, Word as _};
 use crate::consent::{self, Consent};
 use crate::conversion::Conversion;
 use crate::delivery::DeliveryState;
@@ -214,6 +214,7 @@ fn origin(source: Source<'_>) -> Origin {
         payout: decimal(conversion.amounts.payout),
         revenue: decimal(conversion.amounts.revenue),
         currency: conversion.currency.code().into(),
+        value_of: source.goal.send_value.word().into(),
         params: macros(source),
         hops: source.hops,
     }

@@ -4,6 +4,7 @@
 //! one finds nothing left to do.
 
 use crosstally_core::conversion::Conversion;
+use crosstally_core::delivery::DeliveryState;
 use crosstally_core::reason::Reason;
 use crosstally_core::reversal::{self, Context, Follows, Sent};
 use crosstally_core::route::GoalEvent;
@@ -54,6 +55,11 @@ impl Engine {
             self.store.withdraw_deliveries(waiting, Reason::TakenBack, now).await?;
             sent = self.sent(open).await?;
         }
+        let standing_again = reversal::to_restore(&conversion, &sent);
+        if !standing_again.is_empty() {
+            self.store.restore_deliveries(standing_again, now).await?;
+            sent = self.sent(open).await?;
+        }
         let mut follows = self.decide_reversal(&snapshot, &conversion, &events, &sent);
         if !follows.events.is_empty() {
             let hops = self.hops_of(open).await?;
@@ -61,8 +67,9 @@ impl Engine {
                 event.event.origin.hops = event.event.origin.hops.max(hops);
             }
         }
-        let destinations: Vec<String> =
-            follows.deliveries.iter().map(|delivery| delivery.destination.clone()).collect();
+        let booked = follows.deliveries.iter().map(|delivery| delivery.destination.clone());
+        let waiting = sent.iter().filter(|one| one.state == DeliveryState::Pending);
+        let destinations: Vec<String> = booked.chain(waiting.map(|one| one.destination.clone())).collect();
         let followed = self.store.follow_reversal(open, follows, now).await?;
         for destination in destinations.iter().filter(|_| followed) {
             self.wakeups.wake(destination);
@@ -109,5 +116,6 @@ fn as_sent(delivery: &DeliveryRecord) -> Sent {
         destination: delivery.destination.clone(),
         state: delivery.state,
         attempts: delivery.attempts,
+        reason: delivery.reason,
     }
 }

@@ -53,6 +53,14 @@ impl Store {
         on!(self, withdraw_deliveries(ids, reason, now))
     }
 
+    /// Lets withdrawn deliveries go out after all, as what was taken back stands again. Others are left alone. Tells how many.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn restore_deliveries(&self, ids: Vec<DeliveryId>, now: Timestamp) -> Result<u64, StoreError> {
+        on!(self, restore_deliveries(ids, now))
+    }
+
     /// Books what follows from a reversal, and that it was followed. Nothing is written if somebody else has followed it,
     /// or if it has moved on since; the answer tells which.
     ///

@@ -76,6 +76,7 @@ fn event(params: Map<String, Value>) -> OutboundEvent {
             currency: text("USD"),
             params,
             hops: 0,
+            value_of: String::new(),
         },
         ..OutboundEvent::default()
     }

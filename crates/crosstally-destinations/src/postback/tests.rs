@@ -84,6 +84,7 @@ fn event() -> OutboundEvent {
                 ("dot", "."),
             ]),
             hops: 0,
+            value_of: String::new(),
         },
         ..OutboundEvent::default()
     }

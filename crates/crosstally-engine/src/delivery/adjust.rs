@@ -2,7 +2,7 @@
 
 use crosstally_core::delivery::DeliveryState;
 use crosstally_core::event::OutboundEvent;
-use crosstally_core::ids::ConversionId;
+use crosstally_core::ids::{ConversionId, GoalEventId};
 use crosstally_core::reason::Reason;
 use crosstally_core::time::{MINUTE_MS, Timestamp};
 use crosstally_store::{StoreError, Unsent};
@@ -22,8 +22,8 @@ enum Turn {
 }
 
 impl Batch {
-    /// Takes adjustments out that must not be sent: those whose event is still on its way stay leased for a minute, those
-    /// whose event never arrived end unsent.
+    /// Takes adjustments out that must not be sent: those whose event, or an earlier adjustment of it, is still on its
+    /// way stay leased for a minute, those whose event never arrived end unsent.
     pub(super) async fn take_adjustments(
         &self,
         part: &mut Part,
@@ -55,17 +55,28 @@ impl Batch {
         let Some(adjustment) = &event.adjustment else { return Ok(Turn::Go) };
         let conversion = event.origin.conversion.parse::<ConversionId>();
         let (Ok(conversion), true) = (conversion, self.ready.adjusts(event)) else { return Ok(Turn::Never) };
-        let mut turn = Turn::Never;
+        let events = self.engine.store.goal_events_of_conversion(conversion).await?;
+        let is_earlier = |id: GoalEventId| {
+            let event = events.iter().find(|event| event.id == id);
+            let told = event.and_then(|event| event.event.adjustment.as_ref());
+            told.is_some_and(|told| told.event == adjustment.event && told.movement < adjustment.movement)
+        };
+        let (mut turn, mut earlier_waits) = (Turn::Never, false);
         for one in self.engine.store.deliveries_of_conversion(conversion).await? {
-            if one.destination != self.ready.config.slug || one.goal_event.to_string() != adjustment.event {
+            if one.destination != self.ready.config.slug {
                 continue;
             }
-            match one.state {
-                DeliveryState::Delivered => return Ok(Turn::Go),
-                DeliveryState::Pending => turn = Turn::Wait,
-                DeliveryState::Dead | DeliveryState::Expired | DeliveryState::Cancelled => {}
+            if one.goal_event.to_string() == adjustment.event {
+                match one.state {
+                    DeliveryState::Delivered => turn = Turn::Go,
+                    DeliveryState::Pending if turn == Turn::Never => turn = Turn::Wait,
+                    _ => {}
+                }
+            } else if one.state == DeliveryState::Pending && is_earlier(one.goal_event) {
+                earlier_waits = true;
             }
         }
-        Ok(turn)
+        // The last word counts with whoever is told: one that was overtaken would undo what came after it.
+        Ok(if earlier_waits && turn == Turn::Go { Turn::Wait } else { turn })
     }
 }

@@ -65,7 +65,7 @@ const WAITING: &str = "SELECT count(*) FROM (SELECT FROM deliveries
     WHERE workspace = $1 AND destination = $2 AND state = 'pending' AND lane = 2 LIMIT $3) AS waiting";
 
 /// Leaves out what was taken back since: an event of a sale that is no more, unless the event is about just that.
-const STANDS: &str = " AND NOT (EXISTS (SELECT FROM conversions AS c
+pub(super) const STANDS: &str = " AND NOT (EXISTS (SELECT FROM conversions AS c
             WHERE c.id = d.conversion AND c.status IN ('rejected', 'reversed'))
         AND NOT EXISTS (SELECT FROM goal_events AS m JOIN ledger_entries AS l
             ON l.conversion = d.conversion AND l.sequence = m.sequence

@@ -33,6 +33,20 @@ const WITHDRAW: &str = concat!(
     count_moved!(),
     " SELECT count(*) FROM withdrawn"
 );
+/// What still has a delay before it keeps that.
+const RESTORE: &str = concat!(
+    "WITH restored AS (
+        UPDATE deliveries SET state = 'pending', reason = NULL, detail = '', finished_at = NULL,
+            available_at = greatest(due_at, $3)
+        WHERE id = ANY ($2::uuid[]) AND state = 'cancelled' AND reason = $4 AND (workspace = $1) IS TRUE
+        RETURNING destination
+    ), moved AS (
+        SELECT destination, 'cancelled' AS state, -1 AS change FROM restored
+        UNION ALL SELECT destination, 'pending', 1 FROM restored
+    ), ",
+    count_moved!(),
+    " SELECT count(*) FROM restored"
+);
 const FOLLOW: &str = concat!(
     "WITH taken AS (
         DELETE FROM open_reversals WHERE workspace = $1 AND conversion = $2 AND sequence = $3 RETURNING conversion
@@ -93,6 +107,17 @@ impl Postgres {
         let withdrawn =
             self.engine.write(WITHDRAW, &[&WORKSPACE, &ids, &now.as_millis(), &reason.code()]).await?;
         withdrawn.first().map_or(Ok(0), |row| rows::count(row, 0))
+    }
+
+    pub(crate) async fn restore_deliveries(
+        &self,
+        ids: Vec<DeliveryId>,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let ids: Vec<Id> = ids.into_iter().map(Id::from).collect();
+        let values: [&Value<'_>; 4] = [&WORKSPACE, &ids, &now.as_millis(), &Reason::TakenBack.code()];
+        let restored = self.engine.write(RESTORE, &values).await?;
+        restored.first().map_or(Ok(0), |row| rows::count(row, 0))
     }
 
     pub(crate) async fn follow_reversal(

@@ -35,7 +35,7 @@ const WAITING: &str = "SELECT count(*) FROM (SELECT 1 FROM deliveries
     WHERE workspace = ?1 AND destination = ?2 AND state = 'pending' AND lane = ?3 LIMIT ?4)";
 
 /// Leaves out what was taken back since: an event of a sale that is no more, unless the event is about just that.
-const STANDS: &str = " AND NOT (EXISTS (SELECT 1 FROM conversions AS c
+pub(super) const STANDS: &str = " AND NOT (EXISTS (SELECT 1 FROM conversions AS c
             WHERE c.id = d.conversion AND c.status IN ('rejected', 'reversed'))
         AND NOT EXISTS (SELECT 1 FROM goal_events AS m JOIN ledger_entries AS l
             ON l.conversion = d.conversion AND l.sequence = m.sequence

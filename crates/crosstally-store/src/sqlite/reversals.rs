@@ -6,7 +6,7 @@ use crosstally_core::postback::{Booking, ConversionChange};
 use crosstally_core::reason::Reason;
 use crosstally_core::reversal::Follows;
 use crosstally_core::time::Timestamp;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, ToSql, params};
 
 use super::tally::COUNT_DELIVERIES;
 use super::{Sqlite, outbox, postbacks, rows};
@@ -20,6 +20,10 @@ const TAKE: &str = "DELETE FROM open_reversals WHERE conversion = ?1 AND sequenc
 const WITHDRAW: &str = "UPDATE deliveries
     SET state = 'cancelled', reason = ?3, detail = '', finished_at = ?2, lease_owner = NULL, lease_until = NULL
     WHERE id = ?1 AND state = 'pending' AND attempts = 0 RETURNING destination";
+/// What still has a delay before it keeps that.
+const RESTORE: &str = "UPDATE deliveries
+    SET state = 'pending', reason = NULL, detail = '', finished_at = NULL, available_at = max(due_at, ?2)
+    WHERE id = ?1 AND state = 'cancelled' AND reason = ?3 RETURNING destination";
 const ADJUSTS: &str = "INSERT INTO adjustments (conversion, goal_event, workspace) VALUES (?1, ?2, ?3)";
 const OVERSTATE: &str =
     "INSERT INTO overstated (delivery, workspace, destination, campaign, currency, stated, remaining,
@@ -49,25 +53,22 @@ impl Sqlite {
         reason: Reason,
         now: Timestamp,
     ) -> Result<u64, StoreError> {
+        let (from, to) = (DeliveryState::Pending, DeliveryState::Cancelled);
         let work = move |connection: &Connection| {
-            let mut withdrawn = 0;
-            for id in &ids {
-                let destination: Option<String> = connection
-                    .prepare_cached(WITHDRAW)?
-                    .query_row(params![id.as_bytes(), now.as_millis(), reason.code()], |row| row.get(0))
-                    .optional()?;
-                if let Some(destination) = destination {
-                    outbox::moved(
-                        connection,
-                        &destination,
-                        DeliveryState::Pending,
-                        DeliveryState::Cancelled,
-                        1,
-                    )?;
-                    withdrawn += 1;
-                }
-            }
-            Ok(withdrawn)
+            each(connection, WITHDRAW, &ids, (from, to), params![now.as_millis(), reason.code()])
+        };
+        self.engine.write(2, work).await
+    }
+
+    pub(crate) async fn restore_deliveries(
+        &self,
+        ids: Vec<DeliveryId>,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let (from, to) = (DeliveryState::Cancelled, DeliveryState::Pending);
+        let work = move |connection: &Connection| {
+            let values = params![now.as_millis(), Reason::TakenBack.code()];
+            each(connection, RESTORE, &ids, (from, to), values)
         };
         self.engine.write(2, work).await
     }
@@ -126,6 +127,28 @@ impl Sqlite {
         };
         self.engine.read(work).await
     }
+}
+
+/// Moves deliveries one by one from one state to another; how many there were in the first.
+fn each(
+    connection: &Connection,
+    statement: &str,
+    ids: &[DeliveryId],
+    (from, to): (DeliveryState, DeliveryState),
+    values: &[&dyn ToSql],
+) -> Result<u64, StoreError> {
+    let mut moved = 0;
+    for id in ids {
+        let id = id.as_bytes();
+        let all: Vec<&dyn ToSql> = std::iter::once(&id as &dyn ToSql).chain(values.iter().copied()).collect();
+        let destination: Option<String> =
+            connection.prepare_cached(statement)?.query_row(&all[..], |row| row.get(0)).optional()?;
+        if let Some(destination) = destination {
+            outbox::moved(connection, &destination, from, to, 1)?;
+            moved += 1;
+        }
+    }
+    Ok(moved)
 }
 
 /// Notes that a reversal is to be followed.

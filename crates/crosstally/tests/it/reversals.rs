@@ -18,6 +18,12 @@ on_both! {
     a_reversal_reaches_those_that_can_take_it => reaches;
     /// Within the goal's delay nothing leaves, and nothing is adjusted.
     what_waits_is_withdrawn => withdrawn;
+    /// Withdrawn and then approved again, it is told after all, and once.
+    what_stands_again_is_sent_after_all => restored;
+    /// A rejection whose call had no answer is not told after the approval that came later.
+    the_last_word_is_told_last => in_order;
+    /// What is left of a sale is read from the amount that was told, whatever the goal says by then.
+    another_goal_changes_no_amount_that_was_told => same_amount;
     /// An adjustment waits for its event, and is not made if that never arrives.
     what_never_arrived_is_not_adjusted => never_arrived;
     /// A part that is paid back restates a conversion at Google Ads.
@@ -198,6 +204,79 @@ async fn never_arrived(kind: Kind) -> Result<()> {
     let states = [row("cancelled", "nothing_to_adjust"), row("expired", "event_too_old")];
     assert_eq!(deliveries(&server).await?, states);
     assert_eq!(sent(&server, "analytics").await?.len(), 1);
+    // By hand neither: there is no sale any more that could be told.
+    printed(&server, &["deliveries", "retry", "--destination", "analytics", "--state", "expired"])?;
+    server.deliver().await?;
+    assert_eq!(deliveries(&server).await?, states);
+    server.stop().await;
+    Ok(())
+}
+
+async fn restored(kind: Kind) -> Result<()> {
+    let server = TestServer::start(kind).await?;
+    server.apply(&config(GA4, "\"meta-main\", \"analytics\"", "2d")).await?;
+    let click = server.click("fbclid=A").await?;
+    call(&server, &format!("click_id={click}&tid=W2&payout=12.34")).await?;
+    call(&server, "tid=W2&status=rejected").await?;
+    server.deliver().await?;
+    call(&server, "tid=W2&status=approved&payout=12.34").await?;
+    server.deliver().await?;
+    let states = |word: &str| [format!("analytics {word}"), format!("meta-main {word}")];
+    assert_eq!(deliveries(&server).await?, states("pending "), "the goal's delay still holds");
+    server.advance(3 * 86_400_000);
+    server.deliver().await?;
+    assert_eq!(sent(&server, "meta-main").await?.len(), 1);
+    assert_eq!(server.accepted().await?.len(), 2);
+    assert_eq!(rows(&server.api("/api/v1/overstated").await?), [] as [Value; 0]);
+    server.stop().await;
+    Ok(())
+}
+
+async fn in_order(kind: Kind) -> Result<()> {
+    let server = TestServer::start(kind).await?;
+    let network = r#"
+[[destination]]
+slug = "network"
+kind = "postback"
+url = "http://SANDBOX/partner/net?tid={transaction_id}&st={status}"
+success_body_contains = "OK"
+allow_private = true
+"#;
+    server.apply(&config(network, "\"network\"", "0s")).await?;
+    let click = server.click("fbclid=A").await?;
+    call(&server, &format!("click_id={click}&tid=O1&payout=12.34")).await?;
+    server.deliver().await?;
+    server.fault(&json!({"kind": "reset_after_accept", "times": 1})).await?;
+    for status in ["rejected", "approved&payout=12.34"] {
+        server.advance(1_000);
+        call(&server, &format!("tid=O1&status={status}")).await?;
+        server.deliver().await?;
+    }
+    for _ in 0..4 {
+        server.advance(61_000);
+        server.deliver().await?;
+    }
+    let accepted = server.accepted().await?;
+    let mut told: Vec<_> = accepted.iter().map(|row| text(row, "/event/query/st")).collect();
+    assert_eq!(told.len(), 4, "the call without an answer is made once more: {told:?}");
+    told.dedup();
+    assert_eq!(told, ["approved", "rejected", "approved"]);
+    server.stop().await;
+    Ok(())
+}
+
+async fn same_amount(kind: Kind) -> Result<()> {
+    let server = TestServer::start(kind).await?;
+    let now = config("", "\"meta-main\"", "0s");
+    server.apply(&now.replace("delay = \"0s\"", "delay = \"0s\"\nsend_value = \"revenue\"")).await?;
+    let click = server.click("fbclid=A").await?;
+    call(&server, &format!("click_id={click}&tid=V1&payout=10&revenue=50")).await?;
+    server.deliver().await?;
+    server.apply(&now).await?;
+    call(&server, "tid=V1&status=reversed&payout=1&revenue=5").await?;
+    server.deliver().await?;
+    let over = rows(&server.api("/api/v1/overstated").await?);
+    assert_eq!((over.len(), &over[0]["minor"]), (1, &json!(500)), "{over:?}");
     server.stop().await;
     Ok(())
 }
@@ -318,8 +397,8 @@ async fn model(kind: Kind) -> Result<()> {
                 (sale.reversed, sale.left) = (false, sale.stated);
             }
         }
-        // What has not left is withdrawn when nothing is left of it, for good.
-        sale.waits &= !sale.reversed;
+        // What has not left is withdrawn when nothing is left of it, and goes out when it stands again.
+        sale.waits = !sale.arrived && !sale.reversed;
     }
     let (found, expected) = (listed(&server).await?, in_the_notebook(&sales));
     assert_eq!(found, expected);

@@ -4,6 +4,7 @@ use crosstally_core::delivery::DeliveryState;
 use crosstally_core::time::Timestamp;
 
 use super::super::Postgres;
+use super::super::jobs::STANDS;
 use super::super::rows::{Id, Text};
 use super::super::transact::Value;
 use super::total;
@@ -58,8 +59,9 @@ impl Postgres {
             }
             let mut values: Vec<&Value<'_>> = vec![&WORKSPACE, &now, &deadline_at, &limit];
             // As text, not as a value: only so is a partial index found to fit.
-            let mut find =
-                format!("SELECT id, state FROM deliveries WHERE workspace = $1 AND state = '{state}'");
+            let mut find = format!(
+                "SELECT id, state FROM deliveries AS d WHERE workspace = $1 AND state = '{state}'{STANDS}"
+            );
             if state == DeliveryState::Pending {
                 // Those that wait; what is due already or being worked on needs no help.
                 find.push_str(" AND available_at > $2 AND lease_until IS NULL");

@@ -7,6 +7,7 @@ use crosstally_core::time::Timestamp;
 use rusqlite::{Connection, ToSql, params};
 
 use super::super::Sqlite;
+use super::super::jobs::STANDS;
 use super::moved;
 use crate::{DeliveryFilter, StoreError, WORKSPACE};
 
@@ -90,8 +91,8 @@ fn requeue(connection: &Connection, again: &Again) -> Result<u64, StoreError> {
     };
     // The state as text, not as a value: only so is a partial index found to fit.
     let mut find = format!(
-        "SELECT id FROM deliveries {index}
-        WHERE workspace = :workspace AND destination = :destination AND state = '{}'",
+        "SELECT id FROM deliveries AS d {index}
+        WHERE workspace = :workspace AND destination = :destination AND state = '{}'{STANDS}",
         again.state
     );
     let mut values: Vec<(&str, &dyn ToSql)> =
