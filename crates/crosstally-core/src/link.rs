@@ -21,7 +21,7 @@ pub fn healed(query: &str) -> Cow<'_, str> {
         }
         push(&mut out, rest);
     }
-    out.truncate(trimmed(&out).len());
+    out.truncate(ended(&out).len());
     if out == query { Cow::Borrowed(query) } else { Cow::Owned(out) }
 }
 
@@ -84,6 +84,17 @@ fn trimmed(mut query: &str) -> &str {
     }
 }
 
+/// Without spaces at the end, and without a parameter there that was nothing else.
+fn ended(mut query: &str) -> &str {
+    loop {
+        let next = trimmed(query).trim_end_matches('&');
+        if next.len() == query.len() {
+            return query;
+        }
+        query = next;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -101,6 +112,8 @@ mod tests {
             ("a=1&amp;b=2&amp;c=3", "a=1&b=2&c=3"),
             ("a=1&b=2%20", "a=1&b=2"),
             ("a=1&b=2+%20+", "a=1&b=2"),
+            ("a=1 &+&", "a=1"),
+            (" &+&", ""),
             ("u=https://shop.example/p?id=7&b=2", "u=https://shop.example/p?id=7&b=2"),
             ("u=https%3A%2F%2Fshop.example%2F?id=7", "u=https%3A%2F%2Fshop.example%2F?id=7"),
             ("q=what?&b=2", "q=what?&b=2"),
