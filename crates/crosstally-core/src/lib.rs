@@ -39,6 +39,7 @@ mod nearest;
 pub mod offer;
 pub mod params;
 pub mod postback;
+pub mod preflight;
 pub mod pricing;
 pub mod reason;
 pub mod redirect;

@@ -83,6 +83,13 @@ impl Timestamp {
         Self(zoned.timestamp().as_millisecond()).plausible()
     }
 
+    /// Reads the `Date` of an HTTP answer.
+    #[must_use]
+    pub fn of_http_date(text: &str) -> Option<Self> {
+        let at = jiff::fmt::rfc2822::parse(text.trim()).ok()?;
+        Self(at.timestamp().as_millisecond()).plausible()
+    }
+
     fn plausible(self) -> Option<Self> {
         (EARLIEST_MS..LATEST_MS).contains(&self.0).then_some(self)
     }

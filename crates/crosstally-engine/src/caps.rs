@@ -72,6 +72,13 @@ impl Caps {
         true
     }
 
+    /// Whether there is room for a visitor, of whom nothing is counted.
+    pub fn has_room(&self, offer: &str, cap: &Cap, day: i64) -> bool {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.move_to(day);
+        !cap.is_full(counts.offers.get(offer).copied().unwrap_or_default().all())
+    }
+
     /// What this process sent.
     fn mine(&self, day: i64) -> HashMap<String, Taken> {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -57,6 +57,8 @@ pub struct ClickIn<'a> {
     pub head: bool,
     /// Whether a browser says that it fetches the page before anybody asked for it.
     pub prefetch: bool,
+    /// Whether it is a test of ours, by its mark.
+    pub test: bool,
 }
 
 /// What the visitor gets.
@@ -111,7 +113,10 @@ struct Chosen {
 
 impl Engine {
     /// Captures a click.
-    pub async fn capture_click(&self, input: ClickIn<'_>) -> ClickOut {
+    pub async fn capture_click(&self, mut input: ClickIn<'_>) -> ClickOut {
+        if let Some(end) = self.end_before_mark(input.query.as_bytes()) {
+            (input.query, input.test) = (input.query.get(..end).unwrap_or_default(), true);
+        }
         let Made { click, how, cookies } = match self.make_click(input) {
             Ok(made) => made,
             Err(reason) => return ClickOut::Refused(reason),
@@ -125,6 +130,7 @@ impl Engine {
     /// Appends a click, as long as the visitor can wait for it.
     async fn keep_click(&self, click: &Arc<Click>) {
         match tokio::time::timeout(COMMIT_WAIT, self.store.append_click(Arc::clone(click))).await {
+            Ok(Ok(())) if click.test => self.metrics.count(Name::Clicks, &[("mode", "test")], 1),
             Ok(Ok(())) => self.metrics.clicks_stored.increment(1),
             Ok(Err(_)) | Err(_) => self.spool_click(click).await,
         }
@@ -187,7 +193,7 @@ impl Engine {
         if target.len() > limits::TARGET_BYTES_MAX {
             return Err(Reason::ParamTooLong);
         }
-        let flood = snapshot.config.fraud.click_flood.zip(input.ip);
+        let flood = snapshot.config.fraud.click_flood.zip(input.ip).filter(|_| !input.test);
         let floods = flood.is_some_and(|(often, ip)| self.flood.is_too_often(&campaign.slug, ip, often, now));
         let mut labels = if floods { vec![Reason::ClickFlood.code().to_owned()] } else { Vec::new() };
         self.label_bots(snapshot, &input, way.as_deref(), &mut labels);
@@ -206,9 +212,10 @@ impl Engine {
             fbc_cookie: cookie(input.cookies, "_fbc"),
             fbp_cookie: cookie(input.cookies, "_fbp"),
             ad_click_ids: AdClickIds::from_params(&params),
-            cost: ready.stated_cost(&params).or(fixed),
+            // A test has no part in the fractions that are carried on.
+            cost: if input.test { fixed } else { ready.stated_cost(&params).or(fixed) },
             gpc: input.gpc,
-            test: campaign.test,
+            test: campaign.test || input.test,
             labels,
             way,
         };

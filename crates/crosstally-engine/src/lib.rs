@@ -37,6 +37,7 @@ pub mod settings;
 pub mod snapshot;
 pub mod spool;
 pub mod tasks;
+mod test_mark;
 pub mod throttle;
 pub mod tools;
 pub mod trace;
@@ -93,6 +94,8 @@ pub struct Engine {
     pub flood: Arc<Flood>,
     /// How many visitors offers with caps have had.
     pub caps: Arc<Caps>,
+    /// Where this process's own tracking door is.
+    pub door: Arc<tools::preflight::Door>,
     /// Where addresses are.
     pub geo: Arc<Geo>,
     /// How many receipts were made; their order within a millisecond.

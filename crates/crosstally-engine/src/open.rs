@@ -93,6 +93,7 @@ impl Engine {
             throttle: Arc::default(),
             flood: Arc::new(Flood::new(u64::from_be_bytes(random.bytes()))),
             caps: Arc::default(),
+            door: Arc::default(),
             geo: Arc::default(),
             receipts: Arc::default(),
             approvals: Arc::default(),

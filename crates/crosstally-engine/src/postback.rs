@@ -28,6 +28,7 @@ use crate::metrics::Name;
 use crate::snapshot::Snapshot;
 
 pub(crate) mod guard;
+mod marked;
 pub(crate) mod read;
 
 /// Bytes of a raw call that are kept of a sender who did not show who it is.
@@ -77,6 +78,11 @@ impl Engine {
         let snapshot = self.snapshot.load_full();
         let mut outs = Vec::with_capacity(1);
         let mut is_list = false;
+        if let Some(end) = self.end_before_mark(&inbound.query) {
+            inbound.query.truncate(end);
+            let rows = self.receive_marked(&mut inbound, &snapshot, now).await;
+            return self.tell_received(&inbound, &snapshot, rows, is_list);
+        }
         match self.enter(&mut inbound, &snapshot, now).await {
             Err(out) => outs.push(out),
             Ok((Err(stop), _)) => {
@@ -91,6 +97,17 @@ impl Engine {
                 outs.extend(self.receive_rows(&inbound, &snapshot, rows, now, nonce).await);
             }
         }
+        self.tell_received(&inbound, &snapshot, outs, is_list)
+    }
+
+    /// Counts what became of a call, and says how its sender wants to be told.
+    fn tell_received(
+        &self,
+        inbound: &Inbound,
+        snapshot: &Snapshot,
+        outs: Vec<Result<PostbackOut, StoreError>>,
+        is_list: bool,
+    ) -> Received {
         let rows: Vec<PostbackOut> =
             outs.into_iter().map(|out| out.unwrap_or_else(|error| unavailable(&error))).collect();
         // The label is bounded by the configuration, whatever a sender writes in the path.

@@ -385,7 +385,12 @@ impl Engine {
     }
 
     /// What a receipt's call says under a configuration.
-    fn reread(&self, receipt: &Receipt, repair: &Repair, snapshot: &Snapshot) -> Result<Postback, Stop> {
+    pub(crate) fn reread(
+        &self,
+        receipt: &Receipt,
+        repair: &Repair,
+        snapshot: &Snapshot,
+    ) -> Result<Postback, Stop> {
         let (mut inbound, is_original) = self.kept_call(receipt);
         let (partner, _) = snapshot
             .partner(&receipt.partner)

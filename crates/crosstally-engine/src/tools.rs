@@ -14,6 +14,7 @@ use crate::Engine;
 use crate::http_out::HttpOut;
 
 pub mod postback_send;
+pub mod preflight;
 pub mod redirect_check;
 
 /// Runs that are kept.
@@ -22,7 +23,9 @@ const RUNS_KEPT: u32 = 10_000;
 const KEPT_BYTES_MAX: usize = 1024 * 1024;
 
 /// The tools that are run here.
-pub const TOOLS: &[&str] = &["click_extract", "utm_build", "redirect_check", "postback_send"];
+pub const TOOLS: &[&str] = &["click_extract", "utm_build", "redirect_check", "postback_send", PREFLIGHT_RUN];
+/// The pre-flight of a campaign.
+pub const PREFLIGHT_RUN: &str = "preflight_run";
 /// The tools that a destination is tried with.
 pub const CAPI_VALIDATE: &str = "capi_validate";
 /// See [`CAPI_VALIDATE`].
@@ -55,6 +58,8 @@ pub enum Call {
     RedirectCheck(redirect_check::Wanted),
     /// Send a postback.
     PostbackSend(Box<postback_send::Wanted>),
+    /// Fly a campaign before anybody pays for it.
+    Preflight(Box<preflight::Wanted>),
 }
 
 /// Why a tool was not run.
@@ -66,6 +71,20 @@ pub enum CallError {
     /// The request cannot be read.
     #[error("{0}")]
     Unreadable(String),
+    /// What it is about is not there.
+    #[error("{0}")]
+    Missing(String),
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Unable {
+    /// It cannot be asked like this.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 impl Call {
@@ -93,6 +112,11 @@ impl Call {
                 wanted.check()?;
                 Ok(Self::PostbackSend(Box::new(wanted)))
             }
+            PREFLIGHT_RUN => {
+                let wanted: preflight::Wanted = read(request)?;
+                wanted.check()?;
+                Ok(Self::Preflight(Box::new(wanted)))
+            }
             other => Err(CallError::UnknownTool(other.to_owned())),
         }
     }
@@ -103,6 +127,7 @@ impl Call {
         match self {
             Self::RedirectCheck(wanted) => wanted.allow_private,
             Self::PostbackSend(wanted) => wanted.allow_private,
+            Self::Preflight(wanted) => wanted.allow_private,
             Self::ClickExtract(_) | Self::UtmBuild(_) => false,
         }
     }
@@ -112,7 +137,7 @@ impl Call {
     pub fn scope(&self) -> &'static str {
         match self {
             _ if self.allows_private() => "admin",
-            Self::RedirectCheck(_) | Self::PostbackSend(_) => "deliveries:write",
+            Self::RedirectCheck(_) | Self::PostbackSend(_) | Self::Preflight(_) => "deliveries:write",
             Self::ClickExtract(_) | Self::UtmBuild(_) => "read",
         }
     }
@@ -187,6 +212,10 @@ impl Bench<'_> {
                 let report = postback_send::send(self, wanted).await;
                 Answer::new(report.problems.is_empty(), &json!(report))
             }
+            Call::Preflight(_) => {
+                let problem = "a pre-flight needs the data directory, or a running server";
+                Answer::new(false, &json!({ "problems": [problem] }))
+            }
         }
     }
 }
@@ -217,15 +246,33 @@ impl Engine {
     /// Runs a tool and keeps the run.
     ///
     /// # Errors
-    /// See [`CallError`] and [`StoreError`].
+    /// See [`Unable`].
     pub async fn run_tool(
         &self,
         tool: &str,
         request: &Value,
         call: &Call,
         author: &str,
-    ) -> Result<Value, StoreError> {
-        let answer = self.bench().run(call).await;
+    ) -> Result<Value, Unable> {
+        self.run_tool_telling(tool, request, call, author, |_| {}).await
+    }
+
+    /// The same; of a pre-flight each hop is told when it is done.
+    ///
+    /// # Errors
+    /// See [`Unable`].
+    pub async fn run_tool_telling(
+        &self,
+        tool: &str,
+        request: &Value,
+        call: &Call,
+        author: &str,
+        told_hop: impl Fn(&preflight::HopOut) + Send,
+    ) -> Result<Value, Unable> {
+        let answer = match call {
+            Call::Preflight(wanted) => self.preflight(wanted, told_hop).await?,
+            other => self.bench().run(other).await,
+        };
         let told = Value::Object(answer.told.clone());
         let run = self.keep_run(tool, request, &told, answer.passed, author).await?;
         Ok(answer.shown(Some(run)))

@@ -138,6 +138,7 @@ impl TestServer {
         let tracking = listening.tracking().context("bound")?;
         let admin = listening.admin().context("bound")?;
         engine.http_out.listens_at(listening.addresses());
+        engine.door.opens_at(tracking);
         let (stop, stopped) = watch::channel(false);
         let state = State { engine: engine.clone(), options: Arc::new(doors) };
         tokio::task::spawn(serve(listening, state, stopped));

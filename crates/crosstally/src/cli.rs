@@ -10,6 +10,7 @@ mod deliveries;
 mod evidence;
 mod ledger;
 mod postback;
+mod preflight;
 mod receipts;
 mod tools;
 
@@ -18,6 +19,7 @@ pub(crate) use deliveries::{Deliveries, Destinations, Replayed};
 pub(crate) use evidence::{Evidence, Verify};
 pub(crate) use ledger::{Balance, BalanceBy, Ledger};
 pub(crate) use postback::{Postback, PostbackSend};
+pub(crate) use preflight::{Preflight, PreflightRun};
 pub(crate) use receipts::{Receipts, Which};
 pub(crate) use tools::{Click, Redirect, Runs, Utm, UtmBuild};
 
@@ -69,6 +71,9 @@ pub(crate) enum Command {
     /// Build campaign links.
     #[command(subcommand)]
     Utm(Utm),
+    /// Fly a campaign before anybody pays for it: marked test actions from the click to the destination.
+    #[command(subcommand)]
+    Preflight(Preflight),
     /// The tools' runs: list, look at one, make it again.
     #[command(subcommand)]
     Runs(Runs),

@@ -11,6 +11,7 @@ mod fx;
 mod import;
 mod ledger;
 mod postback;
+mod preflight;
 mod receipts;
 mod redirect;
 mod sandbox;
@@ -50,6 +51,7 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
             Command::Click(command) => click::execute(command, json).await,
             Command::Redirect(command) => redirect::execute(command, json).await,
             Command::Utm(command) => utm::execute(command, json).await,
+            Command::Preflight(command) => preflight::execute(command, json).await,
             Command::Runs(command) => tools::runs(command, json).await,
             Command::Evidence(wanted) => evidence::make(wanted, json).await,
             Command::Verify(wanted) => evidence::check(&wanted, json),

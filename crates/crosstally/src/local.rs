@@ -74,6 +74,7 @@ pub(crate) async fn with_engine<T>(
     }
     let spool = ground.data.join("spool-commands");
     let engine = engine(ground, &spool).await?;
+    engine.door.is_of_a_command();
     let done = work(&engine).await;
     engine.store.close().await;
     done

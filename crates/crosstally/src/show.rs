@@ -29,6 +29,15 @@ pub(crate) fn aside(text: &str) -> Result<()> {
     Ok(())
 }
 
+/// Says how far something is, where somebody watches.
+pub(crate) fn progress(text: &str) -> Result<()> {
+    let mut err = std::io::stderr().lock();
+    if err.is_terminal() {
+        writeln!(err, "{}", clean(text))?;
+    }
+    Ok(())
+}
+
 /// Prints a table.
 pub(crate) fn table(heads: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Result<()> {
     let rows: Vec<Vec<String>> =

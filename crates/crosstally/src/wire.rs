@@ -33,6 +33,9 @@ pub(crate) async fn run(settings: ServeSettings) -> Result<()> {
     let listening = Listening::bind(&doors)?;
     // No call of ours comes back in by one of them.
     engine.http_out.listens_at(listening.addresses());
+    if let Some(address) = listening.tracking() {
+        engine.door.opens_at(address);
+    }
     announce(&settings, &listening);
     // 4. Everything runs until the stop signal, then drains: doors first, so that nothing new comes in, then deliveries.
     let (stop_doors, doors_stopped) = watch::channel(false);

@@ -62,6 +62,8 @@ pub struct TestSent {
     pub detail: String,
     /// Values that were left out of the event.
     pub left_out: Vec<Finding>,
+    /// What the platform says that the time is.
+    pub date: Option<String>,
 }
 
 impl Engine {
@@ -105,6 +107,16 @@ impl Engine {
         Tested::Sent(Box::new(sent))
     }
 
+    /// Sends one event with settings under which it is a test, or to a sandbox.
+    pub(crate) async fn try_event(
+        &self,
+        ready: &ReadyDestination,
+        settings: Settings,
+        event: OutboundEvent,
+    ) -> TestSent {
+        self.call(ready, settings, event, String::new(), Vec::new()).await
+    }
+
     async fn call(
         &self,
         ready: &ReadyDestination,
@@ -138,7 +150,9 @@ impl Engine {
                 secrets: Vec::new(),
             };
             let answer = Ok(Response::default());
-            return told(&nothing, &answer, Reading::whole(refused, "nothing was sent"), marked, left_out);
+            let why: Vec<String> = built.left_out.into_iter().map(|left| left.detail).collect();
+            let why = if why.is_empty() { "nothing was sent".to_owned() } else { why.join("; ") };
+            return told(&nothing, &answer, Reading::whole(refused, why), marked, left_out);
         };
         let answer = self.http_out.send(&request, options).await;
         let reading = match &answer {
@@ -210,5 +224,6 @@ fn told(
         reason: outcome.reason(),
         detail: reading.detail,
         left_out,
+        date: answer.as_ref().ok().and_then(|response| response.header("date")).map(str::to_owned),
     }
 }

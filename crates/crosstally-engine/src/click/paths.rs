@@ -73,8 +73,9 @@ impl Engine {
                 &snapshot.lander(&member.slug).ok_or(Reason::UnknownCampaign)?.target
             }
             Kind::Offer => {
-                let offer =
-                    self.offer_with_room(snapshot, &member.slug, now).ok_or(Reason::UnknownCampaign)?;
+                let offer = self
+                    .offer_with_room(snapshot, &member.slug, now, !input.test)
+                    .ok_or(Reason::UnknownCampaign)?;
                 way.goes_to(&offer.slug, &member.slug);
                 &offer.target
             }
@@ -96,17 +97,25 @@ impl Engine {
         })
     }
 
-    /// The offer that a visitor of this one goes to: itself, or the first behind it that has room; counts the visitor.
+    /// The offer that a visitor of this one goes to: itself, or the first behind it that has room. Unless it is a test, the
+    /// visitor is counted.
     pub(super) fn offer_with_room<'s>(
         &self,
         snapshot: &'s Snapshot,
         slug: &str,
         now: Timestamp,
+        counts: bool,
     ) -> Option<&'s Offer> {
         let mut offer = snapshot.offer(slug)?;
         for _ in 0..OVERFLOWS_MAX {
             let Some(cap) = &offer.cap else { return Some(offer) };
-            if self.caps.take(&offer.slug, cap, snapshot.zone.day(now)) {
+            let day = snapshot.zone.day(now);
+            let has_room = if counts {
+                self.caps.take(&offer.slug, cap, day)
+            } else {
+                self.caps.has_room(&offer.slug, cap, day)
+            };
+            if has_room {
                 return Some(offer);
             }
             offer = snapshot.offer(&cap.overflow)?;

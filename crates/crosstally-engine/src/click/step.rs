@@ -45,7 +45,7 @@ impl Engine {
         }
         let mut params = Params::parse(link::healed(input.query).as_bytes())?;
         let now = self.clock.now();
-        let offer = self.offer_with_room(&snapshot, asked, now).ok_or(Reason::UnknownOffer)?;
+        let offer = self.offer_with_room(&snapshot, asked, now, true).ok_or(Reason::UnknownOffer)?;
         let mut way = Way::default();
         way.goes_to(&offer.slug, asked);
         let named = self.named_click(&params, input.cookies);

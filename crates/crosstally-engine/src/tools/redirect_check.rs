@@ -46,7 +46,7 @@ pub struct Wanted {
 /// How a hop leads on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum Via {
+pub(super) enum Via {
     /// A status and a `Location`.
     Http,
     /// A meta refresh.
@@ -58,36 +58,42 @@ enum Via {
 /// One hop.
 #[derive(Debug, Clone, Serialize)]
 pub struct Hop {
-    number: usize,
-    url: String,
+    pub(super) number: usize,
+    pub(super) url: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<u16>,
-    time_ms: u64,
+    pub(super) status: Option<u16>,
+    pub(super) time_ms: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    leads_on_by: Option<Via>,
-    cookies: Vec<CookieSet>,
-    params: Vec<Told>,
-    notes: Vec<String>,
+    pub(super) leads_on_by: Option<Via>,
+    pub(super) cookies: Vec<CookieSet>,
+    pub(super) params: Vec<Told>,
+    pub(super) notes: Vec<String>,
 }
 
 /// Something that is wrong.
 #[derive(Debug, Clone, Serialize)]
 pub struct Problem {
-    code: &'static str,
-    hop: usize,
-    problem: String,
-    fix: &'static str,
+    pub(super) code: &'static str,
+    pub(super) hop: usize,
+    pub(super) problem: String,
+    pub(super) fix: &'static str,
 }
 
 /// What was found.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Report {
-    final_url: String,
-    time_ms: u64,
-    hops: Vec<Hop>,
+    pub(super) final_url: String,
+    pub(super) time_ms: u64,
+    pub(super) hops: Vec<Hop>,
     /// What is wrong; nothing if the link is sound.
     pub problems: Vec<Problem>,
-    notes: Vec<String>,
+    pub(super) notes: Vec<String>,
+    /// The text of the last page, as far as it was read.
+    #[serde(skip)]
+    pub(super) page: String,
+    /// What the hosts on the way say that the time is.
+    #[serde(skip)]
+    pub(super) dates: Vec<(String, String)>,
 }
 
 impl Report {
@@ -136,7 +142,7 @@ pub async fn check(bench: &Bench<'_>, wanted: &Wanted) -> Report {
     report
 }
 
-fn elapsed_ms(began: std::time::Duration) -> u64 {
+pub(super) fn elapsed_ms(began: std::time::Duration) -> u64 {
     u64::try_from(watch().saturating_sub(began).as_millis()).unwrap_or(u64::MAX)
 }
 
@@ -175,6 +181,9 @@ async fn hop(
         hop.notes.push(format!("took {} ms", hop.time_ms));
     }
     let body = String::from_utf8_lossy(&response.body);
+    report.page = body.clone().into_owned();
+    let host = Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
+    report.dates.extend(host.zip(response.header("date").map(str::to_owned)));
     let onward = onward(&response, &body);
     if onward.is_none()
         && let Some(target) = page::script_target(&body)
@@ -247,7 +256,7 @@ fn cookies(response: &Response) -> Vec<CookieSet> {
     set.map(|(_, value)| hop::cookie_set(value)).collect()
 }
 
-fn onward(response: &Response, body: &str) -> Option<(Via, String, u32)> {
+pub(super) fn onward(response: &Response, body: &str) -> Option<(Via, String, u32)> {
     if (300..400).contains(&response.status) {
         return response.header("location").map(|target| (Via::Http, target.to_owned(), 0));
     }

@@ -6,7 +6,7 @@ use axum::response::IntoResponse;
 use bytes::Bytes;
 use crosstally_core::ids::RunId;
 use crosstally_engine::Engine;
-use crosstally_engine::tools::{Again, CAPI_SEND_TEST, CAPI_VALIDATE, Call, CallError};
+use crosstally_engine::tools::{Again, CAPI_SEND_TEST, CAPI_VALIDATE, Call, CallError, Unable};
 use crosstally_store::{StoreError, ToolRun};
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
@@ -145,7 +145,26 @@ impl From<CallError> for Refused {
     fn from(error: CallError) -> Self {
         match error {
             CallError::UnknownTool(_) => not_found(),
+            CallError::Missing(_) => not_found(),
             CallError::Unreadable(problem) => bad(problem),
+        }
+    }
+}
+
+impl From<Unable> for Refused {
+    fn from(error: Unable) -> Self {
+        match error {
+            Unable::Call(error) => error.into(),
+            Unable::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<Unable> for NotRepeated {
+    fn from(error: Unable) -> Self {
+        match error {
+            Unable::Call(error) => Self::Unreadable(error.to_string()),
+            Unable::Store(error) => Self::Store(error),
         }
     }
 }

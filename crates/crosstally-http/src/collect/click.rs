@@ -51,6 +51,7 @@ pub(super) fn input<'r, B>(
         head: *request.method() == Method::HEAD,
         // Four looks at headers that a configuration without this mark does without.
         prefetch: state.engine.labels_bots() && is_prefetch(headers),
+        test: false,
     }
 }
 

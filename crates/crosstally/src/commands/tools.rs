@@ -6,7 +6,8 @@ use crosstally_core::ids::RunId;
 use crosstally_engine::clock::{Clock as _, SystemClock};
 use crosstally_engine::http_out::HttpOut;
 use crosstally_engine::random::Random;
-use crosstally_engine::tools::{Bench, Call, CallError};
+use crosstally_engine::tools::preflight::HopOut;
+use crosstally_engine::tools::{Bench, Call, CallError, Unable};
 use crosstally_http::api::tools::{NotRepeated, RunOut, repeat_run, repeatable};
 use serde::Deserialize;
 use serde_json::Value;
@@ -21,21 +22,35 @@ pub(super) const AUTHOR: &str = "command";
 
 /// Reads a request as the tool reads it.
 pub(super) fn call(tool: &str, request: &Value) -> Result<Call> {
-    Call::read(tool, request).map_err(|error| match error {
-        CallError::UnknownTool(_) => exit::with(Code::NotFound, error.to_string()),
+    Call::read(tool, request).map_err(told)
+}
+
+fn told(error: CallError) -> anyhow::Error {
+    match error {
+        CallError::UnknownTool(_) | CallError::Missing(_) => exit::with(Code::NotFound, error.to_string()),
         CallError::Unreadable(problem) => exit::with(Code::Usage, problem),
-    })
+    }
 }
 
 /// Runs a tool where the flags say; the answer as it is printed for machines.
 pub(super) async fn run(tool: &str, request: &Value, at: &At) -> Result<Value> {
+    run_telling(tool, request, at, |_| {}).await
+}
+
+/// The same; where it runs here, each hop of a pre-flight is told when it is done.
+pub(super) async fn run_telling(
+    tool: &str,
+    request: &Value,
+    at: &At,
+    told_hop: impl Fn(&HopOut) + Send,
+) -> Result<Value> {
     let call = call(tool, request)?;
     match remote::find(at)? {
         Where::There(server) => {
             let path = format!("/api/v1/tools/{}", tool.replacen('_', "/", 1));
             server.post(&path, "application/json", request.to_string().into_bytes()).await
         }
-        Where::Here(ground) => here(tool, request, &call, &ground).await,
+        Where::Here(ground) => here(tool, request, &call, &ground, told_hop).await,
     }
 }
 
@@ -45,14 +60,27 @@ pub(super) async fn run_at(tool: &str, request: &Value, place: &Place) -> Result
     if place.data.is_none() && place.database_url.is_none() {
         return nowhere(&call).await;
     }
-    here(tool, request, &call, &settings::ground(place)?).await
+    here(tool, request, &call, &settings::ground(place)?, |_| {}).await
 }
 
-async fn here(tool: &str, request: &Value, call: &Call, ground: &settings::Ground) -> Result<Value> {
+async fn here(
+    tool: &str,
+    request: &Value,
+    call: &Call,
+    ground: &settings::Ground,
+    told_hop: impl Fn(&HopOut) + Send,
+) -> Result<Value> {
     if local::is_missing(ground) {
         return nowhere(call).await;
     }
-    remote::here(ground, async |engine| Ok(engine.run_tool(tool, request, call, AUTHOR).await?)).await
+    remote::here(ground, async |engine| {
+        let ran = engine.run_tool_telling(tool, request, call, AUTHOR, told_hop).await;
+        ran.map_err(|error| match error {
+            Unable::Call(error) => told(error),
+            Unable::Store(error) => error.into(),
+        })
+    })
+    .await
 }
 
 /// Without any data: what needs none.

@@ -33,6 +33,7 @@ mod outage;
 mod partner;
 mod platforms;
 mod postback_commands;
+mod preflight;
 mod presets;
 mod previews;
 mod quarantine;

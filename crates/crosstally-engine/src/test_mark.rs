@@ -1,0 +1,37 @@
+//! The mark of a test that this installation makes itself: behind the query of a click link or a postback, good for some
+//! minutes, and made by nobody who has not the installation's key. What is marked is checked like the real thing and
+//! counts nowhere.
+
+use crosstally_core::preflight::{self, MARK_DIGITS, MARK_LIFE_MS};
+use crosstally_core::secret::Secret;
+
+use crate::Engine;
+use crate::keys::hex_of;
+
+/// Digits of the time.
+const TIME_DIGITS: usize = 8;
+
+impl Engine {
+    /// A mark for calls of the next minutes.
+    pub(crate) fn test_mark(&self) -> String {
+        let seconds = u32::try_from(self.clock.now().as_seconds()).unwrap_or_default();
+        self.mark_of(seconds)
+    }
+
+    fn mark_of(&self, seconds: u32) -> String {
+        let shown = self.keys.keyed_hash("test mark", &seconds.to_be_bytes());
+        let mark = format!("{seconds:08x}{}", hex_of(shown));
+        debug_assert_eq!(mark.len(), MARK_DIGITS, "readers look for a mark of this length");
+        mark
+    }
+
+    /// Where a query ends before its mark; `None` if it has none that is good.
+    pub(crate) fn end_before_mark(&self, query: &[u8]) -> Option<usize> {
+        let (end, digits) = preflight::mark(query)?;
+        let seconds = u32::from_str_radix(digits.get(..TIME_DIGITS)?, 16).ok()?;
+        let age_ms = self.clock.now().as_millis() - i64::from(seconds) * 1_000;
+        // Two processes of one installation may differ by a little.
+        let is_fresh = (-MARK_LIFE_MS..=MARK_LIFE_MS).contains(&age_ms);
+        (is_fresh && Secret::new(self.mark_of(seconds)).matches(digits)).then_some(end)
+    }
+}

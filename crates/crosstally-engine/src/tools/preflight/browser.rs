@@ -1,0 +1,66 @@
+//! Hop 3: what the page's script tells. Without a browser at hand its call is made as the script makes it, from the page at
+//! which the visitor arrived, so that pixel and server have one id to agree on.
+
+use crosstally_core::preflight::{Code, Hop};
+use serde_json::{Value, json};
+use url::Url;
+
+use super::door::request;
+use super::link::{AGENT, told};
+use super::{Action, Gone, Run};
+use crate::keys::hex_of;
+
+impl Run<'_> {
+    pub(super) async fn browser(&mut self) -> Gone {
+        if self.campaign.sites.is_empty() {
+            return Gone::not("the campaign names no `sites`: it takes no events of browsers");
+        }
+        if self.actions.iter().all(|action| action.page.is_none()) {
+            return Gone::not("no visitor arrived at a page");
+        }
+        let mut gone = Gone::default();
+        for at in 0..self.actions.len() {
+            let Some(action) = self.actions.get(at).cloned() else { break };
+            let (Some(page), false) = (action.page.clone(), self.is_late()) else { continue };
+            gone.expected.add(None, None);
+            match self.tell(&action, &page).await {
+                Ok(id) => {
+                    gone.found.add(None, None);
+                    if let Some(action) = self.actions.get_mut(at) {
+                        action.browser_id = Some(id);
+                    }
+                }
+                Err(problem) => self.defect(Code::BrowserRefused, Hop::Browser, problem),
+            }
+        }
+        gone
+    }
+
+    /// Tells the event of one visitor; its id.
+    async fn tell(&self, action: &Action, page: &str) -> Result<String, String> {
+        let origin = Url::parse(page).ok().map(|url| url.origin().ascii_serialization()).unwrap_or_default();
+        let name = self.goals.first().map_or("Purchase", |goal| goal.event_name.as_str());
+        let id = format!("preflight-{}", hex_of(self.engine.random.bytes::<8>()));
+        let click = action.click.map(|click| click.to_string()).unwrap_or_default();
+        let body = json!({
+            "campaign": self.campaign.slug, "click_id": click, "page": page,
+            "events": [{"name": name, "event_id": id, "page": page, "age_ms": 0, "transaction_id": action.transaction}],
+        });
+        let agent = self.wanted.user_agent.clone().unwrap_or_else(|| AGENT.to_owned());
+        let headers = vec![
+            ("content-type".to_owned(), "text/plain".to_owned()),
+            ("origin".to_owned(), origin),
+            ("referer".to_owned(), page.to_owned()),
+            ("user-agent".to_owned(), agent),
+        ];
+        let url = format!("{}/e", self.base.url);
+        let answer = self.base.send(&request("POST", url, headers, body.to_string().into_bytes())).await;
+        let answer = answer.map_err(|error| told(&error))?;
+        let said: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let text = |name: &str| said.get(name).and_then(Value::as_str).unwrap_or_default();
+        match (answer.status, text("result")) {
+            (200, "recorded") => Ok(id),
+            (status, _) => Err(format!("an event of {page} was answered {status} {}", text("code"))),
+        }
+    }
+}

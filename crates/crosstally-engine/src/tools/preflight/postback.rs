@@ -1,0 +1,315 @@
+//! Hop 4: the partner's call. Every action is reported at the real door; what was read is compared with what was meant,
+//! field by field. Then the cases that must not go well.
+
+use std::collections::HashSet;
+
+use crosstally_core::contract::{Meaning, Unit};
+use crosstally_core::ids::ReceiptId;
+use crosstally_core::ledger::Status;
+use crosstally_core::money::Currency;
+use crosstally_core::postback::Receipt;
+use crosstally_core::preflight::{Code, Hop, LABEL, amount_defect};
+use crosstally_core::reason::Reason;
+use crosstally_core::time::Timestamp;
+use crosstally_core::verdict::Verdict;
+use crosstally_store::{ReceiptFilter, StoreError};
+use serde_json::Value;
+
+use super::call::Twist;
+use super::link::told;
+use super::{Action, Gone, Negative, Run};
+
+/// A word that no partner uses.
+const UNHEARD: &str = "preflight-unheard-of";
+/// By how much a time may differ.
+const TIME_MS: i64 = 60_000;
+/// Receipts of one click that are looked at.
+const RECEIPTS_MAX: u32 = 50;
+
+impl Run<'_> {
+    pub(super) async fn postback(&mut self, mark: &str) -> Result<Gone, StoreError> {
+        if self.actions.iter().all(|action| action.click.is_none()) {
+            return Ok(Gone::not("no click id came through the link"));
+        }
+        let mut gone = Gone::default();
+        let mut ours = HashSet::new();
+        for at in 0..self.actions.len() {
+            let Some(action) = self.actions.get(at).cloned() else { break };
+            if action.click.is_none() {
+                continue;
+            }
+            gone.expected.add(Some((action.minor, self.currency)), Some(action.at));
+            if self.is_late() {
+                self.defect(
+                    Code::TooSlow,
+                    Hop::Postback,
+                    "the time of the run was over before all calls were made",
+                );
+                break;
+            }
+            let receipt = match self.report(&action, Twist::None, mark).await {
+                Ok(Some(receipt)) => receipt,
+                Ok(None) => break,
+                Err(Trouble::Unable(why)) => return Ok(Gone::not(why)),
+                Err(Trouble::Store(error)) => return Err(error),
+            };
+            ours.insert(receipt.id);
+            self.judge(&action, &receipt, &mut gone);
+            if let Some(action) = self.actions.get_mut(at) {
+                action.receipt = Some(receipt);
+            }
+        }
+        self.fired_by_others(&ours).await?;
+        self.words_seen().await?;
+        self.negatives(mark).await?;
+        Ok(gone)
+    }
+
+    /// Makes a call and finds its receipt.
+    async fn report(
+        &mut self,
+        action: &Action,
+        twist: Twist<'_>,
+        mark: &str,
+    ) -> Result<Option<Receipt>, Trouble> {
+        let request = self.call(action, twist, mark).map_err(Trouble::Unable)?;
+        let answer = match self.base.send(&request).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                self.defect(Code::PostbackBroken, Hop::Postback, told(&error));
+                return Ok(None);
+            }
+        };
+        let said: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let named = said.get("receipt").and_then(Value::as_str).and_then(|id| id.parse::<ReceiptId>().ok());
+        let found = match named {
+            Some(id) => self.engine.store.receipt(id).await?,
+            // Those who answer in another form than ours say nothing of the receipt.
+            None => self.latest(&action.transaction).await?,
+        };
+        let marked = found.filter(|receipt| receipt.labels.iter().any(|label| label == LABEL));
+        if marked.is_none() {
+            let problem =
+                format!("the call was answered {} and left no receipt of a test here", answer.status);
+            self.defect(Code::PostbackBroken, Hop::Postback, problem);
+        }
+        Ok(marked)
+    }
+
+    async fn latest(&self, transaction: &str) -> Result<Option<Receipt>, StoreError> {
+        let listed = self.engine.store.list_receipts(Some(self.partner.slug.clone()), None, 200).await?;
+        let names = |receipt: &Receipt| {
+            let bytes = transaction.as_bytes();
+            [&receipt.query, &receipt.body]
+                .iter()
+                .any(|text| text.windows(bytes.len()).any(|part| part == bytes))
+        };
+        Ok(listed.into_iter().find(|receipt| receipt.received_at >= self.from && names(receipt)))
+    }
+
+    /// Compares what was read with what was meant.
+    fn judge(&mut self, action: &Action, receipt: &Receipt, gone: &mut Gone) {
+        let reason = receipt.reason.unwrap_or(Reason::TestCall);
+        let about = reason.about();
+        let problem = || format!("the call stops as {} ({})", reason.code(), receipt.detail);
+        let contract = &self.partner.contract;
+        match reason {
+            Reason::TestCall => {}
+            Reason::StatusUnmapped => {
+                self.defect(Code::StatusUnmapped, Hop::Postback, problem());
+                return;
+            }
+            Reason::AmountTooPrecise | Reason::AmountNotANumber | Reason::AmountOutOfRange
+                if contract.terms().amounts == Some(Unit::Cents) || reason == Reason::AmountOutOfRange =>
+            {
+                self.defect(Code::CentsForUnits, Hop::Postback, problem());
+                return;
+            }
+            Reason::IdentityMissing | Reason::FieldMissing => {
+                self.defect(
+                    Code::ParameterWrong,
+                    Hop::Postback,
+                    format!("{}: {}", about.sentence, receipt.detail),
+                );
+                return;
+            }
+            Reason::EventTimeInFuture | Reason::EventTimeUnreadable => {
+                self.defect(Code::TimeDiffers, Hop::Postback, problem());
+                return;
+            }
+            _ => {
+                self.defect(
+                    Code::PostbackRefused,
+                    Hop::Postback,
+                    format!("{} {}", about.sentence, problem()),
+                );
+                return;
+            }
+        }
+        let text = |name: &str| receipt.read.get(name).and_then(Value::as_str);
+        let Some(click) = text("click_id") else {
+            let problem = "the call has a click id under a name that the contract does not read";
+            self.defect(Code::ParameterWrong, Hop::Postback, problem);
+            return;
+        };
+        if action.click.is_none_or(|id| id.to_string() != click) {
+            let problem = format!("the call's click id was read as {click}");
+            self.defect(Code::ParameterWrong, Hop::Postback, problem);
+        }
+        let currency = text("currency").and_then(|code| code.parse::<Currency>().ok());
+        let amount =
+            currency.and_then(|currency| Some((currency.parse_minor(text("value")?).ok()?, currency)));
+        let at = text("event_time").and_then(Timestamp::parse);
+        gone.found.add(amount, Some(at.unwrap_or(action.at)));
+        self.judge_amount(action, amount);
+        if let Some(at) = at.filter(|at| at.millis_since(action.at).abs() > TIME_MS) {
+            let problem = format!("the sale of {} was read as one of {at}", action.at);
+            self.defect(Code::TimeDiffers, Hop::Postback, problem);
+        }
+    }
+
+    fn judge_amount(&mut self, action: &Action, found: Option<(i64, Currency)>) {
+        let states = self.states_currency();
+        if !states && self.partner.contract.currency().is_none() {
+            let base = self.snapshot.config.workspace.base_currency;
+            let problem = format!("the call states no currency, and {base} is assumed");
+            self.defect(Code::CurrencyMissing, Hop::Postback, problem);
+            return;
+        }
+        let Some(code) = amount_defect((action.minor, self.currency), found) else { return };
+        let sent = format!("{} {}", self.currency.format_minor(action.minor), self.currency);
+        if code == Code::ValueMissing {
+            // The amount went out under some name.
+            let problem = format!("a sale of {sent} was read without an amount");
+            let code = if self.sends_amount() { Code::ParameterWrong } else { code };
+            self.defect(code, Hop::Postback, problem);
+            return;
+        }
+        let read = found.map(|(minor, currency)| format!("{} {currency}", currency.format_minor(minor)));
+        self.defect(
+            code,
+            Hop::Postback,
+            format!("a sale of {sent} was read as {}", read.unwrap_or_default()),
+        );
+    }
+
+    fn states_currency(&self) -> bool {
+        let template = self.wanted.postback.as_deref();
+        template.is_none_or(|template| {
+            template.contains("{currency}") || template.to_ascii_lowercase().contains("currency=")
+        })
+    }
+
+    fn sends_amount(&self) -> bool {
+        let template = self.wanted.postback.as_deref();
+        template.is_none_or(|template| template.contains("{payout") || template.contains("{revenue}"))
+    }
+
+    /// Calls that came for a test click without our doing: a page or a shop that reports by itself.
+    async fn fired_by_others(&mut self, ours: &HashSet<ReceiptId>) -> Result<(), StoreError> {
+        let clicks: Vec<_> = self.actions.iter().filter_map(|action| action.click).collect();
+        for click in clicks {
+            let receipts = self.engine.store.receipts_of_click(click, RECEIPTS_MAX).await?;
+            let others: Vec<&Receipt> = receipts.iter().filter(|one| !ours.contains(&one.id)).collect();
+            let same = |one: &&&Receipt| others.iter().filter(|other| other.read == one.read).count() > 1;
+            let Some(twice) = others.iter().find(same) else { continue };
+            let many = others.iter().filter(|other| other.read == twice.read).count();
+            let problem =
+                format!("one visitor's sale was reported {many} times by itself, each time the same");
+            self.defect(Code::PostbackFiresTwice, Hop::Postback, problem);
+        }
+        Ok(())
+    }
+
+    /// Words of real calls that wait because nobody knows them.
+    async fn words_seen(&mut self) -> Result<(), StoreError> {
+        let filter = ReceiptFilter {
+            partner: Some(self.partner.slug.clone()),
+            verdict: Some(Verdict::Quarantined),
+            reason: Some(Reason::StatusUnmapped),
+            ..ReceiptFilter::default()
+        };
+        let waiting = self.engine.store.receipts_matching(filter, 1).await?;
+        if let Some(one) = waiting.first() {
+            let problem = format!("real calls of before wait: {}", one.detail);
+            self.defect(Code::StatusUnmapped, Hop::Postback, problem);
+        }
+        Ok(())
+    }
+
+    async fn negatives(&mut self, mark: &str) -> Result<(), StoreError> {
+        let first = self.actions.iter().find(|action| action.receipt.is_some()).cloned();
+        let Some(first) = first else { return Ok(()) };
+        let auth = &self.partner.auth;
+        let is_open = auth.token.is_none() && auth.hmac.is_none() && auth.secret.is_none();
+        if is_open && !auth.allow.is_empty() {
+            self.negative(
+                "wrong_token",
+                None,
+                "the partner is known by its address alone, which cannot be tried from here",
+            );
+        } else {
+            let reason = self.reason_of(&first, Twist::WrongToken, mark).await?;
+            let refused = matches!(
+                reason,
+                Some(
+                    Reason::TokenWrong
+                        | Reason::TokenMissing
+                        | Reason::SignatureWrong
+                        | Reason::SignatureMissing
+                )
+            );
+            self.negative("wrong_token", reason.map(|_| refused), reason.map_or("no answer", Reason::code));
+            if reason.is_some() && !refused {
+                self.defect(Code::WrongTokenTaken, Hop::Postback, "a call with a wrong token was taken");
+            }
+        }
+        let says_status =
+            self.wanted.postback.as_deref().is_none_or(|template| template.contains("{status}"));
+        if says_status {
+            let reason = self.reason_of(&first, Twist::Status(UNHEARD), mark).await?;
+            let kept = matches!(reason, Some(Reason::StatusUnmapped | Reason::StatusIgnored));
+            let moves = self.partner.contract.meaning(UNHEARD) == Some(Meaning::Status(Status::Approved));
+            self.negative(
+                "unmapped_status",
+                reason.map(|_| kept || !moves),
+                reason.map_or("no answer", Reason::code),
+            );
+            if moves && !kept && reason.is_some() {
+                self.defect(Code::UnmappedTaken, Hop::Postback, "a status word that nobody knows is a sale");
+            }
+        } else {
+            self.negative("unmapped_status", None, "the postback URL has no {status}");
+        }
+        Ok(())
+    }
+
+    async fn reason_of(
+        &mut self,
+        action: &Action,
+        twist: Twist<'_>,
+        mark: &str,
+    ) -> Result<Option<Reason>, StoreError> {
+        match self.report(action, twist, mark).await {
+            Ok(receipt) => Ok(receipt.and_then(|receipt| receipt.reason)),
+            Err(Trouble::Unable(_)) => Ok(None),
+            Err(Trouble::Store(error)) => Err(error),
+        }
+    }
+
+    pub(super) fn negative(&mut self, case: &'static str, passed: Option<bool>, found: &str) {
+        self.negatives.push(Negative { case, passed, found: found.to_owned() });
+    }
+}
+
+/// Why there is no receipt.
+enum Trouble {
+    Unable(String),
+    Store(StoreError),
+}
+
+impl From<StoreError> for Trouble {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
