@@ -70,6 +70,16 @@ pub struct OutboundEvent {
     pub adjustment: Option<Adjustment>,
 }
 
+impl OutboundEvent {
+    /// When what it tells was known here: of an adjustment when it was booked, of others when it happened. Limits of age
+    /// are held against it, so that a refund that is reported late can still be told.
+    #[must_use]
+    pub fn known_at(&self) -> Timestamp {
+        let booked_at = self.adjustment.as_ref().and_then(|adjustment| adjustment.booked_at);
+        booked_at.unwrap_or(self.event_time)
+    }
+}
+
 /// What an event adjusts. Its own value is what is left; its time is that of the reversal.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -80,6 +90,9 @@ pub struct Adjustment {
     pub event_time: Timestamp,
     /// The movement that it follows.
     pub movement: u32,
+    /// When that movement was booked: later than when it happened, if it was reported late.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub booked_at: Option<Timestamp>,
     /// What is left of the value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub left: Option<String>,

@@ -295,6 +295,9 @@ reasons! {
     TakenBack "taken_back" Fine false
         "The sale was rejected or reversed before its event left, so it was not sent."; "A refund or rejection within the goal's delay, or while the destination was paused.";
         "Nothing.".
+    FirstDeliveryStands "first_delivery_stands" Notice false
+        "The event had arrived and was sent once more; that was not taken, and the first delivery still stands."; "A replay of delivered events to a destination that knows them, or that is down.";
+        "Nothing; the attempts show the answer.".
     NothingToAdjust "nothing_to_adjust" Fine false
         "The event that this one would adjust never arrived, or the destination takes no adjustment."; "A reversal of an event that was refused, expired or withheld.";
         "Nothing.".

@@ -40,9 +40,9 @@ pub struct Overstated {
     pub campaign: String,
     /// The currency of both amounts.
     pub currency: Currency,
-    /// What it was told, in minor units.
+    /// What it was told last, in minor units.
     pub stated: i64,
-    /// What is left of it.
+    /// What is left of it; if that is no less, nothing is over-stated.
     pub remaining: i64,
 }
 
@@ -53,7 +53,7 @@ pub struct Follows {
     pub events: Vec<GoalEvent>,
     /// Their deliveries.
     pub deliveries: Vec<NewDelivery>,
-    /// What is told nobody.
+    /// What is told nobody, or not any more.
     pub overstated: Vec<Overstated>,
 }
 
@@ -65,6 +65,8 @@ pub struct Context<'a> {
     pub takes: &'a dyn Fn(&Destination, &OutboundEvent) -> bool,
     /// How old an event may be for a destination, in milliseconds.
     pub max_age_ms: &'a dyn Fn(&Destination, &str) -> i64,
+    /// When it happened, by the word of who reported it.
+    pub happened_at: Timestamp,
     /// The present time.
     pub now: Timestamp,
     /// Fresh random bytes for new ids.
@@ -125,7 +127,8 @@ pub fn to_restore(conversion: &Conversion, sent: &[Sent]) -> Vec<DeliveryId> {
     sent.iter().filter(withdrawn).map(|one| one.id).collect()
 }
 
-/// Decides what follows, over the conversion as it stands now and all that was sent of it.
+/// Decides what follows, over the conversion as it stands now and all that was sent of it. Asked again, it decides the same:
+/// what is booked is not booked twice, and what was refused is not tried again until something else happens.
 #[must_use]
 pub fn follow(
     conversion: &Conversion,
@@ -139,17 +142,17 @@ pub fn follow(
             if !matches!(one.state, DeliveryState::Delivered | DeliveryState::Pending) {
                 continue;
             }
-            let told = told(original, events, sent, &one.destination);
-            let amounts = Left::of(original, told, conversion, context.config);
-            let event = adjusted(original, conversion, &amounts);
+            let told = Told::of(original, events, sent, &one.destination);
+            let amounts = Left::of(original, told.last, conversion, context.config);
+            let event = adjusted(original, conversion, &amounts, context.happened_at);
             let destination = context.config.destination(&one.destination);
             match destination.filter(|destination| (context.takes)(destination, &event)) {
-                Some(destination) if amounts.changed => {
+                Some(destination) if amounts.changed && told.refused_at != Some(conversion.movements) => {
+                    follows.overstated.extend(amounts.settled(one, conversion));
                     follows.adjust(event, destination, (original, conversion), context);
                 }
-                // Who was told of a fall and cannot be told of a rise was not told too much.
-                None if told.is_none() => follows.overstated.extend(amounts.overstated(one, conversion)),
-                _ => {}
+                Some(_) if !amounts.changed => follows.overstated.extend(amounts.settled(one, conversion)),
+                _ => follows.overstated.extend(amounts.overstated(one, conversion)),
             }
         }
     }
@@ -186,25 +189,36 @@ impl Follows {
     }
 }
 
-/// The last adjustment of an event that was booked for a destination.
-fn told<'a>(
-    original: &GoalEvent,
-    events: &'a [GoalEvent],
-    sent: &[Sent],
-    destination: &str,
-) -> Option<&'a GoalEvent> {
-    let id = original.id.to_string();
-    let of_it = |event: &&GoalEvent| event.event.adjustment.as_ref().is_some_and(|told| told.event == id);
-    let here = |event: &&GoalEvent| {
-        sent.iter().any(|one| one.goal_event == event.id && one.destination == destination)
-    };
-    events.iter().filter(of_it).filter(here).max_by_key(|event| event.sequence)
+/// What a destination was told of an event since.
+struct Told<'a> {
+    /// The last adjustment that has arrived or is on its way.
+    last: Option<&'a GoalEvent>,
+    /// The movement of the last one that ended without arriving.
+    refused_at: Option<u32>,
+}
+
+impl<'a> Told<'a> {
+    fn of(original: &GoalEvent, events: &'a [GoalEvent], sent: &[Sent], destination: &str) -> Self {
+        let id = original.id.to_string();
+        let of_it = |event: &&GoalEvent| event.event.adjustment.as_ref().is_some_and(|told| told.event == id);
+        let (mut last, mut refused_at) = (None::<&GoalEvent>, None);
+        for event in events.iter().filter(of_it) {
+            let here = |one: &&Sent| one.goal_event == event.id && one.destination == destination;
+            match sent.iter().find(here).map(|one| one.state) {
+                Some(DeliveryState::Delivered | DeliveryState::Pending) => {
+                    last = last.filter(|last| last.sequence > event.sequence).or(Some(event));
+                }
+                Some(_) => refused_at = refused_at.max(Some(event.sequence)),
+                None => {}
+            }
+        }
+        Self { last, refused_at }
+    }
 }
 
 /// What an event stated and what is left of it, in minor units of its currency.
 struct Left {
     currency: Option<Currency>,
-    stated: Option<i64>,
     left: Option<i64>,
     /// What the last adjustment before left; what was stated, if there was none.
     last: Option<i64>,
@@ -240,7 +254,7 @@ impl Left {
             None => stated,
         };
         let turned = Status::from_word(status).is_some_and(is_taken_back) != is_taken_back(conversion.status);
-        Self { currency, stated, left, last, changed: turned || left != last }
+        Self { currency, left, last, changed: turned || left != last }
     }
 
     fn overstated(&self, one: &Sent, conversion: &Conversion) -> Option<Overstated> {
@@ -249,9 +263,15 @@ impl Left {
             destination: one.destination.clone(),
             campaign: conversion.campaign.clone(),
             currency: self.currency?,
-            stated: self.stated.filter(|stated| *stated > 0)?,
+            stated: self.last?,
             remaining: self.left?,
         })
+    }
+
+    /// The same with nothing over-stated.
+    fn settled(&self, one: &Sent, conversion: &Conversion) -> Option<Overstated> {
+        self.overstated(one, conversion)
+            .map(|over| Overstated { remaining: over.stated.max(over.remaining), ..over })
     }
 }
 
@@ -265,8 +285,13 @@ fn value_of(original: &GoalEvent, config: &Config) -> Option<SendValue> {
     SendValue::ALL.iter().copied().find(|known| known.word() == said)
 }
 
-/// The event that tells of it. It happened when the movement was booked, not when it is told.
-fn adjusted(original: &GoalEvent, conversion: &Conversion, amounts: &Left) -> OutboundEvent {
+/// The event that tells of it.
+fn adjusted(
+    original: &GoalEvent,
+    conversion: &Conversion,
+    amounts: &Left,
+    happened_at: Timestamp,
+) -> OutboundEvent {
     let decimal = |minor: i64| amounts.currency.map(|currency| currency.format_minor(minor));
     let mut event = original.event.clone();
     let taken_back = amounts.last.zip(amounts.left).map(|(last, left)| last.saturating_sub(left));
@@ -274,10 +299,11 @@ fn adjusted(original: &GoalEvent, conversion: &Conversion, amounts: &Left) -> Ou
         event: original.id.to_string(),
         event_time: event.event_time,
         movement: conversion.movements,
+        booked_at: Some(conversion.updated_at),
         left: amounts.left.and_then(decimal),
         taken_back: taken_back.filter(|minor| *minor > 0).and_then(decimal),
     });
-    event.event_time = conversion.updated_at;
+    event.event_time = happened_at.max(original.event.event_time);
     event.value = amounts.left.and_then(decimal);
     event.value_basis = None;
     event.origin.status = conversion.status.as_str().into();

@@ -38,7 +38,7 @@ pub(crate) fn max_problem(settings: &BTreeMap<String, Setting>) -> Option<Settin
 /// Refuses an event that is older than the settings allow.
 pub(crate) fn not_too_old(settings: &Settings, event: &OutboundEvent, now: Timestamp) -> Result<(), Refused> {
     let age_max = max_ms(&settings.values);
-    if now.millis_since(event.event_time) <= age_max {
+    if now.millis_since(event.known_at()) <= age_max {
         return Ok(());
     }
     let detail = format!(

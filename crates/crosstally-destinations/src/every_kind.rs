@@ -236,6 +236,7 @@ fn an_adjustment_goes_where_it_is_taken() {
         event: "evt_1".into(),
         event_time: NOW.plus_millis(-DAY_MS),
         movement: 2,
+        booked_at: Some(NOW),
         left: Some("7.50".into()),
         taken_back: Some("2.50".into()),
     };

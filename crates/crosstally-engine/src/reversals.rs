@@ -8,6 +8,7 @@ use crosstally_core::delivery::DeliveryState;
 use crosstally_core::reason::Reason;
 use crosstally_core::reversal::{self, Context, Follows, Sent};
 use crosstally_core::route::GoalEvent;
+use crosstally_core::time::Timestamp;
 use crosstally_store::{DeliveryRecord, OpenReversal, StoreError};
 
 use crate::Engine;
@@ -60,12 +61,10 @@ impl Engine {
             self.store.restore_deliveries(standing_again, now).await?;
             sent = self.sent(open).await?;
         }
-        let mut follows = self.decide_reversal(&snapshot, &conversion, &events, &sent);
-        if !follows.events.is_empty() {
-            let hops = self.hops_of(open).await?;
-            for event in &mut follows.events {
-                event.event.origin.hops = event.event.origin.hops.max(hops);
-            }
+        let (happened_at, hops) = self.cause_of(open, &conversion).await?;
+        let mut follows = self.decide_reversal(&snapshot, &conversion, (&events, &sent), happened_at);
+        for event in &mut follows.events {
+            event.event.origin.hops = event.event.origin.hops.max(hops);
         }
         let booked = follows.deliveries.iter().map(|delivery| delivery.destination.clone());
         let waiting = sent.iter().filter(|one| one.state == DeliveryState::Pending);
@@ -77,19 +76,26 @@ impl Engine {
         Ok(followed)
     }
 
-    /// How far the call had come that took something back.
-    async fn hops_of(&self, open: OpenReversal) -> Result<u8, StoreError> {
+    /// When it happened that something was taken back, and how far the call had come that told of it.
+    async fn cause_of(
+        &self,
+        open: OpenReversal,
+        conversion: &Conversion,
+    ) -> Result<(Timestamp, u8), StoreError> {
         let entries = self.store.entries(open.conversion).await?;
-        let Some(entry) = entries.iter().find(|entry| entry.sequence == open.sequence) else { return Ok(0) };
-        Ok(self.store.receipt(entry.receipt).await?.map_or(0, |receipt| receipt.headers.hops()))
+        let Some(entry) = entries.iter().find(|entry| entry.sequence == open.sequence) else {
+            return Ok((conversion.updated_at, 0));
+        };
+        let receipt = self.store.receipt(entry.receipt).await?;
+        Ok((entry.event_time, receipt.map_or(0, |receipt| receipt.headers.hops())))
     }
 
     fn decide_reversal(
         &self,
         snapshot: &Snapshot,
         conversion: &Conversion,
-        events: &[GoalEvent],
-        sent: &[Sent],
+        (events, sent): (&[GoalEvent], &[Sent]),
+        happened_at: Timestamp,
     ) -> Follows {
         let mut context = Context {
             config: &snapshot.config,
@@ -97,6 +103,7 @@ impl Engine {
                 snapshot.destination(&destination.slug).is_some_and(|ready| ready.adjusts(event))
             },
             max_age_ms: &|destination, action_source| snapshot.max_age_ms(destination, action_source),
+            happened_at,
             now: self.clock.now(),
             random: &mut || self.random.bytes(),
         };

@@ -9,13 +9,13 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::{Request, StatusCode, Uri};
+use http::{HeaderValue, Request, StatusCode, Uri, header};
 use serde_json::value::to_raw_value;
 use serde_json::{Map, Value, json};
 use url::form_urlencoded;
 
 use crate::body;
-use crate::faults::Call;
+use crate::faults::{Call, Kind};
 use crate::ledger::{Arrival, Entry, Refused, Source};
 use crate::misbehave::{self, Bent};
 use crate::platform::Platform;
@@ -50,12 +50,30 @@ pub(crate) async fn call(State(sandbox): State<Sandbox>, request: Request<Body>)
         Some(met) => {
             sandbox.ledger().counts(NAME, &name).faulted();
             let ordinary = met.kind.carries_out().then(|| taken(&sandbox, &name, &event));
-            let answer = misbehave::spelled_out(&met.kind).or(ordinary);
-            misbehave::bend(&met.kind, answer.unwrap_or_else(|| StatusCode::OK.into_response())).await
+            let answer = misbehave::spelled_out(&met.kind).or(ordinary).unwrap_or_else(|| refused(&met.kind));
+            misbehave::bend(&met.kind, answer).await
         }
     };
     sandbox.ledger().counts(NAME, &name).answered(bent.status());
     bent.sent().await
+}
+
+/// A fault in a partner's words: the status that it asks for, or an error that comes as 200.
+fn refused(kind: &Kind) -> Response {
+    let (status, retry_after) = match kind {
+        Kind::Status(fault) => (fault.status, fault.retry_after),
+        Kind::Throttle(fault) => (429, fault.retry_after),
+        Kind::ServerError(fault) => (fault.status, None),
+        Kind::ExpiredToken => (401, None),
+        Kind::Permission => (403, None),
+        _ => (200, None),
+    };
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut answer = (status, "ERROR refused by a fault").into_response();
+    if let Some(seconds) = retry_after {
+        answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    answer
 }
 
 /// The partner's name in the path.

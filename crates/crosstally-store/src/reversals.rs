@@ -12,8 +12,10 @@ use crate::{Store, StoreError, on};
 pub struct OpenReversal {
     /// The conversion.
     pub conversion: ConversionId,
-    /// Its last movement that takes something back, or takes that back.
+    /// Its last movement, up to which it is to be followed.
     pub sequence: u32,
+    /// The delivery that noted it last, as it may have something to tell again; zeroes for a movement.
+    pub noted_by: DeliveryId,
 }
 
 /// By how much one destination was told more than is left, of one campaign and currency.
@@ -62,7 +64,7 @@ impl Store {
     }
 
     /// Books what follows from a reversal, and that it was followed. Nothing is written if somebody else has followed it,
-    /// or if it has moved on since; the answer tells which.
+    /// or if it was noted once more since; the answer tells which.
     ///
     /// # Errors
     /// See [`StoreError`].

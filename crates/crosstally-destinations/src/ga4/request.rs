@@ -163,7 +163,8 @@ pub(super) fn is_refund(settings: &Settings, event: &OutboundEvent) -> bool {
 /// A refund's value is what is paid back, not what is left.
 fn refund(event: &OutboundEvent) -> Option<OutboundEvent> {
     let adjustment = event.adjustment.as_ref()?;
-    Some(OutboundEvent { value: adjustment.taken_back.clone(), ..event.clone() })
+    let (value, event_time) = (adjustment.taken_back.clone(), event.known_at());
+    Some(OutboundEvent { value, event_time, ..event.clone() })
 }
 
 fn check_name(name: &str) -> Result<(), Refused> {

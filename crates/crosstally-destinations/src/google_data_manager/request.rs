@@ -106,7 +106,7 @@ fn payload(
     action: &str,
     now: Timestamp,
 ) -> Result<Vec<u8>, Refused> {
-    let at = event.event_time;
+    let at = event.known_at();
     let restated = restated(event);
     let event = restated.as_ref().unwrap_or(event);
     let time = age::event_time(event, now, AGE_MAX_MS, PLATFORM)?;

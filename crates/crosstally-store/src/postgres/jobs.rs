@@ -15,6 +15,7 @@ use super::engine::InTransaction;
 use super::fault::Fault;
 use super::outbox::count_moved;
 use super::outbox::requeue::requeue_found;
+use super::reversals::note_again;
 use super::rows::{Columns, Id, Text};
 use super::transact::{Transaction, Value};
 use super::{Postgres, rows};
@@ -56,8 +57,10 @@ const BOOK: &str = concat!(
         SELECT $1::bigint, n.id, n.goal_event, n.conversion, $5::text, 'pending', '', 0, 0, $6::bigint, $6, $7::bigint, $6,
             0, 2
         FROM unnest($2::uuid[], $3::uuid[], $4::uuid[]) AS n (id, goal_event, conversion)
-        ON CONFLICT DO NOTHING RETURNING destination
-    ), moved AS (SELECT destination, 'pending' AS state, 1 AS change FROM booked), ",
+        ON CONFLICT DO NOTHING RETURNING id, conversion, destination
+    ), again AS (SELECT id, conversion FROM booked), ",
+    note_again!(),
+    ", moved AS (SELECT destination, 'pending' AS state, 1 AS change FROM booked), ",
     count_moved!(),
     " SELECT count(*) FROM booked"
 );

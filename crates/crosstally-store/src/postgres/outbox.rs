@@ -15,6 +15,7 @@ use crosstally_core::reason::Reason;
 use crosstally_core::time::Timestamp;
 use tokio_postgres::Row;
 
+use super::reversals::note_failed;
 use super::rows::{Columns, Id, Text};
 use super::transact::Value;
 use super::{Postgres, rows};
@@ -104,8 +105,11 @@ const SETTLE: &str = concat!(
         WHERE id = $12 AND workspace = $1 RETURNING id
     ), settled AS (
         UPDATE deliveries AS d
-        SET reason = s.reason, detail = $16, state = coalesce(s.state, d.state),
-            finished_at = CASE WHEN s.state IS NULL THEN d.finished_at ELSE $13 END,
+        SET reason = CASE WHEN s.state <> 'delivered' AND d.arrived_at IS NOT NULL THEN $23 ELSE s.reason END,
+            detail = $16,
+            state = CASE WHEN s.state IS NULL THEN d.state WHEN d.arrived_at IS NULL THEN s.state ELSE 'delivered' END,
+            finished_at = CASE WHEN s.state IS NULL THEN d.finished_at WHEN s.state = 'delivered' THEN $13
+                ELSE coalesce(d.arrived_at, $13) END,
             failures = d.failures + s.failures, lane = greatest(d.lane, s.failures::smallint),
             deadline_at = least(d.deadline_at, s.last_at), due_at = coalesce(s.due_at, d.due_at),
             available_at = CASE WHEN s.keep THEN d.available_at ELSE coalesce(s.due_at, d.due_at) END,
@@ -115,8 +119,13 @@ const SETTLE: &str = concat!(
             $10::boolean[], $11::bigint[]) AS s (id, fence, outcome, outcome_reason, reason, state, failures, due_at, keep, last_at)
         WHERE d.id = s.id AND d.fence = s.fence AND d.lease_owner IS NOT NULL
             AND (d.workspace = $1) IS TRUE AND EXISTS (SELECT FROM called)
-        RETURNING d.id, d.destination, s.outcome, s.outcome_reason, s.state
-    ), closed AS (
+        RETURNING d.id, d.goal_event, d.conversion, d.destination, s.outcome, s.outcome_reason,
+            CASE WHEN s.state IS NOT NULL THEN d.state END AS state, s.state AS wanted
+    ), failed AS (
+        SELECT id, goal_event, conversion FROM settled WHERE wanted <> 'delivered'
+    ), ",
+    note_failed!(),
+    ", closed AS (
         UPDATE attempts AS a SET outcome = s.outcome, reason = s.outcome_reason FROM settled AS s
         WHERE a.delivery = s.id AND a.call = $12 AND a.outcome IS NULL
     ), moved AS (
@@ -138,13 +147,18 @@ const SETTLE: &str = concat!(
 const SETTLE_UNSENT: &str = concat!(
     "WITH settled AS (
         UPDATE deliveries AS d
-        SET reason = s.reason, detail = s.detail, state = s.state, finished_at = $7, lease_owner = NULL,
-            lease_until = NULL
+        SET reason = CASE WHEN d.arrived_at IS NULL THEN s.reason ELSE $8 END, detail = s.detail,
+            state = CASE WHEN d.arrived_at IS NULL THEN s.state ELSE 'delivered' END,
+            finished_at = coalesce(d.arrived_at, $7), lease_owner = NULL, lease_until = NULL
         FROM unnest($2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[]) AS s (id, fence, state, reason, detail)
         WHERE d.id = s.id AND d.fence = s.fence AND d.lease_owner IS NOT NULL
             AND (d.workspace = $1) IS TRUE
-        RETURNING d.destination, s.state
-    ), moved AS (
+        RETURNING d.id, d.goal_event, d.conversion, d.destination, d.state
+    ), failed AS (
+        SELECT id, goal_event, conversion FROM settled
+    ), ",
+    note_failed!(),
+    ", moved AS (
         SELECT destination, 'pending' AS state, -1 AS change FROM settled
         UNION ALL SELECT destination, state, 1 FROM settled
     ), ",
@@ -177,16 +191,25 @@ const EXPIRE: &str = concat!(
         FROM overdue AS o WHERE a.delivery = o.id AND a.outcome IS NULL
     ), expired AS (
         UPDATE deliveries AS d
-        SET state = 'expired', reason = $4, detail = '', finished_at = $2, lease_owner = NULL, lease_until = NULL
+        SET state = CASE WHEN d.arrived_at IS NULL THEN 'expired' ELSE 'delivered' END,
+            reason = CASE WHEN d.arrived_at IS NULL THEN $4 ELSE $5 END, detail = '',
+            finished_at = coalesce(d.arrived_at, $2), lease_owner = NULL, lease_until = NULL
         FROM overdue AS o WHERE d.id = o.id
-        RETURNING d.destination
-    ), moved AS (
+        RETURNING d.id, d.goal_event, d.conversion, d.destination, d.state
+    ), failed AS (
+        SELECT id, goal_event, conversion FROM expired
+    ), ",
+    note_failed!(),
+    ", moved AS (
         SELECT destination, 'pending' AS state, -1 AS change FROM expired
-        UNION ALL SELECT destination, 'expired', 1 FROM expired
+        UNION ALL SELECT destination, state, 1 FROM expired
     ), ",
     count_moved!(),
     " SELECT count(*) FROM expired"
 );
+
+/// What a delivery that had arrived ends with when a replay of it does not.
+const STANDS: &str = Reason::FirstDeliveryStands.code();
 
 impl Postgres {
     pub(crate) async fn lease_deliveries(
@@ -247,7 +270,15 @@ impl Postgres {
         let since = state.map(|state| state.since.as_millis());
         let digest = state.map(|state| Text(&state.settings_digest));
         let not_before = state.map(|state| state.not_before.as_millis());
-        values.extend([&destination as &Value<'_>, &paused, &state_detail, &since, &digest, &not_before]);
+        values.extend([
+            &destination as &Value<'_>,
+            &paused,
+            &state_detail,
+            &since,
+            &digest,
+            &not_before,
+            &STANDS,
+        ]);
         let answer = self.engine.write(SETTLE, &values).await?;
         if total(&answer, 0)? == 0 {
             return Err(StoreError::Corrupt("the call was never opened".into()));
@@ -269,7 +300,7 @@ impl Postgres {
             .with(|one| Text(&one.detail));
         let mut values = columns.values();
         let now = now.as_millis();
-        values.push(&now);
+        values.extend([&now as &Value<'_>, &STANDS]);
         let answer = self.engine.write(SETTLE_UNSENT, &values).await?;
         settled(unsent.len(), total(&answer, 0)?)
     }
@@ -300,7 +331,7 @@ impl Postgres {
 
     pub(crate) async fn expire_overdue(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
         let (now, limit, reason) = (now.as_millis(), i64::from(limit), Reason::EventTooOld.code());
-        let expired = self.engine.write(EXPIRE, &[&WORKSPACE, &now, &limit, &reason]).await?;
+        let expired = self.engine.write(EXPIRE, &[&WORKSPACE, &now, &limit, &reason, &STANDS]).await?;
         total(&expired, 0)
     }
 }

@@ -17,9 +17,39 @@ use crate::{OpenReversal, OverstatedSum, StoreError, WORKSPACE};
 const NOTE: &str = "INSERT INTO open_reversals (workspace, conversion, sequence)
     SELECT $1::bigint, conversion, max(sequence) FROM unnest($2::uuid[], $3::bigint[]) AS n (conversion, sequence)
     GROUP BY conversion ORDER BY conversion
-    ON CONFLICT (conversion, workspace) DO UPDATE SET sequence = excluded.sequence";
-const OPEN: &str =
-    "SELECT conversion, sequence FROM open_reversals WHERE workspace = $1 ORDER BY conversion LIMIT $2";
+    ON CONFLICT (conversion, workspace) DO UPDATE SET sequence = excluded.sequence, noted_by = excluded.noted_by";
+/// Notes what goes out again, from `again`, which has the deliveries' ids and conversions: each may have moved since its
+/// event was made. Other rows of a transaction are locked in the order of their ids, and so are these.
+macro_rules! note_again {
+    () => {
+        "noted AS (
+            INSERT INTO open_reversals (workspace, conversion, sequence, noted_by)
+            SELECT $1::bigint, c.id, c.movements, (array_agg(n.id))[1]
+            FROM again AS n JOIN conversions AS c ON c.id = n.conversion
+            WHERE c.movements > 1 GROUP BY c.id, c.movements ORDER BY c.id
+            ON CONFLICT (conversion, workspace) DO UPDATE
+            SET sequence = excluded.sequence, noted_by = excluded.noted_by
+        )"
+    };
+}
+/// Notes adjustments that ended without arriving, from `failed`, which has the deliveries' ids, events and conversions.
+macro_rules! note_failed {
+    () => {
+        "noted AS (
+            INSERT INTO open_reversals (workspace, conversion, sequence, noted_by)
+            SELECT $1::bigint, c.id, c.movements, (array_agg(n.id))[1]
+            FROM failed AS n JOIN conversions AS c ON c.id = n.conversion
+            JOIN adjustments AS a ON a.conversion = n.conversion AND a.goal_event = n.goal_event
+            GROUP BY c.id, c.movements ORDER BY c.id
+            ON CONFLICT (conversion, workspace) DO UPDATE
+            SET sequence = excluded.sequence, noted_by = excluded.noted_by
+        )"
+    };
+}
+pub(super) use {note_again, note_failed};
+
+const OPEN: &str = "SELECT conversion, sequence, noted_by FROM open_reversals WHERE workspace = $1
+    ORDER BY conversion LIMIT $2";
 const WITHDRAW: &str = concat!(
     "WITH withdrawn AS (
         UPDATE deliveries SET state = 'cancelled', reason = $4, detail = '', finished_at = $3,
@@ -49,7 +79,8 @@ const RESTORE: &str = concat!(
 );
 const FOLLOW: &str = concat!(
     "WITH taken AS (
-        DELETE FROM open_reversals WHERE workspace = $1 AND conversion = $2 AND sequence = $3 RETURNING conversion
+        DELETE FROM open_reversals WHERE workspace = $1 AND conversion = $2 AND sequence = $3 AND noted_by = $23
+        RETURNING conversion
     ), events AS (
         INSERT INTO goal_events (workspace, id, conversion, goal, sequence, event_name, event_id, event, created_at)
         SELECT $1, n.id, $2, n.goal, n.sequence, n.event_name, n.event_id, n.event, n.created_at
@@ -70,8 +101,12 @@ const FOLLOW: &str = concat!(
         SELECT $1, n.delivery, n.destination, n.campaign, n.currency, n.stated, n.remaining, $4
         FROM unnest($16::uuid[], $17::text[], $18::text[], $19::text[], $20::bigint[], $21::bigint[])
             AS n (delivery, destination, campaign, currency, stated, remaining), taken
+        WHERE n.remaining < n.stated
         ON CONFLICT (delivery, workspace) DO UPDATE
-        SET remaining = excluded.remaining, updated_at = excluded.updated_at
+        SET stated = excluded.stated, remaining = excluded.remaining, updated_at = excluded.updated_at
+    ), true_again AS (
+        DELETE FROM overstated AS o USING taken, unnest($16::uuid[], $20::bigint[], $21::bigint[]) AS n (delivery, stated, remaining)
+        WHERE o.workspace = $1 AND o.delivery = n.delivery AND n.remaining >= n.stated
     ), moved AS (
         SELECT destination, 'pending' AS state, 1 AS change FROM booked
     ), ",
@@ -81,7 +116,7 @@ const FOLLOW: &str = concat!(
 const OVERSTATED: &str =
     "SELECT o.campaign, o.destination, o.currency, sum(o.stated - o.remaining)::bigint, count(*) FROM overstated AS o
     JOIN deliveries AS d ON d.id = o.delivery AND d.workspace = o.workspace
-    WHERE o.workspace = $1 AND o.stated > o.remaining AND d.state = 'delivered'
+    WHERE o.workspace = $1 AND (d.state = 'delivered' OR d.arrived_at IS NOT NULL)
     GROUP BY 1, 2, 3 ORDER BY 1, 2, 3";
 
 impl Postgres {
@@ -92,6 +127,7 @@ impl Postgres {
                 conversion: ConversionId::from_bytes(rows::get::<Id>(row, 0)?.0),
                 sequence: u32::try_from(rows::count(row, 1)?)
                     .map_err(|_| StoreError::Corrupt("a sequence is none".into()))?,
+                noted_by: DeliveryId::from_bytes(rows::id(row, 2)?),
             })
         };
         open.iter().map(read).collect()
@@ -149,7 +185,8 @@ impl Postgres {
         let currencies: Vec<&str> = overstated.iter().map(|one| one.currency.code()).collect();
         let amounts: Vec<i64> = overstated.iter().map(|one| one.stated).collect();
         let remaining: Vec<i64> = overstated.iter().map(|one| one.remaining).collect();
-        let values: [&Value<'_>; 22] = [
+        let noted_by = Id::from(open.noted_by);
+        let values: [&Value<'_>; 23] = [
             &WORKSPACE,
             &conversion,
             &sequence,
@@ -172,6 +209,7 @@ impl Postgres {
             &amounts,
             &remaining,
             &created,
+            &noted_by,
         ];
         let taken = self.engine.write(FOLLOW, &values).await?;
         Ok(taken.first().map_or(Ok(0), |row| rows::count(row, 0))? == 1)

@@ -8,7 +8,7 @@ use crosstally_core::reason::Reason;
 use crosstally_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
-use super::{Sqlite, outbox, rows};
+use super::{Sqlite, outbox, reversals, rows};
 use crate::{JobAnswer, JobGroup, JobStep, StoreError, WORKSPACE};
 
 const COLUMNS: &str = "id, filter, to_destination, per_minute, state, done_to, wanted, requeued, skipped, author, \
@@ -350,6 +350,7 @@ fn requeue(connection: &Connection, job: &Job, id: DeliveryId, step: &JobStep) -
     let (now, deadline) = (step.now.as_millis(), step.deadline_at.as_millis());
     let values = params![id.as_bytes(), now, deadline, Lane::Replay.number()];
     connection.prepare_cached(outbox::requeue::REQUEUE)?.execute(values)?;
+    reversals::note_again(connection, id.as_bytes())?;
     outbox::moved(connection, &job.filter.destination, state, DeliveryState::Pending, 1)?;
     Ok(true)
 }
@@ -384,6 +385,7 @@ fn book_for(
         step.deadline_at.as_millis(),
         Lane::Replay.number(),
     ])?;
+    reversals::note_again(connection, id.as_bytes())?;
     outbox::booked(connection, other)?;
     Ok(true)
 }

@@ -21,6 +21,7 @@ const STEPS: &[&str] = &[
     include_str!("../../migrations/sqlite/0008_browser.sql"),
     include_str!("../../migrations/sqlite/0009_links.sql"),
     include_str!("../../migrations/sqlite/0010_tools.sql"),
+    include_str!("../../migrations/sqlite/0011_replays.sql"),
 ];
 
 const REGISTER: &str =

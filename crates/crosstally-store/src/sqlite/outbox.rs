@@ -6,10 +6,10 @@ use crosstally_core::event::OutboundEvent;
 use crosstally_core::ids::{DeliveryId, GoalEventId};
 use crosstally_core::reason::Reason;
 use crosstally_core::time::Timestamp;
-use rusqlite::{Connection, OptionalExtension, ToSql, params};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use super::tally::{COUNT_DELIVERIES, Tally};
-use super::{Sqlite, destinations};
+use super::{Sqlite, destinations, reversals, rows};
 use crate::{
     After, CallResult, DestinationState, Held, LeaseWanted, LeasedDelivery, NewCall, Settled, Settlement,
     StoreError, Unsent, WORKSPACE,
@@ -54,12 +54,15 @@ const POSTPONE: &str = "UPDATE deliveries SET reason = ?3, detail = ?4, failures
         lane = max(lane, ?5), deadline_at = min(deadline_at, coalesce(?7, deadline_at)),
         due_at = coalesce(?6, due_at), available_at = coalesce(?6, due_at), lease_owner = NULL, lease_until = NULL
     WHERE id = ?1 AND fence = ?2 AND lease_owner IS NOT NULL";
-const FINISH: &str = "UPDATE deliveries SET reason = ?3, detail = ?4, state = ?5, finished_at = ?6,
+const DELIVERED: &str =
+    "UPDATE deliveries SET reason = ?3, detail = ?4, state = 'delivered', finished_at = ?5,
         lease_owner = NULL, lease_until = NULL
     WHERE id = ?1 AND fence = ?2 AND lease_owner IS NOT NULL";
-const FINISH_UNSENT: &str = "UPDATE deliveries SET reason = ?3, detail = ?4, state = ?5, finished_at = ?6,
-        lease_owner = NULL, lease_until = NULL
-    WHERE id = ?1 AND fence = ?2 AND lease_owner IS NOT NULL RETURNING destination";
+/// What had arrived before stays delivered, since then.
+const FAILED: &str = "UPDATE deliveries SET reason = CASE WHEN arrived_at IS NULL THEN ?3 ELSE ?7 END,
+        detail = ?4, state = CASE WHEN arrived_at IS NULL THEN ?5 ELSE 'delivered' END,
+        finished_at = coalesce(arrived_at, ?6), lease_owner = NULL, lease_until = NULL
+    WHERE id = ?1 AND fence = ?2 AND lease_owner IS NOT NULL RETURNING destination, state";
 const RENEW: &str = "UPDATE deliveries SET lease_until = ?3, available_at = ?3
     WHERE id = ?1 AND fence = ?2 AND lease_owner IS NOT NULL";
 const RELEASE: &str = "UPDATE deliveries SET lease_owner = NULL, lease_until = NULL, available_at = due_at
@@ -68,10 +71,11 @@ const RELEASE: &str = "UPDATE deliveries SET lease_owner = NULL, lease_until = N
 const FIND_OVERDUE: &str = "SELECT id FROM deliveries INDEXED BY deliveries_pending
     WHERE workspace = ?1 AND state = 'pending' AND deadline_at < ?2 AND (lease_until IS NULL OR lease_until <= ?2)
     LIMIT ?3";
-const EXPIRE: &str = "UPDATE deliveries SET state = 'expired', reason = ?2, detail = '', finished_at = ?3,
-        lease_owner = NULL, lease_until = NULL
+const EXPIRE: &str = "UPDATE deliveries SET reason = CASE WHEN arrived_at IS NULL THEN ?2 ELSE ?4 END,
+        detail = '', state = CASE WHEN arrived_at IS NULL THEN 'expired' ELSE 'delivered' END,
+        finished_at = coalesce(arrived_at, ?3), lease_owner = NULL, lease_until = NULL
     WHERE id = ?1 AND state = 'pending' AND deadline_at < ?3 AND (lease_until IS NULL OR lease_until <= ?3)
-    RETURNING destination";
+    RETURNING destination, state";
 
 /// How many deliveries of a destination reached which final state.
 struct Finished {
@@ -145,24 +149,11 @@ impl Sqlite {
         let work = move |connection: &Connection| {
             let mut settled = Settled::default();
             for one in &unsent {
-                let destination = connection
-                    .prepare_cached(FINISH_UNSENT)?
-                    .query_row(
-                        params![
-                            one.held.id.as_bytes(),
-                            one.held.fence,
-                            one.reason.code(),
-                            one.detail,
-                            one.state.as_str(),
-                            now.as_millis()
-                        ],
-                        |row| row.get::<_, String>(0),
-                    )
-                    .optional()?;
-                match destination {
-                    Some(destination) => {
+                let end = (one.reason, one.detail.as_str(), one.state, now);
+                match fail(connection, one.held, end)? {
+                    Some((destination, state)) => {
                         settled.applied += 1;
-                        moved(connection, &destination, DeliveryState::Pending, one.state, 1)?;
+                        moved(connection, &destination, DeliveryState::Pending, state, 1)?;
                     }
                     None => settled.stale += 1,
                 }
@@ -334,10 +325,10 @@ fn settle(
     let mut settled = Settled::default();
     let mut left: Vec<(DeliveryState, i64)> = Vec::new();
     for settlement in settlements {
-        if settle_one(connection, result, settlement)? == 0 {
+        let Some(state) = settle_one(connection, result, settlement)? else {
             settled.stale += 1;
             continue;
-        }
+        };
         settled.applied += 1;
         close_attempt.execute(params![
             settlement.held.id.as_bytes(),
@@ -345,7 +336,7 @@ fn settle(
             settlement.outcome.as_str(),
             settlement.outcome.reason().code()
         ])?;
-        if let Some(state) = final_state(settlement.after) {
+        if let Some(state) = state {
             match left.iter_mut().find(|(known, _)| *known == state) {
                 Some((_, count)) => *count += 1,
                 None => left.push((state, 1)),
@@ -355,50 +346,68 @@ fn settle(
     Ok((settled, Finished { destination, states: left }))
 }
 
-const fn final_state(after: After) -> Option<DeliveryState> {
-    match after {
-        After::Delivered => Some(DeliveryState::Delivered),
-        After::Dead => Some(DeliveryState::Dead),
-        After::Expired => Some(DeliveryState::Expired),
-        After::RetryAt(_) | After::Wait | After::KeepLease => None,
-    }
-}
-
-/// 1 if the lease held, else 0.
+/// Where it stands now if it has ended; `None` if the lease did not hold.
 fn settle_one(
     connection: &Connection,
     result: &CallResult,
     settlement: &Settlement,
-) -> Result<usize, StoreError> {
+) -> Result<Option<Option<DeliveryState>>, StoreError> {
     let (id, fence) = (settlement.held.id.as_bytes(), settlement.held.fence);
     let (reason, detail) = (settlement.reason.code(), &result.detail);
     let last_at = settlement.last_at.map(Timestamp::as_millis);
-    let run = |statement: &str, values: &[&dyn ToSql]| -> Result<usize, StoreError> {
-        Ok(connection.prepare_cached(statement)?.execute(values)?)
+    let run = |statement: &str, values: &[&dyn ToSql], state: Option<DeliveryState>| {
+        let held = connection.prepare_cached(statement)?.execute(values)? == 1;
+        Ok(held.then_some(state))
     };
-    let finish = |state: DeliveryState| {
-        let at = result.finished_at.as_millis();
-        run(FINISH, params![id, fence, reason, detail, state.as_str(), at])
+    let failed = |state: DeliveryState| {
+        let end = (settlement.reason, result.detail.as_str(), state, result.finished_at);
+        Ok(fail(connection, settlement.held, end)?.map(|(_, state)| Some(state)))
     };
     match settlement.after {
-        After::Delivered => finish(DeliveryState::Delivered),
-        After::Dead => finish(DeliveryState::Dead),
-        After::Expired => finish(DeliveryState::Expired),
-        After::RetryAt(at) => run(POSTPONE, params![id, fence, reason, detail, 1, at.as_millis(), last_at]),
-        After::Wait => run(POSTPONE, params![id, fence, reason, detail, 0, None::<i64>, last_at]),
-        After::KeepLease => run(KEEP, params![id, fence, reason, detail]),
+        After::Delivered => {
+            let values = params![id, fence, reason, detail, result.finished_at.as_millis()];
+            run(DELIVERED, values, Some(DeliveryState::Delivered))
+        }
+        After::Dead => failed(DeliveryState::Dead),
+        After::Expired => failed(DeliveryState::Expired),
+        After::RetryAt(at) => {
+            run(POSTPONE, params![id, fence, reason, detail, 1, at.as_millis(), last_at], None)
+        }
+        After::Wait => run(POSTPONE, params![id, fence, reason, detail, 0, None::<i64>, last_at], None),
+        After::KeepLease => run(KEEP, params![id, fence, reason, detail], None),
     }
 }
 
+/// Ends a delivery without arrival; its destination and the state it has now, if the lease held.
+fn fail(
+    connection: &Connection,
+    held: Held,
+    (reason, detail, state, at): (Reason, &str, DeliveryState, Timestamp),
+) -> Result<Option<(String, DeliveryState)>, StoreError> {
+    let id = held.id.as_bytes();
+    let stands = Reason::FirstDeliveryStands.code();
+    let values = params![id, held.fence, reason.code(), detail, state.as_str(), at.as_millis(), stands];
+    let ended = connection.prepare_cached(FAILED)?.query_row(values, ended).optional()?;
+    if ended.is_some() {
+        reversals::note_failed(connection, id)?;
+    }
+    Ok(ended)
+}
+
+fn ended(row: &Row<'_>) -> rusqlite::Result<(String, DeliveryState)> {
+    Ok((row.get(0)?, rows::word(row, 1, DeliveryState::from_word)?))
+}
+
 fn expire(connection: &Connection, overdue: &[[u8; 16]], now: Timestamp) -> Result<u64, StoreError> {
+    let (too_old, stands) = (Reason::EventTooOld.code(), Reason::FirstDeliveryStands.code());
     let mut expired = 0;
     for id in overdue {
-        let values = params![id, Reason::EventTooOld.code(), now.as_millis()];
-        let destination: Option<String> =
-            connection.prepare_cached(EXPIRE)?.query_row(values, |row| row.get(0)).optional()?;
-        if let Some(destination) = destination {
+        let values = params![id, too_old, now.as_millis(), stands];
+        let ended = connection.prepare_cached(EXPIRE)?.query_row(values, ended).optional()?;
+        if let Some((destination, state)) = ended {
             connection.prepare_cached(CLOSE_UNKNOWN)?.execute([id])?;
-            moved(connection, &destination, DeliveryState::Pending, DeliveryState::Expired, 1)?;
+            moved(connection, &destination, DeliveryState::Pending, state, 1)?;
+            reversals::note_failed(connection, id)?;
             expired += 1;
         }
     }

@@ -13,10 +13,21 @@ use super::{Sqlite, outbox, postbacks, rows};
 use crate::{OpenReversal, OverstatedSum, StoreError, WORKSPACE};
 
 const NOTE: &str = "INSERT INTO open_reversals (conversion, workspace, sequence) VALUES (?1, ?2, ?3)
-    ON CONFLICT (conversion) DO UPDATE SET sequence = excluded.sequence";
-const OPEN: &str =
-    "SELECT conversion, sequence FROM open_reversals WHERE workspace = ?1 ORDER BY conversion LIMIT ?2";
-const TAKE: &str = "DELETE FROM open_reversals WHERE conversion = ?1 AND sequence = ?2";
+    ON CONFLICT (conversion) DO UPDATE SET sequence = excluded.sequence, noted_by = excluded.noted_by";
+/// Of a delivery that goes out again: its conversion may have moved since its event was made.
+const NOTE_AGAIN: &str = "INSERT INTO open_reversals (conversion, workspace, sequence, noted_by)
+    SELECT c.id, ?2, c.movements, d.id FROM deliveries AS d JOIN conversions AS c ON c.id = d.conversion
+    WHERE d.id = ?1 AND c.movements > 1
+    ON CONFLICT (conversion) DO UPDATE SET sequence = excluded.sequence, noted_by = excluded.noted_by";
+/// Of an adjustment that ended without arriving.
+const NOTE_FAILED: &str = "INSERT INTO open_reversals (conversion, workspace, sequence, noted_by)
+    SELECT c.id, ?2, c.movements, d.id FROM deliveries AS d JOIN conversions AS c ON c.id = d.conversion
+    JOIN adjustments AS a ON a.conversion = d.conversion AND a.goal_event = d.goal_event
+    WHERE d.id = ?1
+    ON CONFLICT (conversion) DO UPDATE SET sequence = excluded.sequence, noted_by = excluded.noted_by";
+const OPEN: &str = "SELECT conversion, sequence, noted_by FROM open_reversals WHERE workspace = ?1
+    ORDER BY conversion LIMIT ?2";
+const TAKE: &str = "DELETE FROM open_reversals WHERE conversion = ?1 AND sequence = ?2 AND noted_by = ?3";
 const WITHDRAW: &str = "UPDATE deliveries
     SET state = 'cancelled', reason = ?3, detail = '', finished_at = ?2, lease_owner = NULL, lease_until = NULL
     WHERE id = ?1 AND state = 'pending' AND attempts = 0 RETURNING destination";
@@ -28,11 +39,13 @@ const ADJUSTS: &str = "INSERT INTO adjustments (conversion, goal_event, workspac
 const OVERSTATE: &str =
     "INSERT INTO overstated (delivery, workspace, destination, campaign, currency, stated, remaining,
         updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-    ON CONFLICT (delivery) DO UPDATE SET remaining = excluded.remaining, updated_at = excluded.updated_at";
+    ON CONFLICT (delivery) DO UPDATE SET stated = excluded.stated, remaining = excluded.remaining,
+        updated_at = excluded.updated_at";
+const TRUE_AGAIN: &str = "DELETE FROM overstated WHERE delivery = ?1";
 const OVERSTATED: &str =
     "SELECT o.campaign, o.destination, o.currency, sum(o.stated - o.remaining), count(*) FROM overstated AS o
     JOIN deliveries AS d ON d.id = o.delivery
-    WHERE o.workspace = ?1 AND o.stated > o.remaining AND d.state = 'delivered'
+    WHERE o.workspace = ?1 AND (d.state = 'delivered' OR d.arrived_at IS NOT NULL)
     GROUP BY 1, 2, 3 ORDER BY 1, 2, 3";
 
 impl Sqlite {
@@ -40,7 +53,11 @@ impl Sqlite {
         let work = move |connection: &Connection| {
             let mut ask = connection.prepare_cached(OPEN)?;
             let open = ask.query_map(params![WORKSPACE, limit], |row| {
-                Ok(OpenReversal { conversion: ConversionId::from_bytes(row.get(0)?), sequence: row.get(1)? })
+                Ok(OpenReversal {
+                    conversion: ConversionId::from_bytes(row.get(0)?),
+                    sequence: row.get(1)?,
+                    noted_by: DeliveryId::from_bytes(row.get(2)?),
+                })
             })?;
             Ok(open.collect::<rusqlite::Result<_>>()?)
         };
@@ -81,7 +98,8 @@ impl Sqlite {
     ) -> Result<bool, StoreError> {
         let work = move |connection: &Connection| {
             let mut take = connection.prepare_cached(TAKE)?;
-            if take.execute(params![open.conversion.as_bytes(), open.sequence])? != 1 {
+            let as_read = params![open.conversion.as_bytes(), open.sequence, open.noted_by.as_bytes()];
+            if take.execute(as_read)? != 1 {
                 return Ok(false);
             }
             for event in &follows.events {
@@ -95,6 +113,10 @@ impl Sqlite {
                 connection.prepare_cached(COUNT_DELIVERIES)?.execute(values)?;
             }
             for one in &follows.overstated {
+                if one.remaining >= one.stated {
+                    connection.prepare_cached(TRUE_AGAIN)?.execute([one.delivery.as_bytes()])?;
+                    continue;
+                }
                 connection.prepare_cached(OVERSTATE)?.execute(params![
                     one.delivery.as_bytes(),
                     WORKSPACE,
@@ -159,5 +181,17 @@ pub(super) fn note(connection: &Connection, booking: &Booking) -> Result<(), Sto
         let values = params![conversion.id.as_bytes(), WORKSPACE, conversion.movements];
         connection.prepare_cached(NOTE)?.execute(values)?;
     }
+    Ok(())
+}
+
+/// Notes what goes out again, if its conversion has moved since.
+pub(super) fn note_again(connection: &Connection, id: &[u8; 16]) -> Result<(), StoreError> {
+    connection.prepare_cached(NOTE_AGAIN)?.execute(params![id, WORKSPACE])?;
+    Ok(())
+}
+
+/// Notes what ended without arriving, if it is an adjustment.
+pub(super) fn note_failed(connection: &Connection, id: &[u8; 16]) -> Result<(), StoreError> {
+    connection.prepare_cached(NOTE_FAILED)?.execute(params![id, WORKSPACE])?;
     Ok(())
 }

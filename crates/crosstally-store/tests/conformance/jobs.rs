@@ -5,7 +5,7 @@ use crosstally_core::delivery::{DeliveryState, Outcome};
 use crosstally_core::ids::{DeliveryId, JobId};
 use crosstally_core::reason::Reason;
 use crosstally_core::route::NewDelivery;
-use crosstally_store::{After, DeliveryFilter, JobAnswer, JobStep, LeaseWanted, Store};
+use crosstally_store::{After, DeliveryFilter, JobAnswer, JobStep, LeaseWanted, Store, Unsent};
 
 use crate::build::{self, ACME, META};
 use crate::stage::Stage;
@@ -300,6 +300,56 @@ pub(crate) async fn what_was_taken_back_is_left_out(stage: &Stage) {
     assert_eq!(store.job_deliveries(all.clone(), START, 9).await.unwrap(), ids);
     assert_eq!(store.preview_job(failed, None).await.unwrap()[0].count, 2);
     assert_eq!(store.preview_job(all, None).await.unwrap()[0].count, 3);
+}
+
+pub(crate) async fn what_had_arrived_stays_so_whatever_comes_of_a_replay(stage: &Stage) {
+    let store = stage.open().await;
+    let ids = build::book_deliveries(&store, META, 1).await;
+    build::work(&store, 10, Outcome::Delivered, After::Delivered).await;
+    let first = store.delivery(ids[0]).await.unwrap().unwrap();
+    let replay = async |ms: i64| {
+        let again = job(filter(&[Word::Delivered]), None);
+        store.begin_job(again.clone()).await.unwrap();
+        let next = JobStep { now: build::at(ms), ..step(&again, START, &ids, true) };
+        let done = JobAnswer::Done { requeued: 1, skipped: 0 };
+        assert_eq!(store.advance_job(next).await.unwrap(), done);
+        assert_eq!(state(&store, ids[0]).await, DeliveryState::Pending);
+    };
+    let refused = Outcome::Refused { reason: Reason::DestRejected };
+    for (end, after) in [After::Dead, After::Expired].into_iter().enumerate() {
+        let ms = 100 + 100 * i64::try_from(end).unwrap();
+        replay(ms).await;
+        build::work(&store, ms, refused.clone(), after).await;
+        let now = store.delivery(ids[0]).await.unwrap().unwrap();
+        let ended = (now.state, now.reason, now.finished_at);
+        assert_eq!(
+            ended,
+            (DeliveryState::Delivered, Some(Reason::FirstDeliveryStands), first.finished_at),
+            "{after:?}"
+        );
+    }
+    replay(400).await;
+    let held = build::held(&store.lease_deliveries(build::wanted(META, 400)).await.unwrap());
+    let unsent = held.iter().map(|held| Unsent {
+        held: *held,
+        state: DeliveryState::Cancelled,
+        reason: Reason::ConsentDenied,
+        detail: String::new(),
+    });
+    store.settle_unsent(unsent.collect(), build::at(401)).await.unwrap();
+    assert_eq!(state(&store, ids[0]).await, DeliveryState::Delivered);
+    replay(500).await;
+    assert_eq!(store.expire_overdue(build::at(100_000_000_000), 10).await.unwrap(), 1);
+    assert_eq!(state(&store, ids[0]).await, DeliveryState::Delivered);
+    let counts = store.count_deliveries().await.unwrap();
+    let counts: Vec<_> =
+        counts.iter().filter(|row| row.count > 0).map(|row| (row.state, row.count)).collect();
+    assert_eq!(counts, [(DeliveryState::Delivered, 1)]);
+    // Taken once more, it arrived then.
+    replay(600).await;
+    build::work(&store, 600, Outcome::Delivered, After::Delivered).await;
+    let now = store.delivery(ids[0]).await.unwrap().unwrap();
+    assert_eq!((now.state, now.reason), (DeliveryState::Delivered, Some(Reason::Delivered)));
 }
 
 pub(crate) async fn days_tell_what_arrived(stage: &Stage) {

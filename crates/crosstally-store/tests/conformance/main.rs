@@ -129,6 +129,9 @@ suite! {
     reversals {
         a_reversal_is_followed_once_and_only_as_it_stands
         only_what_was_never_tried_is_withdrawn
+        what_goes_out_again_is_noted_if_its_sale_has_moved
+        an_adjustment_that_fails_is_noted
+        what_is_over_stated_is_as_it_was_told_last
     }
     offers {
         a_count_that_is_written_twice_counts_once
@@ -198,6 +201,7 @@ suite! {
         filters_choose
         a_job_waits_and_goes_on_when_told
         what_was_taken_back_is_left_out
+        what_had_arrived_stays_so_whatever_comes_of_a_replay
         days_tell_what_arrived
     }
     outbox_reads {

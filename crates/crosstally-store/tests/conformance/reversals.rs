@@ -1,11 +1,13 @@
 //! Reversals: noted with the movement, followed once, withdrawn only what was never tried.
 
-use crosstally_core::delivery::DeliveryState;
-use crosstally_core::ids::{CallId, DeliveryId};
+use crosstally_core::conversion::Conversion;
+use crosstally_core::delivery::{DeliveryState, Outcome};
+use crosstally_core::ids::{CallId, ConversionId, DeliveryId};
+use crosstally_core::postback::{Booking, ConversionChange};
 use crosstally_core::reason::Reason;
 use crosstally_core::reversal::{Follows, Overstated};
 use crosstally_core::route::NewDelivery;
-use crosstally_store::{Held, LeaseWanted, NewCall};
+use crosstally_store::{After, DeliveryFilter, Held, LeaseWanted, NewCall, OpenReversal, Store, Unsent};
 
 use crate::build::{self, ACME, META, at};
 use crate::stage::Stage;
@@ -92,4 +94,106 @@ pub(crate) async fn only_what_was_never_tried_is_withdrawn(stage: &Stage) {
         found.push(store.delivery(id).await.unwrap().unwrap().state);
     }
     assert_eq!(found, [DeliveryState::Pending, DeliveryState::Cancelled]);
+}
+
+/// Books a sale with a dead delivery to Meta, after so many movements.
+async fn dead(store: &Store, movements: u32) -> (ConversionId, NewDelivery) {
+    let mut booking = build::sale(0, build::key(ACME, &build::unique_name()), &[]);
+    let event = booking.goal_events[0].clone();
+    let delivery = NewDelivery { state: DeliveryState::Dead, ..build::delivery(0, &event, META) };
+    booking.deliveries = vec![delivery.clone()];
+    if let Some(ConversionChange::Insert(conversion)) = &mut booking.conversion {
+        conversion.movements = movements;
+    }
+    build::book(store, &booking).await;
+    (event.conversion, delivery)
+}
+
+pub(crate) async fn what_goes_out_again_is_noted_if_its_sale_has_moved(stage: &Stage) {
+    let store = stage.open().await;
+    let (moved, one) = dead(&store, 3).await;
+    dead(&store, 1).await;
+    let again = DeliveryFilter { destination: None, state: None, id: None };
+    assert_eq!(store.requeue_deliveries(again, at(10), at(1_000)).await.unwrap(), 2);
+    let open = store.open_reversals(10).await.unwrap();
+    assert_eq!(open, [OpenReversal { conversion: moved, sequence: 3, noted_by: one.id }]);
+    // Somebody who had read it before it was noted once more does not take the new note away.
+    let before = OpenReversal { noted_by: DeliveryId::from_bytes([0; 16]), ..open[0] };
+    assert!(!store.follow_reversal(before, Follows::default(), at(11)).await.unwrap());
+    assert!(store.follow_reversal(open[0], Follows::default(), at(11)).await.unwrap());
+}
+
+/// Books an adjustment of a sale's event as what follows from its reversal.
+async fn adjust(store: &Store, booking: &Booking) -> NewDelivery {
+    let open = store.open_reversals(10).await.unwrap();
+    let mut event = booking.goal_events[0].clone();
+    event.id = build::goal_event_id(7);
+    let delivery = NewDelivery {
+        id: DeliveryId::of(event.id, 0),
+        goal_event: event.id,
+        ..build::delivery(7, &event, META)
+    };
+    let follows = Follows { events: vec![event], deliveries: vec![delivery.clone()], overstated: Vec::new() };
+    assert!(store.follow_reversal(open[0], follows, at(8)).await.unwrap());
+    delivery
+}
+
+pub(crate) async fn an_adjustment_that_fails_is_noted(stage: &Stage) {
+    let store = stage.open().await;
+    let mut booking = build::sale(0, build::key(ACME, &build::unique_name()), &[]);
+    booking.reverses = true;
+    build::book(&store, &booking).await;
+    let delivery = adjust(&store, &booking).await;
+    let refused = Outcome::Refused { reason: Reason::DestRejected };
+    build::work(&store, 10, refused, After::Dead).await;
+    let noted: Vec<_> =
+        store.open_reversals(10).await.unwrap().iter().map(|open| (open.conversion, open.noted_by)).collect();
+    assert_eq!(noted, [(delivery.conversion, delivery.id)]);
+    // The same of one that ends without a call, and of one whose time is up.
+    for unsent in [true, false] {
+        let delivery = adjust(&store, &booking).await;
+        if unsent {
+            let held = build::held(&store.lease_deliveries(build::wanted(META, 10)).await.unwrap());
+            let (state, reason) = (DeliveryState::Cancelled, Reason::NothingToAdjust);
+            let one = Unsent { held: held[0], state, reason, detail: String::new() };
+            store.settle_unsent(vec![one], at(11)).await.unwrap();
+        } else {
+            assert_eq!(store.expire_overdue(at(100_000_000_000), 10).await.unwrap(), 1);
+        }
+        assert_eq!(store.open_reversals(10).await.unwrap()[0].noted_by, delivery.id);
+    }
+}
+
+pub(crate) async fn what_is_over_stated_is_as_it_was_told_last(stage: &Stage) {
+    let store = stage.open().await;
+    let mut booking = build::sale(0, build::key(ACME, &build::unique_name()), &[META]);
+    booking.reverses = true;
+    build::book(&store, &booking).await;
+    build::work(&store, 10, Outcome::Delivered, After::Delivered).await;
+    let mut sums = Vec::new();
+    for (movement, stated, remaining) in [(2, 1234, 0), (3, 1000, 400), (4, 1000, 1000)] {
+        let mut next =
+            Booking { entry: None, goal_events: Vec::new(), deliveries: Vec::new(), ..booking.clone() };
+        next.receipt = build::receipt(20);
+        next.receipt.partner = ACME.into();
+        if let Some(ConversionChange::Insert(conversion)) = next.conversion {
+            next.conversion =
+                Some(ConversionChange::Update(Conversion { movements: movement, ..conversion }));
+        }
+        build::book(&store, &next).await;
+        let open = store.open_reversals(10).await.unwrap()[0];
+        let over = Overstated {
+            delivery: booking.deliveries[0].id,
+            destination: META.into(),
+            campaign: "summer".into(),
+            currency: "USD".parse().unwrap(),
+            stated,
+            remaining,
+        };
+        let follows = Follows { overstated: vec![over], ..Follows::default() };
+        assert!(store.follow_reversal(open, follows, at(8)).await.unwrap());
+        let listed = store.overstated().await.unwrap();
+        sums.push(listed.iter().map(|sum| sum.minor).collect::<Vec<_>>());
+    }
+    assert_eq!(sums, [vec![1234], vec![600], vec![]]);
 }

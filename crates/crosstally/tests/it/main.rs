@@ -40,6 +40,7 @@ mod quarantine;
 mod reasons;
 mod reconcile;
 mod refunds;
+mod replayed;
 mod reread;
 mod reversals;
 mod security_a;

@@ -22,10 +22,15 @@ macro_rules! requeue_found {
             failures = CASE WHEN d.state = 'pending' THEN d.failures ELSE 0 END,
             lane = greatest(d.lane, ",
             $lane,
-            "), finished_at = NULL, lease_owner = NULL, lease_until = NULL
+            "), finished_at = NULL, lease_owner = NULL, lease_until = NULL,
+            arrived_at = CASE WHEN f.state = 'delivered' THEN coalesce(d.arrived_at, d.finished_at) ELSE d.arrived_at END
         FROM found AS f WHERE d.id = f.id
-        RETURNING d.destination, f.state
-    ), moved AS (
+        RETURNING d.id, d.conversion, d.destination, f.state
+    ), again AS (
+        SELECT id, conversion FROM requeued WHERE state <> 'pending'
+    ), ",
+            crate::postgres::reversals::note_again!(),
+            ", moved AS (
         SELECT destination, state, -1 AS change FROM requeued
         UNION ALL SELECT destination, 'pending', 1 FROM requeued
     ), ",

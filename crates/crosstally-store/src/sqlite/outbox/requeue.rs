@@ -8,6 +8,7 @@ use rusqlite::{Connection, ToSql, params};
 
 use super::super::Sqlite;
 use super::super::jobs::STANDS;
+use super::super::reversals;
 use super::moved;
 use crate::{DeliveryFilter, StoreError, WORKSPACE};
 
@@ -17,6 +18,7 @@ pub(in crate::sqlite) const REQUEUE: &str =
     "UPDATE deliveries SET state = 'pending', due_at = ?2, available_at = ?2,
         deadline_at = CASE WHEN deadline_at < ?2 THEN ?3 ELSE deadline_at END,
         failures = CASE WHEN state = 'pending' THEN failures ELSE 0 END, lane = max(lane, ?4),
+        arrived_at = CASE WHEN state = 'delivered' THEN coalesce(arrived_at, finished_at) ELSE arrived_at END,
         finished_at = NULL, lease_owner = NULL, lease_until = NULL
     WHERE id = ?1";
 
@@ -114,6 +116,9 @@ fn requeue(connection: &Connection, again: &Again) -> Result<u64, StoreError> {
     let mut requeue = connection.prepare_cached(REQUEUE)?;
     for id in &found {
         requeue.execute(params![id, now, again.deadline_at.as_millis(), Lane::Retry.number()])?;
+        if !waiting {
+            reversals::note_again(connection, id)?;
+        }
     }
     if !waiting {
         let count = i64::try_from(found.len()).unwrap_or(i64::MAX);

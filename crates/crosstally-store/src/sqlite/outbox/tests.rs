@@ -32,7 +32,7 @@ fn what_is_asked_of_millions_is_answered_by_an_index() {
         (FIND_OVERDUE, "SEARCH deliveries USING COVERING INDEX deliveries_pending (workspace=?)"),
         (LEASE, "SEARCH deliveries USING PRIMARY KEY (id=?)"),
         (OPEN, "SEARCH deliveries USING PRIMARY KEY (id=?)"),
-        (FINISH, "SEARCH deliveries USING PRIMARY KEY (id=?)"),
+        (DELIVERED, "SEARCH deliveries USING PRIMARY KEY (id=?)"),
         (CLOSE_ATTEMPT, "SEARCH attempts USING INDEX sqlite_autoindex_attempts_1 (delivery=?)"),
         (FIND_EVENT, "SEARCH goal_events USING INDEX sqlite_autoindex_goal_events_1 (id=?)"),
     ] {
