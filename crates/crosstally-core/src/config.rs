@@ -11,6 +11,7 @@ use crate::drop_in::DropIn;
 use crate::fraud::Fraud;
 use crate::money::{Currency, Money};
 use crate::offer::{Lander, Offer};
+use crate::preflight::monitor::Monitor;
 use crate::redirect::Redirect;
 use crate::rotation::{Path, Sticky};
 use crate::scheme::Scheme;
@@ -65,6 +66,8 @@ pub struct Config {
     pub destinations: Vec<Destination>,
     /// What counts.
     pub goals: Vec<Goal>,
+    /// Pre-flights that are flown once a day.
+    pub preflights: Vec<Monitor>,
 }
 
 /// The workspace's own settings.
@@ -379,6 +382,7 @@ impl Config {
             partners: Vec::new(),
             destinations: Vec::new(),
             goals: Vec::new(),
+            preflights: Vec::new(),
         }
     }
 

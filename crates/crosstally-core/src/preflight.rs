@@ -9,6 +9,8 @@ use crate::money::Currency;
 use crate::time::Timestamp;
 
 mod defect;
+pub mod line;
+pub mod monitor;
 pub mod pixel;
 #[cfg(test)]
 mod tests;

@@ -137,6 +137,13 @@ impl Zone {
         i64::from(local.year()) * 10_000 + i64::from(local.month()) * 100 + i64::from(local.day())
     }
 
+    /// The minute of the day, from 0.
+    #[must_use]
+    pub fn minute_of_day(&self, at: Timestamp) -> i64 {
+        let local = self.local(at);
+        i64::from(local.hour()) * 60 + i64::from(local.minute())
+    }
+
     fn local(&self, at: Timestamp) -> jiff::civil::DateTime {
         let at = jiff::Timestamp::from_millisecond(at.as_millis()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
         self.0.to_datetime(at)

@@ -71,6 +71,8 @@ pub enum Name {
     SpoolClicks,
     /// Events that browsers told, by outcome: `recorded`, `repeated`, `refused`.
     BrowserEvents,
+    /// Whether the last pre-flight that was flown by itself found nothing wrong, by its name.
+    PreflightPassed,
     /// The version of the configuration in force.
     ConfigVersion,
 }
@@ -98,6 +100,7 @@ impl Name {
             Self::ConnectionsBroken => "crosstally_http_connections_broken_total",
             Self::SpoolClicks => "crosstally_spool_clicks",
             Self::BrowserEvents => "crosstally_browser_events_total",
+            Self::PreflightPassed => "crosstally_preflight_passed",
             Self::ConfigVersion => "crosstally_config_version",
         }
     }

@@ -22,6 +22,7 @@ const JOBS_EVERY_MS: u64 = 1_000;
 const COUNT_EVERY_MS: u64 = 5_000;
 const EXPIRE_AT_ONCE: u32 = 1_000;
 const NONCES_EVERY_MS: u64 = 60_000;
+const PREFLIGHT_EVERY_MS: u64 = 30_000;
 const BALANCE_EVERY_MS: u64 = 60_000;
 const NONCES_AT_ONCE: u32 = 5_000;
 
@@ -73,6 +74,9 @@ pub async fn run(engine: Engine, stop: watch::Receiver<bool>) {
         }),
         every(&engine, &stop, AWAY_EVERY_MS, "tell of calls turned away", async |engine| {
             engine.tell_turned_away(false).await.map_err(|error| error.to_string())
+        }),
+        every(&engine, &stop, PREFLIGHT_EVERY_MS, "fly the pre-flights of the day", async |engine| {
+            engine.fly_nightly().await.map(drop).map_err(|error| error.to_string())
         }),
     );
     tell_the_rest(&engine).await;

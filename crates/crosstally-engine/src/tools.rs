@@ -23,9 +23,12 @@ const RUNS_KEPT: u32 = 10_000;
 const KEPT_BYTES_MAX: usize = 1024 * 1024;
 
 /// The tools that are run here.
-pub const TOOLS: &[&str] = &["click_extract", "utm_build", "redirect_check", "postback_send", PREFLIGHT_RUN];
+pub const TOOLS: &[&str] =
+    &["click_extract", "utm_build", "redirect_check", "postback_send", PREFLIGHT_RUN, PREFLIGHT_CHECKLIST];
 /// The pre-flight of a campaign.
 pub const PREFLIGHT_RUN: &str = "preflight_run";
+/// Its checklist.
+pub const PREFLIGHT_CHECKLIST: &str = "preflight_checklist";
 /// The tools that a destination is tried with.
 pub const CAPI_VALIDATE: &str = "capi_validate";
 /// See [`CAPI_VALIDATE`].
@@ -60,6 +63,8 @@ pub enum Call {
     PostbackSend(Box<postback_send::Wanted>),
     /// Fly a campaign before anybody pays for it.
     Preflight(Box<preflight::Wanted>),
+    /// Go through its checklist.
+    Checklist(Box<preflight::Wanted>),
 }
 
 /// Why a tool was not run.
@@ -112,10 +117,11 @@ impl Call {
                 wanted.check()?;
                 Ok(Self::PostbackSend(Box::new(wanted)))
             }
-            PREFLIGHT_RUN => {
+            PREFLIGHT_RUN | PREFLIGHT_CHECKLIST => {
                 let wanted: preflight::Wanted = read(request)?;
                 wanted.check()?;
-                Ok(Self::Preflight(Box::new(wanted)))
+                let wanted = Box::new(wanted);
+                Ok(if tool == PREFLIGHT_RUN { Self::Preflight(wanted) } else { Self::Checklist(wanted) })
             }
             other => Err(CallError::UnknownTool(other.to_owned())),
         }
@@ -127,7 +133,7 @@ impl Call {
         match self {
             Self::RedirectCheck(wanted) => wanted.allow_private,
             Self::PostbackSend(wanted) => wanted.allow_private,
-            Self::Preflight(wanted) => wanted.allow_private,
+            Self::Preflight(wanted) | Self::Checklist(wanted) => wanted.allow_private,
             Self::ClickExtract(_) | Self::UtmBuild(_) => false,
         }
     }
@@ -137,7 +143,9 @@ impl Call {
     pub fn scope(&self) -> &'static str {
         match self {
             _ if self.allows_private() => "admin",
-            Self::RedirectCheck(_) | Self::PostbackSend(_) | Self::Preflight(_) => "deliveries:write",
+            Self::RedirectCheck(_) | Self::PostbackSend(_) | Self::Preflight(_) | Self::Checklist(_) => {
+                "deliveries:write"
+            }
             Self::ClickExtract(_) | Self::UtmBuild(_) => "read",
         }
     }
@@ -212,7 +220,7 @@ impl Bench<'_> {
                 let report = postback_send::send(self, wanted).await;
                 Answer::new(report.problems.is_empty(), &json!(report))
             }
-            Call::Preflight(_) => {
+            Call::Preflight(_) | Call::Checklist(_) => {
                 let problem = "a pre-flight needs the data directory, or a running server";
                 Answer::new(false, &json!({ "problems": [problem] }))
             }
@@ -271,6 +279,7 @@ impl Engine {
     ) -> Result<Value, Unable> {
         let answer = match call {
             Call::Preflight(wanted) => self.preflight(wanted, told_hop).await?,
+            Call::Checklist(wanted) => self.preflight_checklist(wanted).await?,
             other => self.bench().run(other).await,
         };
         let told = Value::Object(answer.told.clone());

@@ -11,6 +11,7 @@ use crate::redirect::Redirect;
 use crate::rotation::Sticky;
 use crate::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS};
 
+mod preflight;
 mod rotation;
 mod terms;
 
@@ -60,6 +61,7 @@ pub(super) fn entries(config: &Config) -> Vec<Entry<'_>> {
     entries.extend(config.partners.iter().map(partner));
     entries.extend(config.destinations.iter().map(destination));
     entries.extend(config.goals.iter().map(goal));
+    entries.extend(config.preflights.iter().map(preflight::monitor));
     entries
 }
 

@@ -81,7 +81,7 @@ fn identity<'e>(entry: &Entry<'e>) -> (&'static str, Option<&'e str>) {
 }
 
 fn rank(entry: &Entry<'_>) -> usize {
-    const ORDER: [&str; 10] = [
+    const ORDER: [&str; 11] = [
         "workspace",
         "fraud",
         "source",
@@ -92,6 +92,7 @@ fn rank(entry: &Entry<'_>) -> usize {
         "partner",
         "destination",
         "goal",
+        "preflight",
     ];
     ORDER.iter().position(|section| *section == entry.section).unwrap_or(ORDER.len())
 }

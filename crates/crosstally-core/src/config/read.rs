@@ -22,6 +22,7 @@ mod macros;
 mod offer;
 mod partner;
 mod path;
+mod preflight;
 mod preset;
 mod secret;
 mod slugs;
@@ -34,7 +35,7 @@ pub use preset::read_preset;
 /// Bytes of a document.
 const DOCUMENT_BYTES_MAX: usize = limits::ADMIN_BODY_BYTES_MAX;
 /// The sections that may repeat, with the most entries that each may have.
-const SECTIONS: [(&str, usize); 8] = [
+const SECTIONS: [(&str, usize); 9] = [
     ("source", 1_000),
     ("offer", 10_000),
     ("lander", 10_000),
@@ -43,6 +44,7 @@ const SECTIONS: [(&str, usize); 8] = [
     ("partner", 10_000),
     ("destination", 1_000),
     ("goal", 1_000),
+    ("preflight", 100),
 ];
 
 /// The sections that stand once.
@@ -93,12 +95,13 @@ fn read_all(document: &str, catalog: &dyn Catalog, found: &mut Findings<'_>) -> 
     let paths = rotations(&root, &mut config, found);
     let rules = config.paths.iter().map(|path| (path.slug.as_str(), path)).collect();
     let known = campaign::Known { sources: &sources, paths: &paths, rules: &rules, base_currency };
-    for (section, slug) in entries(&root, "campaign", &mut Slugs::default(), found) {
+    let (mut campaigns, mut partners) = (Slugs::default(), Slugs::default());
+    for (section, slug) in entries(&root, "campaign", &mut campaigns, found) {
         config.campaigns.extend(campaign::campaign(&section, slug, &known, found));
     }
     let mut endpoints = drop_in::DropIns::default();
     let mut secrets = partner::Secrets::default();
-    for (section, slug) in entries(&root, "partner", &mut Slugs::default(), found) {
+    for (section, slug) in entries(&root, "partner", &mut partners, found) {
         let partner = partner::partner(&section, slug, found);
         if let Some(endpoint) = &partner.drop_in {
             endpoints.take(&section, endpoint, &partner.slug, found);
@@ -123,6 +126,9 @@ fn read_all(document: &str, catalog: &dyn Catalog, found: &mut Findings<'_>) -> 
     }
     goal::check_together(&goals, found);
     config.goals = goals.into_iter().map(|placed| placed.goal).collect();
+    for (section, slug) in entries(&root, "preflight", &mut Slugs::default(), found) {
+        config.preflights.extend(preflight::monitor(&section, slug, (&campaigns, &partners), found));
+    }
     macros::check(&config, &placed, catalog, found);
     config
 }

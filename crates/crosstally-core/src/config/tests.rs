@@ -12,6 +12,7 @@ mod fraud;
 mod guards;
 mod paths;
 mod plans;
+mod preflights;
 mod prints;
 mod reads;
 mod unknown_keys;

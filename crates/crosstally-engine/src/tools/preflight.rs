@@ -28,11 +28,13 @@ use crate::snapshot::Snapshot;
 
 mod browser;
 mod call;
+mod checklist;
 mod destination;
 mod door;
 mod lander;
 mod ledger;
 mod link;
+mod monitor;
 mod postback;
 mod signal;
 
@@ -156,6 +158,8 @@ struct Action {
     /// When the sale happens.
     at: Timestamp,
     receipt: Option<Receipt>,
+    /// Whether its call was read as something else than was meant.
+    misread: bool,
     events: Vec<GoalEvent>,
 }
 
@@ -189,6 +193,14 @@ impl Engine {
     /// # Errors
     /// See [`Unable`].
     pub async fn preflight(&self, wanted: &Wanted, told: impl Fn(&HopOut) + Send) -> Result<Answer, Unable> {
+        Ok(self.fly_hops(wanted, told).await?.answer())
+    }
+
+    async fn fly_hops<'a>(
+        &'a self,
+        wanted: &'a Wanted,
+        told: impl Fn(&HopOut) + Send,
+    ) -> Result<Run<'a>, Unable> {
         let mut run = self.prepare(wanted)?;
         let mark = self.test_mark();
         for hop in Hop::ALL {
@@ -207,7 +219,7 @@ impl Engine {
             }
         }
         run.clock();
-        Ok(run.answer())
+        Ok(run)
     }
 
     fn prepare<'a>(&'a self, wanted: &'a Wanted) -> Result<Run<'a>, Unable> {
@@ -240,6 +252,7 @@ impl Engine {
             browser_id: None,
             at: Timestamp::from_millis(now.as_seconds() * 1_000),
             receipt: None,
+            misread: false,
             events: Vec::new(),
         };
         let count = wanted.actions.unwrap_or(ACTIONS_USUAL);
@@ -281,6 +294,14 @@ fn partner(snapshot: &Snapshot, named: Option<&str>) -> Result<Partner, CallErro
     }
 }
 
+/// An amount for people.
+fn words_of(amount: Option<(i64, Currency)>) -> String {
+    amount.map_or_else(
+        || "no amount".to_owned(),
+        |(minor, currency)| format!("{} {currency}", currency.format_minor(minor)),
+    )
+}
+
 /// What a hop came to.
 #[derive(Debug, Default)]
 struct Gone {
@@ -310,6 +331,11 @@ impl Run<'_> {
             Some(known) => known.actions += 1,
             None => self.defects.push(Defect::new(code, hop, problem)),
         }
+    }
+
+    /// How often defects were seen so far.
+    fn seen(&self) -> usize {
+        self.defects.iter().map(|defect| defect.actions).sum()
     }
 
     fn is_late(&self) -> bool {

@@ -9,6 +9,9 @@ pub(crate) enum Preflight {
     /// Make marked test actions through the real link, page, partner's door and destination, and compare count, value,
     /// currency and time at every hop. Nothing of it counts anywhere. Exits with 6 if a hop differs.
     Run(Box<PreflightRun>),
+    /// Go through the pre-launch checklist: each line passes, fails or is unknown, with why and what to do. Flies three test
+    /// actions for it. Exits with 6 if a line fails.
+    Checklist(Box<PreflightRun>),
 }
 
 #[derive(Debug, Args)]
@@ -18,7 +21,7 @@ pub(crate) struct PreflightRun {
     /// The partner that reports its sales; needed where there are several.
     #[arg(long)]
     pub(crate) partner: Option<String>,
-    /// How many test actions, 100 at most [default: 24].
+    /// How many test actions, 100 at most [default: 24, of the checklist 3].
     #[arg(long)]
     pub(crate) actions: Option<usize>,
     /// The tracking address to go through, such as the public one [default: the server's own door; with --data

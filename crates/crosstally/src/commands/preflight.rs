@@ -11,7 +11,36 @@ use crate::show;
 pub(crate) async fn execute(command: Preflight, json: bool) -> Result<()> {
     match command {
         Preflight::Run(wanted) => run(&wanted, json).await,
+        Preflight::Checklist(wanted) => checklist(&wanted, json).await,
     }
+}
+
+async fn checklist(wanted: &PreflightRun, json: bool) -> Result<()> {
+    let answer = super::tools::run("preflight_checklist", &request(wanted), &wanted.at).await?;
+    if json {
+        show::json(&answer)?;
+    } else {
+        for line in list(&answer, "lines") {
+            let outcome = text(line, "outcome");
+            let mark = if outcome == "fail" { "FAIL".to_owned() } else { outcome };
+            show::text(&format!(
+                "{mark:<8}{} ({})\n        {}\n",
+                text(line, "question"),
+                text(line, "check"),
+                text(line, "why")
+            ))?;
+            let fix = text(line, "fix");
+            if !fix.is_empty() {
+                show::text(&format!("        fix: {fix}\n"))?;
+            }
+        }
+        let count = |name: &str| text(&answer, name);
+        let sums =
+            format!("{} pass, {} fail, {} unknown\n", count("passed"), count("failed"), count("unknown"));
+        show::text(&sums)?;
+        told_where(&answer)?;
+    }
+    verdict(&answer, "a line fails: see what to do about it above")
 }
 
 async fn run(wanted: &PreflightRun, json: bool) -> Result<()> {

@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 use crate::guarded::word;
 use shop::{Fault, Shop};
 
+mod checklist;
+mod nightly;
 mod safe;
 mod shop;
 

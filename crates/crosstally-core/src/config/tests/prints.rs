@@ -446,6 +446,7 @@ fn config() -> impl Strategy<Value = Config> {
                 partners: partners.clone(),
                 destinations: destinations.clone(),
                 goals,
+                preflights: Vec::new(),
             })
         },
     )

@@ -145,6 +145,7 @@ fn at_the_top() {
         "partner",
         "destination",
         "goal",
+        "preflight",
     ] {
         let problems = bad(&format!("[{section}s]\n"));
         assert_eq!(problems.len(), 1);

@@ -19,7 +19,7 @@ use crosstally_core::preflight::marked;
 use crosstally_destinations::dialect::Request;
 
 /// What may stand in a template.
-const MACROS: [&str; 10] = [
+const MACROS: [&str; 11] = [
     "click_id",
     "transaction_id",
     "status",
@@ -30,6 +30,7 @@ const MACROS: [&str; 10] = [
     "event",
     "event_time",
     "event_id",
+    "token",
 ];
 
 /// What makes a call another one than the good one.
@@ -143,9 +144,16 @@ impl Run<'_> {
             "currency" => self.currency.code().to_owned(),
             "event" => self.wanted.event.clone().unwrap_or_default(),
             "event_time" => action.at.as_seconds().to_string(),
+            "token" => self.shared_token().unwrap_or_default(),
             "event_id" => action.browser_id.clone().unwrap_or_default(),
             _ => String::new(),
         }
+    }
+
+    /// The partner's token, if it has one and it is at hand.
+    fn shared_token(&self) -> Option<String> {
+        let (_, guards) = self.snapshot.partner(&self.partner.slug)?;
+        guards?.token.as_ref().map(|token| token.expose().to_owned())
     }
 
     fn by_template(&self, template: &str, action: &Action, twist: Twist<'_>) -> Plain {

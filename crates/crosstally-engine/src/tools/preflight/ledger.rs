@@ -15,7 +15,7 @@ use crosstally_core::time::{HOUR_MS, MINUTE_MS};
 use crosstally_core::verdict::{Stop, Verdict};
 use crosstally_store::StoreError;
 
-use super::{Gone, Run};
+use super::{Gone, Run, words_of};
 use crate::snapshot::Snapshot;
 
 /// What would be booked by now.
@@ -57,9 +57,9 @@ impl Run<'_> {
             let amount = entry.amounts.value.map(|minor| (minor, entry.currency));
             gone.found.add(amount, Some(entry.event_time));
             // What is wrong with the amount was told where it was read; here it is told if it happens here.
-            let read_right = !self.defects.iter().any(|defect| defect.hop == Hop::Postback);
+            let read_right = !action.misread;
             if let Some(code) = amount_defect((action.minor, self.currency), amount).filter(|_| read_right) {
-                self.defect(code, Hop::Ledger, format!("the ledger would have {amount:?}"));
+                self.defect(code, Hop::Ledger, format!("the ledger would have {}", words_of(amount)));
             }
             self.booked.insert(at);
             if let Some(action) = self.actions.get_mut(at) {

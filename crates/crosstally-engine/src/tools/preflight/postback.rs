@@ -11,13 +11,12 @@ use crosstally_core::postback::Receipt;
 use crosstally_core::preflight::{Code, Hop, LABEL, amount_defect};
 use crosstally_core::reason::Reason;
 use crosstally_core::time::Timestamp;
-use crosstally_core::verdict::Verdict;
-use crosstally_store::{ReceiptFilter, StoreError};
+use crosstally_store::StoreError;
 use serde_json::Value;
 
 use super::call::Twist;
 use super::link::told;
-use super::{Action, Gone, Negative, Run};
+use super::{Action, Gone, Negative, Run, words_of};
 
 /// A word that no partner uses.
 const UNHEARD: &str = "preflight-unheard-of";
@@ -54,9 +53,11 @@ impl Run<'_> {
                 Err(Trouble::Store(error)) => return Err(error),
             };
             ours.insert(receipt.id);
+            let seen = self.seen();
             self.judge(&action, &receipt, &mut gone);
+            let misread = self.seen() != seen;
             if let Some(action) = self.actions.get_mut(at) {
-                action.receipt = Some(receipt);
+                (action.receipt, action.misread) = (Some(receipt), misread);
             }
         }
         self.fired_by_others(&ours).await?;
@@ -177,7 +178,7 @@ impl Run<'_> {
             return;
         }
         let Some(code) = amount_defect((action.minor, self.currency), found) else { return };
-        let sent = format!("{} {}", self.currency.format_minor(action.minor), self.currency);
+        let sent = words_of(Some((action.minor, self.currency)));
         if code == Code::ValueMissing {
             // The amount went out under some name.
             let problem = format!("a sale of {sent} was read without an amount");
@@ -185,12 +186,8 @@ impl Run<'_> {
             self.defect(code, Hop::Postback, problem);
             return;
         }
-        let read = found.map(|(minor, currency)| format!("{} {currency}", currency.format_minor(minor)));
-        self.defect(
-            code,
-            Hop::Postback,
-            format!("a sale of {sent} was read as {}", read.unwrap_or_default()),
-        );
+        let problem = format!("a sale of {sent} was read as {}", words_of(found));
+        self.defect(code, Hop::Postback, problem);
     }
 
     fn states_currency(&self) -> bool {
@@ -223,15 +220,10 @@ impl Run<'_> {
 
     /// Words of real calls that wait because nobody knows them.
     async fn words_seen(&mut self) -> Result<(), StoreError> {
-        let filter = ReceiptFilter {
-            partner: Some(self.partner.slug.clone()),
-            verdict: Some(Verdict::Quarantined),
-            reason: Some(Reason::StatusUnmapped),
-            ..ReceiptFilter::default()
-        };
-        let waiting = self.engine.store.receipts_matching(filter, 1).await?;
-        if let Some(one) = waiting.first() {
-            let problem = format!("real calls of before wait: {}", one.detail);
+        let unknown = self.engine.unknown_statuses(Some(&self.partner.slug)).await?;
+        if let Some(one) = unknown.words.first() {
+            let problem =
+                format!("{} real calls with the word `{}` wait for somebody", one.receipts, one.word);
             self.defect(Code::StatusUnmapped, Hop::Postback, problem);
         }
         Ok(())

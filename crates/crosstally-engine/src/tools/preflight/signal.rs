@@ -5,7 +5,7 @@ use crosstally_core::config::{EventIdMode, SendValue, ValueAt};
 use crosstally_core::preflight::{Code, Hop, amount_defect};
 use crosstally_destinations::consent::Leaving;
 
-use super::{Gone, Run};
+use super::{Gone, Run, words_of};
 
 impl Run<'_> {
     pub(super) fn signal(&mut self) -> Gone {
@@ -27,8 +27,7 @@ impl Run<'_> {
                 let names: Vec<&str> = goals.iter().map(|goal| goal.slug.as_str()).collect();
                 let problem = format!("a sale meets none of the goals that send: {}", names.join(", "));
                 // A sale that was read wrong may meet no goal for that; the reason was told where it was read.
-                let read_wrong = |hop| matches!(hop, Hop::Postback | Hop::Ledger);
-                if self.defects.iter().any(|defect| read_wrong(defect.hop)) {
+                if action.misread {
                     gone.note(problem);
                 } else {
                     self.defect(Code::GoalNotMet, Hop::Signal, problem);
@@ -53,11 +52,14 @@ impl Run<'_> {
                     goal.slug
                 ));
             }
-            let told_before = self.defects.iter().any(|defect| defect.hop < Hop::Signal);
             if let Some(code) =
-                amount_defect((action.minor, self.currency), amount).filter(|_| whole && !told_before)
+                amount_defect((action.minor, self.currency), amount).filter(|_| whole && !action.misread)
             {
-                self.defect(code, Hop::Signal, format!("goal `{}` would send {amount:?}", goal.slug));
+                self.defect(
+                    code,
+                    Hop::Signal,
+                    format!("goal `{}` would send {}", goal.slug, words_of(amount)),
+                );
             }
             self.one_id(action.browser_id.as_deref(), &sent.event_id, goal.event_id == EventIdMode::Own);
             for slug in &goal.send_to {
