@@ -33,6 +33,8 @@ pub use second::SECOND_PARAM;
 
 /// How long a redirect waits for the store.
 pub const COMMIT_WAIT: Duration = Duration::from_millis(50);
+/// How long the one of a pre-flight's visitor does: no person waits, and the run looks for its click at once.
+const MARKED_WAIT: Duration = Duration::from_secs(3);
 
 /// A click as it came to the door.
 #[derive(Debug, Clone, Copy, Default)]
@@ -123,13 +125,14 @@ impl Engine {
         };
         let click = Arc::new(click);
         let target = click.target.clone();
-        self.keep_click(&click).await;
+        let wait = if input.test { MARKED_WAIT } else { COMMIT_WAIT };
+        self.keep_click(&click, wait).await;
         self.send_on(target, how, cookies)
     }
 
     /// Appends a click, as long as the visitor can wait for it.
-    async fn keep_click(&self, click: &Arc<Click>) {
-        match tokio::time::timeout(COMMIT_WAIT, self.store.append_click(Arc::clone(click))).await {
+    async fn keep_click(&self, click: &Arc<Click>, wait: Duration) {
+        match tokio::time::timeout(wait, self.store.append_click(Arc::clone(click))).await {
             Ok(Ok(())) if click.test => self.metrics.count(Name::Clicks, &[("mode", "test")], 1),
             Ok(Ok(())) => self.metrics.clicks_stored.increment(1),
             Ok(Err(_)) | Err(_) => self.spool_click(click).await,

@@ -44,6 +44,7 @@ pub(crate) async fn index() -> Response {
             "webhook": ["POST /webhook/{receiver}"],
             "partner": ["GET /partner/{name}/…", "POST /partner/{name}/…"],
         },
+        "shop": "GET /shop/{campaign}",
         "hostile": "GET /hostile",
         "look": [
             "GET /_sandbox/events",

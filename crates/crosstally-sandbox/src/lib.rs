@@ -127,6 +127,7 @@ mod problem;
 mod reddit;
 mod router;
 mod server;
+mod shop;
 mod snapchat;
 mod state;
 mod tiktok;

@@ -17,7 +17,7 @@ use crate::state::Sandbox;
 use crate::tiktok::Tiktok;
 use crate::webhook::Webhook;
 use crate::x::X;
-use crate::{hostile, inspect, meta, partner};
+use crate::{hostile, inspect, meta, partner, shop};
 
 /// The routes of all platforms, and those to look into the sandbox. See the crate's documentation.
 ///
@@ -61,6 +61,7 @@ pub fn router(sandbox: Sandbox) -> Router {
         // Partners and traffic sources
         .route("/partner/{*call}", get(partner::call).post(partner::call))
         // Peers that keep no rules
+        .route("/shop/{campaign}", get(shop::page))
         .route("/hostile", get(hostile::index))
         .route("/hostile/{kind}", any(hostile::play))
         .fallback(meta::unknown_path)

@@ -78,7 +78,7 @@ impl Engine {
             None => {
                 let way = Way { offer: way.offer, instead_of: way.instead_of, ..Way::default() };
                 let click = click_of_step(id, &input, &target, &params, way);
-                self.keep_click(&Arc::new(click)).await;
+                self.keep_click(&Arc::new(click), COMMIT_WAIT).await;
             }
         }
         Ok(self.send_on(target, offer.redirect, Vec::new()))

@@ -13,6 +13,8 @@ use crosstally_testkit::process::Running;
 use crate::commands::{program, wait_for_events};
 
 on_both! {
+    /// The README's own configuration and its last command.
+    the_readmes_walk_ends_with_a_green_preflight => readme;
     /// Meta, which wants a code for a test.
     a_new_user_connects_meta => meta;
     /// TikTok, which answers 200 to everything.
@@ -31,6 +33,38 @@ async fn tiktok(kind: Kind) -> Result<()> {
 
 async fn reddit(kind: Kind) -> Result<()> {
     walk(kind, "reddit", "t2_12345").await
+}
+
+async fn readme(kind: Kind) -> Result<()> {
+    let database = Database::fresh(kind).await?;
+    let sandbox = program().sandbox(database.directory()).await?;
+    let desk = Desk { database };
+    let server = program().serve(&desk.database.flags(), desk.database.directory()).await?;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let example = std::fs::read_to_string(root.join("docs/examples/quickstart.toml"))?;
+    let shop = format!("{}/shop/summer?tracker={}&", sandbox.address, server.address.port());
+    let example = example
+        .replace("127.0.0.1:9100/shop/summer?", &shop)
+        .replace("127.0.0.1:9100", &sandbox.address.to_string())
+        .replace("{ env = \"ACME_TOKEN\" }", "\"let-acme-in\"")
+        .replace("{ env = \"META_TOKEN\" }", "\"any-token\"");
+    desk.apply(&example)?;
+    // A running server takes it up within two seconds.
+    tokio::time::sleep(std::time::Duration::from_millis(2_500)).await;
+    let readme = std::fs::read_to_string(root.join("README.md"))?;
+    let (_, command) = readme.split_once("crosstally preflight run").context("the command to copy")?;
+    let (flags, rest) = command.split_once("\\\n").context("its flags")?;
+    let postback = rest.split('\'').nth(1).context("its postback")?;
+    let postback = postback.replace("127.0.0.1:8080", &server.address.to_string());
+    let base = format!("http://{}", server.address);
+    let words: Vec<&str> = ["preflight", "run"].into_iter().chain(flags.split_whitespace()).collect();
+    let said = desk.done(&[&words[..], &[&postback, "--base", &base]].concat(), "")?;
+    let hops = ["link", "lander", "browser", "postback", "ledger", "signal", "destination"];
+    for hop in hops {
+        let line = said.lines().find(|line| line.contains(hop)).with_context(|| format!("{hop}: {said}"))?;
+        ensure!(line.contains("the same") && line.contains("24/24"), "{hop}: {said}");
+    }
+    Ok(())
 }
 
 /// The section as the page of settings shows it, sent to a sandbox, with this token.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crosstally_core::event::OutboundEvent;
 use crosstally_core::preflight::{Code, Hop, amount_defect};
 use crosstally_core::reason::Reason;
-use crosstally_core::time::Timestamp;
+use crosstally_core::time::{SECOND_MS, Timestamp};
 use crosstally_destinations::consent::Leaving;
 use crosstally_destinations::dialect::{NoTest, Settings, TestMode};
 use crosstally_store::StoreError;
@@ -240,7 +240,10 @@ impl Run<'_> {
             .get("event_time")
             .and_then(Value::as_i64)
             .map(|seconds| Timestamp::from_millis(seconds * 1_000));
-        gone.found.add(amount, Some(at.filter(|_| ready.config.kind == "meta").unwrap_or(event.event_time)));
+        // Whole seconds are as exact as it gets there.
+        let differs = |at: &Timestamp| at.millis_since(event.event_time).abs() >= SECOND_MS;
+        let at = at.filter(|at| ready.config.kind == "meta" && differs(at));
+        gone.found.add(amount, Some(at.unwrap_or(event.event_time)));
         if let Some(sent) = amount_of(event)
             && let Some(code) = amount_defect(sent, amount)
         {

@@ -57,6 +57,10 @@ impl Run<'_> {
             self.judge(&action, &receipt, &mut gone);
             let misread = self.seen() != seen;
             if let Some(action) = self.actions.get_mut(at) {
+                if told_at(&receipt).is_none() {
+                    // A partner that tells no time means the time of its call.
+                    action.at = receipt.received_at;
+                }
                 (action.receipt, action.misread) = (Some(receipt), misread);
             }
         }
@@ -160,7 +164,7 @@ impl Run<'_> {
         let currency = text("currency").and_then(|code| code.parse::<Currency>().ok());
         let amount =
             currency.and_then(|currency| Some((currency.parse_minor(text("value")?).ok()?, currency)));
-        let at = text("event_time").and_then(Timestamp::parse);
+        let at = told_at(receipt);
         gone.found.add(amount, Some(at.unwrap_or(action.at)));
         self.judge_amount(action, amount);
         if let Some(at) = at.filter(|at| at.millis_since(action.at).abs() > TIME_MS) {
@@ -304,4 +308,9 @@ impl From<StoreError> for Trouble {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
     }
+}
+
+/// When the sale happened, by the call's own word.
+fn told_at(receipt: &Receipt) -> Option<Timestamp> {
+    receipt.read.get("event_time").and_then(Value::as_str).and_then(Timestamp::parse)
 }
