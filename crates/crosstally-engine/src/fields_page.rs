@@ -7,14 +7,13 @@
 use std::collections::BTreeMap;
 
 use crosstally_core::click::AD_CLICK_PARAMS;
-use crosstally_core::config::{Catalog as _, Partner, Source};
+use crosstally_core::config::{Partner, Source, source as presets};
 use crosstally_core::fields::FIELDS;
 use crosstally_core::postback::redact::is_masked;
 use crosstally_store::StoreError;
 use serde::Serialize;
 
 use crate::Engine;
-use crate::settings::DestinationCatalog;
 use crate::snapshot::{SERVER_EVENTS, Snapshot};
 
 mod places;
@@ -161,8 +160,10 @@ fn of_source(snapshot: &Snapshot, source: &Source, field: &str) -> Option<Names>
         return Some(of(vec![param.name.to_owned()]));
     }
     if field == "click_id" {
-        // Our own id is made by the click; what the source calls its own is told beside.
-        let own = DestinationCatalog.source_params(&source.preset).unwrap_or_default();
+        // Our own id is made by the click; what the source calls its own is told beside, unless it has a row of its own.
+        let has_row = |name: &&String| AD_CLICK_PARAMS.iter().any(|known| known.name == **name);
+        let own = presets::named(&source.preset).into_iter().flat_map(|preset| &preset.click_params);
+        let own: Vec<String> = own.filter(|name| !has_row(name)).cloned().collect();
         return (!own.is_empty()).then(|| of(own));
     }
     let of_source = snapshot.config.campaigns.iter().filter(|campaign| campaign.source == source.slug);

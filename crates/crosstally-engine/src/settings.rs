@@ -8,7 +8,6 @@ use crosstally_core::config::{
 };
 use crosstally_destinations::catalog::{self, KINDS};
 use crosstally_destinations::dialect;
-use crosstally_destinations::postback::preset;
 use crosstally_store::{Applied, StoreError};
 
 use crate::Engine;
@@ -92,14 +91,6 @@ impl config::Catalog for DestinationCatalog {
 
     fn macros(&self, kind: &str, settings: &BTreeMap<String, Setting>) -> Vec<MacroUse> {
         catalog::by_kind(kind).map_or_else(Vec::new, |dialect| dialect.macros(settings))
-    }
-
-    fn source_presets(&self) -> Vec<&str> {
-        preset::all().iter().map(|preset| preset.name.as_str()).collect()
-    }
-
-    fn source_params(&self, name: &str) -> Option<Vec<String>> {
-        preset::named(name).map(|preset| preset.link_params().map(str::to_owned).collect())
     }
 }
 

@@ -1,19 +1,20 @@
 //! The durable click redirect against nginx answering a fixed redirect: the same generator, connections and cores, in
 //! turns.
 
-use std::collections::BTreeMap;
-
 use anyhow::Result;
 
 use super::frame::{Bench, Database};
 use super::load::{self, Script};
 use super::program::Server;
-use super::report::{Goal, Limit, Row};
+use super::report::{Goal, Row};
 use crate::machine;
 
 /// What each click asks for, as a Lua expression.
 pub(crate) const PATH: &str =
     r#""/c/summer?fbclid=IwAR0bench" .. n .. "xyz&sub1=ad" .. n .. "&utm_source=facebook""#;
+
+/// What the redirect is measured against.
+const NGINX: &str = "nginx return 302";
 
 /// The p99 that is promised.
 const P99_US_MAX: u64 = 20_000;
@@ -42,32 +43,19 @@ pub(crate) fn run(bench: &Bench, database: Database) -> Result<Vec<Row>> {
     let peak_kb = server.resident_peak_kb()?;
     server.stop()?;
     let (ours, theirs) = load::median_pair(rounds)?;
-    let row = |name: &str, unit: &str, measured, limit, goal| Row {
-        name: name.to_owned(),
-        database: database.name().to_owned(),
-        unit: unit.to_owned(),
-        measured,
-        limit,
-        goal,
-        details: BTreeMap::new(),
-    };
-    let limit = |value| Some(Limit { what: "nginx return 302".to_owned(), value });
+    let of = database.name();
     let promised = |goal| if database == Database::Sqlite { goal } else { Goal::Shown };
-    let mut speed = row(
+    let speed = Row::alone(
         "click",
-        "requests/s",
-        ours.per_second,
-        limit(theirs.per_second),
+        of,
+        (ours.per_second, "requests/s"),
         promised(Goal::PercentOfLimit(50)),
+        &[("p50 us", ours.p50_us), ("nginx p50 us", theirs.p50_us), ("peak memory kB", peak_kb)],
     );
-    speed.details = BTreeMap::from([
-        ("p50 us".to_owned(), ours.p50_us),
-        ("nginx p50 us".to_owned(), theirs.p50_us),
-        ("peak memory kB".to_owned(), peak_kb),
-    ]);
+    let late = Row::alone("click p99", of, (ours.p99_us, "us"), promised(Goal::AtMost(P99_US_MAX)), &[]);
     Ok(vec![
-        speed,
-        row("click p99", "us", ours.p99_us, limit(theirs.p99_us), promised(Goal::AtMost(P99_US_MAX))),
-        row("click errors", "answers", ours.errors, None, Goal::AtMost(0)),
+        speed.against(NGINX, theirs.per_second),
+        late.against(NGINX, theirs.p99_us),
+        Row::alone("click errors", of, (ours.errors, "answers"), Goal::AtMost(0), &[]),
     ])
 }

@@ -2,7 +2,6 @@
 //! real click; each meets the goal, so each leaves a receipt, ledger entries, a goal event and an outbox row. Delivery
 //! rests meanwhile. The limit is what nginx answers to the same requests without doing anything.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -14,7 +13,7 @@ use super::frame::{Bench, Database};
 use super::http::{self, Connection};
 use super::load::{self, Script};
 use super::program::Server;
-use super::report::{Goal, Limit, Row};
+use super::report::{Goal, Row};
 use crate::machine;
 
 /// What each postback asks for, as a Lua expression; `id` is a click id.
@@ -47,26 +46,19 @@ pub(crate) fn run(bench: &Bench, database: Database) -> Result<Vec<Row>> {
     let peak_kb = server.resident_peak_kb()?;
     server.stop()?;
     let ours = load::median(ours)?;
-    let limit = if theirs.is_empty() { None } else { Some(load::median(theirs)?) };
+    let of = database.name();
     let promised = |goal| if database == Database::Sqlite { goal } else { Goal::Shown };
-    let row = |name: &str, unit: &str, measured, limit, goal| Row {
-        name: name.to_owned(),
-        database: database.name().to_owned(),
-        unit: unit.to_owned(),
-        measured,
-        limit,
-        goal,
-        details: BTreeMap::new(),
-    };
-    let limit = limit.map(|load| Limit { what: "nginx, no work".to_owned(), value: load.per_second });
-    let mut speed =
-        row("postback", "requests/s", ours.per_second, limit, promised(Goal::AtLeast(PER_SECOND_MIN)));
-    speed.details = BTreeMap::from([
-        ("p50 us".to_owned(), ours.p50_us),
-        ("p99 us".to_owned(), ours.p99_us),
-        ("peak memory kB".to_owned(), peak_kb),
-    ]);
-    Ok(vec![speed, row("postback errors", "answers", ours.errors, None, Goal::AtMost(0))])
+    let mut speed = Row::alone(
+        "postback",
+        of,
+        (ours.per_second, "requests/s"),
+        promised(Goal::AtLeast(PER_SECOND_MIN)),
+        &[("p50 us", ours.p50_us), ("p99 us", ours.p99_us), ("peak memory kB", peak_kb)],
+    );
+    if !theirs.is_empty() {
+        speed = speed.against("nginx, no work", load::median(theirs)?.per_second);
+    }
+    Ok(vec![speed, Row::alone("postback errors", of, (ours.errors, "answers"), Goal::AtMost(0), &[])])
 }
 
 /// Clicks many times and writes the click ids, as the landing page would see them, into a file of lines.

@@ -52,7 +52,7 @@ pub(crate) enum Goal {
 }
 
 impl Row {
-    /// A figure that stands for itself: there is nothing on the machine to measure it against.
+    /// A figure that stands for itself.
     pub(crate) fn alone(
         name: &str,
         database: &str,
@@ -69,6 +69,12 @@ impl Row {
             goal,
             details: details.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect(),
         }
+    }
+
+    /// The same beside the best that the machine could do in the same run.
+    pub(crate) fn against(mut self, what: &str, value: u64) -> Self {
+        self.limit = Some(Limit { what: what.to_owned(), value });
+        self
     }
 
     /// How much of the limit was reached, in percent.

@@ -1,14 +1,13 @@
 //! The durable redirect of a campaign with paths, whose rules ask for place and device, against the one of a campaign with
 //! one target: the same server, generator, connections and cores, in turns.
 
-use std::collections::BTreeMap;
 use std::fs;
 
 use anyhow::{Context as _, Result, bail};
 
 use super::frame::{Bench, Database};
 use super::load::{self, Script};
-use super::report::{Goal, Limit, Row};
+use super::report::{Goal, Row};
 use super::{click, http};
 
 // One source for tests and benches; it knows nothing of the crate that it stands in.
@@ -79,18 +78,11 @@ pub(crate) fn run(bench: &Bench, database: Database) -> Result<Vec<Row>> {
     server.stop()?;
     let (ruled, plain) = load::median_pair(rounds)?;
     let goal = if database == Database::Sqlite { Goal::PercentOfLimit(85) } else { Goal::Shown };
-    let limit = Limit { what: "plain redirect".to_owned(), value: plain.per_second };
-    let row = |name: &str, unit: &str, measured, limit, goal| Row {
-        name: name.to_owned(),
-        database: database.name().to_owned(),
-        unit: unit.to_owned(),
-        measured,
-        limit,
-        goal,
-        details: BTreeMap::new(),
-    };
-    let mut speed = row("click by rules", "requests/s", ruled.per_second, Some(limit), goal);
-    speed.details =
-        BTreeMap::from([("p99 us".to_owned(), ruled.p99_us), ("plain p99 us".to_owned(), plain.p99_us)]);
-    Ok(vec![speed, row("click by rules errors", "answers", ruled.errors, None, Goal::AtMost(0))])
+    let details = [("p99 us", ruled.p99_us), ("plain p99 us", plain.p99_us)];
+    let of = database.name();
+    let speed = Row::alone("click by rules", of, (ruled.per_second, "requests/s"), goal, &details);
+    Ok(vec![
+        speed.against("plain redirect", plain.per_second),
+        Row::alone("click by rules errors", of, (ruled.errors, "answers"), Goal::AtMost(0), &[]),
+    ])
 }

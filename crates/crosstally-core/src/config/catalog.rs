@@ -56,14 +56,4 @@ pub trait Catalog {
     fn macros(&self, _kind: &str, _settings: &BTreeMap<String, Setting>) -> Vec<MacroUse> {
         Vec::new()
     }
-
-    /// The traffic sources that are known by name, besides those that the reader knows.
-    fn source_presets(&self) -> Vec<&str> {
-        Vec::new()
-    }
-
-    /// The parameters of clicks that a source of this preset sends.
-    fn source_params(&self, _preset: &str) -> Option<Vec<String>> {
-        None
-    }
 }

@@ -8,6 +8,7 @@ use url::Url;
 
 use super::layout::{self, Entry, Value};
 use super::print::{is_hidden, key_text, quoted, secret_text};
+use super::read::sections;
 use super::secrets::names_a_token;
 use super::{Config, SecretRef};
 
@@ -81,20 +82,8 @@ fn identity<'e>(entry: &Entry<'e>) -> (&'static str, Option<&'e str>) {
 }
 
 fn rank(entry: &Entry<'_>) -> usize {
-    const ORDER: [&str; 11] = [
-        "workspace",
-        "fraud",
-        "source",
-        "offer",
-        "lander",
-        "path",
-        "campaign",
-        "partner",
-        "destination",
-        "goal",
-        "preflight",
-    ];
-    ORDER.iter().position(|section| *section == entry.section).unwrap_or(ORDER.len())
+    let mut order = sections();
+    order.position(|section| section == entry.section).unwrap_or(usize::MAX)
 }
 
 fn what(entry: &Entry<'_>) -> String {

@@ -50,6 +50,11 @@ const SECTIONS: [(&str, usize); 9] = [
 /// The sections that stand once.
 const SINGLE: [&str; 2] = ["workspace", "fraud"];
 
+/// The names of all sections, in the order in which a document has them.
+pub(super) fn sections() -> impl Iterator<Item = &'static str> {
+    SINGLE.into_iter().chain(SECTIONS.iter().map(|(name, _)| *name))
+}
+
 /// Reads and checks a document. `file` is the name that findings carry.
 ///
 /// # Errors
@@ -90,7 +95,7 @@ fn read_all(document: &str, catalog: &dyn Catalog, found: &mut Findings<'_>) -> 
     // Sections are read in the order in which they refer to each other.
     let mut sources = Slugs::default();
     for (section, slug) in entries(&root, "source", &mut sources, found) {
-        config.sources.push(campaign::source(&section, slug, catalog, base_currency, found));
+        config.sources.push(campaign::source(&section, slug, base_currency, found));
     }
     let paths = rotations(&root, &mut config, found);
     let rules = config.paths.iter().map(|path| (path.slug.as_str(), path)).collect();
@@ -151,7 +156,7 @@ fn rotations(root: &Section<'_>, config: &mut Config, found: &mut Findings<'_>) 
 }
 
 fn refuse_unknown_sections(root: &Section<'_>, found: &mut Findings<'_>) {
-    let names: Vec<&str> = SECTIONS.iter().map(|(name, _)| *name).chain(SINGLE).collect();
+    let names: Vec<&str> = sections().collect();
     for (spot, item) in root.items() {
         if !names.contains(&item.key.as_str()) {
             let fix = found.meant(&item.key, names.iter().copied());

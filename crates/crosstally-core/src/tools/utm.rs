@@ -1,17 +1,18 @@
 //! Campaign links: a URL with its `utm_` parameters and the source's macros, encoded once and never twice, and what is
-//! wrong with them.
+//! wrong with them. What each source fills in is what its preset says.
+
+use std::collections::BTreeSet;
+use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::source::{self, Source};
 use crate::params::decode;
 use crate::template::{Brackets, Piece, Template, write_encoded};
 use crate::tools::link;
 
-mod presets;
 #[cfg(test)]
 mod tests;
-
-pub use presets::{PRESETS, Preset, named as preset_named};
 
 /// Links that are built at once.
 pub const ROWS_MAX: usize = 1_000;
@@ -109,7 +110,7 @@ pub fn build(wanted: &Wanted) -> Link {
     }
     for (name, value) in &chosen {
         lint_value(name, value, preset, &mut lints);
-        query.push(format!("{}={}", encoded_name(name), encoded(name, value, &mut lints)));
+        query.push(format!("{}={}", encoded_name(name), encoded(name, value, preset, &mut lints)));
     }
     required(&chosen, &mut lints);
     let mut link = parts.base.to_owned();
@@ -126,13 +127,14 @@ pub fn build(wanted: &Wanted) -> Link {
     Link { link, lints: lints.0 }
 }
 
-fn preset_of(wanted: &Wanted, lints: &mut Lints) -> Option<&'static Preset> {
-    if wanted.preset.is_empty() {
+fn preset_of(wanted: &Wanted, lints: &mut Lints) -> Option<&'static Source> {
+    let name = wanted.preset.trim().to_ascii_lowercase();
+    if name.is_empty() {
         return None;
     }
-    let found = preset_named(&wanted.preset);
+    let found = source::named(&name);
     if found.is_none() {
-        let known: Vec<&str> = PRESETS.iter().map(|preset| preset.name).collect();
+        let known: Vec<&str> = source::names().collect();
         let problem = format!("no preset is called `{}`", wanted.preset);
         lints.add(true, "preset", problem, &format!("take one of {}", known.join(", ")));
     }
@@ -191,28 +193,28 @@ fn kept(piece: &str, lints: &mut Lints) -> String {
     out
 }
 
-/// The parameters in their order: what is wanted, else what the preset says.
-fn chosen(wanted: &Wanted, preset: Option<&Preset>) -> Vec<(String, String)> {
-    let of = |own: &str, preset: Option<&str>| {
-        if own.trim().is_empty() { preset.unwrap_or_default().to_owned() } else { own.trim().to_owned() }
-    };
+/// The parameters in their order: what is wanted, else what the preset says; then what it brings on a click link too.
+fn chosen(wanted: &Wanted, preset: Option<&Source>) -> Vec<(String, String)> {
     let mut all: Vec<(String, String)> = [
-        ("utm_source", of(&wanted.source, preset.map(|preset| preset.source))),
-        ("utm_medium", of(&wanted.medium, preset.map(|preset| preset.medium))),
-        ("utm_campaign", of(&wanted.campaign, preset.map(|preset| preset.campaign))),
-        ("utm_content", of(&wanted.content, preset.map(|preset| preset.content))),
-        ("utm_term", of(&wanted.term, preset.map(|preset| preset.term))),
-        ("utm_id", of(&wanted.id, preset.map(|preset| preset.id))),
+        ("utm_source", &wanted.source),
+        ("utm_medium", &wanted.medium),
+        ("utm_campaign", &wanted.campaign),
+        ("utm_content", &wanted.content),
+        ("utm_term", &wanted.term),
+        ("utm_id", &wanted.id),
     ]
     .into_iter()
+    .map(|(name, own)| match own.trim() {
+        "" => (name.to_owned(), preset.map_or("", |preset| preset.utm_value(name)).to_owned()),
+        own => (name.to_owned(), own.to_owned()),
+    })
     .filter(|(_, value)| !value.is_empty())
-    .map(|(name, value)| (name.to_owned(), value))
     .collect();
-    let more = preset.map_or(&[][..], |preset| preset.more).iter();
-    let more = more.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    let own: Vec<(String, String)> = wanted.params.iter().take(MORE_MAX).cloned().collect();
-    all.extend(more.filter(|(name, _)| !own.iter().any(|(known, _)| known == name)));
-    all.extend(own);
+    let own = || wanted.params.iter().take(MORE_MAX);
+    let more = preset.into_iter().flat_map(Source::link_pairs);
+    let more = more.filter(|(name, _)| !name.starts_with("utm_") && !own().any(|(known, _)| known == name));
+    all.extend(more.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    all.extend(own().cloned());
     all
 }
 
@@ -236,7 +238,10 @@ fn encoded_name(name: &str) -> String {
 }
 
 /// Macros stay as the source reads them; the text around them is encoded once, whether or not it was before.
-fn encoded(name: &str, value: &str, lints: &mut Lints) -> String {
+fn encoded(name: &str, value: &str, preset: Option<&Source>, lints: &mut Lints) -> String {
+    if is_own_macro(preset, value) {
+        return value.to_owned();
+    }
     let mut out = String::new();
     for piece in template(value).pieces() {
         match piece {
@@ -254,20 +259,40 @@ fn encoded(name: &str, value: &str, lints: &mut Lints) -> String {
     out
 }
 
-fn template(value: &str) -> Template {
-    Template::read(value, Brackets::any(presets::is_macro_name, false)).0
+fn is_own_macro(preset: Option<&Source>, written: &str) -> bool {
+    preset.is_some_and(|preset| preset.all_macros().any(|own| own == written))
 }
 
-fn lint_value(name: &str, value: &str, preset: Option<&Preset>, lints: &mut Lints) {
+fn template(value: &str) -> Template {
+    Template::read(value, Brackets::any(is_macro_name, false)).0
+}
+
+/// Whether a name between brackets that also stand in plain text is that of a macro of any source.
+fn is_macro_name(name: &str) -> bool {
+    static NAMES: OnceLock<BTreeSet<String>> = OnceLock::new();
+    let bare =
+        |written: &str| written.trim_matches(|c: char| !c.is_ascii_alphanumeric()).to_ascii_lowercase();
+    let names = NAMES.get_or_init(|| source::all().iter().flat_map(Source::all_macros).map(bare).collect());
+    names.contains(&name.to_ascii_lowercase())
+}
+
+fn lint_value(name: &str, value: &str, preset: Option<&Source>, lints: &mut Lints) {
+    if is_own_macro(preset, value) {
+        return;
+    }
     let parsed = template(value);
     let mut text = String::new();
     for piece in parsed.pieces() {
         match piece {
             Piece::Text(plain) => text.push_str(plain),
             Piece::Macro(found) => {
-                if let Some(preset) = preset.filter(|preset| !preset.knows(&found.written)) {
+                if let Some(preset) = preset.filter(|_| !is_own_macro(preset, &found.written)) {
                     let problem = format!("{} does not fill in `{}`", preset.title, found.written);
-                    lints.add(true, name, problem, &format!("its macros look like {}", preset.sample));
+                    let fix = match preset.all_macros().next() {
+                        Some(sample) => format!("its macros look like {sample}"),
+                        None => "it fills in no macros of a link".to_owned(),
+                    };
+                    lints.add(true, name, problem, &fix);
                 }
             }
         }

@@ -32,7 +32,7 @@ impl<'s> Effective<'s> {
         };
         let click_params = match (own.is_empty(), preset) {
             (false, _) => own,
-            (true, Some(preset)) => preset.click_params.iter().map(String::as_str).collect(),
+            (true, Some(preset)) => preset.click_params().iter().map(String::as_str).collect(),
             (true, None) => vec![CLICK_PARAM],
         };
         let style = text(settings, "brackets").and_then(Style::of_sample);

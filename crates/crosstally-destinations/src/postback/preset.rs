@@ -1,8 +1,10 @@
-//! Presets: how traffic sources take conversions, as data files.
+//! Presets: how traffic sources take conversions, as data files. How their click links are made stands in the source's own
+//! file of the same name, a floor below.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
+use crosstally_core::config::source::{self, Source};
 use serde::Deserialize;
 
 #[cfg(test)]
@@ -14,8 +16,6 @@ mod tests;
 pub struct Preset {
     /// Its name in the configuration.
     pub name: String,
-    /// Its name for people.
-    pub title: String,
     /// Where its rules are described.
     pub docs: String,
     /// Who says so: the source itself, a tracker, or calls in public use.
@@ -24,10 +24,6 @@ pub struct Preset {
     pub note: String,
     /// What to tell it of which status.
     pub statuses: String,
-    /// The parameters for the click link, with the source's own macros.
-    pub link: String,
-    /// The parameters of a click in which its click id may stand, in order.
-    pub click_params: Vec<String>,
     /// What is called.
     pub url: String,
     /// What must be in the answer's body, if that says more than the status.
@@ -47,9 +43,16 @@ pub struct Preset {
 }
 
 impl Preset {
-    /// The parameters that the click link gives the source's macros.
-    pub fn link_params(&self) -> impl Iterator<Item = &str> {
-        self.link.split('&').filter_map(|pair| Some(pair.split_once('=')?.0))
+    /// The parameters of a click in which its click id may stand, in order.
+    #[must_use]
+    pub fn click_params(&self) -> &'static [String] {
+        self.source().map_or(&[], |source| &source.click_params)
+    }
+
+    /// How its click links are made; a test sees that every preset has its source.
+    #[must_use]
+    pub fn source(&self) -> Option<&'static Source> {
+        source::named(&self.name)
     }
 
     /// What it says for a setting.

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use crosstally_core::tools::utm::{PRESETS, ROWS_MAX};
+use crosstally_core::config::source;
+use crosstally_core::tools::utm::ROWS_MAX;
 use serde_json::{Map, Value, json};
 
 use super::import::cell::{plain, written};
@@ -24,23 +25,27 @@ pub(crate) async fn execute(command: Utm, json: bool) -> Result<()> {
 }
 
 fn presets(json: bool) -> Result<()> {
+    const UTM: [&str; 6] = ["utm_source", "utm_medium", "utm_campaign", "utm_content", "utm_term", "utm_id"];
     if json {
-        let rows: Vec<Value> = PRESETS
+        let rows: Vec<Value> = source::all()
             .iter()
             .map(|preset| {
-                let more: Map<String, Value> =
-                    preset.more.iter().map(|(name, value)| ((*name).to_owned(), Value::from(*value))).collect();
-                json!({
-                    "preset": preset.name, "title": preset.title, "utm_source": preset.source,
-                    "utm_medium": preset.medium, "utm_campaign": preset.campaign, "utm_content": preset.content,
-                    "utm_term": preset.term, "utm_id": preset.id, "params": more,
-                })
+                let own = preset.link_pairs().filter(|(name, _)| !UTM.contains(name));
+                let own: Map<String, Value> =
+                    own.map(|(name, value)| (name.to_owned(), value.into())).collect();
+                let mut row = Map::new();
+                row.insert("preset".to_owned(), preset.name.as_str().into());
+                row.insert("title".to_owned(), preset.title.as_str().into());
+                row.extend(UTM.map(|name| (name.to_owned(), preset.utm_value(name).into())));
+                row.insert("params".to_owned(), own.into());
+                Value::Object(row)
             })
             .collect();
         return show::json(&rows);
     }
-    let rows = PRESETS.iter().map(|preset| {
-        [preset.name, preset.title, preset.campaign, preset.content, preset.term].map(str::to_owned).to_vec()
+    let rows = source::all().iter().map(|preset| {
+        let utm = UTM.iter().skip(2).take(3).map(|name| preset.utm_value(name).to_owned());
+        [preset.name.clone(), preset.title.clone()].into_iter().chain(utm).collect()
     });
     show::table(&["preset", "source", "utm_campaign", "utm_content", "utm_term"], rows)
 }

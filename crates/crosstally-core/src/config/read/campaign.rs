@@ -7,7 +7,7 @@ use super::findings::{Findings, one_of};
 use super::path;
 use super::slugs::Slugs;
 use crate::browser::{Site, SiteError};
-use crate::config::{Campaign, Catalog, CostModel, Leads, Source, source};
+use crate::config::{Campaign, CostModel, Leads, Source, source};
 use crate::cost::CostToken;
 use crate::limits::PARAM_NAME_BYTES_MAX;
 use crate::money::Currency;
@@ -16,7 +16,7 @@ use crate::target::{Target, TargetError};
 use crate::template::{Brackets, Template};
 
 /// Presets of sources that other files than ours describe, and the one that knows nothing.
-const OTHER_PRESETS: &[&str] = &["generic", "taboola", "outbrain"];
+const ANY_PRESET: &str = "generic";
 
 /// What a campaign may refer to.
 pub(super) struct Known<'k> {
@@ -29,17 +29,12 @@ pub(super) struct Known<'k> {
 pub(super) fn source(
     section: &Section<'_>,
     slug: String,
-    catalog: &dyn Catalog,
     base_currency: Currency,
     found: &mut Findings<'_>,
 ) -> Source {
     section.refuse_unknown(["slug", "preset", "cost"], found);
-    let preset = section.text("preset", found).map_or("generic", |preset| {
-        let mut known: Vec<&str> = OTHER_PRESETS.to_vec();
-        known.extend(catalog.source_presets());
-        for name in source::names() {
-            known.push(name);
-        }
+    let preset = section.text("preset", found).map_or(ANY_PRESET, |preset| {
+        let known: Vec<&str> = [ANY_PRESET].into_iter().chain(source::names()).collect();
         if !known.contains(&preset.text) {
             let fix = found.meant(preset.text, known);
             found.problem(&preset.spot, format!("{} is not a preset of a source", shown(preset.text)), fix);

@@ -22,7 +22,7 @@ pub(super) fn check(
     catalog: &dyn Catalog,
     found: &mut Findings<'_>,
 ) {
-    let provided = Provided::of(config, catalog);
+    let provided = Provided::of(config);
     for (section, slug) in sections {
         let Some(destination) = config.destination(slug) else { continue };
         let mut told = BTreeSet::new();
@@ -47,7 +47,7 @@ pub(super) fn check(
 struct Provided(BTreeSet<String>);
 
 impl Provided {
-    fn of(config: &Config, catalog: &dyn Catalog) -> Self {
+    fn of(config: &Config) -> Self {
         let of_campaigns = config.campaigns.iter().filter_map(|campaign| campaign.target());
         let of_offers = config.offers.iter().map(|offer| &offer.target);
         let targets = of_campaigns.chain(of_offers).chain(config.landers.iter().map(|lander| &lander.target));
@@ -56,8 +56,6 @@ impl Provided {
         for source in &config.sources {
             let of_platform = AD_CLICK_PARAMS.iter().filter(|param| param.platform == source.preset);
             names.extend(of_platform.map(|param| param.name.to_ascii_lowercase()));
-            let of_preset = catalog.source_params(&source.preset).unwrap_or_default();
-            names.extend(of_preset.into_iter().map(|name| name.to_ascii_lowercase()));
             let of_file = source::named(&source.preset).into_iter().flat_map(source::Source::link_params);
             names.extend(of_file.map(str::to_ascii_lowercase));
         }

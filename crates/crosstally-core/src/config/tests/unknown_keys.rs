@@ -1,5 +1,7 @@
 //! A key that is not known is a problem at every level, with its place and the key that was meant.
 
+use std::collections::BTreeSet;
+
 use super::*;
 
 /// Levels: the document around a misspelt key, whose place is `@`; the level's path; its keys.
@@ -134,19 +136,10 @@ fn at_every_level() {
 
 #[test]
 fn at_the_top() {
-    for section in [
-        "workspace",
-        "fraud",
-        "source",
-        "offer",
-        "lander",
-        "path",
-        "campaign",
-        "partner",
-        "destination",
-        "goal",
-        "preflight",
-    ] {
+    let named = LEVELS.iter().map(|(_, level, _)| level.split(['.', '[']).next().unwrap());
+    let sections: BTreeSet<&str> = named.collect();
+    assert_eq!(sections, crate::config::read::sections().collect(), "every section is tried above");
+    for section in sections {
         let problems = bad(&format!("[{section}s]\n"));
         assert_eq!(problems.len(), 1);
         assert_eq!(problems[0].problem, format!("`{section}s` is not a section"));

@@ -65,7 +65,7 @@ fn values_are_linted() {
         Wanted { preset: "tiktok".into(), content: "{{ad.id}}".into(), ..wanted("https://a.example/") };
     let wrong = build(&wrong);
     assert!(
-        !wrong.is_good() && lints(&wrong).contains("TikTok does not fill in `{{ad.id}}`"),
+        !wrong.is_good() && lints(&wrong).contains("TikTok Ads does not fill in `{{ad.id}}`"),
         "{}",
         lints(&wrong)
     );
@@ -73,21 +73,33 @@ fn values_are_linted() {
 }
 
 #[test]
-fn every_preset_makes_a_link_with_its_macros_as_they_are() {
-    for preset in PRESETS {
-        let campaign = if preset.campaign.is_empty() { "spring".into() } else { String::new() };
+fn every_source_makes_a_link_with_its_macros_as_they_are() {
+    for source in source::all() {
+        let name = &source.name;
+        let has_campaign = !source.utm_value("utm_campaign").is_empty();
         let link = build(&Wanted {
             url: "https://a.example/".into(),
-            preset: preset.name.into(),
-            campaign,
+            preset: name.clone(),
+            campaign: if has_campaign { String::new() } else { "spring".into() },
             ..Wanted::default()
         });
-        assert!(link.is_good(), "{}: {}", preset.name, lints(&link));
-        for written in [preset.campaign, preset.content, preset.term] {
-            assert!(link.link.contains(written), "{}: {written} in {}", preset.name, link.link);
+        assert!(link.is_good() && link.lints.is_empty(), "{name}: {}", lints(&link));
+        // What a click link brings, a page's link brings under the same name, so that both are read alike.
+        let pairs = source.link.split('&').chain(source.utm.split('&'));
+        for pair in pairs {
+            assert!(
+                format!("{}&", link.link).contains(&format!("{pair}&")),
+                "{name}: {pair} in {}",
+                link.link
+            );
         }
+        let names: Vec<&str> =
+            link.link.split(['?', '&']).skip(1).filter_map(|pair| Some(pair.split_once('=')?.0)).collect();
+        let once: std::collections::BTreeSet<&str> = names.iter().copied().collect();
+        assert_eq!(once.len(), names.len(), "{name}: {names:?}");
     }
-    assert!(PRESETS.len() >= 20);
+    let x = Wanted { preset: "X".into(), content: "{ad}".into(), ..wanted("https://a.example/") };
+    assert!(build(&x).lints.iter().any(|lint| lint.fix == "it fills in no macros of a link"));
 }
 
 proptest! {

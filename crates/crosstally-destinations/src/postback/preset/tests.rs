@@ -34,12 +34,16 @@ fn settings(preset: &Preset) -> Settings {
     Settings { values, secrets }
 }
 
+fn link(preset: &Preset) -> impl Iterator<Item = (&'static str, &'static str)> {
+    preset.source().unwrap().link_pairs()
+}
+
 /// The sample conversion, whose click came with this value of its source's click id.
 fn event(preset: &Preset, click_id: Option<&str>) -> OutboundEvent {
     let mut params: Map<String, Value> =
-        preset.link_params().map(|name| (name.to_owned(), json!(format!("{name}-1")))).collect();
-    params.remove(&preset.click_params[0]);
-    params.extend(click_id.map(|id| (preset.click_params[0].clone(), json!(id))));
+        link(preset).map(|(name, _)| (name.to_owned(), json!(format!("{name}-1")))).collect();
+    params.remove(&preset.click_params()[0]);
+    params.extend(click_id.map(|id| (preset.click_params()[0].clone(), json!(id))));
     OutboundEvent {
         event_name: "Purchase".to_owned(),
         event_time: NOW.plus_millis(-5_000),
@@ -79,7 +83,7 @@ fn every_file_is_listed_and_says_where_it_comes_from() {
         for text in [&preset.note, &preset.statuses] {
             assert!(text.ends_with('.'), "{name}: {text}");
         }
-        assert!(preset.link_params().any(|known| known == preset.click_params[0]), "{name}: {}", preset.link);
+        assert!(link(preset).any(|(known, _)| known == preset.click_params()[0]), "{name}");
         assert!(preset.url.contains("{source_click_id|required}"), "{name}");
         assert_eq!(preset.url.contains("{secret}"), preset.secret.is_some(), "{name}");
     }
@@ -102,8 +106,7 @@ fn every_preset_calls_exactly_what_its_file_says() {
 fn no_preset_calls_anybody_without_the_sources_click_id() {
     for preset in all() {
         // None, an empty one, and the source's own macro that it did not fill in.
-        let macros = preset.link.split('&').filter_map(|pair| pair.split_once('='));
-        let unfilled = macros.clone().find(|(name, _)| *name == preset.click_params[0]).unwrap().1;
+        let unfilled = link(preset).find(|(name, _)| *name == preset.click_params()[0]).unwrap().1;
         for click_id in [None, Some(""), Some(unfilled)] {
             let refused = request(preset, event(preset, click_id)).err();
             // Adsterra's token has brackets within brackets.
