@@ -108,13 +108,16 @@ pub struct Wanted<'a> {
     pub key: &'a DedupeKey,
     /// Its transaction id.
     pub transaction_id: Option<&'a str>,
+    /// The event id that its call names.
+    pub event_id: Option<&'a str>,
     /// The names under which its events go: the partner's own, and those of the goals.
     pub names: &'a [&'a str],
 }
 
-/// Which event of a click is the conversion's: the one that it has already; else one of the same order; else the first of
-/// its name; else the first action of the click. An event that names another order is never the conversion's, and one that
-/// another conversion has stays with it: two orders under one id would count as one.
+/// Which event of a click is the conversion's: the one that it has already; else the one whose id its call names, and no other
+/// then; else one of the same order; else the first of its name; else the first action of the click. An event that names
+/// another order is never the conversion's, and one that another conversion has stays with it: two orders under one id would
+/// count as one.
 #[must_use]
 pub fn choose<'e>(events: &'e [BrowserEvent], wanted: Wanted<'_>) -> Option<&'e BrowserEvent> {
     let taken = events.iter().find(|event| event.taken_by.as_ref() == Some(wanted.key));
@@ -127,6 +130,10 @@ pub fn choose<'e>(events: &'e [BrowserEvent], wanted: Wanted<'_>) -> Option<&'e 
     let other_order =
         |event: &&BrowserEvent| event.transaction_id.is_some() && wanted.transaction_id.is_some();
     let first = |events: &mut dyn Iterator<Item = &'e BrowserEvent>| events.min_by_key(|event| event.at);
+    if let (None, Some(id)) = (taken, wanted.event_id) {
+        let same_id = || free().filter(|event| event.event_id == id);
+        return first(&mut same_id().filter(named)).or_else(|| first(&mut same_id()));
+    }
     taken
         .or_else(|| first(&mut free().filter(same_order).filter(named)))
         .or_else(|| first(&mut free().filter(same_order)))

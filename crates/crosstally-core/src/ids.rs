@@ -216,6 +216,12 @@ impl ClickIdKey {
 }
 
 impl ClickId {
+    /// The first id that a click of this time can have; it is no click's, as it has no tag.
+    #[must_use]
+    pub fn earliest(at: Timestamp) -> Self {
+        Self(with_time(at, [0; 10]))
+    }
+
     /// Makes a click id from a time and seven random bytes.
     #[must_use]
     pub fn new(key: &ClickIdKey, at: Timestamp, random: [u8; 7]) -> Self {

@@ -205,6 +205,9 @@ pub struct Way {
     /// Whether the visitor was here before, if that was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub returning: Option<bool>,
+    /// Whether nobody was sent anywhere: the page was reached without a redirect and had the click made for itself.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub direct: bool,
 }
 
 impl Way {

@@ -24,3 +24,23 @@ pub const KINDS: &[&dyn Dialect] = &[
 pub fn by_kind(kind: &str) -> Option<&'static dyn Dialect> {
     KINDS.iter().copied().find(|dialect| dialect.kind() == kind)
 }
+
+/// The kinds that count one where the page's pixel and the server tell an event of one name under one id.
+const WITH_PIXELS: [&str; 9] =
+    ["meta", "tiktok", "snapchat", "pinterest", "reddit", "microsoft", "openai", "linkedin", "x"];
+
+/// Whether a pixel may tell a destination of this kind the same event.
+#[must_use]
+pub fn has_pixel(kind: &str) -> bool {
+    WITH_PIXELS.contains(&kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_with_a_pixel_is_a_kind() {
+        assert!(WITH_PIXELS.iter().all(|kind| by_kind(kind).is_some()));
+    }
+}

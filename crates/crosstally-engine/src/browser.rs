@@ -18,6 +18,7 @@ use crosstally_core::postback::{Inbound, Postback};
 use crosstally_core::reason::Reason;
 use crosstally_core::target::canonical_page;
 use crosstally_core::time::{DAY_MS, Timestamp};
+use crosstally_core::visit::Way;
 use crosstally_core::{limits, verdict::Stop};
 use crosstally_store::StoreError;
 use serde_json::{Map, Value};
@@ -223,7 +224,7 @@ impl Engine {
             gpc: input.consent.gpc,
             test: campaign.test,
             labels: Vec::new(),
-            way: None,
+            way: Some(Box::new(Way { direct: true, ..Way::default() })),
         })
     }
 
@@ -306,7 +307,12 @@ impl Engine {
             .collect();
         for _ in 0..TRIES {
             let events = self.store.browser_events_for(key.clone(), click).await?;
-            let wanted = Wanted { key, transaction_id: postback.transaction_id.as_deref(), names: &names };
+            let wanted = Wanted {
+                key,
+                transaction_id: postback.transaction_id.as_deref(),
+                event_id: postback.event_id.as_deref(),
+                names: &names,
+            };
             let own = browser::choose(&events, wanted);
             if let Some(event) = own.filter(|event| take && event.taken_by.is_none())
                 && !self.store.take_browser_event(event, key.clone()).await?

@@ -4,12 +4,14 @@
 //! What a destination calls a field is not written down anywhere: an event is built for it twice, with two values of the
 //! field, and what differs is the place.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crosstally_core::click::AD_CLICK_PARAMS;
-use crosstally_core::config::{Partner, Source, source as presets};
+use crosstally_core::config::{Campaign, Config, Leads, Partner, Source, source as presets};
 use crosstally_core::fields::FIELDS;
 use crosstally_core::postback::redact::is_masked;
+use crosstally_core::rotation::Kind;
+use crosstally_core::target::Target;
 use crosstally_store::StoreError;
 use serde::Serialize;
 
@@ -167,8 +169,9 @@ fn of_source(snapshot: &Snapshot, source: &Source, field: &str) -> Option<Names>
         return (!own.is_empty()).then(|| of(own));
     }
     let of_source = snapshot.config.campaigns.iter().filter(|campaign| campaign.source == source.slug);
-    let mut passed = of_source.filter_map(|campaign| campaign.target()).flat_map(|target| target.params());
-    passed.any(|name| name.eq_ignore_ascii_case(field)).then(|| of(vec![field.to_owned()]))
+    let mut led_to = of_source.flat_map(|campaign| targets(&snapshot.config, campaign));
+    let passes = |led: Led<'_>| led.target.params().any(|name| name.eq_ignore_ascii_case(field));
+    led_to.any(passes).then(|| of(vec![field.to_owned()]))
 }
 
 fn of_partner(partner: &Partner, field: &str, seen: Option<&Seen>) -> Option<Names> {
@@ -209,18 +212,61 @@ fn gaps(row: &Row, seen: &BTreeMap<String, Seen>) -> Vec<String> {
     gaps
 }
 
+/// Where a campaign leads.
+#[derive(Clone, Copy)]
+struct Led<'c> {
+    what: &'static str,
+    slug: &'c str,
+    target: &'c Target,
+}
+
+/// Its own target, or the landers and offers of its paths with those that stand for a full one.
+fn targets<'c>(config: &'c Config, campaign: &'c Campaign) -> Vec<Led<'c>> {
+    let slugs = match &campaign.leads {
+        Leads::Target(target) => return vec![Led { what: "campaign", slug: &campaign.slug, target }],
+        Leads::Paths(slugs) => slugs,
+    };
+    let mut led_to = Vec::new();
+    let paths = slugs.iter().filter_map(|slug| config.paths.iter().find(|path| path.slug == *slug));
+    for member in paths.flat_map(|path| &path.members) {
+        if member.kind == Kind::Lander {
+            let found = config.landers.iter().find(|lander| lander.slug == member.slug);
+            led_to.extend(found.map(|found| Led {
+                what: "lander",
+                slug: &found.slug,
+                target: &found.target,
+            }));
+            continue;
+        }
+        let mut next = Some(&member.slug);
+        // The configuration allows no circle of them.
+        while let Some(found) = next.and_then(|slug| config.offers.iter().find(|offer| offer.slug == *slug)) {
+            led_to.push(Led { what: "offer", slug: &found.slug, target: &found.target });
+            next = found.cap.as_ref().map(|cap| &cap.overflow);
+        }
+    }
+    // From a lander every offer can be stepped on to.
+    if led_to.iter().any(|led| led.what == "lander") {
+        let offers = config.offers.iter();
+        led_to.extend(offers.map(|offer| Led { what: "offer", slug: &offer.slug, target: &offer.target }));
+    }
+    led_to
+}
+
 fn of_campaigns(snapshot: &Snapshot) -> Vec<String> {
-    let without = snapshot
-        .config
-        .campaigns
-        .iter()
-        .filter(|campaign| campaign.target().is_some_and(|target| !target.passes_click_id()));
+    let config = &snapshot.config;
+    // A lander or an offer is told once, whatever leads there.
+    let led_to = config.campaigns.iter().flat_map(|campaign| targets(config, campaign));
+    let without: BTreeSet<(&str, &str)> =
+        led_to.filter(|led| !led.target.passes_click_id()).map(|led| (led.what, led.slug)).collect();
     let mut gaps: Vec<String> = without
-        .map(|campaign| {
-            let slug = &campaign.slug;
-            format!(
-                "the target of campaign {slug} has no {{click_id}}: what comes back cannot name its click"
-            )
+        .iter()
+        .map(|(what, slug)| {
+            let lost = match *what {
+                "lander" => "its links can name the click by its cookie only",
+                _ => "what comes back cannot name its click",
+            };
+            format!("the target of {what} {slug} has no {{click_id}}: {lost}")
         })
         .collect();
     for ready in snapshot.destinations() {

@@ -32,7 +32,7 @@ impl std::fmt::Debug for Metrics {
 pub enum Name {
     /// Clicks captured, by how: `stored`, `spooled`, `lost`.
     Clicks,
-    /// Steps from landers to offers, by how: `stored`, `lost`.
+    /// Steps from landers to offers, by how: `stored`, `spooled`, `lost`.
     Steps,
     /// Click links that were read as they were meant, not as they were written.
     LinksHealed,

@@ -1,4 +1,5 @@
-//! The spool: an append-only file for clicks that the store did not take in time, and the way back into the store.
+//! The spool: an append-only file for clicks, and their steps, that the store did not take in time, and the way back into
+//! the store.
 //!
 //! Each record is `length, CRC-32, JSON`. A torn or damaged record ends its file's reading at that place; what follows is
 //! searched for the next whole record, and the damage is counted, never silently skipped. A click that reached both the
@@ -14,6 +15,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crosstally_core::click::Click;
+use crosstally_core::ids::ClickId;
+use crosstally_core::visit::Step;
 
 mod record;
 
@@ -35,7 +38,8 @@ pub struct Spool {
 }
 
 enum Message {
-    Click(Arc<Click>, tokio::sync::oneshot::Sender<bool>),
+    /// A record of this click.
+    Record(ClickId, Vec<u8>, tokio::sync::oneshot::Sender<bool>),
     Rotate(tokio::sync::oneshot::Sender<()>),
 }
 
@@ -50,6 +54,8 @@ impl fmt::Debug for Spool {
 pub struct Spooled {
     /// The clicks, oldest first.
     pub clicks: Vec<Click>,
+    /// The steps, oldest first.
+    pub steps: Vec<Step>,
     /// Bytes that could not be read as records.
     pub damaged_bytes: u64,
 }
@@ -87,9 +93,18 @@ impl Spool {
 
     /// Writes a click to the spool; returns when it is in the file, so that only the machine's own end can lose it.
     /// `false` if the spool is full or cannot be written.
-    pub async fn append(&self, click: &Arc<Click>) -> bool {
+    pub async fn append(&self, click: &Click) -> bool {
+        self.write(click.id, record::encode(click)).await
+    }
+
+    /// The same of a step.
+    pub async fn append_step(&self, step: &Step) -> bool {
+        self.write(step.click, record::encode_step(step)).await
+    }
+
+    async fn write(&self, click: ClickId, record: Vec<u8>) -> bool {
         let (done, written) = tokio::sync::oneshot::channel();
-        if self.queue.try_send(Message::Click(Arc::clone(click), done)).is_err() {
+        if self.queue.try_send(Message::Record(click, record, done)).is_err() {
             return false;
         }
         written.await.unwrap_or(false)
@@ -157,8 +172,8 @@ impl Writer {
         let mut dirty = false;
         loop {
             match messages.recv_timeout(SYNC_EVERY) {
-                Ok(Message::Click(click, done)) => {
-                    let written = self.write(&click).is_ok();
+                Ok(Message::Record(click, record, done)) => {
+                    let written = self.write(click, &record).is_ok();
                     dirty |= written;
                     if done.send(written).is_err() {
                         tracing::debug!("the visitor has gone before the click was in the spool");
@@ -184,21 +199,20 @@ impl Writer {
         }
     }
 
-    fn write(&mut self, click: &Click) -> io::Result<()> {
+    fn write(&mut self, click: ClickId, record: &[u8]) -> io::Result<()> {
         self.waiting.store(1, Ordering::Relaxed);
-        let bytes = record::encode(click);
         if self.file.as_ref().is_some_and(|(.., written)| *written >= FILE_BYTES_MAX) {
             self.close();
         }
         if self.file.is_none() {
             // The click's own id makes the name unique and sorts files by age.
-            let path = self.directory.join(format!("{}.open", click.id));
+            let path = self.directory.join(format!("{click}.open"));
             let file = OpenOptions::new().create(true).append(true).open(&path)?;
             self.file = Some((file, path, 0));
         }
         if let Some((file, _, written)) = &mut self.file {
-            file.write_all(&bytes)?;
-            *written += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+            file.write_all(record)?;
+            *written += u64::try_from(record.len()).unwrap_or(u64::MAX);
         }
         Ok(())
     }

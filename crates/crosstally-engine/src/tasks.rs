@@ -142,7 +142,7 @@ async fn every(
 }
 
 impl Engine {
-    /// Brings every spooled click back into the store. Returns how many were new there.
+    /// Brings every spooled click and step back into the store. Returns how many clicks were new there.
     ///
     /// # Errors
     /// What stands in the way; the files stay.
@@ -171,6 +171,9 @@ impl Engine {
                     break;
                 }
                 stored += self.store.append_clicks(batch).await.map_err(|error| error.to_string())?;
+            }
+            for step in spooled.steps {
+                self.store.append_step(step).await.map_err(|error| error.to_string())?;
             }
             let done = if spooled.damaged_bytes > 0 {
                 std::fs::rename(&path, path.with_extension("damaged"))

@@ -13,6 +13,7 @@ use crosstally_core::reason::Reason;
 use crosstally_core::route::GoalEvent;
 use crosstally_core::time::DAY_MS;
 use crosstally_core::verdict::Verdict;
+use crosstally_core::visit::Step;
 use crosstally_destinations::consent::Leaving;
 use crosstally_store::{AttemptRecord, DeliveryRecord, ReceiptFilter, Revision, StoreError};
 
@@ -28,6 +29,9 @@ const DAYS: i64 = 30;
 const PAGES_MAX: usize = 10;
 const PAGE: u32 = 1_000;
 
+/// Steps of a click that are shown.
+pub const STEPS_MAX: u32 = 100;
+
 /// Everything around one id.
 #[derive(Debug, Clone, Default)]
 pub struct Trace {
@@ -39,6 +43,8 @@ pub struct Trace {
     pub click: Option<Click>,
     /// What the click's browser told, oldest first.
     pub browser_events: Vec<BrowserEvent>,
+    /// The click's steps from landers to offers, oldest first.
+    pub steps: Vec<Step>,
     /// Every receipt that booked, matched or named what was asked for, oldest first.
     pub receipts: Vec<Receipt>,
     /// What those of them that were read again said before, oldest first.
@@ -214,6 +220,7 @@ impl Engine {
         }
         if let Some(click) = &trace.click {
             trace.browser_events = self.store.browser_events(click.id).await?;
+            trace.steps = self.store.steps(click.id, STEPS_MAX).await?;
         }
         trace.receipts = receipts.into_values().collect();
         for receipt in trace.receipts.iter().filter(|receipt| receipt.revision > 0) {

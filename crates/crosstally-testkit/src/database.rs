@@ -58,7 +58,9 @@ impl Database {
             Some(url) => {
                 let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await?;
                 tokio::task::spawn(connection);
-                client.batch_execute("BEGIN; LOCK TABLE clicks, receipts IN ACCESS EXCLUSIVE MODE").await?;
+                client
+                    .batch_execute("BEGIN; LOCK TABLE clicks, click_steps, receipts IN ACCESS EXCLUSIVE MODE")
+                    .await?;
                 Ok(Lock { _held: Held::Postgres(client) })
             }
         }

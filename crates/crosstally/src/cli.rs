@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 mod capi;
 mod deliveries;
 mod evidence;
+mod hybrid;
 mod ledger;
 mod postback;
 mod preflight;
@@ -17,6 +18,7 @@ mod tools;
 pub(crate) use capi::Capi;
 pub(crate) use deliveries::{Deliveries, Destinations, Replayed};
 pub(crate) use evidence::{Evidence, Verify};
+pub(crate) use hybrid::{Days, Hybrid, Listed, Pairs};
 pub(crate) use ledger::{Balance, BalanceBy, Ledger};
 pub(crate) use postback::{Postback, PostbackSend};
 pub(crate) use preflight::{Preflight, PreflightRun};
@@ -65,9 +67,18 @@ pub(crate) enum Command {
     /// Find out what a click id is.
     #[command(subcommand)]
     Click(Click),
-    /// Follow a link's redirects.
+    /// Follow a link's redirects, or see where visitors are lost.
     #[command(subcommand)]
     Redirect(Redirect),
+    /// Which events of pixel and server met, which did not, and why.
+    #[command(subcommand)]
+    Hybrid(Hybrid),
+    /// Look at offers.
+    #[command(subcommand)]
+    Offers(Listed),
+    /// Look at landers.
+    #[command(subcommand)]
+    Landers(Listed),
     /// Build campaign links.
     #[command(subcommand)]
     Utm(Utm),

@@ -8,8 +8,10 @@ mod destinations;
 mod evidence;
 mod fields;
 mod fx;
+mod hybrid;
 mod import;
 mod ledger;
+mod offers;
 mod postback;
 mod preflight;
 mod receipts;
@@ -50,6 +52,9 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
             Command::Postback(command) => postback::run(command, json).await,
             Command::Click(command) => click::execute(command, json).await,
             Command::Redirect(command) => redirect::execute(command, json).await,
+            Command::Hybrid(command) => hybrid::run(command, json).await,
+            Command::Offers(command) => offers::list_offers(command, json).await,
+            Command::Landers(command) => offers::list_landers(command, json).await,
             Command::Utm(command) => utm::execute(command, json).await,
             Command::Preflight(command) => preflight::execute(command, json).await,
             Command::Runs(command) => tools::runs(command, json).await,

@@ -34,8 +34,28 @@ fn event(at: i64, name: &str, id: &str, order: Option<&str>) -> BrowserEvent {
 }
 
 fn chosen(events: &[BrowserEvent], conversion: &str, order: Option<&str>, names: &[&str]) -> Option<String> {
-    let wanted = Wanted { key: &key(conversion), transaction_id: order, names };
+    let wanted = Wanted { key: &key(conversion), transaction_id: order, event_id: None, names };
     choose(events, wanted).map(|event| event.event_id.clone())
+}
+
+#[test]
+fn the_id_that_a_call_names_is_the_events_and_no_other_is_taken_for_it() {
+    let events = [
+        event(1, "Lead", "a", None),
+        event(2, "Purchase", "a", None),
+        event(3, "Purchase", "b", Some("T9")),
+        event(4, "PageView", "v", None),
+    ];
+    let asked = |id, order: Option<&str>| {
+        let key = key("T1");
+        let wanted = Wanted { key: &key, transaction_id: order, event_id: Some(id), names: &["Purchase"] };
+        choose(&events, wanted).map(|event| (event.name.clone(), event.event_id.clone()))
+    };
+    let pair = |name: &str, id: &str| Some((name.to_owned(), id.to_owned()));
+    assert_eq!(asked("a", None), pair("Purchase", "a"), "the one of its name");
+    assert_eq!(asked("b", Some("T1")), pair("Purchase", "b"));
+    assert_eq!(asked("c", None), None, "the first action is left to whoever has its id");
+    assert_eq!(asked("v", None), None);
 }
 
 #[test]

@@ -96,8 +96,17 @@ impl Engine {
     }
 
     async fn keep_step(&self, step: Step) {
-        let kept = tokio::time::timeout(COMMIT_WAIT, self.store.append_step(step)).await;
-        let how = if matches!(kept, Ok(Ok(()))) { "stored" } else { "lost" };
+        let kept = tokio::time::timeout(COMMIT_WAIT, self.store.append_step(step.clone())).await;
+        let how = match kept {
+            Ok(Ok(())) => "stored",
+            // What the store takes after all is there once: a step is known by its click, time and offer.
+            Ok(Err(_)) | Err(_) => {
+                match tokio::time::timeout(COMMIT_WAIT, self.spool.append_step(&step)).await {
+                    Ok(true) => "spooled",
+                    Ok(false) | Err(_) => "lost",
+                }
+            }
+        };
         self.metrics.count(Name::Steps, &[("mode", how)], 1);
     }
 }

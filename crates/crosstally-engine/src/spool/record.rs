@@ -4,7 +4,7 @@ use crosstally_core::click::{AdClickIds, Click};
 use crosstally_core::ids::ClickId;
 use crosstally_core::money::{Currency, Money};
 use crosstally_core::time::Timestamp;
-use crosstally_core::visit::Way;
+use crosstally_core::visit::{Step, Way};
 use serde::{Deserialize, Serialize};
 
 use super::Spooled;
@@ -37,6 +37,15 @@ struct Stored {
     way: Option<Box<Way>>,
 }
 
+/// No click has a key of this name.
+#[derive(Serialize, Deserialize)]
+struct StoredStep {
+    step_of: ClickId,
+    at: i64,
+    offer: String,
+    instead_of: String,
+}
+
 /// One click as a record.
 pub(super) fn encode(click: &Click) -> Vec<u8> {
     let stored = Stored {
@@ -60,7 +69,18 @@ pub(super) fn encode(click: &Click) -> Vec<u8> {
         labels: click.labels.clone(),
         way: click.way.clone(),
     };
-    let body = serde_json::to_vec(&stored).expect("plain texts and numbers always serialise");
+    record(&stored)
+}
+
+/// One step as a record.
+pub(super) fn encode_step(step: &Step) -> Vec<u8> {
+    let Step { click, at, offer, instead_of } = step;
+    let (offer, instead_of) = (offer.clone(), instead_of.clone());
+    record(&StoredStep { step_of: *click, at: at.as_millis(), offer, instead_of })
+}
+
+fn record(stored: &impl Serialize) -> Vec<u8> {
+    let body = serde_json::to_vec(stored).expect("plain texts and numbers always serialise");
     let length = u32::try_from(body.len()).expect("a click is far smaller than 4 GiB");
     let mut record = Vec::with_capacity(HEAD_BYTES + body.len());
     record.extend_from_slice(&length.to_be_bytes());
@@ -69,7 +89,21 @@ pub(super) fn encode(click: &Click) -> Vec<u8> {
     record
 }
 
-fn decode(body: &[u8]) -> Option<Click> {
+/// What a record holds.
+enum Held {
+    Click(Box<Click>),
+    Step(Step),
+}
+
+fn decode(body: &[u8]) -> Option<Held> {
+    if let Ok(stored) = serde_json::from_slice::<StoredStep>(body) {
+        let StoredStep { step_of: click, at, offer, instead_of } = stored;
+        return Some(Held::Step(Step { click, at: Timestamp::from_millis(at), offer, instead_of }));
+    }
+    decode_click(body).map(|click| Held::Click(Box::new(click)))
+}
+
+fn decode_click(body: &[u8]) -> Option<Click> {
     let stored: Stored = serde_json::from_slice(body).ok()?;
     Some(Click {
         id: stored.id,
@@ -102,8 +136,11 @@ pub(super) fn read_all(bytes: &[u8]) -> Spooled {
     let mut at = 0;
     while at < bytes.len() {
         match record_at(bytes, at) {
-            Some((click, end)) => {
-                spooled.clicks.push(click);
+            Some((held, end)) => {
+                match held {
+                    Held::Click(click) => spooled.clicks.push(*click),
+                    Held::Step(step) => spooled.steps.push(step),
+                }
                 at = end;
             }
             None => {
@@ -115,7 +152,7 @@ pub(super) fn read_all(bytes: &[u8]) -> Spooled {
     spooled
 }
 
-fn record_at(bytes: &[u8], at: usize) -> Option<(Click, usize)> {
+fn record_at(bytes: &[u8], at: usize) -> Option<(Held, usize)> {
     let head = bytes.get(at..at + HEAD_BYTES)?;
     let length = usize::try_from(u32::from_be_bytes(head.get(..4)?.try_into().ok()?)).ok()?;
     if length > RECORD_BYTES_MAX {
@@ -164,11 +201,13 @@ mod tests {
     #[test]
     fn whole_records_before_and_after_damage_are_found() {
         let (first, second) = (click(1_764_201_600_000), click(1_764_201_600_001));
+        let step = Step { click: first.id, at: second.at, offer: "shop".into(), instead_of: "small".into() };
         let mut bytes = encode(&first);
         bytes.extend_from_slice(&encode(&first)[..40]);
+        bytes.extend_from_slice(&encode_step(&step));
         bytes.extend_from_slice(&encode(&second));
         let spooled = read_all(&bytes);
-        assert_eq!(spooled.clicks, [first, second]);
+        assert_eq!((spooled.clicks, spooled.steps), (vec![first, second], vec![step]));
         assert_eq!(spooled.damaged_bytes, 40);
     }
 
@@ -176,7 +215,7 @@ mod tests {
         #[test]
         fn any_bytes_end_in_an_answer(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
             let spooled = read_all(&bytes);
-            prop_assert!(spooled.clicks.is_empty());
+            prop_assert!(spooled.clicks.is_empty() && spooled.steps.is_empty());
         }
     }
 }

@@ -6,6 +6,7 @@ use axum::response::IntoResponse;
 use crosstally_core::click::Click;
 use crosstally_core::ids::ClickId;
 use crosstally_core::visit::{Step, Way};
+use crosstally_engine::trace::STEPS_MAX;
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -45,7 +46,7 @@ pub struct ClickOut {
     pub test: bool,
     /// What is noteworthy about it, by code.
     pub labels: Vec<String>,
-    /// The way it took, if its campaign has paths.
+    /// The way it took, if its campaign has paths; `direct` if a page had it made for itself.
     pub way: Option<Way>,
     /// Its steps from landers to offers, oldest first; where a click is shown by itself.
     #[serde(default)]
@@ -63,13 +64,18 @@ pub struct StepOut {
     pub instead_of: Option<String>,
 }
 
-/// Steps that are shown.
-const STEPS_MAX: u32 = 100;
+impl From<&Step> for StepOut {
+    fn from(step: &Step) -> Self {
+        let instead_of = Some(step.instead_of.clone()).filter(|offer| !offer.is_empty());
+        Self { at: step.at.to_string(), offer: step.offer.clone(), instead_of }
+    }
+}
 
-impl From<Step> for StepOut {
-    fn from(step: Step) -> Self {
-        let instead_of = Some(step.instead_of).filter(|offer| !offer.is_empty());
-        Self { at: step.at.to_string(), offer: step.offer, instead_of }
+impl ClickOut {
+    /// A click with its steps.
+    #[must_use]
+    pub fn with_steps(click: &Click, steps: &[Step]) -> Self {
+        Self { steps: steps.iter().map(StepOut::from).collect(), ..Self::from(click) }
     }
 }
 
@@ -106,6 +112,5 @@ pub async fn show(Extract(state): Extract<State>, headers: HeaderMap, Path(id): 
     let id = ClickId::parse_unchecked(&id).map_err(|_| not_found())?;
     let click = state.engine.store.click(id).await?.ok_or_else(not_found)?;
     let steps = state.engine.store.steps(id, STEPS_MAX).await?;
-    let shown = ClickOut { steps: steps.into_iter().map(StepOut::from).collect(), ..ClickOut::from(&click) };
-    Ok(Json(shown).into_response())
+    Ok(Json(ClickOut::with_steps(&click, &steps)).into_response())
 }

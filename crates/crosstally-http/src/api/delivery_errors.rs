@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::{Query, State as Extract};
 use axum::response::IntoResponse;
+use crosstally_core::share::percent;
 use crosstally_core::time::{DAY_MS, Timestamp};
 use crosstally_store::{DayCount, JobGroup};
 use http::HeaderMap;
@@ -74,9 +75,6 @@ pub struct DayOut {
 
 impl From<&DayCount> for DayOut {
     fn from(day: &DayCount) -> Self {
-        let ended = day.delivered + day.failed;
-        // In tenths of a percent, rounded half up: no floating point between the counts and the page.
-        let tenths = (ended > 0).then(|| (day.failed * 2_000 + ended) / (2 * ended));
         Self {
             day: day.day.to_string().chars().take(10).collect(),
             destination: day.destination.clone(),
@@ -85,7 +83,7 @@ impl From<&DayCount> for DayOut {
             failed: day.failed,
             open: day.open,
             attempts: day.attempts,
-            failed_percent: tenths.map(|tenths| format!("{}.{}", tenths / 10, tenths % 10)),
+            failed_percent: percent(day.failed, day.delivered + day.failed),
         }
     }
 }

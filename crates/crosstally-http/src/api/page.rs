@@ -8,7 +8,8 @@ use super::{Refused, bad};
 
 /// The most rows of one page.
 pub(super) const LIMIT_MAX: u32 = 500;
-const LIMIT_USUAL: u32 = 50;
+/// Without any wish.
+pub(super) const LIMIT_USUAL: u32 = 50;
 
 /// What a caller asks for.
 #[derive(Debug, Default, serde::Deserialize)]

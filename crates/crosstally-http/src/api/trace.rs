@@ -93,7 +93,7 @@ impl From<&Trace> for TraceOut {
         Self {
             id: trace.asked.clone(),
             kind: trace.kind.into(),
-            click: trace.click.as_ref().map(ClickOut::from),
+            click: trace.click.as_ref().map(|click| ClickOut::with_steps(click, &trace.steps)),
             browser_events: trace.browser_events.iter().map(BrowserEventOut::from).collect(),
             receipts: trace
                 .receipts

@@ -18,6 +18,7 @@ mod configs;
 mod conversions;
 mod destinations;
 mod fx;
+mod hybrid;
 mod jobs;
 mod ledger;
 mod ledger_sums;
@@ -82,6 +83,10 @@ suite! {
         an_event_comes_back_as_it_was
         an_event_is_recorded_once_and_a_click_has_so_many
         of_many_conversions_at_once_one_has_the_event
+    }
+    hybrid {
+        clicks_are_counted_once_however_often_it_is_asked
+        what_was_sent_comes_with_what_was_told
     }
     receipts {
         a_receipt_comes_back_as_it_was

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::At;
+use super::{At, Days};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Click {
@@ -34,6 +34,19 @@ pub(crate) enum Redirect {
         /// Ask machines outside the public internet too; with --url the token must be an admin's.
         #[arg(long)]
         allow_private: bool,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Show by campaign, day and offer how many visitors came to each hop: redirect, page view, action, conversion.
+    Loss {
+        /// Of this campaign.
+        #[arg(long)]
+        campaign: Option<String>,
+        /// Of this offer.
+        #[arg(long)]
+        offer: Option<String>,
+        #[command(flatten)]
+        when: Days,
         #[command(flatten)]
         at: At,
     },

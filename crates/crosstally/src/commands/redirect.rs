@@ -1,15 +1,21 @@
-//! `crosstally redirect check`.
+//! `crosstally redirect check|loss`.
 
 use anyhow::Result;
 use serde_json::{Value, json};
 
+use super::hybrid::loss;
 use super::tools::{list, run, text, told_where, verdict};
 use crate::cli::Redirect;
 use crate::show;
 
 /// Runs one of the redirect commands.
 pub(crate) async fn execute(command: Redirect, json: bool) -> Result<()> {
-    let Redirect::Check { url, hops, user_agent, allow_private, at } = command;
+    let (url, hops, user_agent, allow_private, at) = match command {
+        Redirect::Check { url, hops, user_agent, allow_private, at } => {
+            (url, hops, user_agent, allow_private, at)
+        }
+        Redirect::Loss { campaign, offer, when, at } => return loss(campaign, offer, when, &at, json).await,
+    };
     let mut request = json!({ "url": url, "allow_private": allow_private });
     if let Some(hops) = hops {
         request["hops_max"] = hops.into();

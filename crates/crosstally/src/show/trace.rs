@@ -1,5 +1,6 @@
 //! The trace for people: one hop under the other, the evidence indented below.
 
+use crosstally_core::visit::Way;
 use crosstally_http::api::browser_events::BrowserEventOut;
 use crosstally_http::api::clicks::ClickOut;
 use crosstally_http::api::conversions::EntryOut;
@@ -103,12 +104,44 @@ fn click(page: &mut Page<'_>, click: &ClickOut) {
     page.fact("visitor", &format!("{}  {}", click.ip.as_deref().unwrap_or("-"), click.user_agent));
     page.fact("referrer", &click.referrer);
     page.fact("query", &click.query);
-    page.fact("sent to", &click.target);
+    let is_direct = click.way.as_ref().is_some_and(|way| way.direct);
+    page.fact(if is_direct { "on page" } else { "sent to" }, &click.target);
+    if let Some(chosen) = &click.way {
+        page.fact("way", &way(chosen));
+    }
+    for step in &click.steps {
+        let full = step.instead_of.as_ref().map(|full| format!(", as {full} was full")).unwrap_or_default();
+        page.fact("step", &format!("{}  to offer {}{full}", step.at, step.offer));
+    }
     page.fact("cost", click.cost.as_deref().unwrap_or(""));
     if click.gpc {
         page.fact("consent", "Sec-GPC: 1");
     }
     page.gap();
+}
+
+/// What was chosen for a click, and what was looked up to choose it.
+fn way(way: &Way) -> String {
+    let asn = way.asn.map(|asn| asn.to_string()).unwrap_or_default();
+    let returning = way.returning.map(|returning| if returning { "yes" } else { "no" });
+    let known = [
+        ("path", way.path.as_str()),
+        ("lander", &way.lander),
+        ("offer", &way.offer),
+        ("instead of", &way.instead_of),
+        ("country", &way.country),
+        ("region", &way.region),
+        ("city", &way.city),
+        ("isp", &way.isp),
+        ("network", &asn),
+        ("device", &way.device),
+        ("os", &way.os),
+        ("browser", &way.browser),
+        ("returning", returning.unwrap_or_default()),
+    ];
+    let told = known.iter().filter(|(_, value)| !value.is_empty());
+    let told: Vec<String> = told.map(|(name, value)| format!("{name} {value}")).collect();
+    if way.direct { "direct: the page was reached without a redirect".to_owned() } else { told.join(", ") }
 }
 
 fn verdict(paint: &Paint, word: &str) -> String {

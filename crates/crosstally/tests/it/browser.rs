@@ -64,7 +64,7 @@ async fn tell_from(
     client::send(server.tracking, request.body(Full::new(Bytes::from(body)))?).await
 }
 
-async fn tell(server: &TestServer, call: &Value) -> Result<Value> {
+pub(crate) async fn tell(server: &TestServer, call: &Value) -> Result<Value> {
     let reply = tell_from(server, "https://shop.example", &[], call.to_string()).await?;
     assert_eq!(reply.status, 200, "{}", reply.text());
     reply.json()

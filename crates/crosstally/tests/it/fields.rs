@@ -28,6 +28,28 @@ url = "https://partner.example/pb?c={click_id}&sum={payout}&t={transaction_id}"
 [[campaign]]
 slug = "blind"
 target = "https://lander.example/p"
+
+[[source]]
+slug = "pops"
+preset = "propellerads"
+
+[[offer]]
+slug = "mute"
+target = "https://shop.example/p"
+
+[[offer]]
+slug = "small"
+target = "https://shop.example/s?c={click_id}&mail={email}"
+cap = { daily = 1, overflow = "mute" }
+
+[[path]]
+slug = "rest"
+offers = { small = 1 }
+
+[[campaign]]
+slug = "many"
+source = "pops"
+paths = ["rest"]
 "#;
 
 fn of<'p>(row: &'p Value, part: &str, whose: &str) -> Option<&'p Value> {
@@ -61,6 +83,14 @@ async fn page(kind: Kind) -> Result<()> {
     assert!(row("event_id")?["gaps"].to_string().contains("calls of acme"), "{page}");
     assert!(page["gaps"].to_string().contains("campaign blind has no {click_id}"), "{page}");
     assert!(page["gaps"].to_string().contains("no goal sends to told"), "{page}");
+    // Of a campaign with paths what its offers get, and who stands for a full one.
+    assert!(page["gaps"].to_string().contains("target of offer mute has no {click_id}"), "{page}");
+    assert_eq!(names("email", "sources", "pops")?, json!(["email"]), "{page}");
+    assert_eq!(
+        names("click_id", "sources", "pops")?,
+        json!(["source_click_id"]),
+        "no zones and prices: {page}"
+    );
     server.stop().await;
     Ok(())
 }

@@ -21,6 +21,7 @@ mod guarded;
 mod histories;
 mod histories_killed;
 mod hostile;
+mod hybrid;
 mod jobs;
 mod journey;
 mod kept;

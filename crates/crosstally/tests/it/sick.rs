@@ -4,12 +4,14 @@ use anyhow::Result;
 use crosstally_testkit::client;
 use crosstally_testkit::database::Kind;
 use crosstally_testkit::on_both;
-use crosstally_testkit::server::TestServer;
+use crosstally_testkit::server::{CONFIG, TestServer};
 use serde_json::Value;
 
 on_both! {
     /// While nothing can be written a click redirects with its id, and is found under it afterwards.
     a_click_on_a_sick_store_redirects_and_comes_back => clicks;
+    /// While nothing can be written a step from a lander leads on, and is found with its click afterwards.
+    a_step_on_a_sick_store_leads_on_and_comes_back => steps;
     /// While nothing can be written a postback is not acknowledged; the partner's repeat is recorded once.
     a_postback_on_a_sick_store_is_never_acknowledged => postbacks;
 }
@@ -48,6 +50,32 @@ async fn clicks(kind: Kind) -> Result<()> {
     let events = server.accepted().await?;
     assert_eq!(events.len(), 1);
     assert!(events[0].to_string().contains("sick0"), "with the click's fbc: {}", events[0]);
+    server.stop().await;
+    Ok(())
+}
+
+async fn steps(kind: Kind) -> Result<()> {
+    let server = TestServer::ready(kind).await?;
+    let offer = "[[offer]]\nslug = \"shop\"\ntarget = \"https://shop.example/?c={click_id}\"\n";
+    server.apply(&format!("{CONFIG}\n{offer}")).await?;
+    let click = server.click("fbclid=AbC").await?;
+    let lock = server.database.lock().await?;
+    let reply = client::get(server.tracking, &format!("/o/shop?cid={click}")).await?;
+    assert_eq!(reply.header("location"), Some(format!("https://shop.example/?c={click}").as_str()));
+    let metrics = client::get(server.admin, "/metrics").await?.text();
+    assert!(metrics.contains("crosstally_steps_total{mode=\"spooled\"} 1"), "{metrics}");
+    drop(lock);
+    let mut steps = Value::Null;
+    for _ in 0..200 {
+        server.engine.drain_spool().await.ok();
+        steps = server.api(&format!("/api/v1/clicks/{click}")).await?["steps"].clone();
+        // The spool is empty only when the store has what was in it.
+        if steps.as_array().is_some_and(|steps| !steps.is_empty()) && server.engine.spool.is_empty() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert_eq!(steps.as_array().map(Vec::len), Some(1), "once, whoever brought it: {steps}");
     server.stop().await;
     Ok(())
 }

@@ -90,12 +90,12 @@ async fn ask(server: &TestServer, tool: &str, request: &Value) -> Result<Value> 
     client::post_as(server.admin, &path, &server.token, &request.to_string()).await?.json()
 }
 
-fn there(server: &TestServer) -> Vec<String> {
+pub(crate) fn there(server: &TestServer) -> Vec<String> {
     ["--url".to_owned(), format!("http://{}", server.admin), "--token".to_owned(), server.token.clone()]
         .into()
 }
 
-async fn run(server: &TestServer, words: &[&str]) -> Result<Output> {
+pub(crate) async fn run(server: &TestServer, words: &[&str]) -> Result<Output> {
     let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
     let (flags, directory) = (there(server), server.database.directory().to_owned());
     let ended = tokio::task::spawn_blocking(move || {
@@ -105,7 +105,7 @@ async fn run(server: &TestServer, words: &[&str]) -> Result<Output> {
     ended.await?
 }
 
-fn parsed(output: &Output) -> Result<Value> {
+pub(crate) fn parsed(output: &Output) -> Result<Value> {
     serde_json::from_slice(&output.stdout)
         .with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())
 }

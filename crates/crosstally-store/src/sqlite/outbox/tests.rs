@@ -41,6 +41,29 @@ fn what_is_asked_of_millions_is_answered_by_an_index() {
 }
 
 #[test]
+fn what_browsers_told_and_the_server_sent_is_found_by_keys() {
+    use super::super::{hybrid, losses};
+    let connection = database();
+    for question in [
+        hybrid::SENT,
+        hybrid::EVENT,
+        hybrid::TOLD,
+        hybrid::CLICKS,
+        hybrid::CONVERSIONS,
+        losses::END,
+        losses::COUNT,
+    ] {
+        let plan = plan(&connection, question);
+        let steps = plan.split("; ").filter(|step| step.starts_with("SCAN"));
+        // The rows that were found, once more.
+        let scans: Vec<&str> = steps.filter(|step| !step.contains("subquery")).collect();
+        assert!(scans.is_empty() && plan.contains("SEARCH"), "{question}: {plan}");
+    }
+    let told = plan(&connection, hybrid::CLICKS);
+    assert!(!told.contains("B-TREE"), "{told}");
+}
+
+#[test]
 fn a_job_finds_its_deliveries_in_the_order_of_an_index() {
     use crosstally_core::delivery::job::{JobFilter, Word};
     let connection = database();
