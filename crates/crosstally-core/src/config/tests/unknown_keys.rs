@@ -1,7 +1,5 @@
 //! A key that is not known is a problem at every level, with its place and the key that was meant.
 
-use std::collections::BTreeSet;
-
 use super::*;
 
 /// Levels: the document around a misspelt key, whose place is `@`; the level's path; its keys.
@@ -136,10 +134,7 @@ fn at_every_level() {
 
 #[test]
 fn at_the_top() {
-    let named = LEVELS.iter().map(|(_, level, _)| level.split(['.', '[']).next().unwrap());
-    let sections: BTreeSet<&str> = named.collect();
-    assert_eq!(sections, crate::config::read::sections().collect(), "every section is tried above");
-    for section in sections {
+    for section in crate::config::read::sections() {
         let problems = bad(&format!("[{section}s]\n"));
         assert_eq!(problems.len(), 1);
         assert_eq!(problems[0].problem, format!("`{section}s` is not a section"));
