@@ -209,7 +209,7 @@ impl Engine {
             return Ok(0);
         }
         let destination = job.to_destination.as_ref().unwrap_or(&job.filter.destination);
-        let waiting = self.store.waiting_replays(destination.clone(), WAITING_MAX).await?;
+        let waiting = self.store.waiting_replays(destination.clone(), self.clock.now(), WAITING_MAX).await?;
         let room = u64::from(WAITING_MAX).saturating_sub(waiting);
         Ok(budget.min(u32::try_from(room).unwrap_or(u32::MAX)))
     }

@@ -136,11 +136,17 @@ impl Store {
         on!(self, advance_job(step))
     }
 
-    /// How many deliveries of a destination wait in the lane of replays, counted up to `most`.
+    /// How many deliveries of a destination are due in the lane of replays, counted up to `most`. Those that failed and have
+    /// their next try later are none of them: they would hold every further job up until their deadline.
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub async fn waiting_replays(&self, destination: String, most: u32) -> Result<u64, StoreError> {
-        on!(self, waiting_replays(destination, most))
+    pub async fn waiting_replays(
+        &self,
+        destination: String,
+        now: Timestamp,
+        most: u32,
+    ) -> Result<u64, StoreError> {
+        on!(self, waiting_replays(destination, now, most))
     }
 }

@@ -65,7 +65,7 @@ const BOOK: &str = concat!(
     " SELECT count(*) FROM booked"
 );
 const WAITING: &str = "SELECT count(*) FROM (SELECT FROM deliveries
-    WHERE workspace = $1 AND destination = $2 AND state = 'pending' AND lane = 2 LIMIT $3) AS waiting";
+    WHERE workspace = $1 AND destination = $2 AND state = 'pending' AND lane = 2 AND available_at <= $4 LIMIT $3) AS waiting";
 
 /// Leaves out what was taken back since: an event of a sale that is no more, unless the event is about just that.
 pub(super) const STANDS: &str = " AND NOT (EXISTS (SELECT FROM conversions AS c
@@ -189,8 +189,14 @@ impl Postgres {
         Ok(done.map_or(JobAnswer::Moved, |(requeued, skipped)| JobAnswer::Done { requeued, skipped }))
     }
 
-    pub(crate) async fn waiting_replays(&self, destination: String, most: u32) -> Result<u64, StoreError> {
-        let found = self.engine.read(WAITING, &[&WORKSPACE, &Text(&destination), &i64::from(most)]).await?;
+    pub(crate) async fn waiting_replays(
+        &self,
+        destination: String,
+        now: Timestamp,
+        most: u32,
+    ) -> Result<u64, StoreError> {
+        let values: [&Value<'_>; 4] = [&WORKSPACE, &Text(&destination), &i64::from(most), &now.as_millis()];
+        let found = self.engine.read(WAITING, &values).await?;
         super::outbox::total(&found, 0)
     }
 

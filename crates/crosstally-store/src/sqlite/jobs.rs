@@ -32,7 +32,7 @@ const INSERT_DELIVERY: &str =
         attempts, failures, due_at, available_at, deadline_at, created_at, fence, lane)
     VALUES (?1, ?2, ?3, ?4, ?5, 'pending', '', 0, 0, ?6, ?6, ?7, ?6, 0, ?8)";
 const WAITING: &str = "SELECT count(*) FROM (SELECT 1 FROM deliveries
-    WHERE workspace = ?1 AND destination = ?2 AND state = 'pending' AND lane = ?3 LIMIT ?4)";
+    WHERE workspace = ?1 AND destination = ?2 AND state = 'pending' AND lane = ?3 AND available_at <= ?5 LIMIT ?4)";
 
 /// Leaves out what was taken back since: an event of a sale that is no more, unless the event is about just that.
 pub(super) const STANDS: &str = " AND NOT (EXISTS (SELECT 1 FROM conversions AS c
@@ -138,9 +138,14 @@ impl Sqlite {
         self.engine.write(weight, move |connection| advance(connection, &step)).await
     }
 
-    pub(crate) async fn waiting_replays(&self, destination: String, most: u32) -> Result<u64, StoreError> {
+    pub(crate) async fn waiting_replays(
+        &self,
+        destination: String,
+        now: Timestamp,
+        most: u32,
+    ) -> Result<u64, StoreError> {
         let work = move |connection: &Connection| {
-            let values = params![WORKSPACE, destination, Lane::Replay.number(), most];
+            let values = params![WORKSPACE, destination, Lane::Replay.number(), most, now.as_millis()];
             Ok(connection.prepare_cached(WAITING)?.query_row(values, |row| rows::number(row, 0))?)
         };
         self.engine.read(work).await

@@ -92,8 +92,9 @@ pub(crate) async fn lanes_share_a_lease(stage: &Stage) {
     let done = store.advance_job(step(&again, START, &dead, true)).await.unwrap();
     assert_eq!(done, JobAnswer::Done { requeued: 10, skipped: 0 });
     let fresh = build::book_deliveries(&store, META, 10).await;
-    assert_eq!(store.waiting_replays(META.into(), 100).await.unwrap(), 10);
-    assert_eq!(store.waiting_replays(META.into(), 4).await.unwrap(), 4);
+    assert_eq!(store.waiting_replays(META.into(), build::at(500), 100).await.unwrap(), 10);
+    assert_eq!(store.waiting_replays(META.into(), build::at(500), 4).await.unwrap(), 4);
+    assert_eq!(store.waiting_replays(META.into(), build::at(499), 4).await.unwrap(), 0, "not due yet");
     assert_eq!(store.next_due(META.into()).await.unwrap(), Some(build::at(0)));
 
     let lease = async |limit| {
