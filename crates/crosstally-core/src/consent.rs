@@ -10,11 +10,14 @@ use serde_json::{Map, Value};
 use crate::macros::looks_like_macro;
 use crate::word::Word;
 
+mod europe;
 mod policy;
 mod tcf;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use europe::countries as european_countries;
+pub use europe::is_european;
 pub use policy::{ConsentPolicy, WhenDenied, WhenGpc};
 
 /// The parameters of a click, and the macros, by which strings of consent frameworks are passed on.
@@ -23,6 +26,8 @@ pub const PASSED: [&str; 4] = ["gdpr", "gdpr_consent", "gpp", "gpp_sid"];
 pub const CHOICES: [&str; 2] = ["ad_user_data", "ad_personalization"];
 /// The macro for a browser's Global Privacy Control.
 pub const GPC: &str = "gpc";
+/// How pages write a choice that nobody has made.
+const OPEN: [&str; 3] = ["unspecified", "undefined", "null"];
 /// The longest string; real ones have a few hundred bytes.
 pub const STRING_BYTES_MAX: usize = 4096;
 
@@ -62,6 +67,18 @@ impl Choice {
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|choice| choice.word().eq_ignore_ascii_case(word))
+    }
+
+    /// Reads what a page says of a choice: the word in any case, with whatever blanks or signs around it. A choice that is
+    /// left open is none. All else is taken for a denial: one that cannot be read must never become a grant.
+    #[must_use]
+    pub fn heard(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let word = text.trim_matches(|sign: char| !sign.is_alphanumeric());
+        if text.is_empty() || OPEN.iter().any(|open| open.eq_ignore_ascii_case(word)) {
+            return None;
+        }
+        Some(Self::from_word(word).unwrap_or(Self::Denied))
     }
 }
 
@@ -136,16 +153,16 @@ impl Objection {
 }
 
 impl Consent {
-    /// What came with a click: its parameters, their names in any case, and the browser's header. Of what is said more than
-    /// once, a denial counts, and so does that the GDPR applies; of strings the first sound one.
+    /// What came with a click: its parameters, their names in any case and as lists, and the browser's header. Of what is
+    /// said more than once, a denial counts, and so does that the GDPR applies; of strings the first sound one.
     pub fn of_click<'a>(params: impl Iterator<Item = (&'a str, &'a str)> + Clone, gpc: bool) -> Self {
         let string =
             |name: &str| said(params.clone(), name).find(|text| is_sound(name, text)).map(str::to_owned);
         let choice = |name: &str| {
-            let words = said(params.clone(), name).filter_map(Choice::from_word);
+            let words = said(params.clone(), name).filter_map(Choice::heard);
             words.max_by_key(|choice| *choice == Choice::Denied)
         };
-        let applies = said(params.clone(), "gdpr").any(|flag| flag == "1");
+        let applies = said(params.clone(), "gdpr").any(|flag| flag.trim() == "1");
         Self {
             gpc,
             ad_user_data: choice("ad_user_data"),
@@ -155,6 +172,13 @@ impl Consent {
             gpp: string("gpp"),
             gpp_sid: string("gpp_sid"),
         }
+    }
+
+    /// Whether the GDPR applies and nobody has said whether data may be sent: no string that can be read, no word.
+    #[must_use]
+    pub fn is_unasked(&self) -> bool {
+        let readable = || self.gdpr_consent.as_deref().and_then(tcf::read).is_some();
+        self.gdpr.as_deref() == Some("1") && self.ad_user_data.is_none() && !readable()
     }
 
     /// Whether nothing was said.
@@ -277,7 +301,23 @@ impl Consent {
 /// Whether a macro of this name tells of the visitor's consent.
 #[must_use]
 pub fn is_name(name: &str) -> bool {
-    PASSED.iter().chain(&CHOICES).chain(&[GPC]).any(|known| known.eq_ignore_ascii_case(name))
+    PASSED.iter().chain(&CHOICES).chain(&[GPC]).any(|known| stands_for(name, known))
+}
+
+/// Whether a parameter is the one of this name, in any case and also as one of a list: `ad_user_data[]`.
+fn stands_for(param: &str, name: &str) -> bool {
+    let alone = param.split('[').next().unwrap_or(param);
+    alone.trim().eq_ignore_ascii_case(name)
+}
+
+/// The strings of consent frameworks that came with a click in a form that none can have. They count as absent.
+pub fn malformed<'a>(
+    params: impl Iterator<Item = (&'a str, &'a str)> + Clone,
+) -> impl Iterator<Item = &'static str> {
+    PASSED.into_iter().filter(move |name| {
+        let mut came = said(params.clone(), name).peekable();
+        came.peek().is_some() && !came.any(|text| is_sound(name, text))
+    })
 }
 
 /// Whether a value can be what the parameter of this name stands for. Only how it looks is told, not what it says.
@@ -298,7 +338,7 @@ pub fn is_sound(name: &str, value: &str) -> bool {
 
 /// All values of a click's parameter that somebody filled in, its name in any case.
 fn said<'a>(params: impl Iterator<Item = (&'a str, &'a str)>, name: &str) -> impl Iterator<Item = &'a str> {
-    let named = params.filter(move |(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value);
+    let named = params.filter(move |(known, _)| stands_for(known, name)).map(|(_, value)| value);
     named.filter(|value| !value.is_empty() && !looks_like_macro(value))
 }
 
@@ -317,6 +357,6 @@ pub fn data_processing_of_click<'a>(
             ..DataProcessing::limited()
         });
     }
-    let unlimited = params.clone().any(|(name, value)| name.eq_ignore_ascii_case(NAME) && value.is_empty());
+    let unlimited = params.clone().any(|(name, value)| stands_for(name, NAME) && value.is_empty());
     unlimited.then(DataProcessing::default)
 }

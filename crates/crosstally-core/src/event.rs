@@ -178,6 +178,12 @@ pub struct Origin {
     /// The click's own parameters.
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub params: Map<String, Value>,
+    /// Strings of consent frameworks that came malformed with the click, and so count as absent.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub malformed: Vec<String>,
+    /// Whether its person was erased: it is sent to nobody any more.
+    #[serde(skip_serializing_if = "is_default")]
+    pub erased: bool,
     /// How many servers the call had come through that it follows from.
     #[serde(skip_serializing_if = "is_default")]
     pub hops: u8,

@@ -155,6 +155,8 @@ ids! {
     ConversionId = "cnv_";
     /// One delivery: one goal event on its way to one destination.
     DeliveryId = "dlv_";
+    /// One request to erase a person.
+    ErasureId = "era_";
     /// One goal event: a conversion met a goal.
     GoalEventId = "evt_";
     /// One job over many deliveries.

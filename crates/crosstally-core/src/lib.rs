@@ -19,6 +19,7 @@ pub mod cost;
 pub mod delivery;
 pub mod device;
 pub mod drop_in;
+pub mod erasure;
 pub mod event;
 pub mod expression;
 pub mod fields;

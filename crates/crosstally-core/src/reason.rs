@@ -117,6 +117,9 @@ reasons! {
     OriginNotAllowed "origin_not_allowed" Notice false
         "The page is not on a host of the campaign."; "The script on a page whose host the campaign does not name, or somebody else's page.";
         "Add the page's host to the campaign's `sites`.".
+    Erased "erased" Notice false
+        "The person that this is about was erased on request; nothing of it is kept or sent."; "A call, a file or a replay that names somebody who asked to be erased.";
+        "Nothing; docs/privacy.md says what an erasure stops.".
     TooManyEvents "too_many_events" Notice false
         "More events than the limit, in one call or of one click."; "A page that tells events in a loop, or an attack.";
         "Tell an event when something happens, not all the time.".

@@ -216,7 +216,17 @@ fn origin(source: Source<'_>) -> Origin {
         currency: conversion.currency.code().into(),
         value_of: source.goal.send_value.word().into(),
         params: macros(source),
+        malformed: malformed(source),
+        erased: false,
         hops: source.hops,
+    }
+}
+
+/// What of the visitor's consent came malformed, with the server event or with the click.
+fn malformed(source: Source<'_>) -> Vec<String> {
+    match source.given.map(|given| &given.origin.malformed) {
+        Some(told) if !told.is_empty() => told.clone(),
+        _ => consent::malformed(params(source)).map(str::to_owned).collect(),
     }
 }
 

@@ -3,7 +3,9 @@
 //! Asked before a dialect builds anything. What a platform wants to be told is the dialect's to write; what is not told
 //! must not be sent. Whether a policy is lawful where it is used is not known here.
 
-use crosstally_core::consent::{ConsentPolicy, Objection, WhenDenied, WhenGpc};
+use std::borrow::Cow;
+
+use crosstally_core::consent::{Choice, ConsentPolicy, Objection, WhenDenied, WhenGpc, is_european};
 use crosstally_core::event::{DataProcessing, OutboundEvent};
 
 use crate::dialect::{Dialect, Settings, Told};
@@ -34,15 +36,25 @@ enum Follows {
     Withhold,
 }
 
-/// Decides how an event leaves for a destination of this kind.
+/// Decides how an event leaves for a destination of this kind. The country is that of the visitor's address, empty if it is
+/// not known.
 #[must_use]
 pub fn leaving(
     dialect: &dyn Dialect,
     settings: &Settings,
     policy: ConsentPolicy,
     event: &OutboundEvent,
+    country: &str,
 ) -> Leaving {
     let told = dialect.told();
+    let mut event = Cow::Borrowed(event);
+    if let Some(why) = unasked(told, settings, &event, country) {
+        if policy.when_denied != Some(WhenDenied::Limited) {
+            return Leaving::Withheld { why: format!("{why}; nothing is sent") };
+        }
+        event.to_mut().consent.ad_user_data = Some(Choice::Denied);
+    }
+    let event = event.as_ref();
     let mut limited_by = Vec::new();
     for objection in event.consent.objections() {
         let why = objection.sentence();
@@ -73,6 +85,25 @@ pub fn leaving(
     }
     let why: Vec<&str> = limited_by.iter().map(|objection| objection.sentence()).collect();
     Leaving::Limited { event, why: format!("{}; sent for limited use", why.join("; ")) }
+}
+
+/// Why an event may not leave as long as its visitor has not been asked, where the receiver's terms want that.
+fn unasked(told: Told, settings: &Settings, event: &OutboundEvent, country: &str) -> Option<&'static str> {
+    let consent = &event.consent;
+    if !told.asked_in_europe {
+        return None;
+    }
+    if consent.is_unasked() {
+        return Some("the GDPR applies and nothing says whether ad_user_data is granted");
+    }
+    // Whoever vouches for all visitors in the settings, or says that the law does not apply, has decided it.
+    let decided = consent.user_data().is_some()
+        || consent.gdpr.as_deref() == Some("0")
+        || settings.text("consent").is_some();
+    let of_europe = || is_european(country) || event.contact.is_european();
+    (!decided && of_europe()).then_some(
+        "the visitor is in the EEA, the United Kingdom or Switzerland and nothing says whether ad_user_data is granted",
+    )
 }
 
 fn follows(objection: Objection, policy: ConsentPolicy, told: Told) -> Follows {
@@ -183,7 +214,7 @@ mod tests {
             let kind = dialect.kind();
             for (objection, consent) in objections() {
                 for policy in policies {
-                    match leaving(*dialect, &settings(kind), policy, &with(&consent)) {
+                    match leaving(*dialect, &settings(kind), policy, &with(&consent), "") {
                         Leaving::InFull => panic!("{kind} {objection} {policy:?} leaves in full"),
                         Leaving::Withheld { why } => assert!(!why.is_empty()),
                         Leaving::Limited { event, why } => {
@@ -200,6 +231,58 @@ mod tests {
         }
     }
 
+    /// Line G6: who is in Europe and was not asked is not sent to Google, and the reason says so.
+    #[test]
+    fn g6_google_gets_no_event_of_europe_that_nobody_was_asked_about() {
+        let said = |word: &str| Consent { ad_user_data: Choice::from_word(word), ..Consent::default() };
+        let silent = Consent::default();
+        let gdpr = |flag: &str| Consent { gdpr: Some(flag.into()), ..Consent::default() };
+        let german: (&[(&str, serde_json::Value)], &str) =
+            (&[("/user/country", serde_json::json!("de"))], "");
+        let nowhere: (&[(&str, serde_json::Value)], &str) = (&[], "");
+        for (changes, country, consent, withheld) in [
+            (nowhere.0, "DE", silent.clone(), true),
+            (nowhere.0, "GB", silent.clone(), true),
+            (german.0, german.1, silent.clone(), true),
+            (nowhere.0, "", gdpr("1"), true),
+            (nowhere.0, "US", silent.clone(), false),
+            (nowhere.0, "", silent.clone(), false),
+            (nowhere.0, "DE", said("granted"), false),
+            // What was denied is told, as Google asks for it.
+            (nowhere.0, "DE", said("denied"), false),
+            (nowhere.0, "DE", gdpr("0"), false),
+        ] {
+            let event = OutboundEvent { consent: consent.clone(), ..event(changes) };
+            for kind in ["google_data_manager", "ga4"] {
+                let dialect = crate::catalog::by_kind(kind).unwrap();
+                let left = leaving(dialect, &settings(kind), ConsentPolicy::default(), &event, country);
+                match &left {
+                    Leaving::Withheld { why } => {
+                        assert!(withheld && why.contains("nothing says whether ad_user_data"), "{why}");
+                    }
+                    _ => assert!(!withheld, "{kind} {country} {consent:?}: {left:?}"),
+                }
+                // Who wants it told as a denial has it told, never sent in full.
+                let policy = policy(WhenDenied::Limited, WhenGpc::Limited);
+                let left = leaving(dialect, &settings(kind), policy, &event, country);
+                if let (true, Leaving::Limited { event, .. }) = (withheld, &left) {
+                    let sent = build(dialect, event.as_ref().clone()).request.unwrap().body;
+                    let sent = String::from_utf8(sent).unwrap();
+                    assert!(sent.contains("DENIED") && !sent.contains("GRANTED"), "{sent}");
+                } else {
+                    assert!(!withheld, "{kind} {country} {consent:?}: {left:?}");
+                }
+            }
+        }
+        // Who vouches for all visitors has decided it; Meta's terms do not ask.
+        let vouched = of_kind("google_data_manager", &[("consent", "granted")]);
+        let google = crate::catalog::by_kind("google_data_manager").unwrap();
+        let usual = ConsentPolicy::default();
+        assert_eq!(leaving(google, &vouched, usual, &event(&[]), "DE"), Leaving::InFull);
+        let meta = crate::catalog::by_kind("meta").unwrap();
+        assert_eq!(leaving(meta, &settings("meta"), usual, &event(&[]), "DE"), Leaving::InFull);
+    }
+
     #[test]
     fn what_follows_by_default() {
         for dialect in KINDS {
@@ -209,6 +292,7 @@ mod tests {
                 &settings(kind),
                 policy,
                 &with(consent),
+                "",
             ) {
                 Leaving::InFull => "in full",
                 Leaving::Limited { .. } => "limited",
@@ -258,7 +342,7 @@ mod tests {
             let limited = policy(WhenDenied::Limited, WhenGpc::Limited);
             let mut event = with(&consent);
             event.consent.put_into(&mut event.origin.params);
-            let left = leaving(postback, &settings, limited, &event);
+            let left = leaving(postback, &settings, limited, &event, "");
             assert_eq!(matches!(left, Leaving::Limited { .. }), sent, "{url} {objection}");
             if let Leaving::Limited { event, .. } = left {
                 let call = postback.build(&settings, &[*event], NOW).request.unwrap().url;
@@ -302,7 +386,7 @@ mod tests {
         let limits = DataProcessing { options: vec!["LDU".into()], country: Some(1), state: Some(1000) };
         let own = OutboundEvent { data_processing: Some(limits.clone()), ..with(&objections()[4].1) };
         for dialect in KINDS.iter().filter(|dialect| dialect.told().limits) {
-            let left = leaving(*dialect, &settings(dialect.kind()), ConsentPolicy::default(), &own);
+            let left = leaving(*dialect, &settings(dialect.kind()), ConsentPolicy::default(), &own, "");
             let Leaving::Limited { event, .. } = left else { panic!("{}", dialect.kind()) };
             assert_eq!(event.data_processing, Some(limits.clone()), "{}", dialect.kind());
         }

@@ -297,11 +297,13 @@ pub struct Told {
     pub opt_out: bool,
     /// What the visitor denied: the receiver says itself how it treats such an event.
     pub denial: bool,
+    /// Its terms want a visitor of Europe asked first: where nobody has said a word, nothing is sent.
+    pub asked_in_europe: bool,
 }
 
 impl Told {
     /// Nothing at all.
-    pub const NOTHING: Self = Self { limits: false, opt_out: false, denial: false };
+    pub const NOTHING: Self = Self { limits: false, opt_out: false, denial: false, asked_in_europe: false };
     /// Limits of use.
     pub const LIMITS: Self = Self { limits: true, ..Self::NOTHING };
     /// That it may not be used to choose advertising.

@@ -20,7 +20,7 @@ pub static GA4: Platform = Platform {
     test_mode: TestMode::Flag("validate_only"),
     check: config::check,
     limits: request::LIMITS,
-    told: Told { denial: true, ..Told::LIMITS },
+    told: Told { denial: true, asked_in_europe: true, ..Told::LIMITS },
     adjusts: request::is_refund,
     recognises_for_ms: None,
     max_age_ms: |_| request::AGE_MAX_MS,

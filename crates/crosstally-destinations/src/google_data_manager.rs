@@ -69,7 +69,7 @@ impl Dialect for GoogleDataManager {
     }
 
     fn told(&self) -> Told {
-        Told { denial: true, ..Told::LIMITS }
+        Told { denial: true, asked_in_europe: true, ..Told::LIMITS }
     }
 
     fn adjusts(&self, settings: &Settings, event: &OutboundEvent) -> bool {

@@ -85,6 +85,9 @@ impl Engine {
         }
         let click = ClickId::parse(&self.click_id_key, &row.click_id)
             .map_err(|_| "the click id is not one of this installation")?;
+        if self.is_click_erased(click) || self.is_click_text_erased(alias) {
+            return Err("the click was erased");
+        }
         Ok((alias.to_owned(), click))
     }
 }

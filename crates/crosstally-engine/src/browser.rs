@@ -54,6 +54,8 @@ pub struct BrowserIn {
     pub fbp: String,
     /// What the visitor has said; `gpc` also by the browser's header.
     pub consent: Consent,
+    /// What of it came malformed, and so counts as not said.
+    pub malformed: Vec<&'static str>,
     /// What happened, oldest first.
     pub events: Vec<EventIn>,
     /// The host of the page that calls, as the browser says it; `None` if it says nothing.
@@ -132,6 +134,10 @@ impl Engine {
                 }
                 Ok(heard)
             }
+            // Nothing of what it says is kept.
+            Err(stop) if stop.reason == Reason::Erased => {
+                Err(self.refuse_browser(Inbound::default(), stop.reason, &stop.detail).await)
+            }
             Err(stop) => Err(self.refuse_browser(raw, stop.reason, &stop.detail).await),
         }
     }
@@ -186,6 +192,9 @@ impl Engine {
             Some(_) => None,
             None => Some(self.make_direct_click(input, campaign, now)?),
         };
+        if click.or(made.as_ref().map(|made| made.id)).is_some_and(|id| self.is_click_erased(id)) {
+            return Err(Stop::refused(Reason::Erased, ""));
+        }
         Ok(Ready { known: click, made, now })
     }
 
@@ -230,6 +239,9 @@ impl Engine {
 
     async fn record_heard(&self, input: BrowserIn, ready: Ready) -> Result<Heard, StoreError> {
         let Ready { known, made, now } = ready;
+        for name in &input.malformed {
+            self.metrics.count(Name::ConsentMalformed, &[("name", name)], 1);
+        }
         let host = input.host.as_deref().unwrap_or_default();
         let cookies = self.cookies(&input, host, now);
         let click = match made {

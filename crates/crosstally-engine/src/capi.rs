@@ -47,7 +47,7 @@ impl Engine {
         };
         let mut notes: Vec<(String, String)> =
             notes.into_iter().map(|note| (note.pointer, note.problem)).collect();
-        let event = match ready.leaving(&event) {
+        let event = match ready.leaving(&event, &self.geo) {
             Leaving::InFull => event,
             Leaving::Limited { event, why } => {
                 notes.push(("/consent".to_owned(), why));

@@ -108,6 +108,10 @@ impl Engine {
             Ok(postback) => postback,
             Err(stop) => return Ok(stop.into()),
         };
+        let partner = snapshot.partner(&inbound.partner).map(|(partner, _)| partner);
+        if partner.is_some_and(|partner| self.brings_back(&postback, METHOD, &partner.contract)) {
+            return Ok(Stop::refused(Reason::Erased, "").into());
+        }
         let mut receipt = self.receipt(inbound, &snapshot, now);
         receipt.contact = postback.contact;
         let decided = self.decide_replay(&receipt, &Repair::default(), imagined).await?;

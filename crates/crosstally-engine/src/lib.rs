@@ -14,6 +14,8 @@ pub mod caps;
 pub mod click;
 pub mod clock;
 pub mod delivery;
+pub mod erased;
+pub mod erasures;
 pub mod events;
 pub mod evidence;
 pub mod fields_page;
@@ -54,6 +56,7 @@ use crosstally_store::Store;
 use crate::caps::Caps;
 use crate::clock::Clock;
 use crate::delivery::Wakeups;
+use crate::erased::Erased;
 use crate::flood::Flood;
 use crate::geo::Geo;
 use crate::http_out::HttpOut;
@@ -104,6 +107,8 @@ pub struct Engine {
     pub receipts: Arc<AtomicU32>,
     /// What was measured of partners' conversions.
     pub approvals: Arc<approvals::Approvals>,
+    /// What was erased.
+    pub erased: Arc<Erased>,
     /// What was told of deliveries that ended without arriving.
     pub ended: Arc<outbox::Ended>,
     /// Which hour was found in balance.

@@ -73,6 +73,8 @@ pub enum Name {
     BrowserEvents,
     /// Whether the last pre-flight that was flown by itself found nothing wrong, by its name.
     PreflightPassed,
+    /// Strings of consent frameworks that came malformed and count as absent, by parameter; of clicks, when a goal is met.
+    ConsentMalformed,
     /// The version of the configuration in force.
     ConfigVersion,
 }
@@ -101,6 +103,7 @@ impl Name {
             Self::SpoolClicks => "crosstally_spool_clicks",
             Self::BrowserEvents => "crosstally_browser_events_total",
             Self::PreflightPassed => "crosstally_preflight_passed",
+            Self::ConsentMalformed => "crosstally_consent_malformed_total",
             Self::ConfigVersion => "crosstally_config_version",
         }
     }

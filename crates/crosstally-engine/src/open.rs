@@ -99,12 +99,14 @@ impl Engine {
             approvals: Arc::default(),
             balanced: Arc::default(),
             ended: Arc::default(),
+            erased: Arc::default(),
             metrics: Metrics::default(),
             node: hex_of(random.bytes::<8>()).into(),
             random,
         };
         engine.refresh_config().await?;
         engine.refresh_rates().await?;
+        engine.refresh_erased().await?;
         engine.sync_caps().await?;
         Ok(engine)
     }

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 
 use crosstally_core::config::Partner;
 use crosstally_core::contract::{AnswerMode, Contract};
+use crosstally_core::erasure;
 use crosstally_core::identity::Contact;
 use crosstally_core::ids::{ConversionId, ReceiptId};
 use crosstally_core::postback::body::Row;
@@ -210,14 +211,30 @@ impl Engine {
         &self,
         inbound: &Inbound,
         snapshot: &Arc<Snapshot>,
-        mut postback: Postback,
+        postback: Postback,
+        now: Timestamp,
+        nonce: Option<String>,
+    ) -> Result<PostbackOut, StoreError> {
+        let (partner, _) = snapshot.partner(&postback.partner).expect("found in this snapshot before");
+        if self.brings_back(&postback, &inbound.method, &partner.contract) {
+            let receipt = erasure::receipt(self.receipt(inbound, snapshot, now));
+            let stop = Stop::refused(Reason::Erased, "");
+            return self.record_stopped(receipt, Stopped { stop, stranger: false }).await;
+        }
+        self.book_partners(inbound, snapshot, (partner, postback), now, nonce).await
+    }
+
+    async fn book_partners(
+        &self,
+        inbound: &Inbound,
+        snapshot: &Arc<Snapshot>,
+        (partner, mut postback): (&Partner, Postback),
         now: Timestamp,
         nonce: Option<String>,
     ) -> Result<PostbackOut, StoreError> {
         if let Some(alias) = self.resolve_alias(&mut postback).await? {
             self.book_waiting_for(&alias).await?;
         }
-        let (partner, _) = snapshot.partner(&postback.partner).expect("found in this snapshot before");
         let mut receipt = self.receipt(inbound, snapshot, now);
         receipt.read = Arc::new(book::read_summary(&postback));
         receipt.contact = postback.contact.clone();
@@ -285,6 +302,9 @@ impl Engine {
     }
 
     pub(crate) fn wake_for(&self, booking: &Booking) {
+        for name in booking.goal_events.first().iter().flat_map(|goal| &goal.event.origin.malformed) {
+            self.metrics.count(Name::ConsentMalformed, &[("name", name)], 1);
+        }
         for delivery in &booking.deliveries {
             self.wakeups.wake(&delivery.destination);
         }
@@ -297,7 +317,10 @@ impl Engine {
         stopped: Stopped,
         now: Timestamp,
     ) -> Result<PostbackOut, StoreError> {
-        let receipt = self.receipt(inbound, snapshot, now);
+        let mut receipt = self.receipt(inbound, snapshot, now);
+        if self.names_erased_click(&[&inbound.query, &inbound.body]) {
+            receipt = erasure::receipt(receipt);
+        }
         self.record_stopped(receipt, stopped).await
     }
 

@@ -24,12 +24,14 @@ use crate::metrics::Name;
 use crate::postback::{guard, read};
 use crate::snapshot::Snapshot;
 
+mod gone;
 pub mod imagined;
 pub mod impact;
 mod named;
 pub mod statuses;
 mod waits;
 
+pub use gone::is_erased;
 use imagined::Imagined;
 use named::name;
 use waits::add_money;
@@ -49,6 +51,9 @@ pub enum ReplayError {
     /// Its sender never showed who it is.
     #[error("receipt {0} came from somebody who did not show to be the partner; it is never booked")]
     Stranger(ReceiptId),
+    /// Its person was erased: nothing is left to be read.
+    #[error("receipt {0} is about a person who was erased; nothing of it is left to be read")]
+    Erased(ReceiptId),
     /// It came as a server event, of which only what waits for its click is booked later.
     #[error("receipt {0} came as a server event, which is not read again; send the event again instead")]
     ServerEvent(ReceiptId),
@@ -175,6 +180,10 @@ impl Engine {
                 None => self.store.receipt(id).await?.ok_or(ReplayError::NotFound(id))?,
             };
             receipt.awaits = self.awaited_by(&receipt).await?;
+            let named = repair.set.get("click_id").and_then(serde_json::Value::as_str);
+            if is_erased(&receipt) || named.is_some_and(|id| self.is_click_text_erased(id)) {
+                return Err(ReplayError::Erased(id));
+            }
             if is_of_stranger(&receipt) {
                 return Err(ReplayError::Stranger(id));
             }
@@ -271,6 +280,7 @@ impl Engine {
         let mut reading = self.reread(receipt, &repair, &snapshot);
         let claim = self.claim_row(receipt, &mut reading).await?;
         let mut key = None;
+        self.keep_gone(&mut reading, receipt, &snapshot);
         if let Ok(postback) = &mut reading {
             key = self.name_now(postback, receipt, &repair, &snapshot).await?;
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crosstally_core::config::{
     self, CatalogField, Change, Config, FieldType, MacroUse, Problem, Setting, Warning,
 };
+use crosstally_core::time::Timestamp;
 use crosstally_destinations::catalog::{self, KINDS};
 use crosstally_destinations::dialect;
 use crosstally_store::{Applied, StoreError};
@@ -193,7 +194,7 @@ impl Engine {
     /// See [`ApplyError`].
     pub async fn plan_config(&self, document: &str, file: &str) -> Result<Plan, ApplyError> {
         let (new, warnings) = check_config_apart(document, file).await?;
-        let (base, old) = self.stored_config().await?;
+        let (base, _, old) = self.stored_config().await?;
         let new = self.comparable(&old, new);
         let changes = config::plan(&old, &new);
         let examples = changed_examples(&old, &new);
@@ -233,7 +234,7 @@ impl Engine {
         author: &str,
     ) -> Result<AppliedConfig, ApplyError> {
         let (new, warnings) = check_config_apart(document, file).await?;
-        let (current, old) = self.stored_config().await?;
+        let (current, _, old) = self.stored_config().await?;
         let base = base.unwrap_or(current);
         let mut new = self.comparable(&old, new);
         let examples = changed_examples(&old, &new);
@@ -257,7 +258,7 @@ impl Engine {
     /// # Errors
     /// See [`StoreError`].
     pub async fn export_config(&self) -> Result<(i64, String), ApplyError> {
-        let (version, config) = self.stored_config().await?;
+        let (version, _, config) = self.stored_config().await?;
         let printed = config::print(&config).map_err(|problem| ApplyError::Corrupt(problem.to_string()))?;
         Ok((version, printed))
     }
@@ -272,8 +273,9 @@ impl Engine {
         if version == in_use {
             return Ok(version);
         }
-        let (version, config) = self.stored_config().await?;
-        let snapshot = Snapshot::new(version, config, self.secret_source.as_ref(), &self.keys);
+        let (version, applied_at, config) = self.stored_config().await?;
+        let mut snapshot = Snapshot::new(version, config, self.secret_source.as_ref(), &self.keys);
+        snapshot.applied_at = applied_at;
         for ready in snapshot.destinations() {
             for name in &ready.missing_secrets {
                 tracing::warn!(
@@ -297,10 +299,12 @@ impl Engine {
         Ok(version)
     }
 
-    async fn stored_config(&self) -> Result<(i64, Config), ApplyError> {
-        let Some(record) = self.store.current_config().await? else { return Ok((0, Config::empty())) };
+    async fn stored_config(&self) -> Result<(i64, Timestamp, Config), ApplyError> {
+        let Some(record) = self.store.current_config().await? else {
+            return Ok((0, Timestamp::from_millis(0), Config::empty()));
+        };
         match check_config_apart(&record.document, "the configuration in force").await {
-            Ok((config, _)) => Ok((record.version, config)),
+            Ok((config, _)) => Ok((record.version, record.applied_at, config)),
             Err(ApplyError::Invalid(problems)) => {
                 Err(ApplyError::Corrupt(problems.first().map(ToString::to_string).unwrap_or_default()))
             }

@@ -6,19 +6,21 @@ use std::sync::Arc;
 
 use crosstally_core::config::preset;
 use crosstally_core::config::{Auth, Campaign, Config, Destination, Partner, Workspace};
+use crosstally_core::consent::WhenGpc;
 use crosstally_core::contract::{Contract, Terms, ValueOf};
 use crosstally_core::drop_in::{self, DropIn};
 use crosstally_core::event::OutboundEvent;
 use crosstally_core::offer::{Lander, Offer};
 use crosstally_core::postback::authenticate::Guards;
 use crosstally_core::postback::signature::Signing;
-use crosstally_core::time::HOUR_MS;
+use crosstally_core::time::{HOUR_MS, Timestamp};
 use crosstally_core::visit::Zone;
 use crosstally_destinations::catalog;
 use crosstally_destinations::consent::{self, Leaving};
 use crosstally_destinations::dialect::{Dialect, Settings};
 use sha2::{Digest, Sha256};
 
+use crate::geo::Geo;
 use crate::keys::{Keys, hex_of};
 use crate::secrets::{self, SecretSource};
 
@@ -31,6 +33,8 @@ pub use links::{ReadyCampaign, Rotation};
 pub struct Snapshot {
     /// Its version; 0 before any was applied.
     pub version: i64,
+    /// When it was applied; the start of time before any was.
+    pub applied_at: Timestamp,
     /// The configuration itself.
     pub config: Config,
     /// The time zone of days and hours.
@@ -91,8 +95,12 @@ impl ReadyDestination {
 
     /// How an event leaves for it, after what its visitor allows.
     #[must_use]
-    pub fn leaving(&self, event: &OutboundEvent) -> Leaving {
-        consent::leaving(self.dialect, &self.settings, self.config.consent_policy, event)
+    pub fn leaving(&self, event: &OutboundEvent, geo: &Geo) -> Leaving {
+        let address = || event.visitor.client_ip_address.as_deref()?.parse().ok();
+        let asked = self.dialect.told().asked_in_europe && !geo.is_empty();
+        let country = address().filter(|_| asked).map(|address| geo.place(address).country);
+        let policy = self.config.consent_policy;
+        consent::leaving(self.dialect, &self.settings, policy, event, &country.unwrap_or_default())
     }
 }
 
@@ -136,6 +144,7 @@ impl Snapshot {
         let hears_browsers = config.campaigns.iter().any(|campaign| !campaign.sites.is_empty());
         Self {
             version,
+            applied_at: Timestamp::from_millis(0),
             config,
             zone,
             campaigns,
@@ -147,6 +156,15 @@ impl Snapshot {
             stands_in,
             hears_browsers,
         }
+    }
+
+    /// Whether no destination ignores Global Privacy Control.
+    #[must_use]
+    pub fn obeys_gpc(&self) -> bool {
+        let usual = self.config.workspace.consent_policy;
+        let mut policies =
+            self.config.destinations.iter().map(|destination| destination.consent_policy.or(usual));
+        policies.all(|policy| policy.gpc != Some(WhenGpc::Ignore))
     }
 
     /// Whether a partner only stands for server events: nobody posts to it without a token of the API.

@@ -1,7 +1,9 @@
 //! Work by the clock: picking up a new configuration, bringing spooled clicks back, expiring what is too late, counting
 //! what waits. Every task may run on every node at once; what it does is harmless to do twice.
 
+use crosstally_core::click::Click;
 use crosstally_core::delivery::DeliveryState;
+use crosstally_core::erasure::Mark;
 use crosstally_core::postback::signature::NONCE_LIFE_MS;
 use crosstally_store::StoreError;
 use tokio::sync::watch;
@@ -32,6 +34,9 @@ pub async fn run(engine: Engine, stop: watch::Receiver<bool>) {
         every(&engine, &stop, CONFIG_EVERY_MS, "pick up the configuration", async |engine| {
             engine.refresh_config().await.map(drop).map_err(|error| error.to_string())
         }),
+        every(&engine, &stop, CONFIG_EVERY_MS, "learn what was erased", async |engine| {
+            engine.refresh_erased().await.map_err(|error| error.to_string())
+        }),
         every(&engine, &stop, FX_EVERY_MS, "price what waits for a rate", async |engine| {
             engine.refresh_rates().await.map_err(|error| error.to_string())?;
             engine.settle_fx().await.map(drop).map_err(|error| error.to_string())
@@ -44,6 +49,9 @@ pub async fn run(engine: Engine, stop: watch::Receiver<bool>) {
         }),
         every(&engine, &stop, JOBS_EVERY_MS, "carry jobs over deliveries on", async |engine| {
             engine.work_on_jobs().await.map(drop).map_err(|error| error.to_string())
+        }),
+        every(&engine, &stop, JOBS_EVERY_MS, "carry erasures on", async |engine| {
+            engine.work_on_erasures().await.map(drop).map_err(|error| error.to_string())
         }),
         every(&engine, &stop, JOBS_EVERY_MS, "follow reversals", async |engine| {
             engine.follow_reversals().await.map(drop).map_err(|error| error.to_string())
@@ -88,6 +96,9 @@ pub async fn follow_config(engine: Engine, stop: watch::Receiver<bool>) {
     tokio::join!(
         every(&engine, &stop, CONFIG_EVERY_MS, "pick up the configuration", async |engine| {
             engine.refresh_config().await.map(drop).map_err(|error| error.to_string())
+        }),
+        every(&engine, &stop, CONFIG_EVERY_MS, "learn what was erased", async |engine| {
+            engine.refresh_erased().await.map_err(|error| error.to_string())
         }),
         every(&engine, &stop, FX_EVERY_MS, "pick up the rates", async |engine| {
             engine.refresh_rates().await.map_err(|error| error.to_string())
@@ -166,11 +177,17 @@ impl Engine {
             }
             let mut clicks = spooled.clicks.into_iter();
             loop {
-                let batch: Vec<_> = clicks.by_ref().take(1_000).collect();
+                let batch = clicks.by_ref().take(1_000);
+                // Asked in the transaction that writes them: a click may have been erased while it was in the file.
+                let named = |click: Click| {
+                    let key = self.tombstone(Mark::Click, &click.id.to_string());
+                    (click, key)
+                };
+                let batch: Vec<_> = batch.map(named).collect();
                 if batch.is_empty() {
                     break;
                 }
-                stored += self.store.append_clicks(batch).await.map_err(|error| error.to_string())?;
+                stored += self.store.append_spooled_clicks(batch).await.map_err(|error| error.to_string())?;
             }
             for step in spooled.steps {
                 self.store.append_step(step).await.map_err(|error| error.to_string())?;

@@ -335,7 +335,7 @@ impl Engine {
     }
 }
 
-fn record(id: RunId) -> String {
+pub(crate) fn record(id: RunId) -> String {
     format!("tool_run/{id}")
 }
 

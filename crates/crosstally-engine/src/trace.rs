@@ -232,7 +232,7 @@ impl Engine {
     /// What the consent of an event's visitor means for its delivery.
     fn consent_of(&self, delivery: &DeliveryRecord, events: &[GoalEvent]) -> Option<String> {
         let event = &events.iter().find(|event| event.id == delivery.goal_event)?.event;
-        match self.snapshot.load().destination(&delivery.destination)?.leaving(event) {
+        match self.snapshot.load().destination(&delivery.destination)?.leaving(event, &self.geo) {
             Leaving::InFull => None,
             Leaving::Limited { why, .. } | Leaving::Withheld { why } => Some(why),
         }

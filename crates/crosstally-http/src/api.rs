@@ -12,6 +12,7 @@ pub mod conversions;
 pub mod deliveries;
 pub mod delivery_errors;
 pub mod destinations;
+pub mod erasures;
 pub mod evidence;
 pub mod fields;
 pub mod fx;

@@ -1,5 +1,5 @@
 //! Whose address a request comes from: the header that the trusted proxies write, handed to the rule of
-//! [`crosstally_core::forwarded`].
+//! [`crosstally_core::forwarded`]. And whether its browser asks for privacy.
 
 use std::net::IpAddr;
 
@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderName, header};
 use crate::state::{DoorOptions, ProxyHeader};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const SEC_GPC: HeaderName = HeaderName::from_static("sec-gpc");
 
 /// The client's address.
 pub(crate) fn address(peer: IpAddr, headers: &HeaderMap, options: &DoorOptions) -> IpAddr {
@@ -18,6 +19,13 @@ pub(crate) fn address(peer: IpAddr, headers: &HeaderMap, options: &DoorOptions) 
     };
     let lines = headers.get_all(name).iter().map(http::HeaderValue::as_bytes);
     forwarded::client(peer, lines, options.proxy_header, &options.trusted_proxies)
+}
+
+/// Whether the browser asks not to have data sold or shared: one `Sec-GPC` header, and its value is `1`. Of two nobody
+/// knows which is the browser's.
+pub(crate) fn asks_for_privacy(headers: &HeaderMap) -> bool {
+    let mut lines = headers.get_all(SEC_GPC).iter();
+    matches!((lines.next(), lines.next()), (Some(only), None) if only.as_bytes() == b"1")
 }
 
 #[cfg(test)]
@@ -67,6 +75,31 @@ mod tests {
         // A line that is no text does not make room for the one before it, which anybody can send.
         let lines: [(_, &[u8]); 2] = [("x-forwarded-for", b"6.6.6.6"), ("x-forwarded-for", b"\xff, \xfe")];
         assert_eq!(client(ProxyHeader::XForwardedFor, "10.0.0.1", &lines), "10.0.0.1");
+    }
+
+    /// Line G4: exactly one header with exactly this value is the signal.
+    #[test]
+    fn g4_one_header_of_one_is_the_signal_and_nothing_else() {
+        for (lines, asks) in [
+            (&["1"][..], true),
+            (&[], false),
+            (&["0"], false),
+            (&["true"], false),
+            (&["1, 1"], false),
+            (&["11"], false),
+            (&["1;q=1"], false),
+            (&["\"1\""], false),
+            (&[""], false),
+            (&["1", "1"], false),
+            (&["1", "0"], false),
+            (&["0", "1"], false),
+        ] {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append("sec-gpc", HeaderValue::from_static(line));
+            }
+            assert_eq!(asks_for_privacy(&headers), asks, "{lines:?}");
+        }
     }
 
     #[test]

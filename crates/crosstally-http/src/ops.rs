@@ -1,5 +1,6 @@
 //! Liveness, readiness, metrics.
 
+use crosstally_core::fx::Day;
 use http::StatusCode;
 
 use crate::answer::{Answer, json, text};
@@ -24,6 +25,17 @@ pub(crate) async fn readyz(state: &State) -> Answer {
             json(StatusCode::SERVICE_UNAVAILABLE, &ready)
         }
     }
+}
+
+/// Whether Global Privacy Control is obeyed here, as its specification asks sites to say: not where the configuration ignores
+/// it.
+pub(crate) fn gpc(state: &State) -> Answer {
+    let snapshot = state.engine.snapshot.load();
+    let mut said = serde_json::json!({"gpc": snapshot.obeys_gpc()});
+    if snapshot.version > 0 {
+        said["lastUpdate"] = Day::of(snapshot.applied_at).to_string().into();
+    }
+    json(StatusCode::OK, &said)
 }
 
 /// Prometheus text.

@@ -126,7 +126,7 @@ pub const fn status_of(reason: Reason) -> StatusCode {
         Reason::TokenMissing | Reason::TokenWrong | Reason::SignatureMissing | Reason::SignatureWrong => {
             StatusCode::UNAUTHORIZED
         }
-        Reason::AddressNotAllowed | Reason::OriginNotAllowed => StatusCode::FORBIDDEN,
+        Reason::AddressNotAllowed | Reason::OriginNotAllowed | Reason::Erased => StatusCode::FORBIDDEN,
         Reason::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
         Reason::StoreUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::BAD_REQUEST,

@@ -29,6 +29,7 @@ use crate::{api, collect, ops};
 /// | `POST /v1/events` | server events |
 /// | `GET /meta/postback/conversion` | the sheet receiver: `sheet_id` names the partner |
 /// | `GET /t.js`, `POST /e`, `GET /e.gif` | the browser script, its events, its image |
+/// | `GET /.well-known/gpc.json` | whether Global Privacy Control is obeyed |
 /// | `GET /healthz`, `GET /readyz` | liveness, readiness |
 ///
 /// What is large is boxed: every connection holds the largest thing that may happen on it, and moves it about.
@@ -67,9 +68,12 @@ pub(crate) async fn tracking(state: &State, request: Request<Incoming>, peer: Ip
         (_, "/e.gif") => Box::pin(collect::browser::image(state, request, peer)).await,
         (&Method::GET | &Method::HEAD, "/t.js") => collect::script::serve(request.headers()),
         (_, "/t.js") => refusal(Reason::MethodNotAllowed, "send GET", None),
+        (&Method::GET | &Method::HEAD, "/.well-known/gpc.json") => ops::gpc(state),
         (&Method::GET, "/healthz") => ops::healthz(),
         (&Method::GET, "/readyz") => ops::readyz(state).await,
-        (_, "/healthz" | "/readyz") => refusal(Reason::MethodNotAllowed, "send GET", None),
+        (_, "/.well-known/gpc.json" | "/healthz" | "/readyz") => {
+            refusal(Reason::MethodNotAllowed, "send GET", None)
+        }
         _ => fault(Fault::NoRoute, ""),
     }
 }
@@ -125,6 +129,8 @@ pub(crate) fn admin(state: State) -> Router {
         .route("/capi/validate", post(api::capi::validate))
         .route("/capi/send-test", post(api::capi::send_test))
         .route("/fields", get(api::fields::show))
+        .route("/erasures", get(api::erasures::list).post(api::erasures::erase))
+        .route("/erasures/{id}", get(api::erasures::show))
         .route("/evidence", get(api::evidence::matching))
         .route("/evidence/key", get(api::evidence::key))
         .route("/evidence/{id}", get(api::evidence::of))

@@ -15,6 +15,7 @@ mod clicks;
 mod configs;
 mod conversions;
 mod destinations;
+mod erasures;
 mod error;
 mod fx;
 mod hybrid;
@@ -41,6 +42,7 @@ mod tool_runs;
 use std::path::PathBuf;
 
 pub use balance::{BalanceFilter, HourDifference, Period, PeriodCount};
+pub use erasures::{ErasedClick, ErasedConversion, Erasure, Tombstone};
 pub use error::{OpenError, StoreError};
 pub use fx::{FxChange, FxImport, FxJob, FxRate, FxSpan, Priced};
 pub use hybrid::{SentEvent, SentPage, ToldClick};

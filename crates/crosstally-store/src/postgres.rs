@@ -15,6 +15,7 @@ mod connect;
 mod conversions;
 mod destinations;
 mod engine;
+mod erasures;
 mod fault;
 mod fx;
 mod hybrid;

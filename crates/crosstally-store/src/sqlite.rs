@@ -12,6 +12,7 @@ mod connect;
 mod conversions;
 mod destinations;
 mod engine;
+mod erasures;
 mod fx;
 mod hybrid;
 mod idempotency;

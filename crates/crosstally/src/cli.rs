@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod capi;
 mod deliveries;
+mod erase;
 mod evidence;
 mod hybrid;
 mod ledger;
@@ -17,6 +18,7 @@ mod tools;
 
 pub(crate) use capi::Capi;
 pub(crate) use deliveries::{Deliveries, Destinations, Replayed};
+pub(crate) use erase::{Erase, Erasures};
 pub(crate) use evidence::{Evidence, Verify};
 pub(crate) use hybrid::{Days, Hybrid, Listed, Pairs};
 pub(crate) use ledger::{Balance, BalanceBy, Ledger};
@@ -88,6 +90,10 @@ pub(crate) enum Command {
     /// The tools' runs: list, look at one, make it again.
     #[command(subcommand)]
     Runs(Runs),
+    /// Erase a person: what was told of them, by them and to others; the money stays. Shows first what would be erased.
+    Erase(Erase),
+    /// Show requests to erase a person: how far they are, and how many records of what were erased.
+    Erasures(Erasures),
     /// Write everything around an id, or around many calls, into one signed file that a partner can read and check.
     Evidence(Evidence),
     /// Check an evidence pack, and say what it proves and what not. Works offline, on any machine.

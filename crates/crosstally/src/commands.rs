@@ -5,6 +5,7 @@ mod click;
 mod config;
 mod deliveries;
 mod destinations;
+mod erase;
 mod evidence;
 mod fields;
 mod fx;
@@ -58,6 +59,8 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
             Command::Utm(command) => utm::execute(command, json).await,
             Command::Preflight(command) => preflight::execute(command, json).await,
             Command::Runs(command) => tools::runs(command, json).await,
+            Command::Erase(wanted) => erase::run(wanted, json).await,
+            Command::Erasures(wanted) => erase::list(wanted, json).await,
             Command::Evidence(wanted) => evidence::make(wanted, json).await,
             Command::Verify(wanted) => evidence::check(&wanted, json),
             Command::Fields { at } => fields::run(&at, json).await,

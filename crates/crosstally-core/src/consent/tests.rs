@@ -36,10 +36,16 @@ fn strings_are_kept_byte_for_byte_and_what_is_malformed_is_absent() {
         ("gdpr_consent", "${GDPR_CONSENT_755}"),
         ("gpp", "DB<script>"),
         ("gpp_sid", "two"),
-        ("ad_user_data", "perhaps"),
+        ("ad_user_data", "{consent}"),
+        ("ad_user_data", "unspecified"),
     ] {
         assert!(of_click(&[(name, value)], false).is_silent(), "{name}={value}");
     }
+    let bad = [("gdpr", "yes"), ("gdpr_consent", "CP x"), ("gpp", "{gpp}"), ("gpp_sid", ""), ("sub1", "x y")];
+    let counted: Vec<_> = malformed(bad.into_iter()).collect();
+    assert_eq!(counted, ["gdpr", "gdpr_consent"], "what nobody filled in is not malformed");
+    let mended = [("gdpr_consent", "CP x"), ("gdpr_consent[]", string.as_str())];
+    assert_eq!(malformed(mended.into_iter()).count(), 0, "a sound one came too");
     let long = "a".repeat(STRING_BYTES_MAX + 1);
     assert!(of_click(&[("gdpr_consent", &long)], false).is_silent());
 }
@@ -58,7 +64,22 @@ fn objections() {
         (vec![("ad_user_data", "{consent}"), ("ad_user_data", "denied")], false, vec![Objection::AdUserData]),
         (vec![("ad_user_data", "granted"), ("Ad_User_Data", "denied")], false, vec![Objection::AdUserData]),
         (vec![("ad_user_data", "denied"), ("ad_user_data", "granted")], false, vec![Objection::AdUserData]),
-        (vec![("ad_user_data", "perhaps"), ("AD_USER_DATA", "denied")], false, vec![Objection::AdUserData]),
+        (vec![("ad_user_data", "undefined"), ("AD_USER_DATA", "denied")], false, vec![Objection::AdUserData]),
+        // A denial that is hard to read is one, and what nobody can read never allows anything.
+        (vec![("ad_user_data", " denied ")], false, vec![Objection::AdUserData]),
+        (vec![("ad_user_data", "\"Denied\"")], false, vec![Objection::AdUserData]),
+        (vec![("ad_user_data[]", "denied")], false, vec![Objection::AdUserData]),
+        (
+            vec![("ad_user_data[0]", "granted"), ("ad_user_data[1]", "denied")],
+            false,
+            vec![Objection::AdUserData],
+        ),
+        (vec![("ad_user_data", "granted"), ("ad_user_data[]", "no")], false, vec![Objection::AdUserData]),
+        (vec![("ad_user_data", "granted,denied")], false, vec![Objection::AdUserData]),
+        (vec![("ad_user_data", "perhaps")], false, vec![Objection::AdUserData]),
+        (vec![("ad_personalization", "%64enied")], false, vec![Objection::AdPersonalization]),
+        (vec![("ad_user_data", " granted ")], false, vec![]),
+        (vec![("gdpr[]", " 1 ")], false, vec![Objection::Tcf]),
         (
             vec![("ad_personalization", "granted"), ("ad_personalization", "denied")],
             false,

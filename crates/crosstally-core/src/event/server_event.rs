@@ -187,6 +187,8 @@ fn event(object: &Map<String, Value>, defaults: ServerDefaults<'_>, problems: &m
     let extra = extra(&mut fields);
     let mut notes = Vec::new();
     let consent = consent::read(&mut fields, &mut notes);
+    let malformed = notes.iter().filter_map(|note| note.pointer.strip_prefix("/consent/"));
+    let origin = Origin { malformed: malformed.map(str::to_owned).collect(), ..origin };
     let (contact, visitor) = visitor(&mut fields, external_ids, defaults, &mut notes);
     let custom = custom::read(&mut fields, transaction_id);
     let event = OutboundEvent {

@@ -1,12 +1,16 @@
 //! One person's contact values: as given ([`ContactIn`]) and as kept ([`Contact`]).
 
+use std::collections::HashSet;
 use std::fmt;
+use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
 use super::dropped::{DropReason, Dropped};
 use super::meta::{self, Field};
 use super::text::{is_hex, trim};
+use crate::consent;
+
 use super::{VALUE_BYTES_MAX, country, google, phone, reddit, sha256_hex, tiktok};
 
 /// Values of one field that are read; the rest is dropped.
@@ -139,6 +143,21 @@ impl Contact {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Whether a country of the person's is in Europe, as far as consent goes. The hashes of so few codes are told apart.
+    #[must_use]
+    pub fn is_european(&self) -> bool {
+        static HASHES: LazyLock<HashSet<String>> =
+            LazyLock::new(|| consent::european_countries().map(sha256_hex).collect());
+        self.country.iter().any(|hash| HASHES.contains(hash))
+    }
+
+    /// The hashes that are of one person alone: e-mail addresses and the advertiser's own ids.
+    pub fn of_person(&self) -> impl Iterator<Item = &String> {
+        let lists =
+            [&self.email, &self.google_email, &self.reddit_email, &self.external_id, &self.exact_external_id];
+        lists.into_iter().flatten()
     }
 
     /// Meta's fields that have a value.

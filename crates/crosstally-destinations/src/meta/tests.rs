@@ -10,6 +10,7 @@ use crate::sample::{NOW, TOKEN, changed, event, of_kind, read};
 
 mod answers;
 mod batches;
+mod ldu;
 mod left_out;
 mod sdk;
 mod settings;

@@ -75,6 +75,8 @@ fn event(params: Map<String, Value>) -> OutboundEvent {
             revenue: text("99.00"),
             currency: text("USD"),
             params,
+            malformed: Vec::new(),
+            erased: false,
             hops: 0,
             value_of: String::new(),
         },

@@ -83,6 +83,8 @@ fn event() -> OutboundEvent {
                 ("dots", ".."),
                 ("dot", "."),
             ]),
+            malformed: Vec::new(),
+            erased: false,
             hops: 0,
             value_of: String::new(),
         },

@@ -92,7 +92,7 @@ impl Engine {
                 return Tested::Refused(problems.iter().map(|problem| of_note(problem, true)).collect());
             }
         };
-        let (event, mut left_out) = leaving(&ready, &event, now);
+        let (event, mut left_out) = leaving(&ready, &event, &self.geo, now);
         if left_out.iter().any(|finding| finding.refuses) {
             return Tested::Refused(left_out);
         }

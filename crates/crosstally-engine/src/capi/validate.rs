@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::defaults;
 use crate::Engine;
+use crate::geo::Geo;
 use crate::snapshot::{ReadyDestination, Snapshot};
 
 /// Events that are looked at in one call.
@@ -79,7 +80,10 @@ impl Engine {
         }
         let snapshot = self.snapshot.load();
         let now = self.clock.now();
-        Ok(events.into_iter().map(|(line, json)| validate(&snapshot, &ready, line, json, now)).collect())
+        Ok(events
+            .into_iter()
+            .map(|(line, json)| validate((&snapshot, &self.geo), &ready, line, json, now))
+            .collect())
     }
 }
 
@@ -98,7 +102,7 @@ fn events(text: &[u8]) -> Vec<(usize, &[u8])> {
 }
 
 fn validate(
-    snapshot: &Snapshot,
+    (snapshot, geo): (&Snapshot, &Geo),
     ready: &ReadyDestination,
     line: usize,
     json: &[u8],
@@ -106,7 +110,7 @@ fn validate(
 ) -> Validated {
     match server_event::read(json, defaults(snapshot, now)) {
         Ok(read) => {
-            let (_, mut all) = leaving(ready, &read.event, now);
+            let (_, mut all) = leaving(ready, &read.event, geo, now);
             all.extend(read.notes.iter().map(|note| of_note(note, false)));
             let event = read.event;
             Validated { line, event: event.event_name, event_id: event.event_id, findings: all }
@@ -116,7 +120,7 @@ fn validate(
             // What the platform asks for is told too, of what could be read.
             let rest = without(json, &problems);
             if let Some(Ok(read)) = rest.map(|rest| server_event::read(&rest, defaults(snapshot, now))) {
-                all.extend(leaving(ready, &read.event, now).1);
+                all.extend(leaving(ready, &read.event, geo, now).1);
                 all.extend(read.notes.iter().map(|note| of_note(note, false)));
             }
             Validated { line, event: named(json, "event"), event_id: named(json, "event_id"), findings: all }
@@ -128,12 +132,13 @@ fn validate(
 pub(super) fn leaving(
     ready: &ReadyDestination,
     event: &OutboundEvent,
+    geo: &Geo,
     now: Timestamp,
 ) -> (OutboundEvent, Vec<Finding>) {
     let consent = |why: &str, fix: &str, refuses: bool| {
         told("/consent".to_owned(), Reason::ConsentDenied, why, fix, refuses)
     };
-    let (event, mut all) = match ready.leaving(event) {
+    let (event, mut all) = match ready.leaving(event, geo) {
         Leaving::InFull => (event.clone(), Vec::new()),
         Leaving::Limited { event, why } => {
             (*event, vec![consent(&why, "nothing; the visitor wants it so", false)])

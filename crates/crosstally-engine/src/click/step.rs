@@ -48,7 +48,7 @@ impl Engine {
         let offer = self.offer_with_room(&snapshot, asked, now, true).ok_or(Reason::UnknownOffer)?;
         let mut way = Way::default();
         way.goes_to(&offer.slug, asked);
-        let named = self.named_click(&params, input.cookies);
+        let named = self.named_click(&params, input.cookies).filter(|id| !self.is_click_erased(*id));
         let id = named.unwrap_or_else(|| ClickId::new(&self.click_id_key, now, self.random.bytes()));
         let known = match named.filter(|_| offer.target.asks_for_click()) {
             Some(id) => self.read_click(id).await,

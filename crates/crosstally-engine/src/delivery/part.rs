@@ -92,6 +92,16 @@ impl Part {
         self.take_unless(|lease| lease.deadline_at > now).unsent(Reason::EventTooOld, "")
     }
 
+    /// All of it whose person was erased ends unsent.
+    pub(super) fn take_erased(&mut self) -> Vec<Unsent> {
+        let (mut kept, mut erased) = (Self::default(), Self::default());
+        for (lease, event) in std::mem::take(self).into_pairs() {
+            if event.origin.erased { erased.push(lease, event) } else { kept.push(lease, event) }
+        }
+        *self = kept;
+        erased.unsent(Reason::Erased, "")
+    }
+
     /// Each event in the form in which it may leave; what may not leave at all ends unsent.
     pub(super) fn take_withheld(&mut self, leaving: impl Fn(&OutboundEvent) -> Leaving) -> Vec<Unsent> {
         let (mut kept, mut withheld) = (Self::default(), Vec::new());
@@ -141,7 +151,7 @@ fn unsent(held: Held, reason: Reason, detail: String) -> Unsent {
     let state = match reason {
         Reason::EventTooOld => DeliveryState::Expired,
         // Nothing failed: it was never to be sent.
-        Reason::ConsentDenied | Reason::NothingToAdjust => DeliveryState::Cancelled,
+        Reason::ConsentDenied | Reason::NothingToAdjust | Reason::Erased => DeliveryState::Cancelled,
         _ => DeliveryState::Dead,
     };
     Unsent { held, state, reason, detail }

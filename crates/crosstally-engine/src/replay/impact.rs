@@ -19,7 +19,7 @@ use crosstally_core::verdict::{Stop, Verdict};
 use crosstally_store::{ReceiptFilter, StoreError};
 
 use crate::Engine;
-use crate::replay::{is_fixed_event, is_of_stranger};
+use crate::replay::{is_erased, is_fixed_event, is_of_stranger};
 use crate::snapshot::Snapshot;
 
 /// How far back it is looked.
@@ -91,7 +91,9 @@ impl Engine {
             let page = self.store.receipts_matching(filter.clone(), PAGE).await?;
             let Some(last) = page.last() else { break };
             filter.after = Some(last.id);
-            for receipt in page.iter().filter(|receipt| !is_of_stranger(receipt) && !is_fixed_event(receipt))
+            for receipt in page
+                .iter()
+                .filter(|receipt| !is_of_stranger(receipt) && !is_erased(receipt) && !is_fixed_event(receipt))
             {
                 let repair = self.with_earlier_repairs(receipt, &Repair::default()).await?;
                 before.add(receipt, self.reading(receipt, &repair, old, &mut clicks).await?, old);

@@ -169,6 +169,7 @@ impl Engine {
                 | Err(
                     ReplayError::NotFound(_)
                     | ReplayError::Stranger(_)
+                    | ReplayError::Erased(_)
                     | ReplayError::ServerEvent(_)
                     | ReplayError::Attributed(..)
                     | ReplayError::Kept(..)

@@ -134,7 +134,7 @@ fn visitor(state: &State, parts: &http::request::Parts, peer: IpAddr) -> Browser
         language: text(headers, &header::ACCEPT_LANGUAGE),
         ..BrowserIn::default()
     };
-    input.consent.gpc = headers.get("sec-gpc").is_some_and(|value| value.as_bytes() == b"1");
+    input.consent.gpc = client::asks_for_privacy(headers);
     input
 }
 

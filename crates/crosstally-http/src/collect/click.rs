@@ -47,7 +47,7 @@ pub(super) fn input<'r, B>(
         referrer: text(headers, &header::REFERER),
         language: text(headers, &header::ACCEPT_LANGUAGE),
         cookies: text(headers, &header::COOKIE),
-        gpc: headers.get("sec-gpc").is_some_and(|value| value.as_bytes() == b"1"),
+        gpc: client::asks_for_privacy(headers),
         head: *request.method() == Method::HEAD,
         // Four looks at headers that a configuration without this mark does without.
         prefetch: state.engine.labels_bots() && is_prefetch(headers),

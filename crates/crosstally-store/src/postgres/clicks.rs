@@ -8,7 +8,7 @@ use crosstally_core::postback::Awaited;
 
 use super::fault::Fault;
 use super::rows::{Columns, Id, Text};
-use super::transact::Database;
+use super::transact::{Database, Transaction};
 use super::writer::{Waiting, Work};
 use super::{Postgres, rows};
 use crate::{StoreError, WORKSPACE};
@@ -95,6 +95,17 @@ impl Postgres {
         let found = self.engine.read(find, &[&WORKSPACE]).await?;
         found.first().map_or(Ok(false), |row| rows::get(row, 0))
     }
+}
+
+/// Appends clicks inside a transaction; how many are new.
+pub(super) async fn append(transaction: &Transaction, clicks: &[&Click]) -> Result<u64, Fault> {
+    let awaited: Vec<String> = clicks.iter().map(|click| Awaited::Click(click.id).to_string()).collect();
+    let columns = labelled_columns(clicks)?;
+    let mut values = columns.values();
+    values.push(&awaited);
+    let insert = transaction.prepare_cached(INSERT_AND_COUNT).await?;
+    let new: i64 = transaction.query_one(&insert, &values).await?.try_get(0)?;
+    Ok(u64::try_from(new).unwrap_or_default())
 }
 
 fn labelled_columns<'rows>(

@@ -12,7 +12,7 @@ use crosstally_core::conversion::{Conversion, DedupeKey};
 use crosstally_core::delivery::DeliveryState;
 use crosstally_core::fx::{Fx, Quote, Rate, Source};
 use crosstally_core::ids::{
-    CallId, ClickId, ConversionId, DeliveryId, GoalEventId, JobId, ReceiptId, RunId, TokenId,
+    CallId, ClickId, ConversionId, DeliveryId, ErasureId, GoalEventId, JobId, ReceiptId, RunId, TokenId,
 };
 use crosstally_core::ledger::{Amounts, Balance, ContentHash, EntryKind, LedgerEntry, Status};
 use crosstally_core::money::{Currency, Money};
@@ -454,7 +454,7 @@ macro_rules! id_of {
     )*};
 }
 
-id_of! { CallId ClickId ConversionId DeliveryId GoalEventId JobId ReceiptId RunId TokenId }
+id_of! { CallId ClickId ConversionId DeliveryId ErasureId GoalEventId JobId ReceiptId RunId TokenId }
 
 impl ToSql for Id {
     fn to_sql(&self, _: &Type, out: &mut BytesMut) -> std::result::Result<IsNull, BoxedError> {

@@ -36,15 +36,7 @@ impl Sqlite {
 
     pub(crate) async fn append_clicks(&self, clicks: Vec<Click>) -> Result<u64, StoreError> {
         let weight = clicks.len();
-        let work = move |connection: &Connection| {
-            let mut new = 0;
-            for click in &clicks {
-                new += insert(connection, click, &click.ad_click_ids.to_stored())?;
-                // They come late, and postbacks may have overtaken them.
-                replays::wake(connection, &Awaited::Click(click.id))?;
-            }
-            Ok(new)
-        };
+        let work = move |connection: &Connection| append(connection, clicks.iter());
         self.engine.write(weight, work).await
     }
 
@@ -65,8 +57,21 @@ impl Sqlite {
     }
 }
 
+/// Appends clicks that come late: postbacks may have overtaken them. How many are new.
+pub(super) fn append<'c>(
+    connection: &Connection,
+    clicks: impl Iterator<Item = &'c Click>,
+) -> Result<u64, StoreError> {
+    let mut new = 0;
+    for click in clicks {
+        new += insert(connection, click, &click.ad_click_ids.to_stored())?;
+        replays::wake(connection, &Awaited::Click(click.id))?;
+    }
+    Ok(new)
+}
+
 /// 1 if the click is new, 0 if it was there.
-fn insert(connection: &Connection, click: &Click, ad_click_ids: &str) -> Result<u64, StoreError> {
+pub(super) fn insert(connection: &Connection, click: &Click, ad_click_ids: &str) -> Result<u64, StoreError> {
     let (four, sixteen);
     let ip: Option<&[u8]> = match click.ip {
         Some(IpAddr::V4(address)) => {

@@ -22,6 +22,7 @@ const STEPS: &[&str] = &[
     include_str!("../../migrations/sqlite/0009_links.sql"),
     include_str!("../../migrations/sqlite/0010_tools.sql"),
     include_str!("../../migrations/sqlite/0011_replays.sql"),
+    include_str!("../../migrations/sqlite/0012_privacy.sql"),
 ];
 
 const REGISTER: &str =

@@ -17,6 +17,7 @@ mod clicks;
 mod configs;
 mod conversions;
 mod destinations;
+mod erasures;
 mod fx;
 mod hybrid;
 mod jobs;
@@ -217,6 +218,12 @@ suite! {
         counts_follow_every_change
         attempts_come_back_with_their_calls
         hours_tell_what_arrived_by_its_ids
+    }
+    erasures {
+        a_request_is_in_one_hand_until_it_is_done
+        tombstones_are_learned_of_in_their_order_and_stop_spooled_clicks
+        of_a_click_a_rest_stays_under_another_id
+        of_a_sale_the_money_stays_and_what_was_to_be_sent_is_cancelled
     }
     destinations {
         a_state_is_set_and_set_again

@@ -154,7 +154,7 @@ impl Run<'_> {
             .actions
             .iter()
             .filter_map(|action| action.events.iter().find(|event| goes(&event.goal)))
-            .filter_map(|event| match ready.leaving(&event.event) {
+            .filter_map(|event| match ready.leaving(&event.event, &self.engine.geo) {
                 Leaving::InFull => Some(event.event.clone()),
                 Leaving::Limited { event, .. } => Some(*event),
                 Leaving::Withheld { .. } => None,

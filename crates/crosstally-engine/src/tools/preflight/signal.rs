@@ -64,7 +64,7 @@ impl Run<'_> {
             self.one_id(action.browser_id.as_deref(), &sent.event_id, goal.event_id == EventIdMode::Own);
             for slug in &goal.send_to {
                 let Some(ready) = self.snapshot.destination(slug).cloned() else { continue };
-                if let Leaving::Withheld { why } = ready.leaving(sent) {
+                if let Leaving::Withheld { why } = ready.leaving(sent, &self.engine.geo) {
                     let problem = format!("`{slug}` would get nothing: {why}");
                     self.defect(Code::ConsentDenied, Hop::Signal, problem);
                 }

@@ -74,6 +74,7 @@ impl CallIn {
 
     pub(super) fn into_input(self, visitor: BrowserIn) -> BrowserIn {
         let page = |text: &str| short(text, PAGE_BYTES_MAX);
+        let malformed = self.consent.malformed();
         let consent = Consent { gpc: visitor.consent.gpc || self.gpc, ..self.consent.read() };
         let visit = self.visit.and_then(|visit| Some((visit.at, seven(&visit.id)?)));
         let event = |line: EventLine| EventIn {
@@ -93,6 +94,7 @@ impl CallIn {
             fbc: short(&self.fbc, HEADER_BYTES_MAX),
             fbp: short(&self.fbp, HEADER_BYTES_MAX),
             consent,
+            malformed,
             events: self.events.into_iter().map(event).collect(),
             ..visitor
         }
@@ -100,13 +102,26 @@ impl CallIn {
 }
 
 impl ConsentIn {
+    fn malformed(&self) -> Vec<&'static str> {
+        let strings = [
+            ("gdpr", &self.gdpr),
+            ("gdpr_consent", &self.gdpr_consent),
+            ("gpp", &self.gpp),
+            ("gpp_sid", &self.gpp_sid),
+        ];
+        let wrong = |(name, text): (&'static str, &String)| {
+            (!text.is_empty() && !is_sound(name, text)).then_some(name)
+        };
+        strings.into_iter().filter_map(wrong).collect()
+    }
+
     /// What is malformed counts as not said.
     fn read(self) -> Consent {
         let sound = |name: &str, text: String| (!text.is_empty() && is_sound(name, &text)).then_some(text);
         Consent {
             gpc: false,
-            ad_user_data: Choice::from_word(&self.ad_user_data),
-            ad_personalization: Choice::from_word(&self.ad_personalization),
+            ad_user_data: Choice::heard(&self.ad_user_data),
+            ad_personalization: Choice::heard(&self.ad_personalization),
             gdpr: sound("gdpr", self.gdpr),
             gdpr_consent: sound("gdpr_consent", self.gdpr_consent),
             gpp: sound("gpp", self.gpp),

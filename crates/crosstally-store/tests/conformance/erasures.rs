@@ -1,0 +1,176 @@
+//! Erasing: what is left, what is counted, what cannot come back.
+
+use crosstally_core::delivery::DeliveryState;
+use crosstally_core::erasure;
+use crosstally_core::ids::{ClickId, ErasureId};
+use crosstally_core::reason::Reason;
+use crosstally_store::{ErasedClick, ErasedConversion, Erasure, Store};
+use std::sync::Arc;
+
+use crate::build::{self, META, NASTY, at};
+use crate::stage::Stage;
+
+fn request(ms: i64) -> Erasure {
+    Erasure {
+        id: ErasureId::new(at(ms), [3; 10]),
+        at: at(ms),
+        author: "ci".into(),
+        subject: "click, contact".into(),
+        wanted: vec![0, 255, 1],
+        done_to: "named:".into(),
+        finished_at: None,
+        counts: Vec::new(),
+    }
+}
+
+async fn begun(store: &Store, ms: i64) -> ErasureId {
+    let request = request(ms);
+    store.begin_erasure(request.clone(), vec![[1; 16]]).await.unwrap();
+    request.id
+}
+
+async fn counts(store: &Store, id: ErasureId) -> Vec<(String, u64)> {
+    store.erasure(id).await.unwrap().unwrap().counts
+}
+
+fn count(what: &str, count: u64) -> (String, u64) {
+    (what.to_owned(), count)
+}
+
+pub(crate) async fn a_request_is_in_one_hand_until_it_is_done(stage: &Stage) {
+    let store = stage.open().await;
+    for (ms, text) in (0_i64..).zip(NASTY) {
+        let nasty = Erasure { author: (*text).into(), subject: (*text).into(), ..request(ms) };
+        store.begin_erasure(nasty.clone(), Vec::new()).await.unwrap();
+        assert_eq!(store.erasure(nasty.id).await.unwrap(), Some(nasty.clone()));
+        store.finish_erasure(nasty.id, at(ms + 1)).await.unwrap();
+    }
+    let (old, young) = (begun(&store, 100).await, begun(&store, 101).await);
+    let take = async |owner: &str, now: i64| {
+        let taken = store.take_erasure(owner.to_owned(), at(now), at(now + 60)).await.unwrap();
+        taken.map(|erasure| erasure.id)
+    };
+    assert_eq!(take("a", 200).await, Some(old));
+    assert_eq!(take("a", 201).await, Some(old), "who has it goes on");
+    assert_eq!(take("b", 202).await, Some(young), "another one takes the next");
+    assert_eq!(take("c", 203).await, None);
+    assert!(store.advance_erasure(old, "a".into(), "clicks:x".into(), Some(vec![5]), at(300)).await.unwrap());
+    assert!(!store.advance_erasure(old, "b".into(), "runs:".into(), None, at(300)).await.unwrap());
+    assert!(store.advance_erasure(old, "a".into(), "clicks:x".into(), None, at(300)).await.unwrap());
+    let kept = store.erasure(old).await.unwrap().unwrap();
+    assert_eq!((kept.done_to.as_str(), kept.wanted), ("clicks:x", vec![5]));
+    assert_eq!(take("c", 301).await, Some(old), "what was left behind is taken up");
+    store.finish_erasure(old, at(400)).await.unwrap();
+    let done = store.erasure(old).await.unwrap().unwrap();
+    assert_eq!(
+        (done.finished_at, done.wanted),
+        (Some(at(400)), Vec::new()),
+        "whom it was about is forgotten"
+    );
+    let listed: Vec<_> = store.list_erasures(None, 2).await.unwrap().iter().map(|row| row.id).collect();
+    assert_eq!(listed, [young, old]);
+    assert_eq!(store.list_erasures(Some(old), 1).await.unwrap()[0].id, request(4).id);
+}
+
+pub(crate) async fn tombstones_are_learned_of_in_their_order_and_stop_spooled_clicks(stage: &Stage) {
+    let store = stage.open().await;
+    assert_eq!(store.tombstone_version().await.unwrap(), 0);
+    store.begin_erasure(request(0), vec![[1; 16], [2; 16]]).await.unwrap();
+    let first = store.tombstone_version().await.unwrap();
+    store.begin_erasure(request(1), vec![[3; 16], [1; 16], [3; 16]]).await.unwrap();
+    let second = store.tombstone_version().await.unwrap();
+    assert!(first > 0 && second > first);
+    let all = store.tombstones_after(0, 10).await.unwrap();
+    let keys: Vec<_> = all.iter().map(|one| (one.key[0], one.version, one.erased_at)).collect();
+    assert_eq!(keys, [(2, first, at(0)), (1, second, at(1)), (3, second, at(1))]);
+    assert_eq!(store.tombstones_after(first, 10).await.unwrap().len(), 2);
+    assert_eq!(store.tombstones_after(0, 1).await.unwrap().len(), 1);
+    let (gone, there) = (build::click(5), build::click(6));
+    let spooled = vec![(gone.clone(), [3; 16]), (there.clone(), [4; 16])];
+    assert_eq!(store.append_spooled_clicks(spooled.clone()).await.unwrap(), 1);
+    assert_eq!(store.append_spooled_clicks(spooled).await.unwrap(), 0);
+    assert_eq!(store.click(gone.id).await.unwrap(), None);
+    assert_eq!(store.click(there.id).await.unwrap(), Some(there));
+}
+
+pub(crate) async fn of_a_click_a_rest_stays_under_another_id(stage: &Stage) {
+    let store = stage.open().await;
+    let erasure = begun(&store, 0).await;
+    let (own, other) = (build::click(1), build::click(2));
+    for click in [&own, &other] {
+        store.append_click(Arc::new(click.clone())).await.unwrap();
+        store.add_aliases(vec![(format!("alias-{}", click.id), click.id)], at(3)).await.unwrap();
+    }
+    let pages: Vec<ClickId> = store.list_clicks(None, 10).await.unwrap().iter().map(|one| one.id).collect();
+    assert_eq!(pages, [other.id, own.id]);
+    assert_eq!(store.list_clicks(Some(other.id), 10).await.unwrap(), std::slice::from_ref(&own));
+    assert_eq!(store.aliases_of_click(own.id).await.unwrap(), [format!("alias-{}", own.id)]);
+    let left = erasure::click(&own, build::click_id(1));
+    let erased = ErasedClick { id: own.id, left: Some(left.clone()), tombstones: vec![[9; 16]], now: at(9) };
+    store.erase_click(erasure, erased.clone()).await.unwrap();
+    assert_eq!(store.click(own.id).await.unwrap(), None);
+    assert_eq!(store.click(left.id).await.unwrap(), Some(left));
+    assert_eq!(store.aliases_of_click(own.id).await.unwrap(), Vec::<String>::new());
+    assert_eq!(store.aliases_of_click(other.id).await.unwrap().len(), 1);
+    assert_eq!(store.tombstones_after(0, 10).await.unwrap().last().map(|one| one.key), Some([9; 16]));
+    // Done once more after a crash it finds nothing.
+    store.erase_click(erasure, ErasedClick { left: None, ..erased }).await.unwrap();
+    assert_eq!(counts(&store, erasure).await, [count("aliases", 1), count("clicks", 1)]);
+}
+
+pub(crate) async fn of_a_sale_the_money_stays_and_what_was_to_be_sent_is_cancelled(stage: &Stage) {
+    let store = stage.open().await;
+    let erasure = begun(&store, 0).await;
+    let sale = build::sale(1, build::key("acme", "t:1"), &[META, "other"]);
+    let neighbour = build::sale(2, build::key("acme", "t:2"), &[META]);
+    build::book(&store, &sale).await;
+    build::book(&store, &neighbour).await;
+    let before = store.conversion(sale.receipt.conversion.unwrap()).await.unwrap().unwrap();
+    let entries = store.entries(before.id).await.unwrap();
+    let balance = store.count_receipts().await.unwrap();
+    let events = store.goal_events_of_conversion(before.id).await.unwrap();
+    let events = events.iter().map(|event| (event.id, erasure::event(event.id, &event.event))).collect();
+    let left = erasure::conversion(before.clone());
+    let erased = ErasedConversion { left: left.clone(), events, tombstones: vec![[8; 16]], now: at(50) };
+    store.erase_conversion(erasure, erased).await.unwrap();
+    let receipt = store.receipt(sale.receipt.id).await.unwrap().unwrap();
+    let gone = erasure::receipt(receipt);
+    store.erase_receipts(erasure, vec![gone.clone()]).await.unwrap();
+    assert_eq!(store.receipt(gone.id).await.unwrap(), Some(gone));
+    assert_eq!(store.conversion(before.id).await.unwrap(), Some(left));
+    assert_eq!(store.conversion_of_key(before.key).await.unwrap(), None);
+    for (was, is) in entries.iter().zip(store.entries(before.id).await.unwrap()) {
+        assert_eq!((is.confirmed_delta, is.amounts), (was.confirmed_delta, was.amounts), "the money stays");
+        assert_eq!(is.click, None);
+    }
+    for event in store.goal_events_of_conversion(before.id).await.unwrap() {
+        assert!(event.event.origin.erased);
+    }
+    for delivery in store.deliveries_of_conversion(before.id).await.unwrap() {
+        assert_eq!((delivery.state, delivery.reason), (DeliveryState::Cancelled, Some(Reason::Erased)));
+    }
+    assert_eq!(store.count_receipts().await.unwrap(), balance);
+    let mut standing: Vec<_> = store
+        .count_deliveries()
+        .await
+        .unwrap()
+        .into_iter()
+        .filter(|count| count.count > 0)
+        .map(|count| (count.destination, count.state, count.count))
+        .collect();
+    standing.sort_by_key(|(destination, state, _)| (destination.clone(), state.as_str()));
+    assert_eq!(
+        standing,
+        [
+            (META.to_owned(), DeliveryState::Cancelled, 1),
+            (META.to_owned(), DeliveryState::Pending, 1),
+            ("other".to_owned(), DeliveryState::Cancelled, 1),
+        ]
+    );
+    let counted = counts(&store, erasure).await;
+    for wanted in [count("conversions", 1), count("deliveries_cancelled", 2), count("receipts", 1)] {
+        assert!(counted.contains(&wanted), "{wanted:?}: {counted:?}");
+    }
+    let other = store.conversion(neighbour.receipt.conversion.unwrap()).await.unwrap().unwrap();
+    assert!(!other.labels.contains(&"erased".to_owned()));
+}

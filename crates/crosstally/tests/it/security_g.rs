@@ -1,0 +1,193 @@
+//! The lines G4 to G7 of the security checklist: what a visitor says of their privacy, from the click to the platform.
+
+use anyhow::Result;
+use crosstally_testkit::client::{self, get, post_as};
+use crosstally_testkit::database::Kind;
+use crosstally_testkit::server::{CONFIG, TestServer};
+use crosstally_testkit::{mmdb, on_both};
+use http::Request;
+use http_body_util::Full;
+use serde_json::{Value, json};
+
+on_both! {
+    /// Line G4: `Sec-GPC: 1`, once, is kept with the click and obeyed; that it is, the server says.
+    g4_global_privacy_control_is_kept_obeyed_and_told => gpc;
+    /// Line G5: limited data use of a click or of a server event reaches Meta as it was said.
+    g5_limited_data_use_reaches_meta => ldu;
+    /// Line G6: a visitor of Europe whom nobody asked is not sent to Google, and the delivery says why.
+    g6_google_gets_nobody_of_europe_without_a_word => europe;
+    /// Line G7: strings of consent leave byte for byte; what is malformed is absent and counted; no denial is lost.
+    g7_strings_are_untouched_and_no_denial_is_lost => strings;
+}
+
+fn rows(list: &Value) -> Vec<Value> {
+    list["data"].as_array().cloned().unwrap_or_default()
+}
+
+fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or("")
+}
+
+/// A click with these headers; its id and where it was sent.
+async fn click(server: &TestServer, query: &str, headers: &[(&str, &str)]) -> Result<(String, String)> {
+    let mut request = Request::get(format!("/c/summer?{query}")).header("user-agent", "UA/1.0");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let reply = client::send(server.tracking, request.body(Full::default())?).await?;
+    let location = reply.header("location").unwrap_or_default().to_owned();
+    let id = location.split("cid=").nth(1).unwrap_or_default().split('&').next().unwrap_or_default();
+    Ok((id.to_owned(), location))
+}
+
+async fn gpc(kind: Kind) -> Result<()> {
+    let server = TestServer::ready(kind).await?;
+    for (number, (headers, asks)) in [
+        (&[("sec-gpc", "1")][..], true),
+        (&[], false),
+        (&[("sec-gpc", "0")], false),
+        (&[("sec-gpc", "1"), ("sec-gpc", "1")], false),
+        (&[("sec-gpc", "0"), ("sec-gpc", "1")], false),
+        (&[("sec-gpc", "1"), ("sec-gpc", "0")], false),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (id, _) = click(&server, &format!("fbclid=A{number}"), headers).await?;
+        let kept = server.api(&format!("/api/v1/clicks/{id}")).await?;
+        assert_eq!(kept.get("gpc"), Some(&json!(asks)), "{headers:?}: {kept}");
+        server.postback(&format!("click_id={id}&tid=T{number}&payout=12.34")).await?;
+        server.deliver().await?;
+        let sent = server.accepted().await?.pop().unwrap_or_default();
+        let limited = sent.pointer("/event/data_processing_options") == Some(&json!(["LDU"]));
+        assert_eq!(limited, asks, "{headers:?}: {sent}");
+    }
+    let reply = get(server.tracking, "/.well-known/gpc.json").await?;
+    assert_eq!((reply.status, reply.header("content-type")), (200, Some("application/json")));
+    assert_eq!(reply.json()?, json!({"gpc": true, "lastUpdate": "2026-11-21"}));
+    // Where somebody is told in full all the same, the server does not claim otherwise.
+    let ignored = "allow_private = true\nconsent_policy = { gpc = \"ignore\" }";
+    server.apply(&CONFIG.replace("allow_private = true", ignored)).await?;
+    assert_eq!(get(server.tracking, "/.well-known/gpc.json").await?.json()?["gpc"], json!(false));
+    server.stop().await;
+    Ok(())
+}
+
+async fn ldu(kind: Kind) -> Result<()> {
+    let server = TestServer::ready(kind).await?;
+    let marks = |event: &Value| {
+        ["", "_country", "_state"].map(|end| event["event"][format!("data_processing_options{end}")].clone())
+    };
+    let california =
+        "data_processing_options=LDU&data_processing_options_country=1&data_processing_options_state=1000";
+    for (query, expected) in [
+        (california, [json!(["LDU"]), json!(1), json!(1000)]),
+        ("data_processing_options=LDU", [json!(["LDU"]), json!(0), json!(0)]),
+        ("data_processing_options=", [json!([]), Value::Null, Value::Null]),
+        ("sub1=x", [Value::Null, Value::Null, Value::Null]),
+    ] {
+        let (id, _) = click(&server, query, &[]).await?;
+        server.postback(&format!("click_id={id}&payout=12.34")).await?;
+        server.deliver().await?;
+        let sent = server.accepted().await?.pop().unwrap_or_default();
+        assert_eq!(marks(&sent), expected, "{query}: {sent}");
+    }
+    server.stop().await;
+    Ok(())
+}
+
+const GA4: &str = r#"
+[[destination]]
+slug = "ga"
+kind = "ga4"
+measurement_id = "G-ABC123"
+api_secret = { env = "META_TOKEN" }
+without_client_id = "derive"
+endpoint = "http://SANDBOX"
+allow_private = true
+"#;
+
+async fn europe(kind: Kind) -> Result<()> {
+    let server = TestServer::start(kind).await?;
+    let file = server.database.directory().join("places.mmdb");
+    let ranges = [("203.0.113.0", "DE"), ("198.51.100.0", "US")];
+    let ranges = ranges.map(|(range, country)| (range.parse().unwrap(), 24, mmdb::place(country, "", "", 1)));
+    std::fs::write(&file, mmdb::file(&ranges))?;
+    server.engine.geo.open(&[file])?;
+    server.apply(&format!("{}\n{GA4}", CONFIG.replace("[\"meta-main\"]", "[\"ga\"]"))).await?;
+    for (number, (ip, consent, code)) in [
+        ("203.0.113.7", json!({}), "consent_denied"),
+        ("198.51.100.7", json!({}), "accepted_unverified"),
+        ("203.0.113.7", json!({"ad_user_data": "granted"}), "accepted_unverified"),
+        ("203.0.113.7", json!({"ad_user_data": "denied"}), "accepted_unverified"),
+        ("198.51.100.7", json!({"gdpr": "1"}), "consent_denied"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        server.advance(1_000);
+        let event = json!({
+            "event": "Purchase", "transaction_id": format!("G{number}"), "value": "12.34", "currency": "USD",
+            "user": {"client_ip_address": ip, "client_user_agent": "UA/1.0"}, "consent": consent,
+        });
+        let reply = post_as(server.tracking, "/v1/events", &server.token, &event.to_string()).await?;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        server.deliver().await?;
+        let delivery = rows(&server.api("/api/v1/deliveries").await?).remove(0);
+        assert_eq!(text(&delivery, "/code"), code, "{ip} {consent}: {delivery}");
+        if code == "consent_denied" {
+            assert!(text(&delivery, "/detail").contains("nothing says whether ad_user_data"), "{delivery}");
+        }
+    }
+    assert_eq!(server.accepted().await?.len(), 3);
+    server.stop().await;
+    Ok(())
+}
+
+async fn strings(kind: Kind) -> Result<()> {
+    let server = TestServer::start(kind).await?;
+    let config = CONFIG.replace("&s={sub1}", "&s={sub1}&gdpr={gdpr}&gdpr_consent={gdpr_consent}&gpp={gpp}");
+    server.apply(&config).await?;
+    let string = "CPXxRfAPXxRfAAfKABENB-CgAP_gAAAAAAYgAAAAAAAA.YAAAAAAAAAA";
+    let (id, location) =
+        click(&server, &format!("gdpr=1&gdpr_consent={string}&gpp=DBABMA~CPXx-_RfAP"), &[]).await?;
+    assert!(
+        location.ends_with(&format!("&gdpr=1&gdpr_consent={string}&gpp=DBABMA~CPXx-_RfAP")),
+        "{location}"
+    );
+    server.postback(&format!("click_id={id}&tid=S0&payout=12.34")).await?;
+    server.deliver().await?;
+    assert_eq!(server.accepted().await?.len(), 1, "what the string allows is sent");
+    // What no string can be is absent, and counted; the rest of the click counts as it is.
+    let (id, _) = click(&server, "gdpr_consent=CP%20x&gpp=DB%20x&gdpr=yes&fbclid=A", &[]).await?;
+    server.postback(&format!("click_id={id}&tid=S1&payout=12.34")).await?;
+    let metrics = get(server.admin, "/metrics").await?.text();
+    for name in ["gdpr", "gdpr_consent", "gpp"] {
+        let counted = format!("crosstally_consent_malformed_total{{name=\"{name}\"}} 1");
+        assert!(metrics.contains(&counted), "{name}: {metrics}");
+    }
+    server.deliver().await?;
+    assert_eq!(server.accepted().await?.len(), 2);
+    // However a denial is written, it stays one.
+    for (number, query) in [
+        "ad_user_data=%20denied%20",
+        "ad_user_data[]=denied",
+        "ad_user_data%5B0%5D=granted&ad_user_data%5B1%5D=denied",
+        "ad_user_data=granted&AD_USER_DATA=Denied",
+        "ad_user_data=nope",
+        "ad_personalization=denied%00",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        server.advance(1_000);
+        let (id, _) = click(&server, query, &[]).await?;
+        server.postback(&format!("click_id={id}&tid=D{number}&payout=12.34")).await?;
+        server.deliver().await?;
+        let delivery = rows(&server.api("/api/v1/deliveries").await?).remove(0);
+        assert_eq!(text(&delivery, "/code"), "consent_denied", "{query}: {delivery}");
+    }
+    assert_eq!(server.accepted().await?.len(), 2);
+    server.stop().await;
+    Ok(())
+}
