@@ -13,6 +13,7 @@ use crate::money::{Currency, Money};
 use crate::offer::{Lander, Offer};
 use crate::preflight::monitor::Monitor;
 use crate::redirect::Redirect;
+use crate::retention::Retention;
 use crate::rotation::{Path, Sticky};
 use crate::scheme::Scheme;
 use crate::secret::Secret;
@@ -50,6 +51,8 @@ pub struct Config {
     pub workspace: Workspace,
     /// Which fraud marks are set.
     pub fraud: Fraud,
+    /// How long fields that tell of a person are kept.
+    pub retention: Retention,
     /// Where clicks come from.
     pub sources: Vec<Source>,
     /// Where paths lead in the end.
@@ -374,6 +377,7 @@ impl Config {
                 public_hosts: Vec::new(),
             },
             fraud: Fraud::default(),
+            retention: Retention::default(),
             sources: Vec::new(),
             offers: Vec::new(),
             landers: Vec::new(),

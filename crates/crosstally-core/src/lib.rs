@@ -45,6 +45,7 @@ pub mod preflight;
 pub mod pricing;
 pub mod reason;
 pub mod redirect;
+pub mod retention;
 pub mod reversal;
 pub mod rotation;
 pub mod route;

@@ -35,6 +35,7 @@ pub mod outbox;
 pub mod postback;
 pub mod random;
 pub mod replay;
+pub mod retention;
 mod reversals;
 pub mod secrets;
 pub mod settings;

@@ -73,6 +73,10 @@ pub enum Name {
     BrowserEvents,
     /// Whether the last pre-flight that was flown by itself found nothing wrong, by its name.
     PreflightPassed,
+    /// Rows of which a class of fields was emptied, by class and place.
+    Purged,
+    /// How long ago the oldest row that is not looked at yet was to be purged, in seconds, by class and place.
+    PurgeLag,
     /// Strings of consent frameworks that came malformed and count as absent, by parameter; of clicks, when a goal is met.
     ConsentMalformed,
     /// The version of the configuration in force.
@@ -103,6 +107,8 @@ impl Name {
             Self::SpoolClicks => "crosstally_spool_clicks",
             Self::BrowserEvents => "crosstally_browser_events_total",
             Self::PreflightPassed => "crosstally_preflight_passed",
+            Self::Purged => "crosstally_purged_total",
+            Self::PurgeLag => "crosstally_purge_lag_seconds",
             Self::ConsentMalformed => "crosstally_consent_malformed_total",
             Self::ConfigVersion => "crosstally_config_version",
         }

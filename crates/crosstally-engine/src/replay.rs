@@ -51,8 +51,10 @@ pub enum ReplayError {
     /// Its sender never showed who it is.
     #[error("receipt {0} came from somebody who did not show to be the partner; it is never booked")]
     Stranger(ReceiptId),
-    /// Its person was erased: nothing is left to be read.
-    #[error("receipt {0} is about a person who was erased; nothing of it is left to be read")]
+    /// Its person was erased, or its time was over: nothing is left to be read.
+    #[error(
+        "nothing is left of receipt {0} that could be read: its person was erased, or its raw bytes were purged"
+    )]
     Erased(ReceiptId),
     /// It came as a server event, of which only what waits for its click is booked later.
     #[error("receipt {0} came as a server event, which is not read again; send the event again instead")]

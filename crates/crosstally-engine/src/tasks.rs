@@ -50,6 +50,9 @@ pub async fn run(engine: Engine, stop: watch::Receiver<bool>) {
         every(&engine, &stop, JOBS_EVERY_MS, "carry jobs over deliveries on", async |engine| {
             engine.work_on_jobs().await.map(drop).map_err(|error| error.to_string())
         }),
+        every(&engine, &stop, JOBS_EVERY_MS, "purge what is over", async |engine| {
+            engine.purge_what_is_over().await.map(drop).map_err(|error| error.to_string())
+        }),
         every(&engine, &stop, JOBS_EVERY_MS, "carry erasures on", async |engine| {
             engine.work_on_erasures().await.map(drop).map_err(|error| error.to_string())
         }),

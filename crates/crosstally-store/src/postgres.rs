@@ -29,6 +29,7 @@ mod offers;
 mod outbox;
 mod outbox_reads;
 mod postbacks;
+mod purges;
 mod receipts;
 mod replays;
 mod reversals;

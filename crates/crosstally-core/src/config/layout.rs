@@ -8,6 +8,7 @@ use crate::consent::ConsentPolicy;
 use crate::drop_in::DropIn;
 use crate::fraud::{Fraud, Often};
 use crate::redirect::Redirect;
+use crate::retention::{Class, Retention};
 use crate::rotation::Sticky;
 use crate::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS};
 
@@ -53,6 +54,7 @@ impl Value<'_> {
 pub(super) fn entries(config: &Config) -> Vec<Entry<'_>> {
     let mut entries = vec![workspace(&config.workspace)];
     entries.extend(fraud(&config.fraud));
+    entries.extend(retention(config.retention));
     entries.extend(config.sources.iter().map(source));
     entries.extend(config.offers.iter().map(rotation::offer));
     entries.extend(config.landers.iter().map(rotation::lander));
@@ -86,6 +88,13 @@ fn consent_policy(policy: ConsentPolicy) -> Option<(&'static str, Value<'static>
     keys.extend(policy.when_denied.map(|word| ("when_denied", Value::text(word.word()))));
     keys.extend(policy.gpc.map(|word| ("gpc", Value::text(word.word()))));
     (!keys.is_empty()).then_some(("consent_policy", Value::Table(keys)))
+}
+
+/// Nothing if all is kept.
+fn retention(retention: Retention) -> Option<Entry<'static>> {
+    let spans = Class::ALL.iter().filter_map(|class| Some((class.word(), retention.of(*class)?)));
+    let keys: Vec<_> = spans.map(|(name, ms)| (name, Value::Text(span(ms)))).collect();
+    (!keys.is_empty()).then_some(Entry { section: "retention", slug: None, keys })
 }
 
 /// Nothing if no mark is asked for.

@@ -24,6 +24,7 @@ mod partner;
 mod path;
 mod preflight;
 mod preset;
+mod retention;
 mod secret;
 mod slugs;
 mod syntax;
@@ -48,7 +49,7 @@ const SECTIONS: [(&str, usize); 9] = [
 ];
 
 /// The sections that stand once.
-const SINGLE: [&str; 2] = ["workspace", "fraud"];
+const SINGLE: [&str; 3] = ["workspace", "fraud", "retention"];
 
 /// The names of all sections, in the order in which a document has them.
 pub(super) fn sections() -> impl Iterator<Item = &'static str> {
@@ -90,6 +91,9 @@ fn read_all(document: &str, catalog: &dyn Catalog, found: &mut Findings<'_>) -> 
     }
     if let Some(section) = single(&root, "fraud", found) {
         config.fraud = fraud::read(&section, found);
+    }
+    if let Some(section) = single(&root, "retention", found) {
+        config.retention = retention::read(&section, found);
     }
     let base_currency = config.workspace.base_currency;
     // Sections are read in the order in which they refer to each other.

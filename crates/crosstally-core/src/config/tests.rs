@@ -15,6 +15,7 @@ mod plans;
 mod preflights;
 mod prints;
 mod reads;
+mod retention;
 mod unknown_keys;
 mod values;
 

@@ -3,6 +3,7 @@
 use crosstally_core::erasure::LABEL;
 use crosstally_core::postback::{Postback, Receipt};
 use crosstally_core::reason::Reason;
+use crosstally_core::retention::PURGED;
 use crosstally_core::verdict::{Stop, Verdict};
 
 use crate::Engine;
@@ -11,7 +12,7 @@ use crate::snapshot::Snapshot;
 /// Whether nothing of it is left but that it was there.
 #[must_use]
 pub fn is_erased(receipt: &Receipt) -> bool {
-    receipt.labels.iter().any(|label| label == LABEL)
+    receipt.labels.iter().any(|label| label == LABEL || label == PURGED)
 }
 
 impl Engine {

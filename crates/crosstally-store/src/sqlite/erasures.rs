@@ -89,10 +89,10 @@ const PAST_THE_LAST: &[u8] = &[0xff; 17];
 const WEIGHT: usize = 20;
 
 /// Overwrites what is deleted, as long as it lives: pages that are free keep no bytes of it.
-struct Overwriting<'c>(&'c Connection);
+pub(super) struct Overwriting<'c>(&'c Connection);
 
 impl<'c> Overwriting<'c> {
-    fn on(connection: &'c Connection) -> Result<Self, StoreError> {
+    pub(super) fn on(connection: &'c Connection) -> Result<Self, StoreError> {
         connection.query_row("PRAGMA secure_delete = ON", [], |_| Ok(()))?;
         Ok(Self(connection))
     }

@@ -29,6 +29,7 @@ mod opening;
 mod outbox;
 mod outbox_reads;
 mod postbacks;
+mod purges;
 mod receipts;
 mod requeue;
 mod reversals;
@@ -224,6 +225,10 @@ suite! {
         tombstones_are_learned_of_in_their_order_and_stop_spooled_clicks
         of_a_click_a_rest_stays_under_another_id
         of_a_sale_the_money_stays_and_what_was_to_be_sent_is_cancelled
+    }
+    purges {
+        clicks_lose_their_addresses_oldest_first
+        receipts_events_and_calls_lose_what_is_over
     }
     destinations {
         a_state_is_set_and_set_again

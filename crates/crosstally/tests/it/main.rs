@@ -44,6 +44,7 @@ mod reconcile;
 mod refunds;
 mod replayed;
 mod reread;
+mod retention;
 mod reversals;
 mod security_a;
 mod security_a12;

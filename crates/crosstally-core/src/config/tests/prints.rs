@@ -13,6 +13,7 @@ use crate::fraud::{Fraud, Often, Ranges};
 use crate::ledger::Status;
 use crate::postback::signature::{SCHEMES, Scheme};
 use crate::redirect::Redirect;
+use crate::retention::Retention;
 use crate::rotation::Sticky;
 use crate::secret::Secret;
 use crate::target::Target;
@@ -141,6 +142,11 @@ fn workspace() -> impl Strategy<Value = Workspace> {
 fn consent_policy() -> impl Strategy<Value = ConsentPolicy> {
     (prop::option::of(one_of()), prop::option::of(one_of()))
         .prop_map(|(when_denied, gpc)| ConsentPolicy { when_denied, gpc })
+}
+
+fn retention() -> impl Strategy<Value = Retention> {
+    let span = || prop::option::of((2..=3650_i64).prop_map(|days| days * 86_400_000));
+    (span(), span(), span()).prop_map(|(ip, user_agent, raw)| Retention { ip, user_agent, raw })
 }
 
 fn fraud() -> impl Strategy<Value = Fraud> {
@@ -423,8 +429,8 @@ fn goals(destinations: Vec<String>) -> impl Strategy<Value = Vec<Goal>> {
 
 fn config() -> impl Strategy<Value = Config> {
     let sources = prop::collection::btree_set(slug(), 0..4);
-    (workspace(), fraud(), sources, partners(), destinations()).prop_flat_map(
-        |(workspace, fraud, sources, partners, destinations)| {
+    ((workspace(), retention()), fraud(), sources, partners(), destinations()).prop_flat_map(
+        |((workspace, retention), fraud, sources, partners, destinations)| {
             let slugs =
                 destinations.iter().map(|destination: &Destination| destination.slug.clone()).collect();
             let sources: Vec<String> = sources.into_iter().collect();
@@ -432,6 +438,7 @@ fn config() -> impl Strategy<Value = Config> {
             made.prop_map(move |(mut campaigns, goals, (offers, landers, paths, ways))| Config {
                 workspace: workspace.clone(),
                 fraud: fraud.clone(),
+                retention,
                 sources: sources
                     .iter()
                     .map(|slug| Source { slug: slug.clone(), preset: "meta".to_owned(), cost: None })

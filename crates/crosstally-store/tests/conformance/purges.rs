@@ -1,0 +1,95 @@
+//! Purges: what is over goes in its order, what is young stays, and how far it is comes back.
+
+use std::sync::Arc;
+
+use crosstally_core::retention::{self, Class};
+use crosstally_store::{PurgePlace, PurgeStep, Purged, Store};
+
+use crate::build::{self, at};
+use crate::stage::Stage;
+
+fn step(class: Class, place: PurgePlace, from: [u8; 16], before: i64, limit: u32) -> PurgeStep {
+    PurgeStep { class, place, from, before: at(before), limit, without: retention::without, now: at(9_000) }
+}
+
+async fn addresses(store: &Store) -> Vec<bool> {
+    store.list_clicks(None, 10).await.unwrap().iter().rev().map(|click| click.ip.is_some()).collect()
+}
+
+pub(crate) async fn clicks_lose_their_addresses_oldest_first(stage: &Stage) {
+    let store = stage.open().await;
+    for ms in 0..5 {
+        store.append_click(Arc::new(build::click(ms))).await.unwrap();
+    }
+    let purge = async |from, before, limit| -> Purged {
+        store.purge(step(Class::Ip, PurgePlace::Clicks, from, before, limit)).await.unwrap()
+    };
+    let first = purge([0; 16], 3, 2).await;
+    assert_eq!((first.rows, first.last), (2, false));
+    assert_eq!(addresses(&store).await, [false, false, true, true, true]);
+    // Killed before it was told, it does the same again and nothing else.
+    let again = purge([0; 16], 3, 2).await;
+    assert_eq!((again.rows, again.done_to), (0, first.done_to));
+    let second = purge(first.done_to, 3, 2).await;
+    assert_eq!((second.rows, second.last), (1, true));
+    assert_eq!(addresses(&store).await, [false, false, false, true, true], "the young stay");
+    let marks = store.purge_marks().await.unwrap();
+    assert_eq!(marks.len(), 1);
+    assert_eq!((marks[0].class.as_str(), marks[0].place.as_str()), ("ip", "clicks"));
+    assert_eq!((marks[0].done_to, marks[0].purged), (second.done_to, 3));
+    let agents = purge(second.done_to, 5, 10).await;
+    assert_eq!((agents.rows, agents.last), (2, true));
+    assert!(store.list_clicks(None, 10).await.unwrap().iter().all(|click| !click.user_agent.is_empty()));
+}
+
+pub(crate) async fn receipts_events_and_calls_lose_what_is_over(stage: &Stage) {
+    let store = stage.open().await;
+    let (mut old, mut young) = (
+        build::sale(1, build::key("acme", "t:1"), &[build::META]),
+        build::sale(500, build::key("acme", "t:2"), &[build::META]),
+    );
+    for sale in [&mut old, &mut young] {
+        sale.goal_events[0].event.visitor.client_ip_address = Some("192.0.2.7".into());
+    }
+    build::book(&store, &old).await;
+    build::book(&store, &young).await;
+    let settled = build::work(
+        &store,
+        600,
+        crosstally_core::delivery::Outcome::Delivered,
+        crosstally_store::After::Delivered,
+    )
+    .await;
+    assert_eq!(settled.applied, 2);
+    let before = store.count_receipts().await.unwrap();
+    for (class, place) in [
+        (Class::Raw, PurgePlace::Receipts),
+        (Class::Ip, PurgePlace::Receipts),
+        (Class::UserAgent, PurgePlace::Receipts),
+        (Class::Ip, PurgePlace::Events),
+        (Class::Raw, PurgePlace::Attempts),
+        (Class::Raw, PurgePlace::Calls),
+        (Class::Ip, PurgePlace::Attempts),
+    ] {
+        let done = store.purge(step(class, place, [0; 16], 400, 10)).await.unwrap();
+        assert!(done.last, "{class:?} {place:?}");
+        let again = store.purge(step(class, place, [0; 16], 400, 10)).await.unwrap();
+        assert_eq!(again.rows, 0, "{class:?} {place:?}");
+    }
+    let (gone, there) = (old.receipt.clone(), young.receipt.clone());
+    let left = store.receipt(gone.id).await.unwrap().unwrap();
+    assert!(left.query.is_empty() && left.body.is_empty() && left.sealed.is_none());
+    assert!(left.peer.is_empty() && left.user_agent.is_empty());
+    let labels: Vec<String> = gone.labels.iter().cloned().chain(["purged".to_owned()]).collect();
+    assert_eq!((left.labels, left.verdict, left.contact), (labels, gone.verdict, gone.contact));
+    assert_eq!(store.receipt(there.id).await.unwrap(), Some(there));
+    assert_eq!(store.count_receipts().await.unwrap(), before);
+    for (sale, kept) in [(&old, false), (&young, true)] {
+        let conversion = sale.receipt.conversion.unwrap();
+        let event = &store.goal_events_of_conversion(conversion).await.unwrap()[0].event;
+        assert_eq!(event.visitor.client_ip_address.is_some(), kept);
+        let delivery = store.deliveries_of_conversion(conversion).await.unwrap().remove(0);
+        let attempt = store.attempts(delivery.id).await.unwrap().remove(0);
+        assert_eq!(!attempt.payload.is_empty(), kept, "{kept}");
+    }
+}
