@@ -35,6 +35,7 @@ mod lander;
 mod ledger;
 mod link;
 mod monitor;
+mod page;
 mod postback;
 mod signal;
 
@@ -78,6 +79,8 @@ pub struct Wanted {
     pub code: Option<String>,
     /// Whether addresses outside the public internet may be asked.
     pub allow_private: bool,
+    /// Whether pages are opened in the browser that the command was given, so that their own script tells.
+    pub browser: bool,
 }
 
 impl Wanted {
@@ -153,6 +156,8 @@ struct Action {
     target: Option<String>,
     /// The page at which the visitor arrived.
     page: Option<String>,
+    /// Whether a real browser has opened that page.
+    opened: bool,
     /// The id of the browser's event.
     browser_id: Option<String>,
     /// When the sale happens.
@@ -207,7 +212,7 @@ impl Engine {
             let done = match hop {
                 Hop::Link => run.link(&mark).await?,
                 Hop::Lander => run.lander().await,
-                Hop::Browser => run.browser().await,
+                Hop::Browser => run.browser().await?,
                 Hop::Postback => run.postback(&mark).await?,
                 Hop::Ledger => run.ledger().await?,
                 Hop::Signal => run.signal(),
@@ -225,6 +230,10 @@ impl Engine {
     fn prepare<'a>(&'a self, wanted: &'a Wanted) -> Result<Run<'a>, Unable> {
         wanted.check()?;
         let unreadable = |problem: String| CallError::Unreadable(problem);
+        if wanted.browser && self.door.browser().is_none() {
+            let problem = "there is no browser here: only a command with --browser opens pages in one";
+            return Err(unreadable(problem.into()).into());
+        }
         let snapshot = self.snapshot.load_full();
         let campaign = snapshot.campaign(&wanted.campaign).cloned();
         let campaign = campaign
@@ -249,6 +258,7 @@ impl Engine {
             click: None,
             target: None,
             page: None,
+            opened: false,
             browser_id: None,
             at: Timestamp::from_millis(now.as_seconds() * 1_000),
             receipt: None,

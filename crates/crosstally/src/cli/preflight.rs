@@ -1,5 +1,7 @@
 //! The pre-flight of a campaign, and its flags.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 
 use super::At;
@@ -53,6 +55,9 @@ pub(crate) struct PreflightRun {
     /// The code of the destination's test view, where its settings hold none. Some platforms count such events.
     #[arg(long)]
     pub(crate) code: Option<String>,
+    /// Open each page in this browser too, such as `chromium`: what its script tells is compared. Not with --url.
+    #[arg(long, value_name = "PROGRAM", conflicts_with = "url")]
+    pub(crate) browser: Option<PathBuf>,
     /// Visit pages outside the public internet too; with --url the token must be an admin's.
     #[arg(long)]
     pub(crate) allow_private: bool,

@@ -16,7 +16,8 @@ pub(crate) async fn execute(command: Preflight, json: bool) -> Result<()> {
 }
 
 async fn checklist(wanted: &PreflightRun, json: bool) -> Result<()> {
-    let answer = super::tools::run("preflight_checklist", &request(wanted), &wanted.at).await?;
+    let browser = wanted.browser.clone();
+    let answer = run_telling("preflight_checklist", &request(wanted), &wanted.at, browser, |_| {}).await?;
     if json {
         show::json(&answer)?;
     } else {
@@ -44,7 +45,7 @@ async fn checklist(wanted: &PreflightRun, json: bool) -> Result<()> {
 }
 
 async fn run(wanted: &PreflightRun, json: bool) -> Result<()> {
-    let answer = run_telling("preflight_run", &request(wanted), &wanted.at, |hop| {
+    let answer = run_telling("preflight_run", &request(wanted), &wanted.at, wanted.browser.clone(), |hop| {
         // A terminal that cannot be written to does not keep the run from its end.
         drop(show::progress(&format!("{}/7 {}: {}", hop.number, hop.hop.name(), words(hop.compared.word()))));
     })
@@ -78,6 +79,7 @@ fn request(wanted: &PreflightRun) -> Value {
     request.extend(wanted.actions.map(|actions| ("actions".to_owned(), json!(actions))));
     request.insert("params".to_owned(), json!(wanted.params));
     request.insert("allow_private".to_owned(), json!(wanted.allow_private));
+    request.insert("browser".to_owned(), json!(wanted.browser.is_some()));
     Value::Object(request)
 }
 

@@ -1,6 +1,8 @@
 //! What the tools' commands share: a tool is run on a data directory, on a server, or on neither, and the run is kept where
 //! it can be.
 
+use std::path::PathBuf;
+
 use anyhow::{Context, Result};
 use crosstally_core::ids::RunId;
 use crosstally_engine::clock::{Clock as _, SystemClock};
@@ -34,14 +36,15 @@ fn told(error: CallError) -> anyhow::Error {
 
 /// Runs a tool where the flags say; the answer as it is printed for machines.
 pub(super) async fn run(tool: &str, request: &Value, at: &At) -> Result<Value> {
-    run_telling(tool, request, at, |_| {}).await
+    run_telling(tool, request, at, None, |_| {}).await
 }
 
-/// The same; where it runs here, each hop of a pre-flight is told when it is done.
+/// The same; where it runs here, each hop of a pre-flight is told when it is done, and pages are opened in the browser.
 pub(super) async fn run_telling(
     tool: &str,
     request: &Value,
     at: &At,
+    browser: Option<PathBuf>,
     told_hop: impl Fn(&HopOut) + Send,
 ) -> Result<Value> {
     let call = call(tool, request)?;
@@ -50,7 +53,7 @@ pub(super) async fn run_telling(
             let path = format!("/api/v1/tools/{}", tool.replacen('_', "/", 1));
             server.post(&path, "application/json", request.to_string().into_bytes()).await
         }
-        Where::Here(ground) => here(tool, request, &call, &ground, told_hop).await,
+        Where::Here(ground) => here(tool, request, &call, &ground, browser, told_hop).await,
     }
 }
 
@@ -60,7 +63,7 @@ pub(super) async fn run_at(tool: &str, request: &Value, place: &Place) -> Result
     if place.data.is_none() && place.database_url.is_none() {
         return nowhere(&call).await;
     }
-    here(tool, request, &call, &settings::ground(place)?, |_| {}).await
+    here(tool, request, &call, &settings::ground(place)?, None, |_| {}).await
 }
 
 async fn here(
@@ -68,12 +71,16 @@ async fn here(
     request: &Value,
     call: &Call,
     ground: &settings::Ground,
+    browser: Option<PathBuf>,
     told_hop: impl Fn(&HopOut) + Send,
 ) -> Result<Value> {
     if local::is_missing(ground) {
         return nowhere(call).await;
     }
     remote::here(ground, async |engine| {
+        if let Some(program) = browser {
+            engine.door.opens_pages_with(program);
+        }
         let ran = engine.run_tool_telling(tool, request, call, AUTHOR, told_hop).await;
         ran.map_err(|error| match error {
             Unable::Call(error) => told(error),

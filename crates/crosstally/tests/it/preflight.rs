@@ -12,6 +12,7 @@ use crate::guarded::word;
 use shop::{Fault, Shop};
 
 mod checklist;
+mod chromium;
 mod nightly;
 mod safe;
 mod shop;

@@ -2,21 +2,25 @@
 //! which the visitor arrived, so that pixel and server have one id to agree on.
 
 use crosstally_core::preflight::{Code, Hop};
+use crosstally_store::StoreError;
 use serde_json::{Value, json};
 use url::Url;
 
 use super::door::request;
-use super::link::{AGENT, told};
+use super::link::{AGENT, told, without_query};
 use super::{Action, Gone, Run};
 use crate::keys::hex_of;
 
 impl Run<'_> {
-    pub(super) async fn browser(&mut self) -> Gone {
+    pub(super) async fn browser(&mut self) -> Result<Gone, StoreError> {
         if self.campaign.sites.is_empty() {
-            return Gone::not("the campaign names no `sites`: it takes no events of browsers");
+            return Ok(Gone::not("the campaign names no `sites`: it takes no events of browsers"));
         }
         if self.actions.iter().all(|action| action.page.is_none()) {
-            return Gone::not("no visitor arrived at a page");
+            return Ok(Gone::not("no visitor arrived at a page"));
+        }
+        if self.wanted.browser {
+            return self.told_by_pages().await;
         }
         let mut gone = Gone::default();
         for at in 0..self.actions.len() {
@@ -33,7 +37,34 @@ impl Run<'_> {
                 Err(problem) => self.defect(Code::BrowserRefused, Hop::Browser, problem),
             }
         }
-        gone
+        Ok(gone)
+    }
+
+    /// What the script of each page has told by itself that the real browser opened.
+    async fn told_by_pages(&mut self) -> Result<Gone, StoreError> {
+        let mut gone = Gone::default();
+        for at in 0..self.actions.len() {
+            let Some(action) = self.actions.get(at).filter(|action| action.opened) else { continue };
+            let (Some(click), page) = (action.click, action.page.clone().unwrap_or_default()) else {
+                continue;
+            };
+            gone.expected.add(None, None);
+            let events = self.engine.store.browser_events(click).await?;
+            if events.is_empty() {
+                let problem = format!("{} told nothing of its visitor", without_query(&page));
+                self.defect(Code::BrowserRefused, Hop::Browser, problem);
+                continue;
+            }
+            gone.found.add(None, None);
+            let names: Vec<&str> = events.iter().map(|event| event.name.as_str()).collect();
+            gone.note(format!("the page told {}", names.join(", ")));
+            let first = events.iter().filter(|event| event.is_qualified()).min_by_key(|event| event.at);
+            let id = first.map(|event| event.event_id.clone());
+            if let Some(action) = self.actions.get_mut(at) {
+                action.browser_id = id;
+            }
+        }
+        Ok(gone)
     }
 
     /// Tells the event of one visitor; its id.

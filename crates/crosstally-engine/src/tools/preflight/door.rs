@@ -1,6 +1,8 @@
 //! The way to this installation's own doors: past the guard that keeps deliveries from them, and nowhere else.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crosstally_core::address::plain_host;
@@ -25,12 +27,22 @@ const READ_BYTES_MAX: usize = 256 * 1024;
 pub struct Door {
     pub(super) at: At,
     is_command: AtomicBool,
+    browser: OnceLock<PathBuf>,
 }
 
 impl Door {
     /// Says that this process is a command of whoever may read the data directory anyway: it may go through any address.
     pub fn is_of_a_command(&self) {
         self.is_command.store(true, Ordering::Relaxed);
+    }
+
+    /// Says with which program this command opens pages.
+    pub fn opens_pages_with(&self, program: PathBuf) {
+        self.browser.get_or_init(|| program);
+    }
+
+    pub(super) fn browser(&self) -> Option<&PathBuf> {
+        self.browser.get()
     }
 }
 

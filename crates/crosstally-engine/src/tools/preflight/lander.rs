@@ -11,7 +11,8 @@ use crosstally_core::time::Timestamp;
 use crosstally_core::tools::hop::{Fate, Told};
 
 use super::link::{AGENT, without_query};
-use super::{Gone, Run};
+use super::{Gone, Run, page};
+use crate::keys::hex_of;
 use crate::tools::redirect_check::{self, Report};
 
 /// Different pages that are visited.
@@ -91,7 +92,28 @@ impl Run<'_> {
             self.defect(Code::RedirectTwice, Hop::Lander, problem);
         }
         self.pixels(&report.page, page, gone);
+        if self.wanted.browser {
+            self.open(first, &wanted.url, gone).await;
+        }
         report.hops.last().map(|hop| hop.url.clone())
+    }
+
+    /// Opens a page in the real browser, as its first visitor.
+    async fn open(&mut self, first: usize, url: &str, gone: &mut Gone) {
+        let Some(program) = self.engine.door.browser().cloned() else { return };
+        let agent = self.wanted.user_agent.clone().unwrap_or_else(|| AGENT.to_owned());
+        let profile = format!("crosstally-page-{}", hex_of(self.engine.random.bytes::<8>()));
+        match page::open(program, url.to_owned(), agent, profile).await {
+            Ok(()) => {
+                gone.note(format!("{} was opened in a real browser", without_query(url)));
+                if let Some(action) = self.actions.get_mut(first) {
+                    action.opened = true;
+                }
+            }
+            Err(problem) => {
+                self.defect(Code::LanderDead, Hop::Lander, format!("{}: {problem}", without_query(url)))
+            }
+        }
     }
 
     /// Names what was done to the ids on the way.

@@ -95,5 +95,6 @@ fn wanted(monitor: &Monitor) -> Wanted {
         user_agent: None,
         code: None,
         allow_private: monitor.allow_private,
+        browser: false,
     }
 }

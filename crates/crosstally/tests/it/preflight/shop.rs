@@ -22,6 +22,8 @@ pub(crate) enum Fault {
     OtherPixel,
     /// It reports each visitor's sale twice.
     FiresTwice,
+    /// No fault: it has the script, and tells a sale.
+    Tells,
     /// It is gone.
     Gone,
 }
@@ -47,13 +49,17 @@ impl Shop {
         let shared = Arc::clone(&state);
         tokio::task::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
-                let mut head = vec![0; 16_384];
-                let Ok(read) = stream.read(&mut head).await else { continue };
-                let text = String::from_utf8_lossy(&head[..read]).into_owned();
-                let path = text.split(' ').nth(1).unwrap_or_default().to_owned();
-                let now = *shared.lock().unwrap();
-                drop(stream.write_all(serve(&path, address, now).await.as_bytes()).await);
-                drop(stream.shutdown().await);
+                let shared = Arc::clone(&shared);
+                // Browsers open connections that they do not use.
+                tokio::task::spawn(async move {
+                    let mut head = vec![0; 16_384];
+                    let Ok(read) = stream.read(&mut head).await else { return };
+                    let text = String::from_utf8_lossy(&head[..read]).into_owned();
+                    let path = text.split(' ').nth(1).unwrap_or_default().to_owned();
+                    let now = *shared.lock().unwrap();
+                    drop(stream.write_all(serve(&path, address, now).await.as_bytes()).await);
+                    drop(stream.shutdown().await);
+                });
             }
         });
         Ok(Self { address, state })
@@ -95,5 +101,13 @@ async fn serve(path: &str, own: SocketAddr, now: State) -> String {
         _ => {}
     }
     let pixel = if now.fault == Fault::OtherPixel { "999" } else { "1234567890" };
-    answer("200 OK", "content-type: text/html\r\n", &format!("<script>fbq('init', '{pixel}')</script>"))
+    let script = match (now.fault, now.tracking) {
+        (Fault::Tells, Some(tracking)) => format!(
+            "<script src='http://{tracking}/t.js' data-campaign='summer'></script>\
+             <script>crosstally.track('Purchase', {{value: '12.34', currency: 'USD'}})</script>"
+        ),
+        _ => String::new(),
+    };
+    let page = format!("<script>function fbq() {{}}\nfbq('init', '{pixel}')</script>{script}");
+    answer("200 OK", "content-type: text/html\r\n", &page)
 }
