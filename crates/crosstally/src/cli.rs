@@ -411,3 +411,15 @@ pub(crate) enum Import {
         at: At,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::Cli;
+
+    #[test]
+    fn every_command_has_each_name_once() {
+        Cli::command().debug_assert();
+    }
+}

@@ -12,7 +12,7 @@ use url::Url;
 
 use super::Bench;
 use crate::clock::watch;
-use crate::http_out::{SendError, SendOptions};
+use crate::http_out::{HttpOut, SendError, SendOptions};
 
 /// Hops that are followed unless told otherwise, and at most.
 const HOPS_USUAL: usize = 10;
@@ -103,8 +103,23 @@ impl Report {
     }
 }
 
+/// How one address is asked.
+trait Ask: Sync {
+    fn ask(&self, url: &str) -> impl Future<Output = Result<Response, SendError>> + Send;
+}
+
+/// The only door out, for a wish.
+struct Door<'a> {
+    http_out: &'a HttpOut,
+    wanted: &'a Wanted,
+}
+
 /// Follows a link.
 pub async fn check(bench: &Bench<'_>, wanted: &Wanted) -> Report {
+    follow(&Door { http_out: bench.http_out, wanted }, wanted).await
+}
+
+async fn follow(door: &impl Ask, wanted: &Wanted) -> Report {
     let mut report = Report::default();
     let mut trail = Trail::default();
     let mut seen = HashSet::new();
@@ -128,7 +143,7 @@ pub async fn check(bench: &Bench<'_>, wanted: &Wanted) -> Report {
         }
         let params = trail.follow(&next);
         tell_params(&mut report, &params);
-        match hop(bench, wanted, &next, params, &mut report).await {
+        match hop(door, &next, params, &mut report).await {
             Some(target) => next = target,
             None => break,
         }
@@ -147,15 +162,9 @@ pub(super) fn elapsed_ms(began: std::time::Duration) -> u64 {
 }
 
 /// Makes one call; where it leads on to.
-async fn hop(
-    bench: &Bench<'_>,
-    wanted: &Wanted,
-    url: &str,
-    params: Vec<Told>,
-    report: &mut Report,
-) -> Option<String> {
+async fn hop(door: &impl Ask, url: &str, params: Vec<Told>, report: &mut Report) -> Option<String> {
     let began = watch();
-    let answer = fetch(bench, wanted, url).await;
+    let answer = door.ask(url).await;
     let mut hop = Hop {
         number: report.hops.len() + 1,
         url: shown::text(url),
@@ -215,27 +224,29 @@ async fn hop(
     resolve(url, &target, report)
 }
 
-async fn fetch(bench: &Bench<'_>, wanted: &Wanted, url: &str) -> Result<Response, SendError> {
-    let agent = wanted.user_agent.clone().unwrap_or_else(|| AGENT.to_owned());
-    let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-    let request = Request {
-        method: "GET",
-        url: url.to_owned(),
-        headers: vec![
-            header("user-agent", &agent),
-            header("accept", "text/html,application/xhtml+xml,*/*;q=0.8"),
-            header("accept-language", "en"),
-        ],
-        body: Vec::new(),
-        body_shown: Vec::new(),
-        secrets: Vec::new(),
-    };
-    let options = SendOptions {
-        deadline_ms: HOP_MS,
-        allow_private: wanted.allow_private,
-        read_bytes_max: page::PAGE_BYTES_MAX,
-    };
-    bench.http_out.send(&request, options).await
+impl Ask for Door<'_> {
+    async fn ask(&self, url: &str) -> Result<Response, SendError> {
+        let agent = self.wanted.user_agent.clone().unwrap_or_else(|| AGENT.to_owned());
+        let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let request = Request {
+            method: "GET",
+            url: url.to_owned(),
+            headers: vec![
+                header("user-agent", &agent),
+                header("accept", "text/html,application/xhtml+xml,*/*;q=0.8"),
+                header("accept-language", "en"),
+            ],
+            body: Vec::new(),
+            body_shown: Vec::new(),
+            secrets: Vec::new(),
+        };
+        let options = SendOptions {
+            deadline_ms: HOP_MS,
+            allow_private: self.wanted.allow_private,
+            read_bytes_max: page::PAGE_BYTES_MAX,
+        };
+        self.http_out.send(&request, options).await
+    }
 }
 
 const fn failure(error: &SendError) -> (&'static str, &'static str) {
@@ -313,3 +324,6 @@ fn tell_params(report: &mut Report, params: &[Told]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

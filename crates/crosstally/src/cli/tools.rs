@@ -24,6 +24,8 @@ pub(crate) enum Redirect {
     /// parameters. It is a real visit: trackers on the way count a click. Exits with 6 if something is wrong.
     Check {
         /// The link.
+        // Under a name of its own: `--url` is the server's.
+        #[arg(id = "link", value_name = "URL")]
         url: String,
         /// Hops to follow at most, 20 at the very most [default: 10].
         #[arg(long)]

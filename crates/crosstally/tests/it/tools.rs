@@ -19,6 +19,8 @@ use crate::guarded::{with_keys, word};
 on_both! {
     /// One answer from command and API; every run is kept, listed, shown and made again, its secrets masked.
     every_run_is_kept_and_can_be_made_again => runs;
+    /// Each tool and page says the same as a command and as a route, good and bad.
+    every_tool_says_the_same_as_command_and_as_route => same;
     /// Every hop of a link with what it did to each parameter: kept, renamed, cut, lower-cased, lost; loops, caps, statuses.
     a_link_is_followed_hop_by_hop => redirects;
     /// A1 to A4, A8, A13: no spelling of a private address is asked, at no hop, and only an admin may allow it.
@@ -163,6 +165,120 @@ async fn runs(kind: Kind) -> Result<()> {
         assert_eq!(client::post_as(server.admin, &path, &server.token, body).await?.status, status, "{tool}");
     }
     server.stop().await;
+    Ok(())
+}
+
+/// An answer without ids and times of runs, at any depth.
+fn timeless(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let kept = map.iter().filter(|(name, _)| !["run", "time_ms"].contains(&name.as_str()));
+            Value::Object(kept.map(|(name, value)| (name.clone(), timeless(value))).collect())
+        }
+        Value::Array(list) => Value::Array(list.iter().map(timeless).collect()),
+        other => other.clone(),
+    }
+}
+
+async fn same(kind: Kind) -> Result<()> {
+    let server = TestServer::ready(kind).await?;
+    let click = server.click("fbclid=1").await?;
+    let pages = pages(script).await?;
+    let (start, looped) = (format!("http://{pages}/start?fbclid={ID}"), format!("http://{pages}/loop"));
+    let template = format!("http://{}/partner/any/?c={{click_id}}", server.sandbox);
+    let wrong = "https://{sub1}.example/?c={click_id}";
+    let page = "https://shop.example/p?a=1?b=2";
+    for (words, tool, request) in [
+        (vec!["click", "extract", &click], "click/extract", json!({ "text": click })),
+        (vec!["click", "extract", "nothing here"], "click/extract", json!({ "text": "nothing here" })),
+        (
+            vec!["utm", "build", page, "--preset", "taboola", "--param", "x=a b"],
+            "utm/build",
+            json!({ "rows": [{ "url": page, "preset": "taboola", "params": [["x", "a b"]] }] }),
+        ),
+        (vec!["utm", "build", "ftp://x/"], "utm/build", json!({ "rows": [{ "url": "ftp://x/" }] })),
+        (
+            vec!["redirect", "check", &start, "--hops", "3", "--allow-private"],
+            "redirect/check",
+            json!({ "url": start, "hops_max": 3, "allow_private": true }),
+        ),
+        (vec!["redirect", "check", &looped], "redirect/check", json!({ "url": looped })),
+        (
+            vec!["postback", "send", "--template", &template, "--allow-private", "click_id=k1"],
+            "postback/send",
+            json!({ "template": template, "params": [["click_id", "k1"]], "allow_private": true }),
+        ),
+        (vec!["postback", "send", "--template", wrong], "postback/send", json!({ "template": wrong })),
+    ] {
+        let of_api = ask(&server, tool, &request).await?;
+        assert!(of_api["ok"].is_boolean(), "{tool}: {of_api}");
+        let words: Vec<&str> = ["--json"].into_iter().chain(words).collect();
+        // The postback tester has an address of its own in place of a server's.
+        let output = if tool == "postback/send" {
+            let (words, directory) = (
+                words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>(),
+                server.database.directory().to_owned(),
+            );
+            tokio::task::spawn_blocking(move || {
+                let words: Vec<&str> = words.iter().map(String::as_str).collect();
+                program().run(&words, &[], &directory)
+            })
+            .await??
+        } else {
+            run(&server, &words).await?
+        };
+        assert_eq!(timeless(&parsed(&output)?), timeless(&of_api), "{words:?}");
+        let expected = if of_api["ok"] == json!(true) { Some(0) } else { Some(6) };
+        assert_eq!(output.status.code(), expected, "{words:?}: {of_api}");
+    }
+    for (words, path) in [
+        (vec!["fields"], "/api/v1/fields"),
+        (vec!["trace", &click], format!("/api/v1/trace/{click}").as_str()),
+        (vec!["hybrid", "counts"], "/api/v1/hybrid/counts"),
+    ] {
+        let words: Vec<&str> = ["--json"].into_iter().chain(words).collect();
+        assert_eq!(parsed(&run(&server, &words).await?)?, server.api(path).await?, "{words:?}");
+    }
+    let runs = run(&server, &["--json", "runs", "list"]).await?;
+    assert_eq!(parsed(&runs)?, server.api("/api/v1/tools/runs").await?["data"]);
+    let pack = run(&server, &["evidence", &click, "--out", "-"]).await?;
+    let of_api =
+        client::get_as(server.admin, &format!("/api/v1/evidence/{click}"), &server.token).await?.text();
+    assert_eq!(String::from_utf8_lossy(&pack.stdout), of_api);
+    same_for_capi(&server).await?;
+    server.stop().await;
+    Ok(())
+}
+
+/// The CAPI tester reads the event where a command reads.
+async fn same_for_capi(server: &TestServer) -> Result<()> {
+    let event = json!({ "event": "Purchase", "event_id": "e1", "value": "1.00", "currency": "USD",
+        "event_source_url": "https://shop.example/", "user": { "fbp": "fb.1.1795254000000.1098115397", "client_user_agent": "UA" } });
+    for (verb, flags, path, input) in [
+        ("validate", vec![], "/api/v1/capi/validate?destination=meta-main", event.to_string()),
+        (
+            "validate",
+            vec![],
+            "/api/v1/capi/validate?destination=meta-main",
+            "{\"event\":\"Purchase\"}".to_owned(),
+        ),
+        (
+            "send-test",
+            vec!["--code", "TEST42"],
+            "/api/v1/capi/send-test?destination=meta-main&code=TEST42",
+            event.to_string(),
+        ),
+    ] {
+        let of_api = client::post_as(server.admin, path, &server.token, &input).await?.json()?;
+        let words = ["--json", "capi", verb, "--destination", "meta-main"];
+        let words: Vec<String> = words.iter().chain(&flags).map(|&word| word.to_owned()).collect();
+        let (flags, directory) = (there(server), server.database.directory().to_owned());
+        let ended = tokio::task::spawn_blocking(move || {
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            program().run_with(&input, &words, &flags, &directory)
+        });
+        assert_eq!(timeless(&parsed(&ended.await??)?), timeless(&of_api), "{verb}");
+    }
     Ok(())
 }
 

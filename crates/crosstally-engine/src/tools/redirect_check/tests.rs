@@ -1,0 +1,103 @@
+//! A public page that leads to where no visitor of ours may be sent by the server: each later hop has the guard of the first.
+//! No test has a public page of its own, so the first answer is made up; whatever it leads to is asked through the real door.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::net::TcpListener;
+
+use super::*;
+
+/// Answers for one public page, and asks for everything else as always.
+struct Behind<'a> {
+    door: Door<'a>,
+    first: Response,
+}
+
+const PUBLIC: &str = "https://public.example/go?fbclid=AbC";
+
+impl Ask for Behind<'_> {
+    async fn ask(&self, url: &str) -> Result<Response, SendError> {
+        if url == PUBLIC { Ok(self.first.clone()) } else { self.door.ask(url).await }
+    }
+}
+
+/// The ways in which a page leads on.
+fn leading_to(target: &str) -> Vec<Response> {
+    let with = |status, name: &str, value: String| Response {
+        status,
+        headers: vec![(name.to_owned(), value)],
+        ..Response::default()
+    };
+    let page = format!("<meta http-equiv=refresh content=\"0; url={target}\">");
+    vec![
+        with(302, "location", target.to_owned()),
+        with(200, "refresh", format!("0; url={target}")),
+        Response { body: page.into_bytes(), ..with(200, "content-type", "text/html".to_owned()) },
+    ]
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test's server runs on a task of its own")]
+async fn counting() -> (u16, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (port, calls) = (listener.local_addr().unwrap().port(), Arc::new(AtomicUsize::new(0)));
+    let counted = Arc::clone(&calls);
+    tokio::task::spawn(async move {
+        while listener.accept().await.is_ok() {
+            counted.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    (port, calls)
+}
+
+#[tokio::test]
+async fn a13_no_later_hop_leads_inside() {
+    let (port, calls) = counting().await;
+    let http_out = HttpOut::new().unwrap();
+    let wanted = Wanted { url: PUBLIC.to_owned(), ..Wanted::default() };
+    let hosts = [
+        "127.0.0.1",
+        "localhost",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "0x7f.1",
+        "2130706433",
+        "0177.0.0.1",
+        "127.1",
+        "0.0.0.0",
+        "[::]",
+        "10.0.0.1",
+        "192.168.0.1",
+        "172.16.0.1",
+        "100.64.0.1",
+        "169.254.169.254",
+        "[fd00::1]",
+        "[fe80::1]",
+    ];
+    for host in hosts {
+        for first in leading_to(&format!("http://{host}:{port}/latest/meta-data/")) {
+            let door = Door { http_out: &http_out, wanted: &wanted };
+            let report = follow(&Behind { door, first }, &wanted).await;
+            let last = report.problems.last().unwrap();
+            assert_eq!(last.code, "address_forbidden", "{host}: {report:?}");
+            assert_eq!(
+                (last.hop, report.hops.len(), report.hops[1].status),
+                (2, 2, None),
+                "{host}: {report:?}"
+            );
+        }
+    }
+    for (scheme, code) in [("file:///etc/passwd", "bad_scheme"), ("gopher://127.0.0.1/", "bad_scheme")] {
+        let first = leading_to(scheme).remove(0);
+        let report =
+            follow(&Behind { door: Door { http_out: &http_out, wanted: &wanted }, first }, &wanted).await;
+        assert_eq!(report.problems.last().unwrap().code, code, "{report:?}");
+    }
+    assert_eq!(calls.load(Ordering::Relaxed), 0, "nobody was called");
+    // The guard is what held it: with it open the same hop is a call.
+    let open = Wanted { allow_private: true, ..wanted };
+    let first = leading_to(&format!("http://127.0.0.1:{port}/")).remove(0);
+    follow(&Behind { door: Door { http_out: &http_out, wanted: &open }, first }, &open).await;
+    assert_eq!(calls.load(Ordering::Relaxed), 1);
+}
