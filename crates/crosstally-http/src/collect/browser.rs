@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crosstally_core::browser::{BODY_BYTES_MAX, COOKIE_SECONDS, PAGE_VIEW, host_of_origin, registrable};
+use crosstally_core::consent::Choice;
 use crosstally_core::limits::HEADER_BYTES_MAX;
 use crosstally_core::params::Params;
 use crosstally_core::postback::{Headers, Inbound};
@@ -119,7 +120,10 @@ where
     let mut input = call.into_input(visitor(state, &parts, peer));
     input.host = host_of_origin(&origin);
     let asked = (input.fbc.clone(), input.fbp.clone());
+    let denied = input.consent.user_data() == Some(Choice::Denied);
     match state.engine.hear_browser(input, raw).await {
+        // Who does not want to be known gets no cookie, however the page asked.
+        Ok(heard) if denied => said(&heard),
         Ok(heard) => told(&heard, &parts.headers, &origin, &keep, asked),
         Err(out) => tell_one(&out),
     }
@@ -138,14 +142,9 @@ fn visitor(state: &State, parts: &http::request::Parts, peer: IpAddr) -> Browser
     input
 }
 
-fn told(
-    heard: &Heard,
-    headers: &HeaderMap,
-    origin: &str,
-    keep: &str,
-    (fbc, fbp): (String, String),
-) -> Answer {
-    let mut answer = answer::json(
+/// The answer without cookies.
+fn said(heard: &Heard) -> Answer {
+    answer::json(
         StatusCode::OK,
         &json!({
             "result": if heard.recorded > 0 || heard.repeated == 0 { "recorded" } else { "duplicate" },
@@ -157,7 +156,17 @@ fn told(
             "fbp": heard.fbp,
             "domain": heard.domain,
         }),
-    );
+    )
+}
+
+fn told(
+    heard: &Heard,
+    headers: &HeaderMap,
+    origin: &str,
+    keep: &str,
+    (fbc, fbp): (String, String),
+) -> Answer {
+    let mut answer = said(heard);
     // A cookie that the page's own site sets lives longer than one that a script sets, where browsers tell them apart.
     let ours = host_of_origin(&format!("https://{}", text(headers, &header::HOST)));
     let same_site = ours.as_deref().and_then(registrable).is_some_and(|site| site == heard.domain);

@@ -268,7 +268,10 @@ async fn denied(kind: Kind) -> Result<()> {
     let click = server.click("fbclid=AbC").await?;
     let call = json!({"campaign": "summer", "click_id": click, "page": "https://shop.example/?fbclid=AbC", "fbp": "fb.1.1.5",
         "consent": {"ad_user_data": "denied"}, "events": [event("Consent", "denied")]});
-    let told = tell(&server, &call).await?;
+    let reply =
+        tell_from(&server, "https://shop.example", &[("host", "t.shop.example")], call.to_string()).await?;
+    assert_eq!((reply.status, reply.header("set-cookie")), (200, None), "nor is the browser marked");
+    let told = reply.json()?;
     assert_eq!((told.get("fbc"), told.get("fbp")), (Some(&Value::Null), Some(&Value::Null)));
     let trace = server.api(&format!("/api/v1/trace/{click}")).await?;
     let kept = &trace["browser_events"][0];

@@ -1,7 +1,6 @@
 //! The script in a real Chromium: a shop and a lander on hosts of their own, the pixel's stub beside the script, and the
 //! sandbox as the judge of what counts as one.
 
-use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -16,14 +15,18 @@ use serde_json::{Value, json};
 use crate::browser::config;
 
 mod cookies;
+mod evidence;
+mod visits;
 
 on_both! {
     /// Over the redirect: lander, link to the shop on another domain, purchase. Pixel and postback are one event.
     chromium_redirect_pixel_and_server_are_one => redirect;
     /// Without the redirect: the page asks for its click itself.
     chromium_direct_pixel_and_server_are_one => direct;
-    /// With cookies and storage blocked the click travels in the links.
-    chromium_with_storage_blocked_is_still_one => blocked;
+    /// With cookies and storage blocked the click travels in the links and forms, from the redirect to the purchase.
+    chromium_redirect_with_storage_blocked_is_still_one => blocked;
+    /// The same without a redirect: the click that the page had made for itself goes on in its forms.
+    chromium_direct_with_storage_blocked_is_still_one => blocked_direct;
 }
 
 /// The environment that `cargo xtask test` and `cargo xtask chromium` set.
@@ -41,6 +44,7 @@ fn surroundings(name: &str) -> Result<String> {
 struct Run {
     answers: Vec<Value>,
     calls: Vec<Value>,
+    requests: Vec<String>,
 }
 
 /// A page of the shop's or lander's own: the script with its settings, a stub of the pixel that asks the sandbox like the
@@ -91,7 +95,8 @@ async fn drive(server: &TestServer, plan: Value) -> Result<Run> {
     if !errors.is_empty() {
         bail!("the page has errors: {errors:?}");
     }
-    Ok(Run { answers: list("answers"), calls: list("calls") })
+    let requests = list("requests").iter().map(|url| text_of(Some(url))).collect();
+    Ok(Run { answers: list("answers"), calls: list("calls"), requests })
 }
 
 fn run(modules: &std::path::Path, plan: &Value) -> Result<Value> {
@@ -231,179 +236,89 @@ async fn direct(kind: Kind) -> Result<()> {
     Ok(())
 }
 
+/// Whether storage can be written, and until every event was told where nothing is kept of it.
+const STORAGE: &str =
+    "(() => { try { localStorage.x = 1; return 'kept' } catch (_) { return 'blocked' } })()";
+const ALL_TOLD: &str = "performance.getEntriesByType('resource').filter((e) => e.name.endsWith('/e') && e.responseEnd).length > 1";
+
 async fn blocked(kind: Kind) -> Result<()> {
     let server = server(kind).await?;
     let domains = "data-domains=\"www.shop.example\"";
-    let pages = json!({
-        "www.shop.example": page(domains, r#"<form id="f" action="/buy"><button id="b">buy</button></form>"#),
-        "www.shop.example/buy": page(domains, ""),
-    });
+    let link = r#"<a id="go" href="http://www.shop.example/cart">go</a>"#;
+    let form = r#"<form id="f" method="post" action="/buy"><button id="b">buy</button></form>"#;
     let plan = json!({
         "block_storage": true,
-        "pages": pages,
+        "pages": {
+            "lander.example": page(domains, link),
+            "www.shop.example/cart": page(domains, form),
+            "www.shop.example/buy": page(domains, ""),
+        },
         "steps": [
             {"goto": "http://t.shop.example/c/summer?fbclid=IwAR_AbC"},
+            {"wait": "!!crosstally.click()"},
+            {"eval": STORAGE},
+            {"eval": "crosstally.click()"},
+            {"follow": "#go"},
+            {"wait": "!!crosstally.click()"},
+            {"follow": "#b"},
+            {"wait": "!!crosstally.click()"},
+            {"eval": STORAGE},
+            {"eval": "crosstally.click()"},
+            {"eval": format!("{BUY}; crosstally.id('Purchase')")},
+            {"wait": ALL_TOLD},
+            {"cookies": "http://www.shop.example/"},
+        ],
+    });
+    let run = drive(&server, plan).await?;
+    let [first, click, _, _, last, there, id, cookies] = &run.answers[..] else { bail!("{:?}", run.answers) };
+    assert_eq!((first, last, click), (&json!("blocked"), &json!("blocked"), there));
+    assert_eq!(cookies, &json!({}), "nothing was kept anywhere");
+    let click = text_of(Some(click));
+    let stored = server.api(&format!("/api/v1/clicks/{click}")).await?;
+    assert_eq!(
+        stored["way"],
+        Value::Null,
+        "it is the click of the redirect and not one of the page's own: {stored}"
+    );
+    is_one(&server, &click, &text_of(Some(id))).await?;
+    server.stop().await;
+    Ok(())
+}
+
+async fn blocked_direct(kind: Kind) -> Result<()> {
+    let server = server(kind).await?;
+    let domains = "data-domains=\"www.shop.example\"";
+    let plan = json!({
+        "block_storage": true,
+        "pages": {
+            "www.shop.example": page(domains, r#"<form id="f" action="/buy"><button id="b">buy</button></form>"#),
+            "www.shop.example/buy": page(domains, ""),
+        },
+        "steps": [
             {"goto": "http://www.shop.example/?fbclid=IwAR_AbC"},
             {"wait": "!!crosstally.click()"},
-            {"eval": "(() => { try { localStorage.x = 1; return 'kept' } catch (_) { return 'blocked' } })()"},
+            {"eval": STORAGE},
             {"eval": "crosstally.click()"},
             {"follow": "#b"},
             {"wait": "!!crosstally.click()"},
             {"eval": "crosstally.click()"},
             {"eval": format!("{BUY}; crosstally.id('Purchase')")},
-            {"wait": "performance.getEntriesByType('resource').filter((e) => e.name.endsWith('/e') && e.responseEnd).length > 1"},
+            {"wait": ALL_TOLD},
         ],
     });
-    let mut plan = plan;
-    plan["pages"]["lander.example"] = "".into();
     let run = drive(&server, plan).await?;
     let [storage, click, _, there, id] = &run.answers[..] else { bail!("{:?}", run.answers) };
     assert_eq!((storage, click), (&json!("blocked"), there));
-    is_one(&server, &text_of(Some(click)), &text_of(Some(id))).await?;
+    let click = text_of(Some(click));
+    let stored = server.api(&format!("/api/v1/clicks/{click}")).await?;
+    assert_eq!(stored["way"]["direct"], json!(true), "{stored}");
+    is_one(&server, &click, &text_of(Some(id))).await?;
     server.stop().await;
     Ok(())
 }
 
-#[test]
-fn chromium_gpc_makes_no_new_mark_and_is_told() {
-    crosstally_testkit::run(async {
-        let server = server(Kind::Sqlite).await?;
-        let plan = json!({
-            "gpc": true,
-            "pages": {"www.shop.example": page("", "")},
-            "steps": [
-                {"goto": "http://www.shop.example/?fbclid=IwAR_AbC"},
-                {"wait": TOLD},
-                {"eval": "crosstally.click()"},
-                {"cookies": "http://www.shop.example/"},
-            ],
-        });
-        let run = drive(&server, plan).await?;
-        let [click, cookies] = &run.answers[..] else { bail!("{:?}", run.answers) };
-        assert_eq!((cookies.get("_fbc"), cookies.get("_fbp")), (None, None), "{cookies}");
-        let trace = server.api(&format!("/api/v1/trace/{}", text_of(Some(click)))).await?;
-        assert_eq!(trace.pointer("/browser_events/0/consent/gpc"), Some(&json!(true)));
-        assert_eq!(trace.pointer("/click/gpc"), Some(&json!(true)));
-        server.stop().await;
-        Ok(())
-    });
-}
-
-#[test]
-fn chromium_single_page_views_are_told_once_each() {
-    crosstally_testkit::run(async {
-        let server = server(Kind::Sqlite).await?;
-        let plan = json!({
-            "pages": {"www.shop.example": page("", "")},
-            "steps": [
-                {"goto": "http://www.shop.example/a"},
-                {"wait": TOLD},
-                {"eval": "history.pushState({}, '', '/b?x=1'); history.pushState({}, '', '/b?x=1#part'); history.replaceState({}, '', '/b?x=1')"},
-                {"wait": TOLD},
-                {"eval": "history.back(); new Promise((done) => setTimeout(done, 300))"},
-                {"eval": "history.back(); new Promise((done) => setTimeout(done, 300))"},
-                {"wait": TOLD},
-                {"eval": "crosstally.click()"},
-            ],
-        });
-        let run = drive(&server, plan).await?;
-        let click = text_of(run.answers.last());
-        let trace = server.api(&format!("/api/v1/trace/{click}")).await?;
-        let pages: Vec<&str> = trace["browser_events"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .map(|told| text(told, "/page"))
-            .collect();
-        let all: BTreeMap<&str, usize> = pages.iter().fold(BTreeMap::new(), |mut all, page| {
-            *all.entry(*page).or_default() += 1;
-            all
-        });
-        assert_eq!(
-            all,
-            BTreeMap::from([("http://www.shop.example/a", 2), ("http://www.shop.example/b?x=1", 1)])
-        );
-        server.stop().await;
-        Ok(())
-    });
-}
-
-#[test]
-fn chromium_what_could_not_be_told_is_told_on_the_next_page() {
-    crosstally_testkit::run(async {
-        let server = server(Kind::Sqlite).await?;
-        let plan = json!({
-            "pages": {"www.shop.example": page("", "")},
-            "steps": [
-                {"goto": "http://www.shop.example/a"},
-                {"wait": TOLD},
-                {"offline": true},
-                {"eval": "crosstally.track('Lead', {plan: 'pro'}) && new Promise((done) => setTimeout(done, 300))"},
-                {"offline": false},
-                {"goto": "http://www.shop.example/b"},
-                {"wait": TOLD},
-                {"eval": "crosstally.click()"},
-            ],
-        });
-        let run = drive(&server, plan).await?;
-        let trace = server.api(&format!("/api/v1/trace/{}", text_of(run.answers.last()))).await?;
-        let told = trace["browser_events"].as_array().context("told")?;
-        let leads: Vec<&Value> = told.iter().filter(|event| text(event, "/name") == "Lead").collect();
-        assert_eq!(leads.len(), 1, "{told:?}");
-        assert_eq!(
-            (text(leads[0], "/page"), text(leads[0], "/fields/plan")),
-            ("http://www.shop.example/a", "pro")
-        );
-        server.stop().await;
-        Ok(())
-    });
-}
-
-#[test]
-fn chromium_nothing_is_kept_or_told_before_consent() {
-    crosstally_testkit::run(async {
-        let server = server(Kind::Sqlite).await?;
-        let ask = "data-consent=\"ask\"";
-        let bare = "({keys: Object.keys(localStorage).length, cookie: document.cookie})";
-        let plan = json!({
-            "pages": {"www.shop.example": page(ask, "")},
-            "steps": [
-                {"goto": "http://www.shop.example/?fbclid=IwAR_AbC"},
-                {"eval": "crosstally.track('Lead'); new Promise((done) => setTimeout(done, 300))"},
-                {"eval": bare},
-                {"eval": "crosstally.consent({ad_user_data: 'granted', ad_personalization: 'denied'})"},
-                {"wait": TOLD},
-                {"eval": "crosstally.click()"},
-                {"eval": "crosstally.consent({ad_user_data: 'denied'}); crosstally.track('After'); new Promise((done) => setTimeout(done, 300))"},
-                {"eval": "Object.keys(localStorage).length"},
-                {"eval": "crosstally.consent({ad_user_data: 'granted'})"},
-                {"wait": TOLD},
-                {"eval": "crosstally.consent({ad_user_data: 'denied'}); new Promise((done) => setTimeout(done, 300))"},
-            ],
-        });
-        let run = drive(&server, plan).await?;
-        let [before, click, after] = &run.answers[..] else { bail!("{:?}", run.answers) };
-        assert_eq!(before, &json!({"keys": 0, "cookie": ""}));
-        assert_eq!(after, &json!(0));
-        let names = |call: &Value| -> Vec<String> {
-            call["events"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .map(|told| text(told, "/name").to_owned())
-                .collect()
-        };
-        assert_eq!(
-            run.calls.iter().map(names).collect::<Vec<_>>(),
-            [vec!["PageView", "Lead"], vec!["Consent"], vec!["Consent"], vec!["Consent"]]
-        );
-        let last = &run.calls[1];
-        assert!(["page", "fbc", "fbp", "referrer"].iter().all(|name| last.get(name).is_none()), "{last}");
-        let click = text_of(Some(click));
-        server.postback(&format!("click_id={click}&payout=1")).await?;
-        server.deliver().await?;
-        assert_eq!(server.accepted().await?.len(), 0, "what the browser denies the server does not send");
-        server.stop().await;
-        Ok(())
-    });
+/// What a click's browser told, as the trace has it.
+async fn told_of(server: &TestServer, click: &str) -> Result<Vec<Value>> {
+    let trace = server.api(&format!("/api/v1/trace/{click}")).await?;
+    Ok(trace["browser_events"].as_array().cloned().unwrap_or_default())
 }

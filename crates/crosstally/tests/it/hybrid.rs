@@ -206,6 +206,11 @@ slug = "blind"
 target = "https://lander.example/?c={click_id}"
 "#;
 
+/// On a busy machine a click or a step may have gone through the spool.
+async fn brought_back(server: &TestServer) -> Result<()> {
+    server.engine.drain_spool().await.map(drop).map_err(anyhow::Error::msg)
+}
+
 async fn redirected(server: &TestServer, path: &str) -> Result<String> {
     let reply = client::get(server.tracking, path).await?;
     let target = reply.header("location").context("a redirect")?;
@@ -252,6 +257,7 @@ async fn losses(kind: Kind) -> Result<()> {
     redirected(&server, "/c/blind").await?;
     let blind = redirected(&server, "/c/blind").await?;
     sold(&server, &blind, "T2", "").await?;
+    brought_back(&server).await?;
     let page = server.api("/api/v1/redirects/loss").await?;
     let found = rows(&page);
     assert!(page["next_cursor"].is_null());
@@ -304,6 +310,7 @@ async fn listed(server: &TestServer, click: &str) -> Result<()> {
     assert_eq!(client::get_as(server.admin, "/api/v1/offers?cursor=none", &server.token).await?.status, 400);
     equal_there(server, &["offers", "list"], "/api/v1/offers").await?;
     equal(server, &["landers", "list", "--limit", "1"], "/api/v1/landers?limit=1").await?;
+    brought_back(server).await?;
     let trace = server.api(&format!("/api/v1/trace/{click}")).await?;
     assert_eq!(
         (word(&trace["click"]["way"], "path"), word(&trace["click"]["way"], "lander")),

@@ -10,7 +10,7 @@ use crosstally_testkit::database::Kind;
 use crosstally_testkit::server::{CONFIG, START, TestServer};
 use serde_json::{Map, Value, json};
 
-mod asked;
+pub(crate) mod asked;
 pub(crate) mod cookies;
 mod inputs;
 mod pinterest;

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::{drive, page, text};
 use crate::browser::config;
+use crate::oracle::asked::installed;
 use crate::oracle::cookies::{Asked, generated, without_own_mark};
 
 /// One visit: where, with which click id and cookies.
@@ -26,8 +27,29 @@ async fn server() -> Result<TestServer> {
     Ok(server)
 }
 
-/// The two cookies after each visit, each visit with a jar of its own.
+/// The two cookies after each visit with our script, each visit with a jar of its own.
 async fn jars(server: &TestServer, visits: &[Visit]) -> Result<Vec<Value>> {
+    let script = page("", "");
+    let hosts = ["example.com", "www.example.com", "example.co.uk", "shop.example.co.uk"];
+    let pages = hosts.iter().map(|host| ((*host).to_owned(), json!(script))).collect();
+    visited(server, visits, Value::Object(pages), "JSON.parse(localStorage._xt || '{}').d").await
+}
+
+/// The same with Meta's own script for browsers.
+async fn jars_of_builder(server: &TestServer, visits: &[Visit]) -> Result<Vec<Value>> {
+    let script = installed("meta-capi-param-builder-clientjs/dist/clientParamBuilder.bundle.js")?;
+    let script = std::fs::read_to_string(script).context("Meta's script for browsers")?;
+    let page = "<!doctype html><title>theirs</title><script src=\"/builder.js\"></script>\
+                <script nonce=\"page\">clientParamBuilder.processAndCollectParams(); window.done = true</script>";
+    let mut pages = serde_json::Map::new();
+    for host in ["example.com", "www.example.com"] {
+        pages.insert(host.to_owned(), json!(page));
+        pages.insert(format!("{host}/builder.js"), json!(script));
+    }
+    visited(server, visits, Value::Object(pages), "window.done").await
+}
+
+async fn visited(server: &TestServer, visits: &[Visit], pages: Value, done: &str) -> Result<Vec<Value>> {
     let mut steps = Vec::new();
     for visit in visits {
         let (host, query) = (visit.host, &visit.query);
@@ -45,11 +67,9 @@ async fn jars(server: &TestServer, visits: &[Visit]) -> Result<Vec<Value>> {
             steps.push(json!({"set_cookies": set}));
         }
         steps.push(json!({"goto": address}));
-        steps.push(json!({"wait": "JSON.parse(localStorage._xt || '{}').d"}));
+        steps.push(json!({"wait": done}));
         steps.push(json!({"cookies": address}));
     }
-    let script = page("", "");
-    let pages = json!({"example.com": script, "www.example.com": script, "example.co.uk": script, "shop.example.co.uk": script});
     Ok(drive(server, json!({"pages": pages, "steps": steps})).await?.answers)
 }
 
@@ -136,6 +156,11 @@ fn chromium_cookies_equal_the_oracle_on_generated_visits() {
             .collect();
         let server = server().await?;
         let jars = jars(&server, &visits).await?;
+        let theirs = jars_of_builder(&server, &visits).await?;
+        assert_eq!((jars.len(), theirs.len()), (visits.len(), visits.len()));
+        let three = visits.iter().zip(&jars).zip(&theirs);
+        let compared: usize = three.map(|((visit, ours), theirs)| same_as_builder(visit, ours, theirs)).sum();
+        assert!(compared >= 100, "only {compared} cookies stand beside theirs");
         for ((visit, said), jar) in visits.iter().zip(&said).zip(&jars) {
             let value =
                 |name: &str| text(jar, name).strip_prefix(".example.com ").unwrap_or_default().to_owned();
@@ -169,4 +194,41 @@ fn chromium_cookies_equal_the_oracle_on_generated_visits() {
         server.stop().await;
         Ok(())
     });
+}
+
+/// Our jar beside that of Meta's script, but for the mark of its own that it puts behind each value, and for the number of a
+/// new browser, which is chance. How many cookies were compared: those that say of themselves that they are of the domain on
+/// which they are, as theirs writes a second one beside any other, and none where there was a broken value: theirs tries the
+/// widest domain first, takes the broken value that it reads there for its own, and stops. Of all these their library for
+/// servers has its say.
+fn same_as_builder(visit: &Visit, ours: &Value, theirs: &Value) -> usize {
+    let value = |jar: &Value, name: &str, given: Option<&str>| {
+        let value = text(jar, name).strip_prefix(".example.com ").unwrap_or_default();
+        timeless(without_browser_mark(value, given), given)
+    };
+    let about = format!("{}?{} {:?} {:?}: {ours} {theirs}", visit.host, visit.query, visit.fbc, visit.fbp);
+    let mut compared = 0;
+    for (name, given) in [("/_fbc", visit.fbc.as_deref()), ("/_fbp", visit.fbp.as_deref())] {
+        let of_this_domain =
+            |given| ClickCookie::parse(given).is_some_and(|known| known.subdomain_index == 1);
+        if !given.is_none_or(of_this_domain) {
+            continue;
+        }
+        compared += 1;
+        let (ours, theirs) = (value(ours, name, given), value(theirs, name, given));
+        let made = |value: &str| ClickCookie::parse(value).map(|made| made.subdomain_index);
+        match name {
+            "/_fbp" if given.is_none() => assert_eq!(made(&ours), made(&theirs), "{about}"),
+            _ => assert_eq!(ours, theirs, "{name} {about}"),
+        }
+    }
+    compared
+}
+
+/// A value without the appendix of Meta's script for browsers: format 1, language 6.
+fn without_browser_mark<'v>(value: &'v str, given: Option<&str>) -> &'v str {
+    match value.rsplit_once('.') {
+        Some((rest, mark)) if given != Some(value) && mark.len() == 8 && mark.starts_with("AQY") => rest,
+        _ => value,
+    }
 }

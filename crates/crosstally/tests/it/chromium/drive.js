@@ -15,10 +15,11 @@ function serve() {
     const host = (request.headers.host || '').split(':')[0];
     const where = host + new URL(request.url, 'http://x').pathname;
     const page = plan.pages[where] || plan.pages[host];
+    // What a careful shop says; the script and its calls must be fine with it.
+    const policy = `default-src 'none'; img-src http:; connect-src http:; script-src http: 'nonce-page'; form-action http:`;
     response.writeHead(page === undefined ? 404 : 200, {
       'content-type': 'text/html; charset=utf-8',
-      // What a careful shop says; the script and its calls must be fine with it.
-      'content-security-policy': `default-src 'none'; img-src http:; connect-src http:; script-src http: 'nonce-page'; form-action http:`,
+      ...(plan.bare ? {} : { 'content-security-policy': policy }),
     });
     response.end(page || '');
   });
@@ -63,16 +64,18 @@ async function main() {
   const folder = profile();
   const pages = [...new Set(Object.keys(plan.pages).map((where) => where.split('/')[0]))];
   const hosts = { ...Object.fromEntries(pages.map((host) => [host, `127.0.0.1:${server.address().port}`])), ...plan.hosts };
-  const rules = Object.entries(hosts).map(([host, where]) => `MAP ${host} ${where}`).join(', ');
+  // Whatever else a page asks for leaves the machine at no time.
+  const rules = [...Object.entries(hosts).map(([host, where]) => `MAP ${host} ${where}`), 'MAP * ~NOTFOUND'].join(', ');
   const browser = await puppeteer.launch({
     executablePath: plan.chromium,
     headless: true,
     userDataDir: folder,
     args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', `--host-resolver-rules=${rules}`],
   });
-  const seen = { answers: [], errors: [], calls: [] };
+  const seen = { answers: [], errors: [], calls: [], requests: [] };
   try {
     const page = (await browser.pages())[0] || (await browser.newPage());
+    page.on('dialog', (dialog) => seen.errors.push(dialog.message()) && dialog.dismiss());
     page.on('pageerror', (error) => seen.errors.push(String(error)));
     page.on('console', (line) => line.type() === 'error' && /Content Security Policy|Refused/.test(line.text()) && seen.errors.push(line.text()));
     if (plan.gpc) {
@@ -83,6 +86,7 @@ async function main() {
     await page.setRequestInterception(true);
     page.on('request', (request) => {
       const url = new URL(request.url());
+      if (seen.requests.length < 1000) seen.requests.push(url.href);
       const told = url.pathname === '/e' && request.method() === 'POST';
       if (told) seen.calls.push(JSON.parse(request.postData() || '{}'));
       if (offline && told) request.abort();

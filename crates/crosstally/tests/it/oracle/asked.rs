@@ -23,6 +23,11 @@ fn python() -> Result<String> {
     surroundings(PYTHON)
 }
 
+/// A file of the packages in JavaScript.
+pub(crate) fn installed(path: &str) -> Result<PathBuf> {
+    Ok(PathBuf::from(surroundings(NODE)?).join("node_modules").join(path))
+}
+
 /// A command that runs one of the scripts beside this file.
 pub(super) fn script(name: &str) -> Result<Command> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/it/oracle").join(name);
@@ -30,7 +35,7 @@ pub(super) fn script(name: &str) -> Result<Command> {
         Command::new(python()?)
     } else {
         let mut node = Command::new("node");
-        node.env("NODE_PATH", PathBuf::from(surroundings(NODE)?).join("node_modules"));
+        node.env("NODE_PATH", installed("")?);
         node
     };
     command.arg(path);
