@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use serde_json::{Map, Value};
 
 use crate::click::AdClickIds;
-use crate::consent::Consent;
+use crate::consent::{Choice, Consent};
 use crate::conversion::DedupeKey;
 use crate::fields::{FieldKind, SECRET_NAMES, TOKEN_PARAMS, field_named};
 use crate::identity::click_cookies;
@@ -156,16 +156,18 @@ pub struct Glimpse {
     pub fbc: Option<String>,
     /// The `_fbp` value.
     pub fbp: Option<String>,
-    /// What the visitor has said last.
+    /// What the visitor has said, each choice as it was said last.
     pub consent: Consent,
 }
 
 impl Glimpse {
     /// What is to be told of a conversion: page and visitor of its own event, or of the latest of its click; the visitor's
-    /// latest word, whenever it was said.
+    /// latest word on each choice, whenever it was said.
     #[must_use]
     pub fn of(events: &[BrowserEvent], own: Option<&BrowserEvent>) -> Option<Self> {
-        let latest = events.iter().max_by_key(|event| event.at)?;
+        if events.is_empty() {
+            return None;
+        }
         let shown =
             own.or_else(|| events.iter().filter(|event| !event.page.is_empty()).max_by_key(|event| event.at));
         let text = |pick: fn(&BrowserEvent) -> &String| {
@@ -176,7 +178,6 @@ impl Glimpse {
             let last = events.iter().filter(|event| !pick(event).is_empty()).max_by_key(|event| event.at);
             text(pick).or_else(|| last.map(|event| pick(event).clone()))
         };
-        let told = events.iter().filter(|event| !event.consent.is_silent()).max_by_key(|event| event.at);
         Some(Self {
             event_id: own.map(|event| event.event_id.clone()),
             page: text(|event| &event.page),
@@ -184,9 +185,19 @@ impl Glimpse {
             user_agent: text(|event| &event.user_agent),
             fbc: known(|event| &event.fbc),
             fbp: known(|event| &event.fbp),
-            consent: told.unwrap_or(latest).consent.clone(),
+            consent: said(events),
         })
     }
+}
+
+/// What a visitor has said in all: each choice as it was said last. A call that is silent about one takes nothing back of it,
+/// and of two that were told at once the denial counts.
+fn said(events: &[BrowserEvent]) -> Consent {
+    let mut told: Vec<&BrowserEvent> = events.iter().filter(|event| !event.consent.is_silent()).collect();
+    told.sort_by_key(|event| {
+        (event.at, event.received_at, event.consent.ad_user_data == Some(Choice::Denied))
+    });
+    told.iter().fold(Consent::default(), |known, event| event.consent.clone().or(known))
 }
 
 /// The fields of an event that are kept: neither personal data nor secrets by their name, nothing nested deeper than

@@ -3,7 +3,6 @@
 use serde_json::json;
 
 use super::*;
-use crate::consent::Choice;
 use crate::ids::ClickIdKey;
 
 const NOW: Timestamp = Timestamp::from_millis(1_764_201_600_000);
@@ -103,6 +102,33 @@ fn what_was_seen_is_of_the_own_event_and_the_latest_word_counts() {
     let other = Glimpse::of(&events, None).unwrap();
     assert_eq!((other.event_id, other.page.as_deref()), (None, Some("https://shop.example/a")));
     assert_eq!(Glimpse::of(&[], None), None);
+}
+
+#[test]
+fn a_denial_stands_until_the_same_choice_is_made_anew() {
+    let denied = Consent { ad_user_data: Some(Choice::Denied), ..Consent::default() };
+    let others = [
+        Consent { gpc: true, ..Consent::default() },
+        Consent { ad_personalization: Some(Choice::Granted), ..Consent::default() },
+        Consent { gdpr: Some("0".into()), ..Consent::default() },
+    ];
+    let said = |first: &Consent, then: &Consent, between: i64| {
+        let mut events = [event(2, "Consent", "a", None), event(2 + between, "Lead", "b", None)];
+        events[0].consent = first.clone();
+        events[1].consent = then.clone();
+        Glimpse::of(&events, None).unwrap().consent
+    };
+    for other in &others {
+        for (first, then) in [(&denied, other), (other, &denied)] {
+            let all = said(first, then, 1);
+            assert_eq!(all, denied.clone().or(other.clone()), "{first:?}, then {then:?}");
+        }
+    }
+    let granted = Consent { ad_user_data: Some(Choice::Granted), ..Consent::default() };
+    assert_eq!(said(&denied, &granted, 1).ad_user_data, Some(Choice::Granted));
+    assert_eq!(said(&granted, &denied, 1).ad_user_data, Some(Choice::Denied));
+    assert_eq!(said(&denied, &granted, 0).ad_user_data, Some(Choice::Denied), "at once");
+    assert_eq!(said(&denied, &granted, -1).ad_user_data, Some(Choice::Denied), "told later, said before");
 }
 
 #[test]

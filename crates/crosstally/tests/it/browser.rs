@@ -23,6 +23,8 @@ on_both! {
     g4_g7_consent_of_the_browser_holds_for_the_conversion => consent;
     /// A visitor who denies is not known by anything but the word.
     of_a_visitor_who_denies_nothing_else_is_kept => denied;
+    /// What a browser says later of anything else takes no denial back; the same choice made anew does.
+    a_denial_stands_whatever_else_is_said_later => denied_then;
     /// An image tells an event where no script runs.
     an_image_tells_an_event => image;
     /// E1, E3, E4: nothing that a page says becomes a redirect, a header or markup.
@@ -281,6 +283,34 @@ async fn denied(kind: Kind) -> Result<()> {
     );
     server.postback(&format!("click_id={click}&payout=3")).await?;
     assert_eq!(sent(&server).await?.len(), 0, "denied to the browser is denied to the server");
+    server.stop().await;
+    Ok(())
+}
+
+async fn denied_then(kind: Kind) -> Result<()> {
+    let server = start(kind).await?;
+    let post = async |click: &str, id: &str, consent: Value, headers: &[(&str, &str)]| {
+        let call = json!({"campaign": "summer", "click_id": click, "page": "https://shop.example/",
+            "consent": consent, "events": [event("Lead", id)]});
+        let reply = tell_from(&server, "https://shop.example", headers, call.to_string()).await?;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        anyhow::Ok(())
+    };
+    let later: [(Value, &[(&str, &str)]); 4] = [
+        (json!({}), &[("sec-gpc", "1")]),
+        (json!({"ad_personalization": "granted"}), &[]),
+        (json!({"gdpr": "0"}), &[]),
+        (json!({"ad_user_data": "granted"}), &[]),
+    ];
+    for (at, (consent, headers)) in later.iter().enumerate() {
+        let click = server.click(&format!("fbclid=AbC{at}")).await?;
+        post(&click, "a", json!({"ad_user_data": "denied"}), &[]).await?;
+        server.advance(1_000);
+        post(&click, "b", consent.clone(), headers).await?;
+        server.postback(&format!("click_id={click}&tid=D{at}&payout=3")).await?;
+        let last = consent.get("ad_user_data").is_some();
+        assert_eq!(sent(&server).await?.len(), usize::from(last), "{consent} {headers:?}");
+    }
     server.stop().await;
     Ok(())
 }
