@@ -66,6 +66,8 @@ codes! {
     // --- the partner's call
     PostbackBroken "postback_broken" "The server is down, or a proxy before it does not pass /postback/ on.";
         "Open the postback address in a browser: it must answer in JSON.".
+    PostbackElsewhere "postback_elsewhere" "A typing error in the postback URL, or one that was copied from another partner: real calls would never arrive, or be another partner's.";
+        "Put this server's tracking address and /postback/ with the partner's own slug into the URL; add the host to `public_hosts` if it is this server's.".
     PostbackRefused "postback_refused" "The call does not show what the partner's `auth` asks for, or breaks its contract.";
         "See the code and its sentence; compare the postback URL with the partner's section.".
     ParameterWrong "parameter_wrong" "The postback URL gives the value a name that the partner's `params` do not know.";

@@ -149,12 +149,15 @@ async fn green(kind: Kind) -> Result<()> {
         let yes = &json!(true);
         assert_eq!(cases, [("wrong_token", yes), ("unmapped_status", yes), ("duplicate", yes)], "{told:#}");
     }
+    // The host is not called, and where nothing says whose it is, that is told.
+    let notes = hop(&fly(&server, &asked()).await?, "postback")?["notes"].to_string();
+    assert!(notes.contains("whether `track.example` is this server"), "{notes}");
     // What arrived is marked as a test, and the six actions are six events.
     let accepted = server.accepted().await?;
-    assert_eq!(accepted.len(), 12);
+    assert_eq!(accepted.len(), 18);
     assert!(accepted.iter().all(|row| word(row, "test_event_code") == "TEST00001"), "{accepted:?}");
     let runs = server.api("/api/v1/tools/runs?tool=preflight_run").await?;
-    assert_eq!(runs["data"].as_array().map(Vec::len), Some(2));
+    assert_eq!(runs["data"].as_array().map(Vec::len), Some(3));
     let id = word(&runs["data"][0], "id").to_owned();
     let shown = server.api(&format!("/api/v1/tools/runs/{id}")).await?;
     assert!(!shown.to_string().contains("acme-secret"), "{shown:#}");
@@ -199,6 +202,26 @@ fn plants() -> Vec<Plant> {
             request: |request| request["postback"] = POSTBACK.replace("click_id=", "clickref=").into(), ..PLAIN },
         Plant { code: "parameter_wrong", hop: "postback", words: "without an amount",
             request: |request| request["postback"] = POSTBACK.replace("payout=", "money=").into(), ..PLAIN },
+        Plant { code: "parameter_wrong", hop: "postback", words: "{transaction_id} under a name",
+            request: |request| request["postback"] = POSTBACK.replace("tid=", "zzz=").into(), ..PLAIN },
+        Plant { code: "parameter_wrong", hop: "postback", words: "transaction_id `preflight-",
+            request: |request| request["postback"] = POSTBACK.replace("tid=", "tid={click_id}&zzz=").into(), ..PLAIN },
+        Plant { code: "parameter_wrong", hop: "postback", words: "{status} under a name",
+            request: |request| request["postback"] = POSTBACK.replace("status=", "zustand=").into(), ..PLAIN },
+        Plant { code: "parameter_wrong", hop: "postback", words: "{event_time} under a name",
+            request: |request| request["postback"] = POSTBACK.replace("event_time=", "zeit=").into(), ..PLAIN },
+        Plant { code: "parameter_wrong", hop: "postback", words: "{event} under a name",
+            request: |request| {
+                request["postback"] = format!("{POSTBACK}&ereignis={{event}}").into();
+                request["event"] = "Sale".into();
+            }, ..PLAIN },
+        Plant { code: "parameter_wrong", hop: "postback", words: "{currency} under a name that the contract does not read, and USD is assumed",
+            config: |config| config.replace("currency = \"USD\"\nauth", "auth"),
+            request: |request| request["postback"] = POSTBACK.replace("currency=", "waehrung=").into(), ..PLAIN },
+        Plant { code: "postback_elsewhere", hop: "postback", words: "leads to `track.example`",
+            config: |config| config.replace("timezone = \"UTC\"", "timezone = \"UTC\"\npublic_hosts = [\"t.shop.example\"]"), ..PLAIN },
+        Plant { code: "postback_elsewhere", hop: "postback", words: "that of `beta` and not of `acme`",
+            request: |request| request["postback"] = POSTBACK.replace("/postback/acme", "/postback/beta").into(), ..PLAIN },
         Plant { code: "cents_for_units", hop: "postback", words: "amount_too_precise",
             config: |config| config.replace("slug = \"acme\"", "slug = \"acme\"\namounts = \"cents\""), ..PLAIN },
         Plant { code: "cents_for_units", hop: "postback", words: "a sale of 12.34 USD was read as 1234.00 USD",
@@ -235,7 +258,7 @@ async fn planted(kind: Kind) -> Result<()> {
     let server = start(kind, &shop, |config| config).await?;
     shop.reports_to(server.tracking);
     let named: std::collections::BTreeSet<&str> = plants().iter().map(|plant| plant.code).collect();
-    assert_eq!(named.len(), 16, "the fifteen and one more");
+    assert_eq!(named.len(), 17, "the fifteen and two more");
     for plant in plants() {
         set_clock(&server, plant.ahead_ms)?;
         let config = (plant.config)(CONFIG.replace("SHOP", &shop.address.to_string()));
@@ -255,6 +278,11 @@ async fn planted(kind: Kind) -> Result<()> {
         assert!(!word(&found[0], "why").is_empty() && !word(&found[0], "fix").is_empty());
         assert_eq!(told["ok"], json!(false));
         assert_eq!(word(hop(&told, plant.hop)?, "compared"), "differs", "{told:#}");
+        if plant.words.starts_with("{status}") {
+            let case =
+                json!({ "case": "unmapped_status", "passed": false, "found": "the status was not read" });
+            assert_eq!(told["negatives"][1], case, "{told:#}");
+        }
     }
     server.stop().await;
     Ok(())

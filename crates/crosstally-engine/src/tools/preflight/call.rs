@@ -1,6 +1,7 @@
 //! The partner's call: by the URL that was given, with our macros filled in as the partner fills in its own; else as the
 //! contract says that the partner calls.
 
+use crosstally_core::address::plain_host;
 use crosstally_core::config::{Partner, TokenPlace};
 use crosstally_core::contract::{ANY_OTHER, DecimalMark, Meaning, Unit, ValueOf};
 use crosstally_core::fields::{FIELDS, TOKEN_PARAMS, field_named};
@@ -9,9 +10,10 @@ use crosstally_core::postback::Inbound;
 use crosstally_core::postback::signature::Key;
 use crosstally_core::template::write_encoded;
 use serde_json::{Map, Value};
+use url::Url;
 
 use super::door::request;
-use super::{Action, Run};
+use super::{Action, Gone, Run};
 use crate::keys::hex_of;
 use crate::secrets;
 use crate::tools::CallError;
@@ -49,6 +51,9 @@ pub(super) fn check_template(template: &str) -> Result<(), CallError> {
     let unreadable = |problem: String| Err(CallError::Unreadable(problem));
     if template.len() > 8 * 1024 || !(template.starts_with("http://") || template.starts_with("https://")) {
         return unreadable("`postback` is the whole URL as it stands at the partner".into());
+    }
+    if !Url::parse(template).is_ok_and(|url| url.has_host()) {
+        return unreadable("`postback` has no host that could be called".into());
     }
     for piece in template.split('{').skip(1) {
         let name = piece.split('}').next().unwrap_or_default();
@@ -109,6 +114,37 @@ impl Run<'_> {
         Ok(request(plain.method, url, headers, plain.body))
     }
 
+    /// Whether the URL that stands at the partner leads to this server, and to this partner's own door.
+    ///
+    /// # Errors
+    /// Where it leads instead.
+    pub(super) fn leads_here(&self, gone: &mut Gone) -> Result<(), String> {
+        let Some(url) = self.wanted.postback.as_deref().and_then(|text| Url::parse(text).ok()) else {
+            return Ok(());
+        };
+        let slug = &self.partner.slug;
+        if let Some((_, rest)) = url.path().rsplit_once("/postback/") {
+            let named = rest.split('/').next().unwrap_or_default();
+            if named != slug {
+                return Err(format!("the postback URL is that of `{named}` and not of `{slug}`"));
+            }
+        }
+        let host_of = |url: &Url| url.host().map(|host| plain_host(&host.to_owned()));
+        let host = host_of(&url).unwrap_or_default();
+        let is_base = Url::parse(&self.base.url).ok().and_then(|base| host_of(&base)).as_ref() == Some(&host);
+        let ours = &self.snapshot.config.workspace.public_hosts;
+        if is_base || ours.contains(&host) {
+            return Ok(());
+        }
+        if ours.is_empty() {
+            gone.note(format!(
+                "nothing says whether `{host}` is this server: no `public_hosts` are set; its own door was called"
+            ));
+            return Ok(());
+        }
+        Err(format!("the postback URL leads to `{host}`, which is not among `public_hosts`"))
+    }
+
     fn signature(&self, inbound: &Inbound) -> Result<Vec<(String, String)>, String> {
         let auth = &self.partner.auth;
         let Some((reference, name)) = auth
@@ -130,7 +166,7 @@ impl Run<'_> {
         Ok(headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
     }
 
-    fn value(&self, name: &str, action: &Action, twist: Twist<'_>) -> String {
+    pub(super) fn value(&self, name: &str, action: &Action, twist: Twist<'_>) -> String {
         let decimal = || self.currency.format_minor(action.minor);
         match name {
             "click_id" => action.click.map(|click| click.to_string()).unwrap_or_default(),
@@ -225,7 +261,7 @@ impl Run<'_> {
     }
 
     /// The fields that a call has: those that decide what is booked, and those that the contract asks for.
-    fn fields(&self) -> Vec<&'static str> {
+    pub(super) fn fields(&self) -> Vec<&'static str> {
         let contract = &self.partner.contract;
         let amount = if contract.value() == ValueOf::Payout { "payout" } else { "revenue" };
         let mut names = vec!["click_id", "transaction_id", "status", amount, "event_time"];

@@ -8,6 +8,7 @@ use crosstally_core::ids::ReceiptId;
 use crosstally_core::ledger::Status;
 use crosstally_core::money::Currency;
 use crosstally_core::postback::Receipt;
+use crosstally_core::postback::replay::Repair;
 use crosstally_core::preflight::{Code, Hop, LABEL, amount_defect};
 use crosstally_core::reason::Reason;
 use crosstally_core::time::Timestamp;
@@ -31,6 +32,10 @@ impl Run<'_> {
             return Ok(Gone::not("no click id came through the link"));
         }
         let mut gone = Gone::default();
+        if let Err(elsewhere) = self.leads_here(&mut gone) {
+            self.defect(Code::PostbackElsewhere, Hop::Postback, elsewhere);
+            return Ok(gone);
+        }
         let mut ours = HashSet::new();
         for at in 0..self.actions.len() {
             let Some(action) = self.actions.get(at).cloned() else { break };
@@ -98,6 +103,11 @@ impl Run<'_> {
                 format!("the call was answered {} and left no receipt of a test here", answer.status);
             self.defect(Code::PostbackBroken, Hop::Postback, problem);
         }
+        if let Some(other) = marked.as_ref().filter(|receipt| receipt.partner != self.partner.slug) {
+            let problem = format!("the call was taken as one of `{}`", other.partner);
+            self.defect(Code::PostbackElsewhere, Hop::Postback, problem);
+            return Ok(None);
+        }
         Ok(marked)
     }
 
@@ -161,25 +171,81 @@ impl Run<'_> {
             let problem = format!("the call's click id was read as {click}");
             self.defect(Code::ParameterWrong, Hop::Postback, problem);
         }
+        self.judge_names(action, receipt);
         let currency = text("currency").and_then(|code| code.parse::<Currency>().ok());
         let amount =
             currency.and_then(|currency| Some((currency.parse_minor(text("value")?).ok()?, currency)));
         let at = told_at(receipt);
         gone.found.add(amount, Some(at.unwrap_or(action.at)));
-        self.judge_amount(action, amount);
+        self.judge_amount(action, receipt, amount, gone);
         if let Some(at) = at.filter(|at| at.millis_since(action.at).abs() > TIME_MS) {
             let problem = format!("the sale of {} was read as one of {at}", action.at);
             self.defect(Code::TimeDiffers, Hop::Postback, problem);
         }
     }
 
-    fn judge_amount(&mut self, action: &Action, found: Option<(i64, Currency)>) {
-        let states = self.states_currency();
-        if !states && self.partner.contract.currency().is_none() {
-            let base = self.snapshot.config.workspace.base_currency;
-            let problem = format!("the call states no currency, and {base} is assumed");
-            self.defect(Code::CurrencyMissing, Hop::Postback, problem);
-            return;
+    /// Finds what went out under some name and was not read from it.
+    fn judge_names(&mut self, action: &Action, receipt: &Receipt) {
+        for (name, key) in
+            [("transaction_id", "transaction_id"), ("status", "status_word"), ("event", "event")]
+        {
+            let sent = self.value(name, action, Twist::None);
+            if sent.is_empty() || !self.sends(name) {
+                continue;
+            }
+            let found = receipt.read.get(key).and_then(Value::as_str).unwrap_or_default();
+            // The URL may put more around it, and the contract may join it with another word.
+            if found.to_lowercase().contains(&sent.to_lowercase()) {
+                continue;
+            }
+            let problem = if found.is_empty() {
+                format!("the call has {{{name}}} under a name that the contract does not read")
+            } else {
+                format!("the call's {name} `{sent}` was read as `{found}`")
+            };
+            self.defect(Code::ParameterWrong, Hop::Postback, problem);
+        }
+        if self.template_has("event_time") && told_at(receipt).is_none() {
+            let problem = "the call has {event_time} under a name that the contract does not read";
+            self.defect(Code::ParameterWrong, Hop::Postback, problem);
+        }
+    }
+
+    /// Whether the order's id went out with the call and was not read from it.
+    pub(super) fn has_lost_its_order(&self, action: &Action) -> bool {
+        let read = action.receipt.as_ref().and_then(|receipt| receipt.read.get("transaction_id"));
+        let found = read.and_then(Value::as_str).unwrap_or_default();
+        self.sends("transaction_id") && !found.contains(&action.transaction)
+    }
+
+    fn judge_amount(
+        &mut self,
+        action: &Action,
+        receipt: &Receipt,
+        found: Option<(i64, Currency)>,
+        gone: &mut Gone,
+    ) {
+        if !self.states_currency(receipt) {
+            let contract = self.partner.contract.currency();
+            let assumed = contract.unwrap_or(self.snapshot.config.workspace.base_currency);
+            let sends = self.template_has("currency");
+            let problem = if sends {
+                format!(
+                    "the call has {{currency}} under a name that the contract does not read, and {assumed} is assumed"
+                )
+            } else {
+                format!("the call states no currency, and {assumed} is assumed")
+            };
+            match (contract, sends) {
+                (None, _) => {
+                    let code = if sends { Code::ParameterWrong } else { Code::CurrencyMissing };
+                    self.defect(code, Hop::Postback, problem);
+                    return;
+                }
+                // The contract's own holds, whatever the call says.
+                (Some(_), true) => gone.note(problem),
+                (Some(_), false) => {}
+            }
         }
         let Some(code) = amount_defect((action.minor, self.currency), found) else { return };
         let sent = words_of(Some((action.minor, self.currency)));
@@ -194,11 +260,22 @@ impl Run<'_> {
         self.defect(code, Hop::Postback, problem);
     }
 
-    fn states_currency(&self) -> bool {
-        let template = self.wanted.postback.as_deref();
-        template.is_none_or(|template| {
-            template.contains("{currency}") || template.to_ascii_lowercase().contains("currency=")
-        })
+    /// Whether the currency was read from the call itself.
+    fn states_currency(&self, receipt: &Receipt) -> bool {
+        let reread = self.engine.reread(receipt, &Repair::default(), &self.snapshot);
+        reread.is_ok_and(|postback| postback.currency_stated)
+    }
+
+    fn template_has(&self, name: &str) -> bool {
+        self.wanted.postback.as_deref().is_some_and(|template| template.contains(&format!("{{{name}}}")))
+    }
+
+    /// Whether a call has this value under some name.
+    fn sends(&self, name: &str) -> bool {
+        match self.wanted.postback {
+            Some(_) => self.template_has(name),
+            None => self.fields().contains(&name),
+        }
     }
 
     fn sends_amount(&self) -> bool {
@@ -245,7 +322,8 @@ impl Run<'_> {
                 "the partner is known by its address alone, which cannot be tried from here",
             );
         } else {
-            let reason = self.reason_of(&first, Twist::WrongToken, mark).await?;
+            let receipt = self.receipt_of(&first, Twist::WrongToken, mark).await?;
+            let reason = receipt.and_then(|receipt| receipt.reason);
             let refused = matches!(
                 reason,
                 Some(
@@ -263,31 +341,45 @@ impl Run<'_> {
         let says_status =
             self.wanted.postback.as_deref().is_none_or(|template| template.contains("{status}"));
         if says_status {
-            let reason = self.reason_of(&first, Twist::Status(UNHEARD), mark).await?;
-            let kept = matches!(reason, Some(Reason::StatusUnmapped | Reason::StatusIgnored));
-            let moves = self.partner.contract.meaning(UNHEARD) == Some(Meaning::Status(Status::Approved));
-            self.negative(
-                "unmapped_status",
-                reason.map(|_| kept || !moves),
-                reason.map_or("no answer", Reason::code),
-            );
-            if moves && !kept && reason.is_some() {
-                self.defect(Code::UnmappedTaken, Hop::Postback, "a status word that nobody knows is a sale");
-            }
+            let receipt = self.receipt_of(&first, Twist::Status(UNHEARD), mark).await?;
+            self.unheard_of(receipt.as_ref());
         } else {
             self.negative("unmapped_status", None, "the postback URL has no {status}");
         }
         Ok(())
     }
 
-    async fn reason_of(
+    /// A word that nobody knows must have been read, and must move nothing.
+    fn unheard_of(&mut self, receipt: Option<&Receipt>) {
+        let reason = receipt.and_then(|receipt| receipt.reason);
+        let word = receipt.and_then(|receipt| receipt.read.get("status_word")).and_then(Value::as_str);
+        let moves = self.partner.contract.meaning(UNHEARD) == Some(Meaning::Status(Status::Approved));
+        let (passed, found) = match reason {
+            None => (None, "no answer"),
+            Some(Reason::StatusUnmapped | Reason::StatusIgnored) => {
+                (Some(true), reason.map_or("", Reason::code))
+            }
+            Some(Reason::TestCall) if word != Some(UNHEARD) => (Some(false), "the status was not read"),
+            Some(Reason::TestCall) if moves => {
+                let problem = "a status word that nobody knows is a sale";
+                self.defect(Code::UnmappedTaken, Hop::Postback, problem);
+                (Some(false), "test_call")
+            }
+            Some(Reason::TestCall) => (Some(true), "test_call"),
+            // Stopped by something else: that shows nothing.
+            Some(other) => (None, other.code()),
+        };
+        self.negative("unmapped_status", passed, found);
+    }
+
+    async fn receipt_of(
         &mut self,
         action: &Action,
         twist: Twist<'_>,
         mark: &str,
-    ) -> Result<Option<Reason>, StoreError> {
+    ) -> Result<Option<Receipt>, StoreError> {
         match self.report(action, twist, mark).await {
-            Ok(receipt) => Ok(receipt.and_then(|receipt| receipt.reason)),
+            Ok(receipt) => Ok(receipt),
             Err(Trouble::Unable(_)) => Ok(None),
             Err(Trouble::Store(error)) => Err(error),
         }

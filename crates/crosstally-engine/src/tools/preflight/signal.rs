@@ -61,7 +61,10 @@ impl Run<'_> {
                     format!("goal `{}` would send {}", goal.slug, words_of(amount)),
                 );
             }
-            self.one_id(action.browser_id.as_deref(), &sent.event_id, goal.event_id == EventIdMode::Own);
+            // Whoever loses the order's id cannot find the page's event by it: told where it was read.
+            if !self.has_lost_its_order(&action) {
+                self.one_id(action.browser_id.as_deref(), &sent.event_id, goal.event_id == EventIdMode::Own);
+            }
             for slug in &goal.send_to {
                 let Some(ready) = self.snapshot.destination(slug).cloned() else { continue };
                 if let Leaving::Withheld { why } = ready.leaving(sent, &self.engine.geo) {
