@@ -37,6 +37,7 @@ mod link;
 mod monitor;
 mod page;
 mod postback;
+mod shown;
 mod signal;
 
 use door::Base;
@@ -185,6 +186,7 @@ struct Run<'a> {
     defects: Vec<Defect>,
     /// By how many milliseconds this clock is ahead of others', and whose they are.
     skews: Vec<(String, i64)>,
+    shown: shown::Shown,
     /// The numbers of those that the ledger would have.
     booked: HashSet<usize>,
     began: Duration,
@@ -279,6 +281,7 @@ impl Engine {
             negatives: Vec::new(),
             defects: Vec::new(),
             skews: Vec::new(),
+            shown: shown::Shown::default(),
             booked: HashSet::new(),
             began: watch(),
             from: now,

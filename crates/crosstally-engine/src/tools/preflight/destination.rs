@@ -184,6 +184,9 @@ impl Run<'_> {
                 self.refused(slug, tried.reason, &tried.detail);
                 break;
             }
+            if self.shown.took.iter().all(|known| known != slug) {
+                self.shown.took.push(slug.to_owned());
+            }
             match sandbox {
                 None => gone.found.add(amount, Some(event.event_time)),
                 Some(endpoint) => self.look(ready, endpoint, &event, gone).await,

@@ -156,6 +156,8 @@ impl Run<'_> {
 
     /// Compares the ids of the page's pixels with those of the destinations.
     fn pixels(&mut self, html: &str, page: &str, gone: &mut Gone) {
+        self.shown.page(html);
+        let mut starts = false;
         let found = pixels(html);
         let slugs: Vec<&String> = self.goals.iter().flat_map(|goal| &goal.send_to).collect();
         let mut wrong = Vec::new();
@@ -165,6 +167,7 @@ impl Run<'_> {
             let Some(one) = of_kind().next() else { continue };
             let ours = ready.settings.text(one.setting).unwrap_or_default();
             if ours.is_empty() || of_kind().any(|pixel| pixel.id == ours) {
+                starts = true;
                 gone.note(format!("{page} has the pixel of `{slug}`"));
                 continue;
             }
@@ -173,6 +176,7 @@ impl Run<'_> {
                 one.id, one.kind
             ));
         }
+        self.shown.pixels += usize::from(starts);
         for problem in wrong {
             self.defect(Code::PixelIdWrong, Hop::Lander, problem);
         }

@@ -47,9 +47,11 @@ async fn fresh(kind: Kind) -> Result<()> {
     .await?;
     let told = ask(&server, &asked()).await?;
     assert_eq!((told["ok"].clone(), of(&told, "fail")), (json!(true), vec![]), "{told:#}");
-    let unknown = ["backup", "deliveries", "domain", "late_calls", "macros", "status_map"];
+    // The page has no script of ours, and only this machine told the time.
+    let unknown =
+        ["backup", "clock", "deliveries", "domain", "event_id", "late_calls", "macros", "status_map"];
     assert_eq!(of(&told, "unknown"), unknown, "{told:#}");
-    assert_eq!(of(&told, "pass").len(), 21, "{told:#}");
+    assert_eq!(of(&told, "pass").len(), 19, "{told:#}");
     for line in told["lines"].as_array().context("lines")? {
         assert!(word(line, "question").ends_with('?') && !word(line, "why").is_empty(), "{line}");
         assert!(word(line, "outcome") != "fail" || !word(line, "fix").is_empty(), "{line}");
@@ -63,7 +65,24 @@ async fn fresh(kind: Kind) -> Result<()> {
     server.advance(60_000);
     server.deliver().await?;
     let told = ask(&server, &asked()).await?;
-    assert_eq!(of(&told, "unknown"), ["backup", "deliveries", "domain"], "{told:#}");
+    assert_eq!(of(&told, "unknown"), ["backup", "clock", "deliveries", "domain", "event_id"], "{told:#}");
+    shop.reports_to(server.tracking);
+    shop.plant(Fault::Tells);
+    let told = ask(&server, &asked()).await?;
+    assert_eq!(of(&told, "unknown"), ["backup", "clock", "deliveries", "domain"], "{told:#}");
+    // A page without a pixel shows none, and a destination that cannot be tried shows nothing of its token.
+    shop.plant(Fault::Bare);
+    let told = ask(&server, &asked()).await?;
+    let bare = ["backup", "clock", "deliveries", "domain", "event_id", "pixel_id"];
+    assert_eq!(of(&told, "unknown"), bare, "{told:#}");
+    shop.plant(Fault::Tells);
+    let hook = "\n[[destination]]\nslug = \"hook\"\nkind = \"webhook\"\nurl = \"https://hook.example/in\"\n\
+        secret = \"whsec_Y3Jvc3N0YWxseSBzYW5kYm94IHdlYmhvb2sga2V5\"\n";
+    let config = CONFIG.replace("SHOP", &shop.address.to_string()) + hook;
+    server.apply(&config.replace("[\"meta-main\"]", "[\"meta-main\", \"hook\"]")).await?;
+    let told = ask(&server, &asked()).await?;
+    assert_eq!(outcomes(&told)["token"], "unknown", "{told:#}");
+    assert!(told.to_string().contains("no test event was sent to hook"), "{told:#}");
     server.stop().await;
     Ok(())
 }

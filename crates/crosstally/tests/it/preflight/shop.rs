@@ -24,6 +24,8 @@ pub(crate) enum Fault {
     FiresTwice,
     /// No fault: it has the script, and tells a sale.
     Tells,
+    /// It has neither pixel nor script.
+    Bare,
     /// It is gone.
     Gone,
 }
@@ -108,6 +110,9 @@ async fn serve(path: &str, own: SocketAddr, now: State) -> String {
         ),
         _ => String::new(),
     };
+    if now.fault == Fault::Bare {
+        return answer("200 OK", "content-type: text/html\r\n", "<p>a page</p>");
+    }
     let page = format!("<script>function fbq() {{}}\nfbq('init', '{pixel}')</script>{script}");
     answer("200 OK", "content-type: text/html\r\n", &page)
 }
