@@ -34,14 +34,17 @@ impl Engine {
             if self.store.claim_key(key.clone(), [0; 32], now, stale).await? != Claim::Mine {
                 continue;
             }
-            self.fly(monitor).await;
+            if !self.fly(monitor).await {
+                continue;
+            }
             self.store.answer_key(key, Some((DONE, String::new()))).await?;
             flown += 1;
         }
         Ok(flown)
     }
 
-    async fn fly(&self, monitor: &Monitor) {
+    /// Whether it was flown to its end; one that broke off stays open, and is begun anew when its claim is stale.
+    async fn fly(&self, monitor: &Monitor) -> bool {
         let slug = monitor.slug.as_str();
         let wanted = wanted(monitor);
         let request = json!(wanted);
@@ -50,6 +53,7 @@ impl Engine {
         let ran = self.run_tool(PREFLIGHT_RUN, &request, &call, &author).await;
         let passed = ran.as_ref().is_ok_and(|answer| answer.get("ok") == Some(&Value::Bool(true)));
         self.metrics.set(Name::PreflightPassed, &[("preflight", slug)], u32::from(passed));
+        let has_ended = !matches!(ran, Err(Unable::Store(_)));
         match ran {
             Ok(answer) if passed => {
                 tracing::info!(
@@ -69,9 +73,10 @@ impl Engine {
                 tracing::warn!(preflight = slug, problem = %problem, "the pre-flight cannot be flown");
             }
             Err(Unable::Store(error)) => {
-                tracing::warn!(preflight = slug, error = %error, "the pre-flight could not be kept");
+                tracing::warn!(preflight = slug, error = %error, "the pre-flight broke off, and is flown again later");
             }
         }
+        has_ended
     }
 }
 

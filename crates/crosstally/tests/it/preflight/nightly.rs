@@ -14,6 +14,8 @@ use crate::guarded::word;
 on_both! {
     /// Once a day from its hour on, in the workspace's zone; what it found stands among the runs and in the metrics.
     preflight_is_flown_once_a_day_by_itself => nightly;
+    /// A run that the store did not take is not the day's: it is flown again after ten minutes.
+    preflight_that_broke_off_is_flown_again => broken_off;
 }
 
 const MONITOR: &str = r#"
@@ -64,6 +66,24 @@ async fn nightly(kind: Kind) -> Result<()> {
     assert!(shown["answer"]["defects"].to_string().contains("lander_dead"), "{shown:#}");
     let metrics = client::get(server.admin, "/metrics").await?.text();
     assert!(metrics.contains("crosstally_preflight_passed{preflight=\"nightly\"} 0"), "{metrics}");
+    server.stop().await;
+    Ok(())
+}
+
+async fn broken_off(kind: Kind) -> Result<()> {
+    let shop = Shop::open().await?;
+    let server = TestServer::start(kind).await?;
+    server.apply(&format!("{}{MONITOR}", CONFIG.replace("SHOP", &shop.address.to_string()))).await?;
+    server.advance(4 * 3_600_000);
+    server.database.run("ALTER TABLE tool_runs RENAME TO tool_runs_away").await?;
+    assert_eq!(server.engine.fly_nightly().await?, 0, "it could not be kept");
+    server.database.run("ALTER TABLE tool_runs_away RENAME TO tool_runs").await?;
+    server.advance(9 * 60_000);
+    assert_eq!(server.engine.fly_nightly().await?, 0, "another node may be at it");
+    server.advance(2 * 60_000);
+    assert_eq!(server.engine.fly_nightly().await?, 1, "again");
+    assert_eq!(runs(&server).await?.len(), 1);
+    assert_eq!(server.engine.fly_nightly().await?, 0, "once a day");
     server.stop().await;
     Ok(())
 }
