@@ -57,7 +57,8 @@ pub(super) fn input<'r, B>(
 
 /// The second of two pages, if that is what is asked for: no click of its own.
 pub(super) fn second_page<B>(state: &State, request: &Request<B>) -> Option<Answer> {
-    let query = request.uri().query().filter(|query| query.starts_with(SECOND_PARAM))?;
+    let is_seal = |query: &&str| query.strip_prefix(SECOND_PARAM).is_some_and(|rest| rest.starts_with('='));
+    let query = request.uri().query().filter(is_seal)?;
     let target = state.engine.second_target(query);
     Some(target.map_or_else(
         || problem::fault(problem::Fault::NoRoute, ""),

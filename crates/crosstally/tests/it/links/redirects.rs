@@ -89,6 +89,12 @@ async fn second_page(server: &TestServer, first: &str) -> Result<()> {
     for bad in ["?ct_to=", "?ct_to=https://evil.example/", "?ct_to=00", &changed] {
         assert_eq!(visit(server.tracking, &format!("/c/double{bad}"), STRANGER).await?.status, 404, "{bad}");
     }
+    // A parameter of somebody else's that begins alike is none of ours.
+    for other in ["ct_token=abc", "ct_to", "ct_top&ct_to=x"] {
+        let reply = visit(server.tracking, &format!("/c/double?{other}"), STRANGER).await?;
+        assert_eq!((reply.status, reply.text().contains("?ct_to=")), (200, true), "{other}");
+    }
+    assert_eq!(clicks(&before) + 3, clicks(&metrics().await?), "each is a click");
     server.advance(3_600_001);
     assert_eq!(visit(server.tracking, &format!("/c/double{query}"), STRANGER).await?.status, 404, "long ago");
     Ok(())
