@@ -10,7 +10,6 @@ use serde_json::{Map, Value};
 use crate::click::AdClickIds;
 use crate::consent::{Choice, Consent};
 use crate::conversion::DedupeKey;
-use crate::fields::{FieldKind, SECRET_NAMES, TOKEN_PARAMS, field_named};
 use crate::identity::click_cookies;
 use crate::ids::ClickId;
 use crate::params::Params;
@@ -50,7 +49,7 @@ pub struct BrowserEvent {
     pub name: String,
     /// Its id, which the page's pixel uses too. One click has an event of a name under an id once.
     pub event_id: String,
-    /// When it happened.
+    /// When it happened, never before its click.
     pub at: Timestamp,
     /// When it came.
     pub received_at: Timestamp,
@@ -117,7 +116,7 @@ pub struct Wanted<'a> {
 /// Which event of a click is the conversion's: the one that it has already; else the one whose id its call names, and no other
 /// then; else one of the same order; else the first of its name; else the first action of the click. An event that names
 /// another order is never the conversion's, and one that another conversion has stays with it: two orders under one id would
-/// count as one.
+/// count as one. The first is the one that came first: when it happened is the page's word, and anybody's who comes later.
 #[must_use]
 pub fn choose<'e>(events: &'e [BrowserEvent], wanted: Wanted<'_>) -> Option<&'e BrowserEvent> {
     let taken = events.iter().find(|event| event.taken_by.as_ref() == Some(wanted.key));
@@ -129,7 +128,9 @@ pub fn choose<'e>(events: &'e [BrowserEvent], wanted: Wanted<'_>) -> Option<&'e 
     };
     let other_order =
         |event: &&BrowserEvent| event.transaction_id.is_some() && wanted.transaction_id.is_some();
-    let first = |events: &mut dyn Iterator<Item = &'e BrowserEvent>| events.min_by_key(|event| event.at);
+    let first = |events: &mut dyn Iterator<Item = &'e BrowserEvent>| {
+        events.min_by_key(|event| (event.received_at, event.at))
+    };
     if let (None, Some(id)) = (taken, wanted.event_id) {
         let same_id = || free().filter(|event| event.event_id == id);
         return first(&mut same_id().filter(named)).or_else(|| first(&mut same_id()));
@@ -198,30 +199,6 @@ fn said(events: &[BrowserEvent]) -> Consent {
         (event.at, event.received_at, event.consent.ad_user_data == Some(Choice::Denied))
     });
     told.iter().fold(Consent::default(), |known, event| event.consent.clone().or(known))
-}
-
-/// The fields of an event that are kept: neither personal data nor secrets by their name, nothing nested deeper than
-/// contents are.
-#[must_use]
-pub fn kept_fields(fields: Map<String, Value>) -> Map<String, Value> {
-    let is_closed = |name: &str| {
-        let name = name.to_ascii_lowercase();
-        let personal = field_named(&name).is_some_and(|field| field.kind == FieldKind::Personal);
-        let close = [
-            "email", "e-mail", "mail", "phone", "tel", "em", "ph", "fn", "ln", "address", "street", "ssn",
-            "name",
-        ];
-        personal
-            || close.contains(&name.as_str())
-            || TOKEN_PARAMS.contains(&name.as_str())
-            || SECRET_NAMES.contains(&name.as_str())
-    };
-    let looks_personal = |value: &Value| value.as_str().is_some_and(|text| text.contains('@'));
-    fields
-        .into_iter()
-        .filter(|(name, value)| !is_closed(name) && !looks_personal(value) && !value.is_null())
-        .take(FIELDS_MAX)
-        .collect()
 }
 
 /// A host on which a campaign's pages are: `shop.example`, or with `*.` all hosts below it.

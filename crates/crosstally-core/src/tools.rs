@@ -2,6 +2,7 @@
 //! nobody; who fetches and who keeps is the engine's business.
 
 pub mod click_extract;
+pub mod given;
 pub mod hop;
 pub mod link;
 pub mod page;

@@ -18,6 +18,7 @@ use crosstally_core::postback::{Inbound, Postback};
 use crosstally_core::reason::Reason;
 use crosstally_core::target::canonical_page;
 use crosstally_core::time::{DAY_MS, Timestamp};
+use crosstally_core::tools::given;
 use crosstally_core::visit::Way;
 use crosstally_core::{limits, verdict::Stop};
 use crosstally_store::StoreError;
@@ -220,11 +221,11 @@ impl Engine {
             at,
             campaign: campaign.slug.clone(),
             source: campaign.source.clone(),
-            query: query.to_owned(),
-            target: canonical_page(&input.page).unwrap_or_default(),
+            query: given::kept_query(query),
+            target: canonical_page(&input.page).map(|page| given::kept_page(&page)).unwrap_or_default(),
             ip: input.ip,
             user_agent: input.user_agent.clone(),
-            referrer: input.referrer.clone(),
+            referrer: given::kept_page(&input.referrer),
             language: input.language.clone(),
             fbc_cookie: String::new(),
             fbp_cookie: String::new(),
@@ -400,11 +401,12 @@ fn stored(
         click,
         name: event.name.clone(),
         event_id: event.event_id.clone(),
-        at: now.plus_millis(-event.age_ms.clamp(0, AGE_MS_MAX)),
+        at: now.plus_millis(-event.age_ms.clamp(0, AGE_MS_MAX)).max(click.time()),
         received_at: now,
         campaign: input.campaign.clone(),
         transaction_id: event.transaction_id.clone(),
         page: canonical_page(page)
+            .map(|page| given::kept_page(&page))
             .filter(|page| !denied && page.len() <= browser::PAGE_BYTES_MAX)
             .unwrap_or_default(),
         fbc: cookies.0.clone().unwrap_or_default(),
@@ -412,7 +414,7 @@ fn stored(
         ip: input.ip.filter(|_| !denied),
         user_agent: if denied { String::new() } else { input.user_agent.clone() },
         consent: input.consent.clone(),
-        fields: browser::kept_fields(event.fields.clone()),
+        fields: if denied { Map::new() } else { given::kept_fields(event.fields.clone()) },
         taken_by: None,
     }
 }

@@ -1,7 +1,5 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use serde_json::json;
-
 use super::*;
 use crate::ids::ClickIdKey;
 
@@ -132,12 +130,10 @@ fn a_denial_stands_until_the_same_choice_is_made_anew() {
 }
 
 #[test]
-fn fields_lose_what_is_personal() {
-    let given = json!({"value": "12.34", "email": "a@b.example", "Phone": "1", "note": "write to a@b.example",
-        "token": "x", "content_ids": ["a"], "empty": null});
-    let Value::Object(given) = given else { panic!() };
-    let kept: Vec<String> = kept_fields(given).into_iter().map(|(name, _)| name).collect();
-    assert_eq!(kept, ["value", "content_ids"]);
+fn what_comes_later_is_not_the_first_whatever_it_says_of_its_time() {
+    let mut events = [event(500, "Purchase", "own", None), event(0, "Purchase", "late", None)];
+    events[1].received_at = NOW.plus_millis(900);
+    assert_eq!(chosen(&events, "k", None, &["Purchase"]).as_deref(), Some("own"));
 }
 
 #[test]

@@ -9,8 +9,10 @@ use crate::postback::{Headers, Inbound};
 
 mod inside;
 mod items;
+mod mails;
 mod names;
 
+pub use mails::without_mails;
 pub use names::{Keep, is_kept_out, is_masked};
 
 /// The end of the type under which the parts of a multipart form are kept: in our own encoding.

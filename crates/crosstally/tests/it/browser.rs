@@ -25,6 +25,10 @@ on_both! {
     of_a_visitor_who_denies_nothing_else_is_kept => denied;
     /// What a browser says later of anything else takes no denial back; the same choice made anew does.
     a_denial_stands_whatever_else_is_said_later => denied_then;
+    /// Contact values and secrets that a page gives away are neither kept nor sent, of whoever denies nothing at all.
+    what_a_page_gives_away_is_not_kept => given_away;
+    /// A later call is not the first, whatever it says of its time, and nothing happened before the click.
+    a_later_call_takes_no_earlier_ones_place => later;
     /// An image tells an event where no script runs.
     an_image_tells_an_event => image;
     /// E1, E3, E4: nothing that a page says becomes a redirect, a header or markup.
@@ -311,6 +315,57 @@ async fn denied_then(kind: Kind) -> Result<()> {
         let last = consent.get("ad_user_data").is_some();
         assert_eq!(sent(&server).await?.len(), usize::from(last), "{consent} {headers:?}");
     }
+    server.stop().await;
+    Ok(())
+}
+
+async fn given_away(kind: Kind) -> Result<()> {
+    let server = start(kind).await?;
+    let page = "https://shop.example/thanks?order=%41%2b1&email=jane@doe.example&phone=5550199&token=s3cret&who=jane%40doe.example";
+    let mut lead = event("Purchase", "e-1");
+    lead["page"] = page.into();
+    lead["fields"] = json!({"user_data": {"email": "jane"}, "list": ["jane@doe.example"], "phone_number": "5550199",
+        "firstName": "jane", "iban": "s3cret", "value": "12.34"});
+    let call = |id: &str, consent: Value| {
+        json!({"campaign": "summer", "click_id": "", "page": page, "referrer": page, "consent": consent,
+            "visit": {"at": START.as_millis() - 500, "id": id}, "events": [lead]})
+    };
+    let told = tell(&server, &call("00112233445566", json!({}))).await?;
+    let click = text(&told, "/click_id").to_owned();
+    server.postback(&format!("click_id={click}&tid=T1&payout=3")).await?;
+    let events = sent(&server).await?;
+    assert_eq!(text(&events[0], "/event_source_url"), "https://shop.example/thanks?order=%41%2b1");
+    let trace = server.api(&format!("/api/v1/trace/{click}")).await?;
+    assert_eq!(trace.pointer("/browser_events/0/fields"), Some(&json!({"value": "12.34"})), "{trace}");
+    let denied = tell(&server, &call("00112233445577", json!({"ad_user_data": "denied"}))).await?;
+    let of_denied = server.api(&format!("/api/v1/trace/{}", text(&denied, "/click_id"))).await?;
+    assert_eq!(of_denied.pointer("/browser_events/0/fields"), Some(&json!({})), "{of_denied}");
+    for told in [json!(events).to_string(), trace.to_string(), of_denied.to_string()] {
+        for given in ["jane", "doe.example", "5550199", "s3cret"] {
+            assert!(!told.contains(given), "{given}: {told}");
+        }
+    }
+    server.stop().await;
+    Ok(())
+}
+
+async fn later(kind: Kind) -> Result<()> {
+    let server = start(kind).await?;
+    let click = server.click("fbclid=AbC").await?;
+    server.advance(5_000);
+    let call = |id: &str, age: i64| {
+        let mut event = event("Purchase", id);
+        event["age_ms"] = age.into();
+        json!({"campaign": "summer", "click_id": click, "page": "https://shop.example/", "events": [event]})
+    };
+    tell(&server, &call("own", 0)).await?;
+    server.advance(1_000);
+    tell(&server, &call("late", 3 * 86_400_000)).await?;
+    server.postback(&format!("click_id={click}&tid=T1&payout=3")).await?;
+    assert_eq!(text(&sent(&server).await?[0], "/event_id"), "own");
+    let trace = server.api(&format!("/api/v1/trace/{click}")).await?;
+    assert_eq!(text(&trace, "/browser_events/0/event_id"), "late");
+    assert_eq!(text(&trace, "/browser_events/0/at"), START.to_string(), "not before the click");
     server.stop().await;
     Ok(())
 }

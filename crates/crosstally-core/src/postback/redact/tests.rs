@@ -300,3 +300,24 @@ fn names_are_compared_without_their_spelling_and_by_their_ends() {
     let kept = pairs(raw, Keep { partner: Some(&partner), contact: false });
     assert_eq!(String::from_utf8_lossy(&kept), "click_token=a&ref_phone=b&other_token=***");
 }
+
+#[test]
+fn mail_addresses_are_masked_wherever_they_stand() {
+    for (text, masked) in [
+        ("jane@doe.example", "***"),
+        (
+            "https://a.example/u/jane.d@doe.example/x?y=j%2Be%40doe.example&z=1",
+            "https://a.example/u/***/x?y=***&z=1",
+        ),
+        ("email%3Djane%2540doe.example%26x", "email%3D***%26x"),
+        ("Agent/1 (jane@doe%2Eexample; +\u{fc}n@d\u{f6}.example)", "Agent/1 (***; ***)"),
+        ("a@b.c@d.e", "***@d.e"),
+    ] {
+        assert_eq!(without_mails(text).as_deref(), Some(masked), "{text}");
+    }
+    for text in
+        ["", "@", "a@", "@b.example", "https://***@a.example/", "a@b", "a@.b", "50%4", "%40x.y", "a%40"]
+    {
+        assert_eq!(without_mails(text), None, "{text}");
+    }
+}
