@@ -15,6 +15,7 @@ use crate::Engine;
 use crate::keys::hex_of;
 use crate::trace::Trace;
 
+mod hidden;
 mod pack;
 mod page;
 mod records;

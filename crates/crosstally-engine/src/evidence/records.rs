@@ -10,6 +10,7 @@ use crosstally_core::tools::shown;
 use crosstally_store::AttemptRecord;
 use serde_json::{Value, json};
 
+use super::hidden::hidden;
 use super::pack::Record;
 use super::verify::fingerprint;
 use crate::trace::{ConversionTrace, DeliveryTrace, Trace};
@@ -18,13 +19,17 @@ use crate::trace::{ConversionTrace, DeliveryTrace, Trace};
 const LEFT_OUT: &str = "secrets and tokens; e-mail addresses, telephone numbers, names and other contact values, also as hashes; \
     addresses and cookies of visitors. They stand as *** or not at all.";
 
+fn record(kind: &'static str, body: Value) -> Record {
+    Record { kind, body: hidden(body) }
+}
+
 /// The first record: what the pack is.
 pub(super) fn head(asked: &Value, key: &str, now: Timestamp) -> Record {
     let body = json!({
         "made_at": now.to_string(), "asked": shown::masked(asked), "made_by": format!("crosstally {}", env!("CARGO_PKG_VERSION")),
         "key": key, "fingerprint": fingerprint(key), "left_out": LEFT_OUT,
     });
-    Record { kind: "pack", body }
+    record("pack", body)
 }
 
 /// All of a trace, in the order in which it happened as far as the parts have one.
@@ -49,7 +54,7 @@ fn of_conversion(hops: &ConversionTrace, all: &mut Vec<Record>) {
         "movements": conversion.movements, "happened_at": conversion.event_time.to_string(),
         "booked_at": conversion.created_at.to_string(), "labels": conversion.labels,
     });
-    all.push(Record { kind: "conversion", body });
+    all.push(record("conversion", body));
     all.extend(hops.entries.iter().map(movement));
     all.extend(hops.events.iter().map(event));
     for delivery in &hops.deliveries {
@@ -67,7 +72,7 @@ fn click(click: &Click) -> Record {
         "came_from": shown::text(&click.referrer), "user_agent": click.user_agent,
         "cost": click.cost.map(|cost| cost.to_string()), "gpc": click.gpc, "test": click.test, "labels": click.labels,
     });
-    Record { kind: "click", body }
+    record("click", body)
 }
 
 fn receipt(receipt: &Receipt) -> Record {
@@ -89,7 +94,7 @@ fn receipt(receipt: &Receipt) -> Record {
         "click": receipt.click.map(|id| id.to_string()), "read_as": shown::masked(&Value::Object((*receipt.read).clone())),
         "labels": receipt.labels, "read_again": receipt.revision,
     });
-    Record { kind: "call", body }
+    record("call", body)
 }
 
 fn movement(entry: &LedgerEntry) -> Record {
@@ -101,7 +106,7 @@ fn movement(entry: &LedgerEntry) -> Record {
         "confirmed_change": amount(entry.confirmed_delta), "pending_change": amount(entry.pending_delta),
         "happened_at": entry.event_time.to_string(), "booked_at": entry.recorded_at.to_string(),
     });
-    Record { kind: "movement", body }
+    record("movement", body)
 }
 
 fn event(event: &GoalEvent) -> Record {
@@ -112,7 +117,7 @@ fn event(event: &GoalEvent) -> Record {
         "worth": sent.value, "currency": sent.currency,
         "page": sent.event_source_url.as_deref().map(shown::text),
     });
-    Record { kind: "event", body }
+    record("event", body)
 }
 
 fn of_delivery(hop: &DeliveryTrace, all: &mut Vec<Record>) {
@@ -123,7 +128,7 @@ fn of_delivery(hop: &DeliveryTrace, all: &mut Vec<Record>) {
         "code": delivery.reason.map(|reason| reason.code()), "detail": shown::text(&delivery.detail),
         "booked_at": delivery.created_at.to_string(), "ended_at": delivery.finished_at.map(|at| at.to_string()),
     });
-    all.push(Record { kind: "delivery", body });
+    all.push(record("delivery", body));
     all.extend(hop.attempts.iter().map(|attempt| sent(&delivery.id.to_string(), attempt)));
 }
 
@@ -135,7 +140,7 @@ fn sent(delivery: &str, attempt: &AttemptRecord) -> Record {
         "status": attempt.status, "answer": document(&attempt.response), "outcome": attempt.outcome,
         "code": attempt.reason.map(|reason| reason.code()), "detail": shown::text(&attempt.detail),
     });
-    Record { kind: "attempt", body }
+    record("attempt", body)
 }
 
 /// What was sent or answered, masked: as a document where it is one.

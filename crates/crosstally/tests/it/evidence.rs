@@ -16,6 +16,8 @@ on_both! {
     a_pack_tells_the_whole_journey => journey;
     /// Line E5: planted secrets and contacts are in no pack; line E4: nor is a script.
     e5_no_secret_and_no_contact_is_in_a_pack => markers;
+    /// Of a visitor neither cookies nor mail addresses are in a pack, wherever a page or a browser put them.
+    e5_no_cookie_and_no_mail_address_is_in_a_pack => visitor;
     /// The program writes a file that it checks without data, and tells one that was changed or signed by somebody else.
     a_pack_is_checked_without_data => offline;
 }
@@ -116,6 +118,31 @@ async fn markers(kind: Kind) -> Result<()> {
         for needle in needles.iter().filter(|needle| **needle != "127.0.0.1:1") {
             assert!(!file.contains(needle), "{needle} in {path}");
         }
+    }
+    server.stop().await;
+    Ok(())
+}
+
+async fn visitor(kind: Kind) -> Result<()> {
+    let server = TestServer::start(kind).await?;
+    server.apply(&crate::browser::config()).await?;
+    let click = server.click("fbclid=IwAR").await?;
+    let call = serde_json::json!({"campaign": "summer", "click_id": click, "page": "https://shop.example/",
+        "fbp": "fb.1.1700000000000.987654321", "fbc": "fb.1.1700000000000.IwAR", "events": [{"name": "Purchase",
+        "event_id": "id-jane@doe.example", "page": "https://shop.example/u/jane%40doe.example/x", "age_ms": 0}]});
+    let request = http::Request::post("/e")
+        .header("origin", "https://shop.example")
+        .header("user-agent", "App/1 (jane@doe.example)")
+        .body(http_body_util::Full::new(bytes::Bytes::from(call.to_string())))?;
+    assert_eq!(client::send(server.tracking, request).await?.status, 200);
+    server.postback(&format!("click_id={click}&tid=T1&payout=3")).await?;
+    server.deliver().await?;
+    let row = server.accepted().await?.first().context("sent")?.to_string();
+    let file = pack(&server, &format!("/{click}")).await?.text();
+    assert!(kinds(&file).iter().any(|kind| kind == "attempt"), "{file}");
+    for told in ["fb.1.1700000000000.", "jane", "doe.example"] {
+        assert!(row.contains(told), "sent: {told} in {row}");
+        assert!(!file.contains(told), "{told} in {file}");
     }
     server.stop().await;
     Ok(())
