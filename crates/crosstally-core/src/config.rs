@@ -264,6 +264,9 @@ pub struct Destination {
     pub allow_private: bool,
     /// What it means here that a visitor's consent stands against an event.
     pub consent_policy: ConsentPolicy,
+    /// Whether the events of one conversion arrive in the order in which they were booked: a later one waits for an earlier
+    /// one that is still on its way.
+    pub in_order: bool,
     /// The settings of its kind.
     pub settings: BTreeMap<String, Setting>,
 }

@@ -4,7 +4,6 @@
 //! clock. Whatever is known lies in the store before the next step is taken, so that a node may die at any moment and
 //! another carries on. What to send and what an answer means is the dialect's business, when to try again is core's.
 
-mod adjust;
 mod batch;
 mod bisect;
 mod lane;
@@ -19,6 +18,7 @@ mod stopping;
 #[cfg(test)]
 mod tests;
 mod told;
+mod turn;
 mod wakeups;
 
 use std::collections::HashMap;

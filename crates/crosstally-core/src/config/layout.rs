@@ -204,6 +204,9 @@ fn destination(destination: &Destination) -> Entry<'_> {
     keys.extend(destination.settings.iter().map(|(name, value)| (name.as_str(), setting(value))));
     keys.push(("allow_private", Value::Flag(destination.allow_private)));
     keys.extend(consent_policy(destination.consent_policy));
+    if destination.in_order {
+        keys.push(("in_order", Value::Flag(true)));
+    }
     Entry { section: "destination", slug: Some(&destination.slug), keys }
 }
 

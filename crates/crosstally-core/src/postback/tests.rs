@@ -91,6 +91,7 @@ fn config(partner: Partner) -> Config {
             kind: "meta".into(),
             allow_private: false,
             consent_policy: crate::consent::ConsentPolicy::default(),
+            in_order: false,
             settings: BTreeMap::new(),
         }],
         goals: vec![

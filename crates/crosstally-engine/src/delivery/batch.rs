@@ -86,7 +86,7 @@ impl Batch {
         let now = self.engine.clock.now();
         let mut unsent = part.take_expired(now);
         unsent.extend(part.take_erased());
-        unsent.extend(self.take_adjustments(&mut part, now).await?);
+        unsent.extend(self.take_those_before_their_turn(&mut part, now).await?);
         unsent.extend(part.take_withheld(|event| self.ready.leaving(event, &self.engine.geo)));
         let signed_in = if part.is_empty() { Ok(None) } else { self.sign_in().await };
         let settings = match signed_in {

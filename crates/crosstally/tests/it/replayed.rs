@@ -21,6 +21,8 @@ on_both! {
     a_refund_that_is_refused_is_over_stated => untold;
     /// Told of one refund, a destination that takes no more of them is over-stated by the next one alone.
     what_was_told_once_counts_as_told => told_once;
+    /// A partner that wants them in order hears of the lead before the sale, although the lead's call failed first.
+    events_of_a_conversion_keep_their_order => in_order;
     /// A refund happened when the partner says, not when it was reported.
     a_refund_has_its_own_time => own_time;
 }
@@ -253,5 +255,37 @@ async fn own_time(kind: Kind) -> Result<()> {
     let at: Vec<&str> = accepted.iter().map(|row| word(row, "/event/query/at")).collect();
     assert_eq!(at.get(1), Some(&refunded_at.to_string().as_str()), "{at:?}");
     server.stop().await;
+    Ok(())
+}
+
+async fn in_order(kind: Kind) -> Result<()> {
+    let goals = "
+[[goal]]
+slug = \"lead\"
+role = \"funnel_fact\"
+when = \"status == 'lead'\"
+event_name = \"Lead\"
+send_to = [\"net\"]
+";
+    let mut told_as = Vec::new();
+    for ordered in [true, false] {
+        let server = TestServer::start(kind).await?;
+        let net = network("net").replace("allow_private", &format!("in_order = {ordered}\nallow_private"));
+        server.apply(&config("\"net\"", &format!("{net}{goals}"))).await?;
+        let click = server.click("fbclid=A").await?;
+        server.fault(&json!({"kind": "server_error", "platform": "partner", "times": 1})).await?;
+        call(&server, &format!("click_id={click}&tid=S1&status=lead")).await?;
+        server.deliver().await?;
+        server.advance(1_000);
+        call(&server, "tid=S1&status=approved&payout=12.34").await?;
+        for _ in 0..60 {
+            server.deliver().await?;
+            server.advance(2_000);
+        }
+        told_as.push(told(&server, "net").await?);
+        server.stop().await;
+    }
+    assert_eq!(told_as[0], ["lead ", "approved 12.34"]);
+    assert_eq!(told_as[1], ["approved 12.34", "lead "], "without it, nobody waits");
     Ok(())
 }

@@ -17,7 +17,7 @@ use crate::target::{Target, TargetError};
 use crate::template::{Brackets, Template};
 
 /// The keys that belong to every destination.
-const COMMON: [&str; 4] = ["slug", "kind", "allow_private", "consent_policy"];
+const COMMON: [&str; 5] = ["slug", "kind", "allow_private", "consent_policy", "in_order"];
 
 pub(super) fn destination(
     section: &Section<'_>,
@@ -28,6 +28,7 @@ pub(super) fn destination(
 ) -> Option<Destination> {
     let allow_private = section.flag("allow_private", found);
     let consent_policy = consent_policy(section, found);
+    let in_order = section.flag("in_order", found);
     let kinds = catalog.kinds();
     let example = format!("\"{}\"", kinds.first().copied().unwrap_or("meta"));
     let kind = section.required("kind", &example, found)?;
@@ -57,7 +58,7 @@ pub(super) fn destination(
             note(&section.spot_of(&setting), &setting, &problem, help, found);
         }
     }
-    Some(Destination { slug, kind: kind.text.to_owned(), allow_private, consent_policy, settings })
+    Some(Destination { slug, kind: kind.text.to_owned(), allow_private, consent_policy, in_order, settings })
 }
 
 fn note(spot: &Spot, setting: &str, problem: &str, help: &str, found: &mut Findings<'_>) {

@@ -360,11 +360,12 @@ fn destinations() -> impl Strategy<Value = Vec<Destination>> {
             ("postback", settings)
         });
     let kinds = prop_oneof![meta, postback];
-    prop::collection::btree_map(slug(), (kinds, any::<bool>(), consent_policy()), 0..4).prop_map(
-        |destinations| {
+    prop::collection::btree_map(slug(), (kinds, any::<bool>(), consent_policy(), any::<bool>()), 0..4)
+        .prop_map(|destinations| {
             destinations
                 .into_iter()
-                .map(|(slug, ((kind, settings), allow_private, consent_policy))| Destination {
+                .map(|(slug, ((kind, settings), allow_private, consent_policy, in_order))| Destination {
+                    in_order,
                     slug,
                     kind: kind.to_owned(),
                     allow_private,
@@ -372,8 +373,7 @@ fn destinations() -> impl Strategy<Value = Vec<Destination>> {
                     settings,
                 })
                 .collect()
-        },
-    )
+        })
 }
 
 fn expected() -> impl Strategy<Value = Expected> {

@@ -86,6 +86,7 @@ pub(super) const LEVELS: &[(&str, &str, &[&str])] = &[
             "kind",
             "allow_private",
             "consent_policy",
+            "in_order",
             "dataset_id",
             "access_token",
             "test_event_code",

@@ -1,17 +1,20 @@
-//! Adjustments on their way: sent once the event that they adjust has arrived, never if it has not.
+//! Whose turn it is: adjustments are sent once the event that they adjust has arrived, never if it has not; and to a
+//! destination that wants them in order, the events of one conversion one after the other.
 
 use crosstally_core::delivery::DeliveryState;
 use crosstally_core::event::OutboundEvent;
-use crosstally_core::ids::{ConversionId, GoalEventId};
+use crosstally_core::ids::{ConversionId, DeliveryId, GoalEventId};
 use crosstally_core::reason::Reason;
-use crosstally_core::time::{MINUTE_MS, Timestamp};
-use crosstally_store::{StoreError, Unsent};
+use crosstally_core::time::{MINUTE_MS, SECOND_MS, Timestamp};
+use crosstally_store::{DeliveryRecord, StoreError, Unsent};
 
 use super::batch::Batch;
 use super::part::Part;
 
 /// How long an adjustment waits before it looks again.
 const LOOK_AGAIN_MS: i64 = MINUTE_MS;
+/// The same of an event behind another one of its conversion, which mostly leaves at once.
+const NEXT_IN_ORDER_MS: i64 = 2 * SECOND_MS;
 
 /// What an adjustment can do now.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -22,19 +25,21 @@ enum Turn {
 }
 
 impl Batch {
-    /// Takes adjustments out that must not be sent: those whose event, or an earlier adjustment of it, is still on its
-    /// way stay leased for a minute, those whose event never arrived end unsent.
-    pub(super) async fn take_adjustments(
+    /// Takes out what must not be sent now: adjustments whose event, or an earlier adjustment of it, is still on its way
+    /// stay leased for a minute, those whose event never arrived end unsent; what waits for its order stays for two
+    /// seconds.
+    pub(super) async fn take_those_before_their_turn(
         &self,
         part: &mut Part,
         now: Timestamp,
     ) -> Result<Vec<Unsent>, StoreError> {
-        if part.events.iter().all(|event| event.adjustment.is_none()) {
+        let in_order = self.ready.config.in_order;
+        if !in_order && part.events.iter().all(|event| event.adjustment.is_none()) {
             return Ok(Vec::new());
         }
         let mut turns = Vec::with_capacity(part.len());
         for (lease, event) in part.leases.iter().zip(&part.events) {
-            turns.push((lease.held, self.turn_of(event).await?));
+            turns.push((lease.held, self.turn_of(lease.held.id, event).await?));
         }
         let is = |turn: Turn| {
             let of: Vec<_> = turns.iter().filter(|(_, of)| *of == turn).map(|(held, _)| *held).collect();
@@ -45,15 +50,20 @@ impl Batch {
         let waiting = part.take_unless(|lease| !wait.contains(&lease.held));
         if !waiting.is_empty() {
             self.leases.forget(waiting.held());
-            let until = now.plus_millis(LOOK_AGAIN_MS);
+            let until = now.plus_millis(if in_order { NEXT_IN_ORDER_MS } else { LOOK_AGAIN_MS });
             self.engine.store.renew_leases(waiting.held().collect(), until).await?;
         }
         Ok(ended.unsent(Reason::NothingToAdjust, ""))
     }
 
-    async fn turn_of(&self, event: &OutboundEvent) -> Result<Turn, StoreError> {
-        let Some(adjustment) = &event.adjustment else { return Ok(Turn::Go) };
+    async fn turn_of(&self, id: DeliveryId, event: &OutboundEvent) -> Result<Turn, StoreError> {
         let conversion = event.origin.conversion.parse::<ConversionId>();
+        if let (true, Ok(conversion)) = (self.ready.config.in_order, &conversion)
+            && self.comes_behind_another(id, *conversion).await?
+        {
+            return Ok(Turn::Wait);
+        }
+        let Some(adjustment) = &event.adjustment else { return Ok(Turn::Go) };
         let (Ok(conversion), true) = (conversion, self.ready.adjusts(event)) else { return Ok(Turn::Never) };
         let events = self.engine.store.goal_events_of_conversion(conversion).await?;
         let is_earlier = |id: GoalEventId| {
@@ -78,5 +88,17 @@ impl Batch {
         }
         // The last word counts with whoever is told: one that was overtaken would undo what came after it.
         Ok(if earlier_waits && turn == Turn::Go { Turn::Wait } else { turn })
+    }
+
+    /// Whether an event of the same conversion that was booked before is still on its way here. Ids begin with the time at
+    /// which they were booked.
+    async fn comes_behind_another(
+        &self,
+        id: DeliveryId,
+        conversion: ConversionId,
+    ) -> Result<bool, StoreError> {
+        let all = self.engine.store.deliveries_of_conversion(conversion).await?;
+        let waits = |one: &DeliveryRecord| one.id < id && one.state == DeliveryState::Pending;
+        Ok(all.iter().any(|one| one.destination == self.ready.config.slug && waits(one)))
     }
 }
