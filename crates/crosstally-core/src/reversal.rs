@@ -27,6 +27,8 @@ pub struct Sent {
     pub attempts: u32,
     /// Why it stands there.
     pub reason: Option<Reason>,
+    /// Whether it had arrived before it was made due once more.
+    pub arrived: bool,
 }
 
 /// What a destination was told that is more than what is left, by one delivery.
@@ -143,7 +145,11 @@ pub fn follow(
                 continue;
             }
             let told = Told::of(original, events, sent, &one.destination);
-            let amounts = Left::of(original, told.last, conversion, context.config);
+            let mut amounts = Left::of(original, told.last, conversion, context.config);
+            if one.state == DeliveryState::Pending && one.arrived && told.has_arrived {
+                // The event is told once more behind its adjustment: what is left has to be told behind it again.
+                amounts.changed = true;
+            }
             let event = adjusted(original, conversion, &amounts, context.happened_at);
             let destination = context.config.destination(&one.destination);
             match destination.filter(|destination| (context.takes)(destination, &event)) {
@@ -193,6 +199,8 @@ impl Follows {
 struct Told<'a> {
     /// The last adjustment that has arrived or is on its way.
     last: Option<&'a GoalEvent>,
+    /// Whether that one has arrived.
+    has_arrived: bool,
     /// The movement of the last one that ended without arriving.
     refused_at: Option<u32>,
 }
@@ -201,18 +209,20 @@ impl<'a> Told<'a> {
     fn of(original: &GoalEvent, events: &'a [GoalEvent], sent: &[Sent], destination: &str) -> Self {
         let id = original.id.to_string();
         let of_it = |event: &&GoalEvent| event.event.adjustment.as_ref().is_some_and(|told| told.event == id);
-        let (mut last, mut refused_at) = (None::<&GoalEvent>, None);
+        let (mut last, mut refused_at) = (None::<(&GoalEvent, bool)>, None);
         for event in events.iter().filter(of_it) {
             let here = |one: &&Sent| one.goal_event == event.id && one.destination == destination;
             match sent.iter().find(here).map(|one| one.state) {
-                Some(DeliveryState::Delivered | DeliveryState::Pending) => {
-                    last = last.filter(|last| last.sequence > event.sequence).or(Some(event));
+                Some(state @ (DeliveryState::Delivered | DeliveryState::Pending)) => {
+                    let this = (event, state == DeliveryState::Delivered);
+                    last = last.filter(|(last, _)| last.sequence > event.sequence).or(Some(this));
                 }
                 Some(_) => refused_at = refused_at.max(Some(event.sequence)),
                 None => {}
             }
         }
-        Self { last, refused_at }
+        let has_arrived = last.is_some_and(|(_, has_arrived)| has_arrived);
+        Self { last: last.map(|(event, _)| event), has_arrived, refused_at }
     }
 }
 

@@ -23,6 +23,7 @@ use crosstally_core::{limits, link};
 use crate::Engine;
 use crate::metrics::Name;
 use crate::snapshot::{ReadyCampaign, Snapshot};
+use crate::test_mark::MarkedFor;
 
 mod bot;
 mod paths;
@@ -116,7 +117,7 @@ struct Chosen {
 impl Engine {
     /// Captures a click.
     pub async fn capture_click(&self, mut input: ClickIn<'_>) -> ClickOut {
-        if let Some(end) = self.end_before_mark(input.query.as_bytes()) {
+        if let Some(end) = self.end_before_mark(input.query.as_bytes(), MarkedFor::Link(input.campaign)) {
             (input.query, input.test) = (input.query.get(..end).unwrap_or_default(), true);
         }
         let Made { click, how, cookies } = match self.make_click(input) {

@@ -27,6 +27,7 @@ use crate::Engine;
 use crate::keys::Keys;
 use crate::metrics::Name;
 use crate::snapshot::Snapshot;
+use crate::test_mark::MarkedFor;
 
 pub(crate) mod guard;
 mod marked;
@@ -79,7 +80,7 @@ impl Engine {
         let snapshot = self.snapshot.load_full();
         let mut outs = Vec::with_capacity(1);
         let mut is_list = false;
-        if let Some(end) = self.end_before_mark(&inbound.query) {
+        if let Some(end) = self.end_before_mark(&inbound.query, MarkedFor::Partner(&inbound.partner)) {
             inbound.query.truncate(end);
             let rows = self.receive_marked(&mut inbound, &snapshot, now).await;
             return self.tell_received(&inbound, &snapshot, rows, is_list);

@@ -12,9 +12,7 @@ use crosstally_core::postback::normalise::Setting;
 use crosstally_core::postback::replay::{
     Around, Case, Repair, Replayed, kept, kept_in_place, kept_params, replay,
 };
-use crosstally_core::postback::{
-    Awaited, ClickRef, Inbound, Postback, Receipt, SERVER_EVENT, STRANGER, server_event,
-};
+use crosstally_core::postback::{Awaited, ClickRef, Inbound, Postback, Receipt, SERVER_EVENT, server_event};
 use crosstally_core::reason::Reason;
 use crosstally_core::verdict::{Stop, Verdict};
 use crosstally_store::{Replay, ReplayAnswer, StoreError};
@@ -24,6 +22,7 @@ use crate::metrics::Name;
 use crate::postback::{guard, read};
 use crate::snapshot::Snapshot;
 
+mod closed;
 mod gone;
 pub mod imagined;
 pub mod impact;
@@ -31,6 +30,7 @@ mod named;
 pub mod statuses;
 mod waits;
 
+pub use closed::{is_fixed_event, is_never_money, is_of_preflight, is_of_stranger};
 pub use gone::is_erased;
 use imagined::Imagined;
 use named::name;
@@ -51,6 +51,9 @@ pub enum ReplayError {
     /// Its sender never showed who it is.
     #[error("receipt {0} came from somebody who did not show to be the partner; it is never booked")]
     Stranger(ReceiptId),
+    /// A pre-flight made it.
+    #[error("receipt {0} is a test that a pre-flight made; it is never booked")]
+    Preflight(ReceiptId),
     /// Its person was erased, or its time was over: nothing is left to be read.
     #[error(
         "nothing is left of receipt {0} that could be read: its person was erased, or its raw bytes were purged"
@@ -188,6 +191,9 @@ impl Engine {
             }
             if is_of_stranger(&receipt) {
                 return Err(ReplayError::Stranger(id));
+            }
+            if is_of_preflight(&receipt) {
+                return Err(ReplayError::Preflight(id));
             }
             if is_fixed_event(&receipt) {
                 return Err(ReplayError::ServerEvent(id));
@@ -454,20 +460,6 @@ impl Engine {
 fn params(inbound: &mut Inbound, partner: &Partner) -> Result<Params, Stop> {
     read::parts(inbound)?;
     kept_params(inbound, partner)
-}
-
-/// Whether the sender never showed to be the partner: such a call is evidence, and never money. Told by the label and not by
-/// the reason, as a stranger's call is turned away for many reasons before anybody asks who sends it.
-#[must_use]
-pub fn is_of_stranger(receipt: &Receipt) -> bool {
-    receipt.labels.iter().any(|label| label == STRANGER)
-}
-
-/// Whether it is a server event that has had its answer. What its sender said about the person is kept as hashes only, so
-/// that reading it anew could make another conversion of it.
-#[must_use]
-pub fn is_fixed_event(receipt: &Receipt) -> bool {
-    receipt.method == SERVER_EVENT && receipt.verdict != Verdict::Quarantined
 }
 
 fn unknown_partner(receipt: &Receipt) -> Replayed {

@@ -11,27 +11,40 @@ use crate::keys::hex_of;
 /// Digits of the time.
 const TIME_DIGITS: usize = 8;
 
+/// What a mark is good for, by its slug.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum MarkedFor<'a> {
+    /// The link of this campaign.
+    Link(&'a str),
+    /// The door of this partner.
+    Partner(&'a str),
+}
+
 impl Engine {
-    /// A mark for calls of the next minutes.
-    pub(crate) fn test_mark(&self) -> String {
+    /// A mark for calls of the next minutes, to one campaign's link or one partner's door.
+    pub(crate) fn test_mark(&self, to: MarkedFor<'_>) -> String {
         let seconds = u32::try_from(self.clock.now().as_seconds()).unwrap_or_default();
-        self.mark_of(seconds)
+        self.mark_of(seconds, to)
     }
 
-    fn mark_of(&self, seconds: u32) -> String {
-        let shown = self.keys.keyed_hash("test mark", &seconds.to_be_bytes());
+    fn mark_of(&self, seconds: u32, to: MarkedFor<'_>) -> String {
+        let (what, slug) = match to {
+            MarkedFor::Link(campaign) => ("test mark of a link", campaign),
+            MarkedFor::Partner(partner) => ("test mark of a partner", partner),
+        };
+        let shown = self.keys.keyed_hash(what, &[&seconds.to_be_bytes(), slug.as_bytes()].concat());
         let mark = format!("{seconds:08x}{}", hex_of(shown));
         debug_assert_eq!(mark.len(), MARK_DIGITS, "readers look for a mark of this length");
         mark
     }
 
     /// Where a query ends before its mark; `None` if it has none that is good.
-    pub(crate) fn end_before_mark(&self, query: &[u8]) -> Option<usize> {
+    pub(crate) fn end_before_mark(&self, query: &[u8], to: MarkedFor<'_>) -> Option<usize> {
         let (end, digits) = preflight::mark(query)?;
         let seconds = u32::from_str_radix(digits.get(..TIME_DIGITS)?, 16).ok()?;
         let age_ms = self.clock.now().as_millis() - i64::from(seconds) * 1_000;
         // Two processes of one installation may differ by a little.
         let is_fresh = (-MARK_LIFE_MS..=MARK_LIFE_MS).contains(&age_ms);
-        (is_fresh && Secret::new(self.mark_of(seconds)).matches(digits)).then_some(end)
+        (is_fresh && Secret::new(self.mark_of(seconds, to)).matches(digits)).then_some(end)
     }
 }

@@ -188,6 +188,8 @@ pub struct DeliveryRecord {
     pub created_at: Timestamp,
     /// When it reached its final state.
     pub finished_at: Option<Timestamp>,
+    /// When it had arrived before it was made due once more.
+    pub arrived_at: Option<Timestamp>,
     /// Who works on it, until when.
     pub lease: Option<(String, Timestamp)>,
 }

@@ -19,7 +19,7 @@ use crosstally_core::verdict::{Stop, Verdict};
 use crosstally_store::{ReceiptFilter, StoreError};
 
 use crate::Engine;
-use crate::replay::{is_erased, is_fixed_event, is_of_stranger};
+use crate::replay::{is_erased, is_fixed_event, is_never_money};
 use crate::snapshot::Snapshot;
 
 /// How far back it is looked.
@@ -93,7 +93,7 @@ impl Engine {
             filter.after = Some(last.id);
             for receipt in page
                 .iter()
-                .filter(|receipt| !is_of_stranger(receipt) && !is_erased(receipt) && !is_fixed_event(receipt))
+                .filter(|receipt| !is_never_money(receipt) && !is_erased(receipt) && !is_fixed_event(receipt))
             {
                 let repair = self.with_earlier_repairs(receipt, &Repair::default()).await?;
                 before.add(receipt, self.reading(receipt, &repair, old, &mut clicks).await?, old);

@@ -14,7 +14,7 @@ use crosstally_core::verdict::Verdict;
 use crosstally_store::{ReceiptFilter, StoreError};
 
 use super::impact::DAYS;
-use super::{is_erased, is_of_stranger};
+use super::{is_erased, is_never_money};
 use crate::Engine;
 use crate::snapshot::Snapshot;
 
@@ -76,7 +76,7 @@ impl Engine {
             let Some(last) = page.last() else { break };
             filter.after = Some(last.id);
             seen += page.len();
-            for receipt in page.iter().filter(|receipt| !is_of_stranger(receipt) && !is_erased(receipt)) {
+            for receipt in page.iter().filter(|receipt| !is_never_money(receipt) && !is_erased(receipt)) {
                 let Some((word, stake)) = self.waiting(receipt, &approval, &snapshot) else { continue };
                 let key = (receipt.partner.clone(), word.clone());
                 if words.len() >= WORDS_MAX && !words.contains_key(&key) {

@@ -15,7 +15,7 @@ use crosstally_core::time::{HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp};
 use crosstally_store::{PutOff, StoreError, Wait};
 
 use super::imagined::Imagined;
-use super::{How, MATCHED, ReplayError, is_fixed_event, is_of_stranger};
+use super::{How, MATCHED, ReplayError, is_fixed_event, is_never_money};
 use crate::Engine;
 
 /// Receipts that are looked at in one go.
@@ -105,7 +105,7 @@ impl Engine {
         let mut money = Vec::new();
         for wait in self.store.waits_for(sale.to_string(), OF_ONE_MAX).await? {
             let receipt = self.store.receipt(wait.receipt).await?;
-            let receipt = receipt.filter(|receipt| !is_of_stranger(receipt) && !is_fixed_event(receipt));
+            let receipt = receipt.filter(|receipt| !is_never_money(receipt) && !is_fixed_event(receipt));
             let Some(receipt) = receipt.filter(|_| imagined.receipt(wait.receipt).is_none()) else {
                 continue;
             };
@@ -169,6 +169,7 @@ impl Engine {
                 | Err(
                     ReplayError::NotFound(_)
                     | ReplayError::Stranger(_)
+                    | ReplayError::Preflight(_)
                     | ReplayError::Erased(_)
                     | ReplayError::ServerEvent(_)
                     | ReplayError::Attributed(..)

@@ -25,6 +25,7 @@ use super::{Answer, CallError, Unable};
 use crate::Engine;
 use crate::clock::watch;
 use crate::snapshot::Snapshot;
+use crate::test_mark::MarkedFor;
 
 mod browser;
 mod call;
@@ -209,13 +210,14 @@ impl Engine {
         told: impl Fn(&HopOut) + Send,
     ) -> Result<Run<'a>, Unable> {
         let mut run = self.prepare(wanted)?;
-        let mark = self.test_mark();
+        let link = self.test_mark(MarkedFor::Link(&run.campaign.slug));
+        let door = self.test_mark(MarkedFor::Partner(&run.partner.slug));
         for hop in Hop::ALL {
             let done = match hop {
-                Hop::Link => run.link(&mark).await?,
+                Hop::Link => run.link(&link).await?,
                 Hop::Lander => run.lander().await,
                 Hop::Browser => run.browser().await?,
-                Hop::Postback => run.postback(&mark).await?,
+                Hop::Postback => run.postback(&door).await?,
                 Hop::Ledger => run.ledger().await?,
                 Hop::Signal => run.signal(),
                 Hop::Destination => run.destination().await?,

@@ -47,10 +47,10 @@ const COUNTS: &str = concat!(
 // Ids begin with the time at which their event was made, so a span of days is a range of ids.
 const DAYS: &str =
     "SELECT coalesce(e.created_at, d.created_at) / 86400000, d.destination, coalesce(e.event_name, ''),
-        count(*) FILTER (WHERE d.state = 'delivered'),
+        count(*) FILTER (WHERE d.state = 'delivered' OR d.arrived_at IS NOT NULL),
         count(*) FILTER (WHERE d.state IN ('dead', 'expired', 'cancelled')
             AND coalesce(d.reason, '') NOT IN ('consent_denied', 'taken_back', 'nothing_to_adjust', 'erased')),
-        count(*) FILTER (WHERE d.state = 'pending'), sum(d.attempts)::bigint
+        count(*) FILTER (WHERE d.state = 'pending' AND d.arrived_at IS NULL), sum(d.attempts)::bigint
     FROM deliveries AS d LEFT JOIN goal_events AS e ON e.id = d.goal_event
     WHERE d.workspace = $1 AND d.id >= $2 AND d.id < $3
     GROUP BY 1, 2, 3 ORDER BY 1 DESC, 2, 3";
@@ -65,7 +65,7 @@ macro_rules! hours {
             FROM (
                 SELECT DISTINCT d.destination, left(e.event::json ->> 'event_time', 13) AS hour, e.event_id
                 FROM deliveries AS d JOIN goal_events AS e ON e.id = d.goal_event
-                WHERE d.workspace = $1 AND d.id >= $2 AND d.state = 'delivered'",
+                WHERE d.workspace = $1 AND d.id >= $2 AND (d.state = 'delivered' OR d.arrived_at IS NOT NULL)",
             $condition,
             ") AS arrived
             WHERE hour COLLATE \"C\" >= $3 AND hour COLLATE \"C\" < $4

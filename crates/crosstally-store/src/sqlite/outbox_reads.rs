@@ -26,9 +26,9 @@ pub(super) const NEXT_DUE: &str = "SELECT min(at) FROM (
 // Ids begin with the time at which their event was made, so a span of days is a range of ids.
 const DAYS: &str =
     "SELECT coalesce(e.created_at, d.created_at) / 86400000, d.destination, coalesce(e.event_name, ''),
-        sum(d.state = 'delivered'), sum(d.state IN ('dead', 'expired', 'cancelled') 
+        sum(d.state = 'delivered' OR d.arrived_at IS NOT NULL), sum(d.state IN ('dead', 'expired', 'cancelled') 
             AND coalesce(d.reason, '') NOT IN ('consent_denied', 'taken_back', 'nothing_to_adjust', 'erased')),
-        sum(d.state = 'pending'),
+        sum(d.state = 'pending' AND d.arrived_at IS NULL),
         sum(d.attempts)
     FROM deliveries AS d LEFT JOIN goal_events AS e ON e.id = d.goal_event
     WHERE d.workspace = ?1 AND d.id >= ?2 AND d.id < ?3
@@ -38,7 +38,7 @@ const DAYS: &str =
 const HOURS: &str =
     "SELECT DISTINCT d.destination, substr(json_extract(e.event, '$.event_time'), 1, 13) AS hour, e.event_id
     FROM deliveries AS d JOIN goal_events AS e ON e.id = d.goal_event
-    WHERE d.workspace = :workspace AND d.id >= :first AND d.state = 'delivered' AND hour >= :from AND hour < :to";
+    WHERE d.workspace = :workspace AND d.id >= :first AND (d.state = 'delivered' OR d.arrived_at IS NOT NULL) AND hour >= :from AND hour < :to";
 
 /// Before every id there can be.
 const PAST_THE_LAST: &[u8] = &[0xff; 17];

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::guarded::word;
 use shop::{Fault, Shop};
 
+mod after;
 mod checklist;
 mod chromium;
 mod nightly;

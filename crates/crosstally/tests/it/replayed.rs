@@ -17,6 +17,8 @@ on_both! {
     a_new_destination_hears_of_the_refund_too => elsewhere;
     /// The replay of an event that had arrived is refused: it counts as delivered, and its refund is told.
     a_refused_replay_takes_nothing_back => refused;
+    /// Sent once more after its refund was told, a sale is followed by the refund again, and counts as arrived meanwhile.
+    a_sale_told_again_is_no_longer_whole => told_again;
     /// A refund that the partner refuses is listed as over-stated until it gets through.
     a_refund_that_is_refused_is_over_stated => untold;
     /// Told of one refund, a destination that takes no more of them is over-stated by the next one alone.
@@ -287,5 +289,36 @@ send_to = [\"net\"]
     }
     assert_eq!(told_as[0], ["lead ", "approved 12.34"]);
     assert_eq!(told_as[1], ["approved 12.34", "lead "], "without it, nobody waits");
+    Ok(())
+}
+
+async fn told_again(kind: Kind) -> Result<()> {
+    let server = TestServer::start(kind).await?;
+    server.apply(&config("\"net\"", &network("net"))).await?;
+    sold(&server, "status=reversed&payout=2.34").await?;
+    settle(&server).await?;
+    let list = server.api("/api/v1/deliveries?limit=500").await?;
+    let sale = list["data"].as_array().and_then(|rows| rows.last()).context("the sale")?.clone();
+    let (before, days) =
+        (server.api("/api/v1/deliveries/reconcile").await?, "/api/v1/deliveries/days?days=2");
+    let arrived = server.api(days).await?["data"][0]["delivered"].clone();
+    server.fault(&json!({"kind": "server_error", "platform": "partner", "times": 1})).await?;
+    let id = word(&sale, "/id");
+    printed(
+        &server,
+        &["deliveries", "replay", "--destination", "net", "--state", "delivered", "--id", id, "--apply"],
+    )?;
+    server.engine.work_on_jobs().await?;
+    server.deliver().await?;
+    let waits = server.api(&format!("/api/v1/deliveries/{id}")).await?;
+    assert_eq!(word(&waits, "/state"), "pending", "{waits}");
+    assert_eq!(server.api("/api/v1/deliveries/reconcile").await?, before, "both have arrived");
+    let now = server.api(days).await?;
+    assert_eq!((&now["data"][0]["delivered"], &now["data"][0]["open"]), (&arrived, &json!(0)), "{now}");
+    settle(&server).await?;
+    settle(&server).await?;
+    let heard = told(&server, "net").await?;
+    assert_eq!(heard, ["approved 12.34", "approved 10.00", "approved 12.34", "approved 10.00"]);
+    server.stop().await;
     Ok(())
 }
