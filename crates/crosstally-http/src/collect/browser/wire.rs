@@ -157,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_call_is_read_and_what_is_malformed_of_consent_was_not_said() {
+    fn a_call_is_read_and_a_choice_that_nobody_can_read_is_a_denial() {
         let body = br#"{"campaign":"shop","visit":{"at":5,"id":"00112233445566"},"gpc":true,"new":1,
             "consent":{"ad_user_data":"DENIED","ad_personalization":"perhaps","gdpr":"2","gpp":"DBAA"},
             "events":[{"name":"Purchase","event_id":"e","age_ms":7,"fields":{"value":"12.34"}}]}"#;
@@ -165,7 +165,8 @@ mod tests {
         assert_eq!(input.visit, Some((5, [0, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66])));
         assert!(input.consent.gpc && input.consent.gdpr.is_none());
         assert_eq!(input.consent.ad_user_data, Some(Choice::Denied));
-        assert_eq!((input.consent.ad_personalization, input.consent.gpp.as_deref()), (None, Some("DBAA")));
+        assert_eq!(input.consent.ad_personalization, Some(Choice::Denied));
+        assert_eq!(input.consent.gpp.as_deref(), Some("DBAA"));
         assert_eq!(input.events[0].fields.get("value").and_then(Value::as_str), Some("12.34"));
         for body in ["", "[]", "{\"events\":1}", "\u{0}"] {
             assert!(CallIn::read(body.as_bytes()).is_err(), "{body}");
