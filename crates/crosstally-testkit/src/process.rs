@@ -14,7 +14,10 @@ const READY_WAIT: Duration = Duration::from_secs(30);
 
 /// The program, found by the test that was built beside it.
 #[derive(Debug, Clone)]
-pub struct Program(pub PathBuf);
+pub struct Program {
+    path: PathBuf,
+    environment: Vec<(String, String)>,
+}
 
 /// A running server or sandbox; killed when it is dropped.
 #[derive(Debug)]
@@ -35,6 +38,22 @@ pub fn free_address() -> Result<SocketAddr> {
 }
 
 impl Program {
+    /// The program in this file, with the token that the sandbox's configuration looks up.
+    pub fn at(path: PathBuf) -> Self {
+        Self { path, environment: vec![("META_TOKEN".to_owned(), "tok-good".to_owned())] }
+    }
+
+    /// The same program with nothing in its environment but these.
+    #[must_use]
+    pub fn with_environment(self, environment: Vec<(String, String)>) -> Self {
+        Self { environment, ..self }
+    }
+
+    /// Its file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Runs a command to its end.
     ///
     /// # Errors
@@ -62,10 +81,10 @@ impl Program {
     }
 
     fn command(&self, directory: &Path) -> Command {
-        let mut command = Command::new(&self.0);
+        let mut command = Command::new(&self.path);
         command
             .current_dir(directory)
-            .env("META_TOKEN", "tok-good")
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .env("CROSSTALLY_LOG", "error")
             .stdin(Stdio::null());
         command

@@ -105,7 +105,7 @@ codes! {
         "See the named field.".
     // --- the destination
     SecretMissing "secret_missing" "An environment variable or file that is not set where this runs.";
-        "Set it where the server runs.".
+        "Set it in the shell that flies this. A server has it already: fly with --url and --token to use the server's.".
     TokenExpired "token_expired" "The token ran out or was revoked: the platform takes nothing until there is a new one.";
         "Make a new token at the platform and set it in the destination.".
     DestinationRefused "destination_refused" "The platform does not take the event.";

@@ -23,7 +23,7 @@ on_both! {
 }
 
 pub(crate) fn program() -> Program {
-    Program(PathBuf::from(env!("CARGO_BIN_EXE_crosstally")))
+    Program::at(PathBuf::from(env!("CARGO_BIN_EXE_crosstally")))
 }
 
 /// Writes the configuration for a sandbox and applies it.

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use crosstally_testkit::client;
 use crosstally_testkit::database::{Database, Kind};
 use crosstally_testkit::on_both;
-use crosstally_testkit::process::Running;
+use crosstally_testkit::process::{Program, Running};
 
 use crate::commands::{program, wait_for_events};
 
@@ -36,23 +36,25 @@ async fn reddit(kind: Kind) -> Result<()> {
 }
 
 async fn readme(kind: Kind) -> Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let readme = std::fs::read_to_string(root.join("README.md"))?;
+    let (_, terminals) = readme.split_once("**2. The server.**").context("the second terminal")?;
+    let (second, rest) = terminals.split_once("**3. You.**").context("the third terminal")?;
+    let (third, _) = rest.split_once("\n## ").context("the walk's end")?;
     let database = Database::fresh(kind).await?;
     let sandbox = program().sandbox(database.directory()).await?;
-    let desk = Desk { database };
-    let server = program().serve(&desk.database.flags(), desk.database.directory()).await?;
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let server = program().with_environment(exports(second));
+    let server = server.serve(&database.flags(), database.directory()).await?;
+    let desk = Desk { database, program: program().with_environment(exports(third)) };
     let example = std::fs::read_to_string(root.join("docs/examples/quickstart.toml"))?;
     let shop = format!("{}/shop/summer?tracker={}&", sandbox.address, server.address.port());
     let example = example
         .replace("127.0.0.1:9100/shop/summer?", &shop)
-        .replace("127.0.0.1:9100", &sandbox.address.to_string())
-        .replace("{ env = \"ACME_TOKEN\" }", "\"let-acme-in\"")
-        .replace("{ env = \"META_TOKEN\" }", "\"any-token\"");
+        .replace("127.0.0.1:9100", &sandbox.address.to_string());
     desk.apply(&example)?;
     // A running server takes it up within two seconds.
     tokio::time::sleep(std::time::Duration::from_millis(2_500)).await;
-    let readme = std::fs::read_to_string(root.join("README.md"))?;
-    let (_, command) = readme.split_once("crosstally preflight run").context("the command to copy")?;
+    let (_, command) = third.split_once("crosstally preflight run").context("the command to copy")?;
     let (flags, rest) = command.split_once("\\\n").context("its flags")?;
     let postback = rest.split('\'').nth(1).context("its postback")?;
     let postback = postback.replace("127.0.0.1:8080", &server.address.to_string());
@@ -65,6 +67,16 @@ async fn readme(kind: Kind) -> Result<()> {
         ensure!(line.contains("the same") && line.contains("24/24"), "{hop}: {said}");
     }
     Ok(())
+}
+
+/// What a terminal has set when it has run these lines, but for where it finds programs.
+fn exports(lines: &str) -> Vec<(String, String)> {
+    let settings = lines.lines().filter_map(|line| line.strip_prefix("export "));
+    let named = settings.flat_map(str::split_whitespace).filter_map(|setting| setting.split_once('='));
+    named
+        .filter(|(name, _)| *name != "PATH")
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
 }
 
 /// The section as the page of settings shows it, sent to a sandbox, with this token.
@@ -88,12 +100,13 @@ fn document(kind: &str, sandbox: &Running, token: &str) -> Result<String> {
 
 struct Desk {
     database: Database,
+    program: Program,
 }
 
 impl Desk {
     fn run(&self, words: &[&str], input: &str) -> Result<(Option<i32>, String)> {
         let flags = self.database.flags();
-        let output: Output = program().run_with(input, words, &flags, self.database.directory())?;
+        let output: Output = self.program.run_with(input, words, &flags, self.database.directory())?;
         let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
         Ok((output.status.code(), format!("{}{}", text(&output.stdout), text(&output.stderr))))
     }
@@ -150,7 +163,7 @@ async fn sale(server: &Running, number: u32) -> Result<()> {
 async fn walk(kind: Kind, platform: &str, code: &str) -> Result<()> {
     let database = Database::fresh(kind).await?;
     let sandbox = program().sandbox(database.directory()).await?;
-    let desk = Desk { database };
+    let desk = Desk { database, program: program() };
     let good = document(platform, &sandbox, "good-token-1")?;
     desk.apply(&good)?;
     let server = program().serve(&desk.database.flags(), desk.database.directory()).await?;

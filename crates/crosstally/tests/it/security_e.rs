@@ -68,7 +68,7 @@ impl Logged {
     pub(crate) async fn start(database: &Database) -> Result<Self> {
         let log = database.directory().join("log");
         let (address, admin) = (free_address()?, free_address()?);
-        let child = Command::new(program().0)
+        let child = Command::new(program().path())
             .arg("serve")
             .args(["--listen", &address.to_string(), "--admin-listen", &admin.to_string()])
             .args(["--trusted-proxies", "127.0.0.1"])
