@@ -191,18 +191,9 @@ impl From<&LedgerEntry> for EntryOut {
     }
 }
 
-/// Which conversions.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ListIn {
-    limit: Option<u32>,
-    cursor: Option<String>,
-}
-
 /// `GET /api/v1/conversions`.
-pub async fn list(Extract(state): Extract<State>, headers: HeaderMap, Query(wanted): Query<ListIn>) -> Reply {
+pub async fn list(Extract(state): Extract<State>, headers: HeaderMap, Query(page): Query<PageIn>) -> Reply {
     auth::require(&state, &headers, "read").await?;
-    let page = PageIn { limit: wanted.limit, cursor: wanted.cursor };
     let (limit, before) = (page.limit()?, page.before::<ConversionId>()?);
     let found = state.engine.store.list_conversions(before, limit).await?;
     let rows: Vec<ConversionOut> = found.iter().map(ConversionOut::from).collect();

@@ -133,18 +133,9 @@ pub async fn erase(Extract(state): Extract<State>, headers: HeaderMap, Json(want
     }
 }
 
-/// Which requests to list.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ListIn {
-    limit: Option<u32>,
-    cursor: Option<String>,
-}
-
 /// `GET /api/v1/erasures`.
-pub async fn list(Extract(state): Extract<State>, headers: HeaderMap, Query(wanted): Query<ListIn>) -> Reply {
+pub async fn list(Extract(state): Extract<State>, headers: HeaderMap, Query(page): Query<PageIn>) -> Reply {
     auth::require(&state, &headers, "read").await?;
-    let page = PageIn { limit: wanted.limit, cursor: wanted.cursor };
     let (limit, before) = (page.limit()?, page.before::<ErasureId>()?);
     let erasures = state.engine.store.list_erasures(before, limit).await?;
     let rows = erasures.iter().map(ErasureOut::from).collect();

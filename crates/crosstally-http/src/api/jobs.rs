@@ -228,18 +228,9 @@ pub async fn replay(
     Ok(Json(ReplayOut::new(&preview, begun.as_ref())).into_response())
 }
 
-/// Which jobs to list.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ListIn {
-    limit: Option<u32>,
-    cursor: Option<String>,
-}
-
 /// `GET /api/v1/deliveries/jobs`.
-pub async fn list(Extract(state): Extract<State>, headers: HeaderMap, Query(wanted): Query<ListIn>) -> Reply {
+pub async fn list(Extract(state): Extract<State>, headers: HeaderMap, Query(page): Query<PageIn>) -> Reply {
     auth::require(&state, &headers, "read").await?;
-    let page = PageIn { limit: wanted.limit, cursor: wanted.cursor };
     let (limit, before) = (page.limit()?, page.before::<JobId>()?);
     let jobs = state.engine.store.list_jobs(before, limit).await?;
     let rows = jobs.iter().map(JobOut::from).collect();

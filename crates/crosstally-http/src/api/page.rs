@@ -13,7 +13,8 @@ pub(super) const LIMIT_USUAL: u32 = 50;
 
 /// What a caller asks for.
 #[derive(Debug, Default, serde::Deserialize)]
-pub(super) struct PageIn {
+#[serde(deny_unknown_fields)]
+pub struct PageIn {
     pub(super) limit: Option<u32>,
     pub(super) cursor: Option<String>,
 }

@@ -9,6 +9,7 @@ use crosstally_testkit::server::{CONFIG, TestServer};
 use serde_json::{Value, json};
 
 use crate::ledger::printed;
+use crate::reversals::GOOGLE;
 
 on_both! {
     /// A sale that a partner refused was paid back in part: sent once more, it is told, and then what is left of it.
@@ -209,33 +210,19 @@ async fn untold(kind: Kind) -> Result<()> {
 
 async fn told_once(kind: Kind) -> Result<()> {
     let server = TestServer::start(kind).await?;
-    let google = r#"
-[[destination]]
-slug = "google"
-kind = "google_data_manager"
-account_id = "123-456-7890"
-conversion_actions = { Purchase = "4242" }
-client_id = "app.example"
-client_secret = "client-secret-1"
-refresh_token = "refresh-token-1"
-adjustments = ADJUSTMENTS
-endpoint = "http://SANDBOX"
-token_endpoint = "http://SANDBOX/token"
-allow_private = true
-"#;
-    server.apply(&config("\"google\"", &google.replace("ADJUSTMENTS", "true"))).await?;
+    server.apply(&config("\"google\"", &GOOGLE.replace("ADJUSTMENTS", "true"))).await?;
     let click = server.click("gclid=Abc-1").await?;
     call(&server, &format!("click_id={click}&tid=S1&payout=12.34")).await?;
     server.deliver().await?;
     call(&server, "tid=S1&status=reversed&payout=2.34").await?;
     settle(&server).await?;
     assert!(over(&server).await?.is_empty());
-    server.apply(&config("\"google\"", &google.replace("ADJUSTMENTS", "false"))).await?;
+    server.apply(&config("\"google\"", &GOOGLE.replace("ADJUSTMENTS", "false"))).await?;
     call(&server, "tid=S1&status=reversed&payout=3.00").await?;
     settle(&server).await?;
     assert_eq!(over(&server).await?, ["google 300"]);
     // It takes them again: the next one tells all that is left.
-    server.apply(&config("\"google\"", &google.replace("ADJUSTMENTS", "true"))).await?;
+    server.apply(&config("\"google\"", &GOOGLE.replace("ADJUSTMENTS", "true"))).await?;
     call(&server, "tid=S1&status=reversed&payout=1.00").await?;
     settle(&server).await?;
     assert!(over(&server).await?.is_empty());

@@ -282,9 +282,8 @@ async fn same_amount(kind: Kind) -> Result<()> {
     Ok(())
 }
 
-async fn restated(kind: Kind) -> Result<()> {
-    let server = TestServer::start(kind).await?;
-    let google = r#"
+/// Google, which takes adjustments if it is told so.
+pub(super) const GOOGLE: &str = r#"
 [[destination]]
 slug = "google"
 kind = "google_data_manager"
@@ -298,8 +297,11 @@ endpoint = "http://SANDBOX"
 token_endpoint = "http://SANDBOX/token"
 allow_private = true
 "#;
+
+async fn restated(kind: Kind) -> Result<()> {
+    let server = TestServer::start(kind).await?;
     for (adjustments, transaction) in [("false", "P0"), ("true", "P1")] {
-        let google = google.replace("ADJUSTMENTS", adjustments);
+        let google = GOOGLE.replace("ADJUSTMENTS", adjustments);
         server.apply(&config(&google, "\"google\"", "0s")).await?;
         let click = server.click("gclid=Abc-1").await?;
         call(&server, &format!("click_id={click}&tid={transaction}&payout=12.34")).await?;
