@@ -27,6 +27,9 @@ pub const BODY_BYTES_MAX: usize = 64 * 1024;
 pub const EVENTS_MAX: usize = 50;
 /// Events that are kept of one click.
 pub const EVENTS_OF_CLICK_MAX: u32 = 200;
+/// How many more are kept of those that tell a visitor's objection, for each: no earlier event crowds a denial out. As many
+/// as a call has, so that no call fills both.
+const OBJECTIONS_MAX: u32 = 50;
 /// Bytes of an event's name or id.
 pub const NAME_BYTES_MAX: usize = 128;
 /// Bytes of a page's URL.
@@ -80,6 +83,13 @@ impl BrowserEvent {
     #[must_use]
     pub fn is_qualified(&self) -> bool {
         is_qualified(&self.name)
+    }
+
+    /// How many events its click may have with this one, if it has `most` of those that object to nothing.
+    #[must_use]
+    pub fn room(&self, most: u32) -> u32 {
+        let objections = u32::try_from(self.consent.objections().len()).unwrap_or(u32::MAX);
+        most.saturating_add(objections.saturating_mul(OBJECTIONS_MAX))
     }
 }
 

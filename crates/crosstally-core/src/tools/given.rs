@@ -70,17 +70,25 @@ pub fn kept_query(query: &str) -> String {
     open.map(|(piece, _)| piece).collect::<Vec<_>>().join("&")
 }
 
-/// A page's URL with what is kept of its query, and without its fragment.
+/// A page's URL with what is kept of its query, without mail addresses in its path and without its fragment.
 #[must_use]
 pub fn kept_page(page: &str) -> String {
     let page = page.split('#').next().unwrap_or_default();
     match page.split_once('?') {
-        None => page.to_owned(),
+        None => kept_path(page),
         Some((path, query)) => match kept_query(query) {
-            kept if kept.is_empty() && !query.is_empty() => path.to_owned(),
-            kept => format!("{path}?{kept}"),
+            kept if kept.is_empty() && !query.is_empty() => kept_path(path),
+            kept => format!("{}?{kept}", kept_path(path)),
         },
     }
+}
+
+/// A URL up to its query. What stands before the path is no mail address, though it may look like one.
+fn kept_path(url: &str) -> String {
+    let site = url.find("://").map_or(0, |at| at + 3);
+    let site = url.get(site..).and_then(|rest| rest.find('/')).map_or(url.len(), |at| site + at);
+    let (site, path) = url.split_at(site);
+    format!("{site}{}", redact::without_mails(path).as_deref().unwrap_or(path))
 }
 
 #[cfg(test)]
@@ -127,6 +135,9 @@ mod tests {
             ),
             ("https://a.example/@jane?", "https://a.example/@jane?"),
             ("https://a.example/#token=s", "https://a.example/"),
+            ("https://a.example/u/jane%40doe.example/thanks?a=1", "https://a.example/u/***/thanks?a=1"),
+            ("https://a.example/u/jane@doe.example", "https://a.example/u/***"),
+            ("https://jane@a.example/t", "https://jane@a.example/t"),
             ("", ""),
         ] {
             assert_eq!(kept_page(page), kept);

@@ -20,16 +20,17 @@ macro_rules! columns {
 // Those that are there are known again; of the others as many are added as the click may still have.
 const INSERT: &str = "WITH told AS (
         SELECT * FROM unnest($2::uuid[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::text[], $8::text[],
-            $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[]) WITH ORDINALITY
-            AS n (click, name, event_id, at, received_at, campaign, transaction_id, page, fbc, fbp, ip, user_agent,
-                consent, fields, position)
+            $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::bigint[])
+            WITH ORDINALITY AS n (click, name, event_id, at, received_at, campaign, transaction_id, page, fbc, fbp, ip,
+                user_agent, consent, fields, room, position)
     ), there AS (
-        SELECT name, event_id FROM browser_events WHERE click = $16 AND (workspace = $1) IS TRUE
+        SELECT name, event_id FROM browser_events WHERE click = $17 AND (workspace = $1) IS TRUE
     ), fresh AS (
-        SELECT told.*, row_number() OVER (ORDER BY position) AS number FROM told
+        SELECT told.*, row_number() OVER (PARTITION BY room > (SELECT count(*) FROM there) ORDER BY position) AS number
+        FROM told
         WHERE NOT EXISTS (SELECT 1 FROM there WHERE there.name = told.name AND there.event_id = told.event_id)
     ), fitting AS (
-        SELECT * FROM fresh WHERE number + (SELECT count(*) FROM there) <= $17
+        SELECT * FROM fresh WHERE number + (SELECT count(*) FROM there) <= room
     ), added AS (
         INSERT INTO browser_events (workspace, click, name, event_id, at, received_at, campaign, transaction_id, page, fbc,
             fbp, ip, user_agent, consent, fields)
@@ -71,10 +72,10 @@ impl Postgres {
             events.iter().map(|event| (event.name.clone(), event.event_id.clone())).collect();
         let mut seen = std::collections::HashSet::new();
         events.retain(|event| seen.insert((event.name.clone(), event.event_id.clone())));
-        let (click, most) = (Id::from(click), i64::from(most));
-        let columns = columns(&events)?;
+        let click = Id::from(click);
+        let columns = columns(&events, most)?;
         let mut values = columns.values();
-        values.extend([&click as &super::transact::Value<'_>, &most]);
+        values.push(&click);
         let told = self.engine.write(INSERT, &values).await?;
         let told = told.iter().map(outcome).collect::<Result<Vec<_>, _>>()?;
         let mut known: Vec<((&str, &str), BrowserRecorded)> =
@@ -139,7 +140,7 @@ fn outcome(row: &Row) -> Result<BrowserRecorded, StoreError> {
     })
 }
 
-fn columns(events: &[BrowserEvent]) -> Result<Columns<'_, BrowserEvent>, StoreError> {
+fn columns(events: &[BrowserEvent], most: u32) -> Result<Columns<'_, BrowserEvent>, StoreError> {
     let ips: Vec<Option<String>> = events.iter().map(|event| event.ip.map(|ip| ip.to_string())).collect();
     Columns::of(events)
         .with(|event| Id::from(event.click))
@@ -156,6 +157,7 @@ fn columns(events: &[BrowserEvent]) -> Result<Columns<'_, BrowserEvent>, StoreEr
         .with(|event| Text(&event.user_agent))
         .with_json(|event| &event.consent)?
         .with_json(|event| &event.fields)
+        .map(|columns| columns.with(|event| i64::from(event.room(most))))
 }
 
 fn read(row: &Row) -> Result<BrowserEvent, StoreError> {

@@ -107,7 +107,7 @@ fn record(
     there: &mut u32,
     most: u32,
 ) -> Result<BrowserRecorded, StoreError> {
-    if *there >= most {
+    if *there >= event.room(most) {
         let known: bool = connection
             .prepare_cached(IS_THERE)?
             .query_row(params![click.as_bytes(), event.name, event.event_id], |row| row.get(0))?;

@@ -65,6 +65,26 @@ pub(crate) async fn an_event_is_recorded_once_and_a_click_has_so_many(stage: &St
     assert_eq!(store.record_browser_events(other, lead, 3).await.unwrap(), [Recorded, Recorded]);
 }
 
+pub(crate) async fn no_event_crowds_a_denial_out(stage: &Stage) {
+    use BrowserRecorded::{Recorded, Repeated, TooMany};
+    let store = stage.open().await;
+    let click = build::click_id(0);
+    let denied = Consent { ad_user_data: Some(Choice::Denied), ..Consent::default() };
+    let sold = |id: &str| event(click, 0, "Purchase", id);
+    let objected = |id: &str, consent: &Consent| BrowserEvent { consent: consent.clone(), ..sold(id) };
+    let record = |events: Vec<BrowserEvent>| store.record_browser_events(click, events, 2);
+    assert_eq!(record(vec![sold("a"), sold("b")]).await.unwrap(), [Recorded, Recorded]);
+    let mixed = vec![sold("c"), objected("no", &denied), sold("d"), objected("no", &denied)];
+    assert_eq!(record(mixed).await.unwrap(), [TooMany, Recorded, TooMany, Repeated]);
+    // Who objects has no room without end either, but more for a graver objection.
+    let ids: Vec<String> = (0..60).map(|number| format!("n{number}")).collect();
+    let flood = |consent: &Consent| ids.iter().map(|id| objected(id, consent)).collect::<Vec<_>>();
+    let told = record(flood(&denied)).await.unwrap();
+    assert_eq!(told.iter().filter(|one| **one == Recorded).count(), 49);
+    let graver = Consent { gpc: true, ..denied };
+    assert_eq!(record(vec![objected("more", &graver)]).await.unwrap(), [Recorded]);
+}
+
 pub(crate) async fn of_many_conversions_at_once_one_has_the_event(stage: &Stage) {
     let store = stage.open().await;
     let click = build::click_id(0);

@@ -84,6 +84,7 @@ suite! {
     browser {
         an_event_comes_back_as_it_was
         an_event_is_recorded_once_and_a_click_has_so_many
+        no_event_crowds_a_denial_out
         of_many_conversions_at_once_one_has_the_event
     }
     hybrid {
