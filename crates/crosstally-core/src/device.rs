@@ -1,6 +1,10 @@
 //! What a browser says it runs on: the kind of device, its system, the browser's family. Told by the few words that every
 //! browser's user agent is made of; versions and models, which browsers no longer tell, are none of its business.
 
+use std::sync::LazyLock;
+
+use aho_corasick::AhoCorasick;
+
 /// What is told of a user agent. `other` where it says nothing that is known, an empty text where it is empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Device {
@@ -81,15 +85,22 @@ const FETCHERS: &[&str] = &[
     "monitor",
 ];
 
+/// A maker of telephones whose name ends like a program's.
+const NO_FETCHER: &str = "cubot";
+
+/// Finds all those words in one pass: a click is asked for each of them.
+static FIND_FETCHERS: LazyLock<Option<AhoCorasick>> =
+    LazyLock::new(|| AhoCorasick::builder().ascii_case_insensitive(true).build(FETCHERS).ok());
+
 /// Whether a user agent names a program that fetches pages by itself.
 #[must_use]
 pub fn is_crawler(user_agent: &str) -> bool {
-    let mut lower = user_agent.to_ascii_lowercase();
-    if lower.contains("cubot") {
-        // A maker of telephones.
-        lower = lower.replace("cubot", "");
-    }
-    FETCHERS.iter().any(|word| lower.contains(word))
+    let Some(find) = FIND_FETCHERS.as_ref() else { return false };
+    let is_no_fetcher = |end: usize| {
+        let word = end.checked_sub(NO_FETCHER.len()).and_then(|start| user_agent.as_bytes().get(start..end));
+        word.is_some_and(|word| word.eq_ignore_ascii_case(NO_FETCHER.as_bytes()))
+    };
+    find.find_overlapping_iter(user_agent).any(|found| !is_no_fetcher(found.end()))
 }
 
 impl Device {

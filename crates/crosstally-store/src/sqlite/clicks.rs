@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crosstally_core::click::Click;
 use crosstally_core::ids::ClickId;
 use crosstally_core::postback::Awaited;
+use crosstally_core::visit::Way;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{Sqlite, replays, rows};
@@ -30,8 +31,8 @@ const LABEL: &str = "UPDATE clicks SET labels = ?2 WHERE id = ?1";
 impl Sqlite {
     pub(crate) async fn append_click(&self, click: Arc<Click>) -> Result<(), StoreError> {
         // Made here, on the caller's thread: there is only one that writes.
-        let ad_click_ids = click.ad_click_ids.to_stored();
-        self.engine.write(1, move |connection| insert(connection, &click, &ad_click_ids).map(drop)).await
+        let texts = Texts::of(&click);
+        self.engine.write(1, move |connection| insert(connection, &click, &texts).map(drop)).await
     }
 
     pub(crate) async fn append_clicks(&self, clicks: Vec<Click>) -> Result<u64, StoreError> {
@@ -64,14 +65,26 @@ pub(super) fn append<'c>(
 ) -> Result<u64, StoreError> {
     let mut new = 0;
     for click in clicks {
-        new += insert(connection, click, &click.ad_click_ids.to_stored())?;
+        new += insert(connection, click, &Texts::of(click))?;
         replays::wake(connection, &Awaited::Click(click.id))?;
     }
     Ok(new)
 }
 
+/// What of a click is stored as a text of several values.
+pub(super) struct Texts {
+    ad_click_ids: String,
+    way: Option<String>,
+}
+
+impl Texts {
+    pub(super) fn of(click: &Click) -> Self {
+        Self { ad_click_ids: click.ad_click_ids.to_stored(), way: click.way.as_deref().map(Way::to_stored) }
+    }
+}
+
 /// 1 if the click is new, 0 if it was there.
-pub(super) fn insert(connection: &Connection, click: &Click, ad_click_ids: &str) -> Result<u64, StoreError> {
+pub(super) fn insert(connection: &Connection, click: &Click, texts: &Texts) -> Result<u64, StoreError> {
     let (four, sixteen);
     let ip: Option<&[u8]> = match click.ip {
         Some(IpAddr::V4(address)) => {
@@ -98,18 +111,17 @@ pub(super) fn insert(connection: &Connection, click: &Click, ad_click_ids: &str)
         click.language,
         click.fbc_cookie,
         click.fbp_cookie,
-        ad_click_ids,
+        texts.ad_click_ids,
         click.cost.map(|cost| cost.minor),
         click.cost.map(|cost| cost.currency.code()),
         click.gpc,
         click.test,
     ];
-    let inserted = match &click.way {
+    let inserted = match &texts.way {
         None => connection.prepare_cached(INSERT)?.execute(common)?,
         Some(way) => {
-            let way = way.to_stored();
             let all: Vec<&dyn rusqlite::ToSql> =
-                common.iter().copied().chain([&way as &dyn rusqlite::ToSql]).collect();
+                common.iter().copied().chain([way as &dyn rusqlite::ToSql]).collect();
             connection.prepare_cached(INSERT_WAY)?.execute(all.as_slice())?
         }
     };

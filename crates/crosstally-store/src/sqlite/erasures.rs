@@ -259,7 +259,7 @@ impl Sqlite {
             let id = erased.id.as_bytes();
             count(connection, erasure, "clicks", run(connection, FORGET_CLICK, params![id])?)?;
             if let Some(left) = &erased.left {
-                clicks::insert(connection, left, &left.ad_click_ids.to_stored())?;
+                clicks::insert(connection, left, &clicks::Texts::of(left))?;
             }
             count(connection, erasure, "browser_events", run(connection, FORGET_TOLD, params![id])?)?;
             let steps = run(connection, FORGET_STEPS, params![WORKSPACE, id])?;
