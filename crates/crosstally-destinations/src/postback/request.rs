@@ -2,7 +2,7 @@
 
 use crosstally_core::event::OutboundEvent;
 use crosstally_core::reason::Reason;
-use crosstally_core::template::{Piece, Unresolved};
+use crosstally_core::template::{Piece, Template, Unresolved};
 use crosstally_core::time::Timestamp;
 use crosstally_core::{hops, limits};
 use url::Url;
@@ -47,21 +47,23 @@ fn request(settings: &Settings, event: &OutboundEvent, now: Timestamp) -> Result
     let secret = settings.secret("secret");
     let effective = Effective::of(&settings.values);
     let values = Values { event, effective: &effective, secret };
-    let fill = |text: &str, escape: Escape| {
-        escape.fill(&effective.template(text, escape).0, |found| values.of(found)).map_err(unresolved)
+    let fill = |template: &Template, escape: Escape| {
+        escape.fill(template, |found| values.of(found)).map_err(unresolved)
     };
-    let url = url(&fill(effective.url(), Escape::Percent)?, &effective)?;
+    let read = |text: &str, escape: Escape| effective.template(text, escape).0;
+    let template = read(effective.url(), Escape::Percent);
+    let url = url(&fill(&template, Escape::Percent)?, &template)?;
     let method = effective.method();
     let mut headers = Vec::new();
     for (name, text) in effective.headers() {
-        let value = fill(text, Escape::Header)?;
+        let value = fill(&read(text, Escape::Header), Escape::Header)?;
         whole(leftover::in_body(&value, Escape::Header), "a header")?;
         headers.push((name.to_ascii_lowercase(), value));
     }
     let mut body = String::new();
     if let Some(text) = effective.body() {
         let escape = effective.body_escape();
-        body = fill(text, escape)?;
+        body = fill(&read(text, escape), escape)?;
         headers.push(("content-type".to_owned(), effective.content_type().to_owned()));
         whole(leftover::in_body(&body, escape), "the body")?;
     }
@@ -94,7 +96,7 @@ fn whole(left: Option<String>, place: &str) -> Result<(), Refused> {
     }
 }
 
-fn url(filled: &str, effective: &Effective<'_>) -> Result<String, Refused> {
+fn url(filled: &str, template: &Template) -> Result<String, Refused> {
     if filled.len() > limits::TARGET_BYTES_MAX {
         return Err(Refused::incomplete(format!(
             "the URL has {} bytes; at most {} are sent",
@@ -102,7 +104,7 @@ fn url(filled: &str, effective: &Effective<'_>) -> Result<String, Refused> {
             limits::TARGET_BYTES_MAX
         )));
     }
-    if dot_segments(filled) != dot_segments(&template_text(effective)) {
+    if dot_segments(filled) != dot_segments(&template_text(template)) {
         return Err(Refused::incomplete(
             "the values in the URL's path make a segment `.` or `..`, which would lead to another path",
         ));
@@ -115,8 +117,7 @@ fn url(filled: &str, effective: &Effective<'_>) -> Result<String, Refused> {
 }
 
 /// The URL's template with a letter for each macro: a segment that a value has a part in is never meant to be dots.
-fn template_text(effective: &Effective<'_>) -> String {
-    let template = effective.template(effective.url(), Escape::Percent).0;
+fn template_text(template: &Template) -> String {
     let text = |piece: &Piece| match piece {
         Piece::Text(text) => text.clone(),
         Piece::Macro(_) => "x".to_owned(),

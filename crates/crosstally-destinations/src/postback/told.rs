@@ -4,6 +4,7 @@
 use crosstally_core::consent::Objection;
 use crosstally_core::event::OutboundEvent;
 use crosstally_core::macro_names::CLICK_PREFIX;
+use serde_json::{Map, Value};
 
 use super::effective::Effective;
 use super::macros::Values;
@@ -20,7 +21,9 @@ pub(super) fn objection(settings: &Settings, event: &OutboundEvent, objection: O
 /// Whether the call hands on that use is limited: the click's own parameter says so.
 pub(super) fn limits(settings: &Settings, event: &OutboundEvent) -> bool {
     let (name, word) = LIMITS;
-    hands_on(settings, event, name, word)
+    // Few clicks have it, and each event is asked.
+    let has = |map: &Map<String, Value>| map.keys().any(|key| key.eq_ignore_ascii_case(name));
+    (has(&event.visitor.ad_click_ids) || has(&event.origin.params)) && hands_on(settings, event, name, word)
 }
 
 /// Whether this value of a macro leaves with the call, as it is or in the partner's own word for it.

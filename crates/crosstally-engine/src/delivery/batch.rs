@@ -1,5 +1,6 @@
 //! One call with everything around it: build, write the intent down, send with no transaction open, read, settle.
 
+use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -29,8 +30,15 @@ use crate::snapshot::ReadyDestination;
 /// How long a call may take. Tests of destinations that hang have no ten seconds.
 const CALL_MS_MAX: u64 = if cfg!(test) { 5_000 } else { 10_000 };
 
-/// Everything that the calls of one batch share.
+/// One batch: what it shares with the others that were leased with it, and what it holds itself.
 pub(super) struct Batch {
+    pub(super) shared: Arc<Shared>,
+    pub(super) leases: Leases,
+}
+
+/// Everything that the calls of batches that were leased together share. Made once for all of them: where each is a single
+/// event, making it takes longer than some of the calls.
+pub(super) struct Shared {
     pub(super) engine: Engine,
     pub(super) ready: Arc<ReadyDestination>,
     /// The destination's state when the deliveries were leased.
@@ -38,12 +46,19 @@ pub(super) struct Batch {
     /// Whether this is the one event that shows whether a pause is over.
     pub(super) probe: bool,
     pub(super) stopping: Stopping,
-    pub(super) leases: Leases,
     /// How often calls had been stopped when the deliveries were leased.
     pub(super) stops: u32,
     pub(super) pace: Arc<Pace>,
     pub(super) told: Arc<Told>,
     pub(super) sign_in: Arc<SignIn>,
+}
+
+impl Deref for Batch {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.shared
+    }
 }
 
 /// How a call ended.

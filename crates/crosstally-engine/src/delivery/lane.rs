@@ -9,7 +9,7 @@ use crosstally_store::{DestinationState, LeaseWanted, LeasedDelivery, StoreError
 use tokio::sync::Notify;
 use tokio::task::{JoinError, JoinSet};
 
-use super::batch::Batch;
+use super::batch::{Batch, Shared};
 use super::bisect;
 use super::leases::{LEASE_MS, Leases};
 use super::outcomes::Delivered;
@@ -220,21 +220,21 @@ impl Lane {
         probe: bool,
         leased: Vec<LeasedDelivery>,
     ) {
+        let shared = Arc::new(Shared {
+            engine: self.engine.clone(),
+            ready: Arc::clone(ready),
+            state: state.cloned(),
+            probe,
+            stopping: self.stopping.clone(),
+            stops: self.pace.stops(),
+            pace: Arc::clone(&self.pace),
+            told: Arc::clone(&self.told),
+            sign_in: Arc::clone(&self.sign_in),
+        });
         let mut leased = leased.into_iter().peekable();
         while leased.peek().is_some() {
             let part = Part::of(leased.by_ref().take(batch_max).collect());
-            let batch = Batch {
-                engine: self.engine.clone(),
-                ready: Arc::clone(ready),
-                state: state.cloned(),
-                probe,
-                stopping: self.stopping.clone(),
-                leases: Leases::of(&part.leases),
-                stops: self.pace.stops(),
-                pace: Arc::clone(&self.pace),
-                told: Arc::clone(&self.told),
-                sign_in: Arc::clone(&self.sign_in),
-            };
+            let batch = Batch { shared: Arc::clone(&shared), leases: Leases::of(&part.leases) };
             // In a box, as the runtime would copy it several times.
             self.running.spawn(Box::pin(bisect::deliver(batch, part)));
         }

@@ -35,17 +35,19 @@ const MARK_UNKNOWN: &str =
     WHERE id = ?1 RETURNING deadline_at";
 const FIND_EVENT: &str = "SELECT event FROM goal_events WHERE id = ?1";
 
-const OPEN: &str = "UPDATE deliveries SET attempts = attempts + 1
-    WHERE id = ?1 AND fence = ?2 AND lease_until > ?3 AND destination = ?4 RETURNING attempts";
+// In two statements, as `RETURNING` would make and throw away a table for each call.
+const FIND_HELD: &str = "SELECT attempts + 1 FROM deliveries
+    WHERE id = ?1 AND fence = ?2 AND lease_until > ?3 AND destination = ?4";
+const OPEN: &str = "UPDATE deliveries SET attempts = ?2 WHERE id = ?1";
 const INSERT_ATTEMPT: &str = "INSERT INTO attempts (delivery, number, workspace, call, payload)
     VALUES (?1, ?2, ?3, ?4, ?5)";
 const INSERT_CALL: &str =
     "INSERT INTO calls (id, workspace, destination, started_at, method, url, batch, response, detail)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, '', '')";
 
+const FIND_CALLED: &str = "SELECT destination FROM calls WHERE id = ?1";
 const CLOSE_CALL: &str =
-    "UPDATE calls SET finished_at = ?2, status = ?3, response = ?4, detail = ?5 WHERE id = ?1
-    RETURNING destination";
+    "UPDATE calls SET finished_at = ?2, status = ?3, response = ?4, detail = ?5 WHERE id = ?1";
 const CLOSE_ATTEMPT: &str = "UPDATE attempts SET outcome = ?3, reason = ?4
     WHERE delivery = ?1 AND call = ?2 AND outcome IS NULL";
 const KEEP: &str = "UPDATE deliveries SET reason = ?3, detail = ?4
@@ -281,12 +283,14 @@ fn with_events(connection: &Connection, taken: Vec<Taken>) -> Result<Vec<LeasedD
 
 fn open_call(connection: &Connection, call: &NewCall) -> Result<Vec<Held>, StoreError> {
     let mut held = Vec::with_capacity(call.deliveries.len());
+    let mut find = connection.prepare_cached(FIND_HELD)?;
     let mut open = connection.prepare_cached(OPEN)?;
     let mut insert = connection.prepare_cached(INSERT_ATTEMPT)?;
     for (one, payload) in &call.deliveries {
         let guard = params![one.id.as_bytes(), one.fence, call.started_at.as_millis(), call.destination];
-        let number: Option<u32> = open.query_row(guard, |row| row.get(0)).optional()?;
+        let number: Option<u32> = find.query_row(guard, |row| row.get(0)).optional()?;
         if let Some(number) = number {
+            open.execute(params![one.id.as_bytes(), number])?;
             insert.execute(params![one.id.as_bytes(), number, WORKSPACE, call.id.as_bytes(), payload])?;
             held.push(*one);
         }
@@ -311,16 +315,18 @@ fn settle(
     result: &CallResult,
     settlements: &[Settlement],
 ) -> Result<(Settled, Finished), StoreError> {
-    let closed = params![
+    let destination: Option<String> = connection
+        .prepare_cached(FIND_CALLED)?
+        .query_row([result.id.as_bytes()], |row| row.get(0))
+        .optional()?;
+    let destination = destination.ok_or_else(|| StoreError::Corrupt("the call was never opened".into()))?;
+    connection.prepare_cached(CLOSE_CALL)?.execute(params![
         result.id.as_bytes(),
         result.finished_at.as_millis(),
         result.status,
         result.response,
         result.detail
-    ];
-    let destination: Option<String> =
-        connection.prepare_cached(CLOSE_CALL)?.query_row(closed, |row| row.get(0)).optional()?;
-    let destination = destination.ok_or_else(|| StoreError::Corrupt("the call was never opened".into()))?;
+    ])?;
     let mut close_attempt = connection.prepare_cached(CLOSE_ATTEMPT)?;
     let mut settled = Settled::default();
     let mut left: Vec<(DeliveryState, i64)> = Vec::new();

@@ -15,7 +15,7 @@ use crosstally_destinations::dialect::{
 use crosstally_store::{LeaseWanted, LeasedDelivery};
 
 use super::desk::{Desk, NOW, Platform, Reply};
-use crate::delivery::batch::Batch;
+use crate::delivery::batch::{Batch, Shared};
 use crate::delivery::bisect;
 use crate::delivery::leases::{LEASE_MS, Leases};
 use crate::delivery::outcomes::Delivered;
@@ -94,18 +94,18 @@ async fn deliver(
     change(&mut changed);
     let part = Part::of(leased);
     let (_phase, stopping) = Stopping::new();
-    let batch = Batch {
+    let shared = Shared {
         engine: desk.engine.clone(),
         ready: Arc::new(changed),
         state: None,
         probe: false,
         stopping,
         stops: 0,
-        leases: Leases::of(&part.leases),
         pace: Arc::default(),
         told: Arc::default(),
         sign_in: Arc::default(),
     };
+    let batch = Batch { shared: Arc::new(shared), leases: Leases::of(&part.leases) };
     bisect::deliver(batch, part).await
 }
 
