@@ -26,7 +26,9 @@ pub(crate) fn run(bench: &Bench, database: Database) -> Result<Vec<Row>> {
     let place = &installation.place;
     let configuration = bench.configuration(&format!("http://{}", sandbox.address), "0s");
     // Leads are seeded straight into the store, through all steps of a booking; nobody delivers meanwhile.
-    place.configure(&configuration.replace("status == 'approved' && value > 0", "status == 'lead'"))?;
+    // They have no value, without which the platform takes no purchase.
+    let configuration = configuration.replace("status == 'approved' && value > 0", "status == 'lead'");
+    place.configure(&configuration.replace("event_name = \"Purchase\"", "event_name = \"Lead\""))?;
     steps::say(&format!("booking {} leads", bench.pending));
     let pending = bench.pending.to_string();
     let seed = ["seed", "--campaign", "summer", "--clicks", "1000", "--partner", "acme", "--leads", &pending];
