@@ -1,11 +1,13 @@
 //! How long fields that tell of a person are kept. When the time has come is told by the age of the record, which its id
 //! begins with.
 
+use crate::click::Click;
 use crate::event::OutboundEvent;
-use crate::time::DAY_MS;
+use crate::time::{DAY_MS, HOUR_MS, Timestamp};
 use crate::word::Word;
 
-/// The shortest time: what is written late is never older than a day.
+/// The shortest time: what is written late is never older than a day, but for clicks out of a spool, which lose what is over
+/// on their way in.
 pub const SPAN_MS_MIN: i64 = 2 * DAY_MS;
 /// The longest time.
 pub const SPAN_MS_MAX: i64 = 3650 * DAY_MS;
@@ -56,6 +58,18 @@ impl Retention {
             Class::Raw => self.raw,
         }
     }
+
+    /// A click that comes late, without what its time is over for: the purge has passed its place, or is about to.
+    #[must_use]
+    pub fn late_click(&self, click: Click, now: Timestamp) -> Click {
+        let age_ms = now.millis_since(click.at).saturating_add(HOUR_MS);
+        let is_over = |span: Option<i64>| span.is_some_and(|span| age_ms >= span);
+        Click {
+            ip: click.ip.filter(|_| !is_over(self.ip)),
+            user_agent: if is_over(self.user_agent) { String::new() } else { click.user_agent },
+            ..click
+        }
+    }
 }
 
 /// An event without the fields of a class; `None` if it has none of them.
@@ -82,6 +96,38 @@ pub fn without(event: &OutboundEvent, class: Class) -> Option<OutboundEvent> {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
+
+    #[test]
+    fn a_late_click_loses_what_its_time_is_over_for() {
+        let at = Timestamp::from_millis(DAY_MS);
+        let click = Click {
+            id: crate::ids::ClickId::new(&crate::ids::ClickIdKey::new(&[7; 32]), at, [1; 7]),
+            at,
+            campaign: "summer".into(),
+            source: String::new(),
+            query: "sub1=x".into(),
+            target: String::new(),
+            ip: Some([192, 0, 2, 7].into()),
+            user_agent: "UA".into(),
+            referrer: String::new(),
+            language: String::new(),
+            fbc_cookie: String::new(),
+            fbp_cookie: String::new(),
+            ad_click_ids: crate::click::AdClickIds::default(),
+            cost: None,
+            gpc: false,
+            test: false,
+            labels: Vec::new(),
+            way: None,
+        };
+        let kept = Retention { ip: Some(2 * DAY_MS), user_agent: Some(9 * DAY_MS), raw: Some(2 * DAY_MS) };
+        for (days, ip, agent) in [(1, true, true), (2, false, true), (9, false, false)] {
+            let late = kept.late_click(click.clone(), at.plus_millis(days * DAY_MS));
+            assert_eq!((late.ip.is_some(), !late.user_agent.is_empty()), (ip, agent), "{days} days");
+            assert_eq!(late.query, click.query);
+            assert_eq!(Retention::default().late_click(click.clone(), at.plus_millis(days * DAY_MS)), click);
+        }
+    }
 
     #[test]
     fn an_event_loses_what_its_time_is_over_for() {

@@ -182,9 +182,10 @@ impl Engine {
             loop {
                 let batch = clicks.by_ref().take(1_000);
                 // Asked in the transaction that writes them: a click may have been erased while it was in the file.
+                let retention = self.snapshot.load().config.retention;
                 let named = |click: Click| {
                     let key = self.tombstone(Mark::Click, &click.id.to_string());
-                    (click, key)
+                    (retention.late_click(click, self.clock.now()), key)
                 };
                 let batch: Vec<_> = batch.map(named).collect();
                 if batch.is_empty() {

@@ -11,13 +11,15 @@ use crate::{Store, StoreError, on};
 pub enum PurgePlace {
     /// Clicks.
     Clicks,
-    /// Receipts.
+    /// Receipts, but for those that wait for something: of these the calls are read once more.
     Receipts,
+    /// Receipts that have waited, whatever they may wait for now.
+    Waited,
     /// Events of browsers: by their clicks, whose later events come behind; so they are gone through again and again.
     BrowserEvents,
     /// Events of goals.
     Events,
-    /// Payloads of attempts.
+    /// Payloads of attempts, by their calls: an attempt is as old as its call, however long ago its event was booked.
     Attempts,
     /// Answers to calls.
     Calls,
@@ -30,6 +32,7 @@ impl PurgePlace {
         match self {
             Self::Clicks => "clicks",
             Self::Receipts => "receipts",
+            Self::Waited => "waited",
             Self::BrowserEvents => "browser_events",
             Self::Events => "events",
             Self::Attempts => "attempts",

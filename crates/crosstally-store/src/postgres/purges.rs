@@ -25,7 +25,7 @@ const fn last_id(place: PurgePlace) -> &'static str {
         PurgePlace::Clicks => {
             "SELECT id FROM clicks WHERE workspace = $1 AND id > $2 AND id < $3 ORDER BY id LIMIT 1 OFFSET $4"
         }
-        PurgePlace::Receipts => {
+        PurgePlace::Receipts | PurgePlace::Waited => {
             "SELECT id FROM receipts WHERE workspace = $1 AND id > $2 AND id < $3 ORDER BY id LIMIT 1 OFFSET $4"
         }
         PurgePlace::BrowserEvents => {
@@ -36,8 +36,8 @@ const fn last_id(place: PurgePlace) -> &'static str {
             "SELECT id FROM goal_events WHERE workspace = $1 AND id > $2 AND id < $3 ORDER BY id LIMIT 1 OFFSET $4"
         }
         PurgePlace::Attempts => {
-            "SELECT delivery FROM attempts WHERE workspace = $1 AND delivery > $2 AND delivery < $3
-            ORDER BY delivery LIMIT 1 OFFSET $4"
+            "SELECT call FROM attempts WHERE workspace = $1 AND call > $2 AND call < $3 AND payload <> ''
+            ORDER BY call LIMIT 1 OFFSET $4"
         }
         PurgePlace::Calls => {
             "SELECT id FROM calls WHERE workspace = $1 AND id > $2 AND id < $3 ORDER BY id LIMIT 1 OFFSET $4"
@@ -69,6 +69,13 @@ const fn empties(place: PurgePlace, class: Class) -> Option<&'static str> {
             "UPDATE receipts SET query = '', body = '', headers = '[]', sealed = NULL,
                 labels = CASE WHEN labels = '[]' THEN '[\"purged\"]'
                     ELSE left(labels, -1) || ',\"purged\"]' END
+            WHERE workspace = $1 AND id > $2 AND id <= $3 AND $4::bigint > 0 AND position('\"purged\"' IN labels) = 0
+                AND NOT EXISTS (SELECT 1 FROM receipt_waits AS w WHERE w.workspace = $1 AND w.receipt = receipts.id)"
+        }
+        (PurgePlace::Waited, Class::Raw) => {
+            "UPDATE receipts SET query = '', body = '', headers = '[]', sealed = NULL,
+                labels = CASE WHEN labels = '[]' THEN '[\"purged\"]'
+                    ELSE left(labels, -1) || ',\"purged\"]' END
             WHERE workspace = $1 AND id > $2 AND id <= $3 AND $4::bigint > 0 AND position('\"purged\"' IN labels) = 0"
         }
         (PurgePlace::BrowserEvents, Class::Ip) => {
@@ -80,7 +87,7 @@ const fn empties(place: PurgePlace, class: Class) -> Option<&'static str> {
                 AND received_at < $4 AND user_agent <> ''"
         }
         (PurgePlace::Attempts, Class::Raw) => {
-            "UPDATE attempts SET payload = '' WHERE workspace = $1 AND delivery > $2 AND delivery <= $3
+            "UPDATE attempts SET payload = '' WHERE workspace = $1 AND call > $2 AND call <= $3
                 AND $4::bigint > 0 AND payload <> ''"
         }
         (PurgePlace::Calls, Class::Raw) => {

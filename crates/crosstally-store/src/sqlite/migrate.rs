@@ -23,6 +23,7 @@ const STEPS: &[&str] = &[
     include_str!("../../migrations/sqlite/0010_tools.sql"),
     include_str!("../../migrations/sqlite/0011_replays.sql"),
     include_str!("../../migrations/sqlite/0012_privacy.sql"),
+    include_str!("../../migrations/sqlite/0013_payloads.sql"),
 ];
 
 const REGISTER: &str =

@@ -21,7 +21,7 @@ const MARK: &str = "INSERT INTO purges (workspace, class, place, done_to, purged
 const fn last_id(place: PurgePlace) -> &'static str {
     match place {
         PurgePlace::Clicks => "SELECT id FROM clicks WHERE id > ?1 AND id < ?2 ORDER BY id LIMIT 1 OFFSET ?3",
-        PurgePlace::Receipts => {
+        PurgePlace::Receipts | PurgePlace::Waited => {
             "SELECT id FROM receipts WHERE id > ?1 AND id < ?2 ORDER BY id LIMIT 1 OFFSET ?3"
         }
         PurgePlace::BrowserEvents => {
@@ -31,7 +31,7 @@ const fn last_id(place: PurgePlace) -> &'static str {
             "SELECT id FROM goal_events WHERE id > ?1 AND id < ?2 ORDER BY id LIMIT 1 OFFSET ?3"
         }
         PurgePlace::Attempts => {
-            "SELECT delivery FROM attempts WHERE delivery > ?1 AND delivery < ?2 ORDER BY delivery LIMIT 1 OFFSET ?3"
+            "SELECT call FROM attempts WHERE call > ?1 AND call < ?2 AND payload <> '' ORDER BY call LIMIT 1 OFFSET ?3"
         }
         PurgePlace::Calls => "SELECT id FROM calls WHERE id > ?1 AND id < ?2 ORDER BY id LIMIT 1 OFFSET ?3",
     }
@@ -57,6 +57,13 @@ const fn empties(place: PurgePlace, class: Class) -> Option<&'static str> {
             "UPDATE receipts SET query = x'', body = x'', headers = '[]', sealed = NULL,
                 labels = CASE WHEN labels = '[]' THEN '[\"purged\"]'
                     ELSE substr(labels, 1, length(labels) - 1) || ',\"purged\"]' END
+            WHERE id > ?1 AND id <= ?2 AND ?3 > 0 AND instr(labels, '\"purged\"') = 0
+                AND NOT EXISTS (SELECT 1 FROM receipt_waits AS w WHERE w.receipt = receipts.id)"
+        }
+        (PurgePlace::Waited, Class::Raw) => {
+            "UPDATE receipts SET query = x'', body = x'', headers = '[]', sealed = NULL,
+                labels = CASE WHEN labels = '[]' THEN '[\"purged\"]'
+                    ELSE substr(labels, 1, length(labels) - 1) || ',\"purged\"]' END
             WHERE id > ?1 AND id <= ?2 AND ?3 > 0 AND instr(labels, '\"purged\"') = 0"
         }
         (PurgePlace::BrowserEvents, Class::Ip) => {
@@ -67,7 +74,7 @@ const fn empties(place: PurgePlace, class: Class) -> Option<&'static str> {
             WHERE click > ?1 AND click <= ?2 AND received_at < ?3 AND user_agent <> ''"
         }
         (PurgePlace::Attempts, Class::Raw) => {
-            "UPDATE attempts SET payload = '' WHERE delivery > ?1 AND delivery <= ?2 AND payload <> '' AND ?3 > 0"
+            "UPDATE attempts SET payload = '' WHERE call > ?1 AND call <= ?2 AND payload <> '' AND ?3 > 0"
         }
         (PurgePlace::Calls, Class::Raw) => {
             "UPDATE calls SET response = '', url = CASE WHEN batch = 1 THEN '' ELSE url END

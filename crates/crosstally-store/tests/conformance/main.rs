@@ -230,6 +230,7 @@ suite! {
     purges {
         clicks_lose_their_addresses_oldest_first
         receipts_events_and_calls_lose_what_is_over
+        what_waits_keeps_its_call_until_it_has_waited
     }
     destinations {
         a_state_is_set_and_set_again

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use crosstally_core::delivery::Outcome;
+use crosstally_core::postback::{Awaited, Booking};
 use crosstally_core::retention::{self, Class};
-use crosstally_store::{PurgePlace, PurgeStep, Purged, Store};
+use crosstally_store::{After, PurgePlace, PurgeStep, Purged, Store};
 
 use crate::build::{self, at};
 use crate::stage::Stage;
@@ -53,14 +55,11 @@ pub(crate) async fn receipts_events_and_calls_lose_what_is_over(stage: &Stage) {
     }
     build::book(&store, &old).await;
     build::book(&store, &young).await;
-    let settled = build::work(
-        &store,
-        600,
-        crosstally_core::delivery::Outcome::Delivered,
-        crosstally_store::After::Delivered,
-    )
-    .await;
-    assert_eq!(settled.applied, 2);
+    assert_eq!(build::work(&store, 300, Outcome::Delivered, After::Delivered).await.applied, 1);
+    // Booked long ago, and held back until now.
+    let held_back = build::sale(2, build::key("acme", "t:3"), &[build::META]);
+    build::book(&store, &held_back).await;
+    assert_eq!(build::work(&store, 600, Outcome::Delivered, After::Delivered).await.applied, 2);
     let before = store.count_receipts().await.unwrap();
     for (class, place) in [
         (Class::Raw, PurgePlace::Receipts),
@@ -88,8 +87,35 @@ pub(crate) async fn receipts_events_and_calls_lose_what_is_over(stage: &Stage) {
         let conversion = sale.receipt.conversion.unwrap();
         let event = &store.goal_events_of_conversion(conversion).await.unwrap()[0].event;
         assert_eq!(event.visitor.client_ip_address.is_some(), kept);
-        let delivery = store.deliveries_of_conversion(conversion).await.unwrap().remove(0);
-        let attempt = store.attempts(delivery.id).await.unwrap().remove(0);
-        assert_eq!(!attempt.payload.is_empty(), kept, "{kept}");
+        assert_eq!(has_payload(&store, sale).await, kept, "{kept}");
     }
+    assert!(has_payload(&store, &held_back).await, "an attempt is as old as its call");
+    let marks = store.purge_marks().await.unwrap();
+    let from = marks.iter().find(|mark| mark.place == "attempts" && mark.class == "raw").unwrap().done_to;
+    let later = store.purge(step(Class::Raw, PurgePlace::Attempts, from, 700, 10)).await.unwrap();
+    assert_eq!((later.rows, later.last), (2, true));
+    assert!(!has_payload(&store, &held_back).await && !has_payload(&store, &young).await);
+}
+
+async fn has_payload(store: &Store, sale: &Booking) -> bool {
+    let conversion = sale.receipt.conversion.unwrap();
+    let delivery = store.deliveries_of_conversion(conversion).await.unwrap().remove(0);
+    !store.attempts(delivery.id).await.unwrap().remove(0).payload.is_empty()
+}
+
+pub(crate) async fn what_waits_keeps_its_call_until_it_has_waited(stage: &Stage) {
+    let store = stage.open().await;
+    let (mut waits, other) = (build::receipt(1), build::receipt(2));
+    waits.awaits = Some(Awaited::Alias("foreign".into()));
+    for receipt in [&waits, &other] {
+        store.record_receipt(receipt.clone()).await.unwrap();
+    }
+    let is_kept = async |id| !store.receipt(id).await.unwrap().unwrap().query.is_empty();
+    assert!(is_kept(waits.id).await);
+    let done = store.purge(step(Class::Raw, PurgePlace::Receipts, [0; 16], 400, 10)).await.unwrap();
+    assert_eq!((done.rows, done.last), (1, true));
+    assert!(is_kept(waits.id).await && !is_kept(other.id).await);
+    let done = store.purge(step(Class::Raw, PurgePlace::Waited, [0; 16], 400, 10)).await.unwrap();
+    assert_eq!((done.rows, done.last), (1, true));
+    assert!(!is_kept(waits.id).await);
 }

@@ -1,6 +1,7 @@
 //! Line G3 of the security checklist: what is kept for a time only is emptied then, field by field, whatever happens to the
 //! server meanwhile.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -22,6 +23,10 @@ use crate::commands::program;
 on_both! {
     /// Line G3: each class goes when its time is over, what is younger stays, and the money with it.
     g3_each_class_of_fields_goes_when_its_time_is_over => classes;
+    /// Line G3: what is sent or stored late goes in its time too, also after a clock that was ahead.
+    g3_what_comes_late_goes_in_its_time => late;
+    /// Line G3: a call that waits is booked when what it waits for has come, and goes then.
+    g3_a_call_that_waits_is_read_once_more => waiting;
     /// Line G3: killed again and again, the purge goes on where it stood and ends; what is young is never touched.
     g3_a_purge_that_is_killed_goes_on_and_ends => killed;
 }
@@ -125,6 +130,90 @@ async fn classes(kind: Kind) -> Result<()> {
     assert!(reply.text().contains("purged"), "{}", reply.text());
     let receipt = server.api(&format!("/api/v1/receipts/{}", old.1)).await?;
     assert!(receipt.to_string().contains("purged"), "{receipt}");
+    server.stop().await;
+    Ok(())
+}
+
+async fn payloads(server: &TestServer) -> Result<Vec<bool>> {
+    let mut kept = Vec::new();
+    for conversion in server.engine.store.list_conversions(None, 10).await? {
+        for delivery in server.engine.store.deliveries_of_conversion(conversion.id).await? {
+            let attempts = server.engine.store.attempts(delivery.id).await?;
+            kept.extend(attempts.iter().map(|attempt| !attempt.payload.is_empty()));
+        }
+    }
+    Ok(kept)
+}
+
+async fn late(kind: Kind) -> Result<()> {
+    let server = TestServer::start(kind).await?;
+    let config = CONFIG.replace("role = ", "delay = \"3d\"\nrole = ");
+    server.apply(&format!("{config}\n[retention]\nip = \"2d\"\nraw = \"2d\"\n")).await?;
+    let day = async || -> Result<()> {
+        server.advance(DAY_MS);
+        server.engine.purge_what_is_over().await?;
+        Ok(server.deliver().await?)
+    };
+    let first = server.click("fbclid=A").await?;
+    server.postback(&format!("click_id={first}&tid=T1&payout=12.34")).await?;
+    server.advance(1_000);
+    for _ in 0..3 {
+        day().await?;
+    }
+    assert_eq!(payloads(&server).await?, [true], "sent a moment ago");
+    for _ in 0..3 {
+        day().await?;
+    }
+    assert_eq!(payloads(&server).await?, [false]);
+    // A click that was in the spool of a node that was away.
+    let old = server.engine.store.click(ClickId::parse_unchecked(&first)?).await?.context("no click")?;
+    let at = old.at.plus_millis(DAY_MS);
+    let key = ClickIdKey::new(&[5; 32]);
+    let spooled = Click { ip: Some([192, 0, 2, 7].into()), ..click(&key, at, 1) };
+    assert!(server.engine.spool.append(&Arc::new(spooled.clone())).await);
+    server.engine.drain_spool().await.map_err(anyhow::Error::msg)?;
+    let stored = server.engine.store.click(spooled.id).await?.context("not stored")?;
+    assert_eq!((stored.ip, stored.user_agent.as_str()), (None, "UA/1.0"), "its place was purged already");
+    // A clock that was ahead for a while.
+    server.advance(30 * DAY_MS);
+    server.engine.purge_what_is_over().await?;
+    server.advance(-30 * DAY_MS);
+    server.engine.purge_what_is_over().await?;
+    let second = ClickId::parse_unchecked(&server.click("fbclid=B").await?)?;
+    let has_address = async || -> Result<bool> {
+        Ok(server.engine.store.click(second).await?.context("no click")?.ip.is_some())
+    };
+    day().await?;
+    assert!(has_address().await?);
+    for _ in 0..2 {
+        day().await?;
+    }
+    assert!(!has_address().await?, "what was made meanwhile goes in its time");
+    server.stop().await;
+    Ok(())
+}
+
+async fn waiting(kind: Kind) -> Result<()> {
+    let server = TestServer::ready(kind).await?;
+    server.apply(&format!("{CONFIG}\n[retention]\nraw = \"7d\"\n")).await?;
+    let click = server.click("fbclid=A").await?;
+    let reply = server.postback("click_id=foreign&tid=T1&payout=5.00").await?.json()?;
+    assert_eq!(text(&reply, "/result"), "quarantined", "{reply}");
+    let receipt = text(&reply, "/receipt").parse()?;
+    let is_kept = async || -> Result<bool> {
+        Ok(!server.engine.store.receipt(receipt).await?.context("no receipt")?.query.is_empty())
+    };
+    server.advance(10 * DAY_MS);
+    server.engine.purge_what_is_over().await?;
+    assert!(is_kept().await?);
+    let alias = json!({"aliases": [{"alias": "foreign", "click_id": click}]}).to_string();
+    let reply = post_as(server.admin, "/api/v1/aliases", &server.token, &alias).await?;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    server.engine.match_waiting().await?;
+    assert_eq!(server.engine.store.list_conversions(None, 10).await?.len(), 1, "it is booked");
+    server.advance(25 * DAY_MS);
+    server.engine.purge_what_is_over().await?;
+    assert!(!is_kept().await?, "it waits no more");
     server.stop().await;
     Ok(())
 }
