@@ -194,7 +194,8 @@ impl Engine {
                 stored += self.store.append_spooled_clicks(batch).await.map_err(|error| error.to_string())?;
             }
             for step in spooled.steps {
-                self.store.append_step(step).await.map_err(|error| error.to_string())?;
+                let key = self.tombstone(Mark::Click, &step.click.to_string());
+                self.store.append_step(step, key).await.map_err(|error| error.to_string())?;
             }
             let done = if spooled.damaged_bytes > 0 {
                 std::fs::rename(&path, path.with_extension("damaged"))

@@ -6,12 +6,13 @@ use crosstally_core::visit::Step;
 use crate::{Store, StoreError, on};
 
 impl Store {
-    /// Appends a step of a click in the group commit; returns when it is on disk. One that is already there stays as it is.
+    /// Appends a step of a click in the group commit; returns when it is on disk. One that is already there stays as it is,
+    /// and one of a click that is erased under this tombstone is not stored.
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub async fn append_step(&self, step: Step) -> Result<(), StoreError> {
-        on!(self, append_step(step))
+    pub async fn append_step(&self, step: Step, tombstone: [u8; 16]) -> Result<(), StoreError> {
+        on!(self, append_step(step, tombstone))
     }
 
     /// The steps of a click, oldest first, at most so many.

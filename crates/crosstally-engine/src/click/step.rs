@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use crosstally_core::click::{AdClickIds, Click};
+use crosstally_core::erasure::Mark;
 use crosstally_core::ids::ClickId;
 use crosstally_core::params::Params;
 use crosstally_core::reason::Reason;
@@ -96,7 +97,8 @@ impl Engine {
     }
 
     async fn keep_step(&self, step: Step) {
-        let kept = tokio::time::timeout(COMMIT_WAIT, self.store.append_step(step.clone())).await;
+        let key = self.tombstone(Mark::Click, &step.click.to_string());
+        let kept = tokio::time::timeout(COMMIT_WAIT, self.store.append_step(step.clone(), key)).await;
         let how = match kept {
             Ok(Ok(())) => "stored",
             // What the store takes after all is there once: a step is known by its click, time and offer.

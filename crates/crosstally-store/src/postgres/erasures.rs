@@ -49,15 +49,15 @@ const BURIED: &str = "SELECT key FROM tombstones WHERE workspace = $1 AND key = 
 const LEAVE_RECEIPT: &str =
     "UPDATE receipts SET query = $3, body = $4, content_type = $5, peer = $6, user_agent = $7,
         detail = $8, click = NULL, read = $9, headers = $10, contact = $11, sealed = NULL, labels = $12
-    WHERE workspace = $1 AND id = $2";
+    WHERE workspace = $1 AND id = $2 AND position('\"erased\"' IN labels) = 0";
 const LEAVE_REVISIONS: &str = "UPDATE receipt_revisions SET repair = '', detail = '', read = '{}'
-    WHERE workspace = $1 AND receipt = $2 AND read <> '{}'";
+    WHERE workspace = $1 AND receipt = $2 AND (repair <> '' OR detail <> '' OR read <> '{}')";
 const FORGET_WAIT: &str = "DELETE FROM receipt_waits WHERE workspace = $1 AND receipt = $2";
 const FORGET_WAITS_FOR: &str = "DELETE FROM receipt_waits WHERE workspace = $1 AND awaited = $2";
 
 const LEAVE_CONVERSION: &str = "UPDATE conversions SET dedupe_key = $3, transaction_id = NULL, click = NULL,
         event_id = NULL, external_id = NULL, contact = $4, labels = $5
-    WHERE workspace = $1 AND id = $2";
+    WHERE workspace = $1 AND id = $2 AND position('\"erased\"' IN coalesce(labels, '')) = 0";
 const LEAVE_MOVEMENTS: &str = "UPDATE ledger_entries
     SET click = NULL, content = '00000000-0000-0000-0000-000000000000' WHERE workspace = $1 AND conversion = $2";
 const FORGET_SIGHTINGS: &str = "DELETE FROM sightings WHERE workspace = $1 AND conversion = $2";
@@ -85,7 +85,7 @@ const CANCEL: &str = concat!(
 const LEAVE_DELIVERIES: &str = "UPDATE deliveries SET detail = ''
     WHERE workspace = $1 AND id BETWEEN $2 AND $3 AND goal_event = $4";
 const LEAVE_CALLS: &str = "UPDATE calls SET response = '', detail = '',
-        url = CASE WHEN batch = 1 THEN '' ELSE url END
+        url = CASE WHEN batch = 1 OR finished_at IS NULL THEN '' ELSE url END
     WHERE workspace = $1 AND id IN (SELECT call FROM attempts WHERE workspace = $1 AND delivery BETWEEN $2 AND $3)";
 const LEAVE_ATTEMPTS: &str = "UPDATE attempts SET payload = '', reason = CASE WHEN outcome IS NULL
             THEN 'outcome_unknown' ELSE reason END, outcome = coalesce(outcome, 'retry')
@@ -297,15 +297,20 @@ fn erase_conversion<'t>(
     (erasure, erased): &'t (ErasureId, ErasedConversion),
 ) -> InTransaction<'t, ()> {
     Box::pin(async move {
-        for (id, event) in &erased.events {
-            erase_event(transaction, *erasure, (*id, event), erased.now).await?;
-        }
         let left = &erased.left;
         let id = Id::from(left.id);
         let (contact, labels) = (text(rows::to_json(&left.contact))?, text(rows::labels(&left.labels))?);
         let values: [&Value<'_>; 5] = [&WORKSPACE, &id, &Text(&left.key.key), &contact, &labels];
         let changed = run(transaction, LEAVE_CONVERSION, &values).await?;
         count(transaction, *erasure, "conversions", changed).await?;
+        // Whoever erased it before has erased and counted all that belongs to it.
+        if changed == 0 {
+            bury(transaction, &erased.tombstones, erased.now).await?;
+            return Ok(Some(()));
+        }
+        for (id, event) in &erased.events {
+            erase_event(transaction, *erasure, (*id, event), erased.now).await?;
+        }
         let moved = run(transaction, LEAVE_MOVEMENTS, &[&WORKSPACE, &id]).await?;
         count(transaction, *erasure, "movements", moved).await?;
         let seen = run(transaction, FORGET_SIGHTINGS, &[&WORKSPACE, &id]).await?;
@@ -322,17 +327,17 @@ fn erase_click<'t>(
 ) -> InTransaction<'t, ()> {
     Box::pin(async move {
         let id = Id::from(erased.id);
-        for (what, statement) in [
-            ("clicks", FORGET_CLICK),
-            ("browser_events", FORGET_TOLD),
-            ("steps", FORGET_STEPS),
-            ("aliases", FORGET_ALIASES),
-        ] {
+        let gone = run(transaction, FORGET_CLICK, &[&WORKSPACE, &id]).await?;
+        count(transaction, *erasure, "clicks", gone).await?;
+        // Two requests may be about one person: one rest stays of one click.
+        if let Some(left) = erased.left.as_ref().filter(|_| gone > 0) {
+            clicks::append(transaction, &[left]).await?;
+        }
+        for (what, statement) in
+            [("browser_events", FORGET_TOLD), ("steps", FORGET_STEPS), ("aliases", FORGET_ALIASES)]
+        {
             let gone = run(transaction, statement, &[&WORKSPACE, &id]).await?;
             count(transaction, *erasure, what, gone).await?;
-        }
-        if let Some(left) = &erased.left {
-            clicks::append(transaction, &[left]).await?;
         }
         let awaited = Awaited::Click(erased.id).to_string();
         run(transaction, FORGET_WAITS_FOR, &[&WORKSPACE, &Text(&awaited)]).await?;

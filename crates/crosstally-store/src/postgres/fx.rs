@@ -35,14 +35,14 @@ const IMPORT: &str = "WITH n AS (
     FROM put LEFT JOIN known USING (date, base, quote, source) ORDER BY 1, 2, 3, 4";
 
 // Locked in the order in which postbacks lock, so that no two wait for each other in a circle; one that was moved on
-// meanwhile is not among them.
+// meanwhile is not among them, nor one that was erased: it is rated by what is left of it.
 const BOOK: &str = "WITH n AS (
         SELECT * FROM unnest($2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[],
-            $9::bigint[], $10::bigint[], $11::bigint[])
-            AS n (id, before, fx_base, fx_rate, fx_date, fx_source, base_confirmed, base_pending, movements, updated_at)
+            $9::bigint[], $10::bigint[], $11::bigint[], $12::uuid[])
+            AS n (id, before, fx_base, fx_rate, fx_date, fx_source, base_confirmed, base_pending, movements, updated_at, click)
     ), free AS MATERIALIZED (
         SELECT c.id FROM conversions AS c JOIN n ON n.id = c.id
-        WHERE c.movements = n.before AND (c.workspace = $1) IS TRUE
+        WHERE c.movements = n.before AND c.click IS NOT DISTINCT FROM n.click AND (c.workspace = $1) IS TRUE
         ORDER BY c.partner, c.dedupe_key FOR UPDATE OF c
     ), moved AS (
         UPDATE conversions AS c
@@ -56,10 +56,10 @@ const BOOK: &str = "WITH n AS (
         INSERT INTO ledger_entries (workspace, conversion, sequence, receipt, status, status_word, currency, payout,
             revenue, value, confirmed_delta, pending_delta, event_time, recorded_at, click, campaign, source, partner,
             kind, content, fx_base, fx_rate, fx_date, fx_source, base_confirmed_delta, base_pending_delta)
-        SELECT $1::bigint, e.* FROM unnest($12::uuid[], $13::bigint[], $14::uuid[], $15::text[], $16::text[], $17::text[], $18::bigint[],
-            $19::bigint[], $20::bigint[], $21::bigint[], $22::bigint[], $23::bigint[], $24::bigint[],
-            $25::uuid[], $26::text[], $27::text[], $28::text[], $29::text[], $30::uuid[], $31::text[],
-            $32::text[], $33::text[], $34::text[], $35::bigint[], $36::bigint[])
+        SELECT $1::bigint, e.* FROM unnest($13::uuid[], $14::bigint[], $15::uuid[], $16::text[], $17::text[], $18::text[], $19::bigint[],
+            $20::bigint[], $21::bigint[], $22::bigint[], $23::bigint[], $24::bigint[], $25::bigint[],
+            $26::uuid[], $27::text[], $28::text[], $29::text[], $30::text[], $31::uuid[], $32::text[],
+            $33::text[], $34::text[], $35::text[], $36::bigint[], $37::bigint[])
             AS e (conversion, sequence)
         WHERE e.conversion IN (SELECT id FROM moved)
     )
@@ -158,7 +158,8 @@ impl Postgres {
             .with(|one| one.conversion.base.confirmed)
             .with(|one| one.conversion.base.pending)
             .with(|one| i64::from(one.conversion.movements))
-            .with(|one| one.conversion.updated_at.as_millis());
+            .with(|one| one.conversion.updated_at.as_millis())
+            .with(|one| one.conversion.click.map(Id::from));
         let entries = postbacks::entry_columns(&entries);
         // Both begin with the workspace; the statement wants it once.
         let mut values = conversions.values();

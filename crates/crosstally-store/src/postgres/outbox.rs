@@ -99,9 +99,11 @@ const OPEN: &str = "WITH held AS (
     )
     SELECT position FROM held ORDER BY position";
 
+/// A call without a URL was emptied while it was under way: its answer is not kept either.
 const SETTLE: &str = concat!(
     "WITH called AS (
-        UPDATE calls SET finished_at = $13, status = $14, response = $15, detail = $16
+        UPDATE calls SET finished_at = $13, status = $14, response = CASE WHEN url = '' THEN '' ELSE $15::text END,
+            detail = CASE WHEN url = '' THEN '' ELSE $16::text END
         WHERE id = $12 AND workspace = $1 RETURNING id
     ), settled AS (
         UPDATE deliveries AS d

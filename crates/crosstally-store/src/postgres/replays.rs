@@ -16,10 +16,12 @@ use super::transact::{Transaction, Value};
 use super::{Postgres, nonces, postbacks, rows};
 use crate::{PutOff, ReceiptFilter, Replay, ReplayAnswer, Revision, StoreError, WORKSPACE, Wait};
 
+/// What was emptied since it was read stays empty.
 const REVISE: &str =
     "UPDATE receipts SET verdict = $4, reason = $5, detail = $6, conversion = $7, sequence = $8, click = $9,
         read = $10, goals = $11, labels = $12, sealed = $13, revision = revision + 1
-    WHERE workspace = $1 AND id = $2 AND revision = $3";
+    WHERE workspace = $1 AND id = $2 AND revision = $3
+        AND position('\"erased\"' IN labels) = 0 AND position('\"purged\"' IN labels) = 0";
 const KEEP: &str =
     "INSERT INTO receipt_revisions (workspace, receipt, number, at, cause, author, repair, verdict, reason,
         detail, conversion, sequence, read)

@@ -43,17 +43,17 @@ const IS_BURIED: &str = "SELECT EXISTS (SELECT 1 FROM tombstones WHERE workspace
 const LEAVE_RECEIPT: &str =
     "UPDATE receipts SET query = ?2, body = ?3, content_type = ?4, peer = ?5, user_agent = ?6,
         detail = ?7, click = NULL, read = ?8, headers = ?9, contact = ?10, sealed = NULL, labels = ?11
-    WHERE id = ?1";
+    WHERE id = ?1 AND instr(labels, '\"erased\"') = 0";
 const UNLINK_RECEIPT: &str =
     "DELETE FROM click_links WHERE click = (SELECT click FROM receipts WHERE id = ?1) AND receipt = ?1";
-const LEAVE_REVISIONS: &str =
-    "UPDATE receipt_revisions SET repair = '', detail = '', read = '{}' WHERE receipt = ?1 AND read <> '{}'";
+const LEAVE_REVISIONS: &str = "UPDATE receipt_revisions SET repair = '', detail = '', read = '{}'
+    WHERE receipt = ?1 AND (repair <> '' OR detail <> '' OR read <> '{}')";
 const FORGET_WAIT: &str = "DELETE FROM receipt_waits WHERE receipt = ?1";
 const FORGET_WAITS_FOR: &str = "DELETE FROM receipt_waits WHERE workspace = ?1 AND awaited = ?2";
 
 const LEAVE_CONVERSION: &str = "UPDATE conversions SET dedupe_key = ?2, transaction_id = NULL, click = NULL,
         event_id = NULL, external_id = NULL, contact = ?3, labels = ?4
-    WHERE id = ?1";
+    WHERE id = ?1 AND instr(coalesce(labels, ''), '\"erased\"') = 0";
 const UNLINK_CONVERSION: &str = "DELETE FROM click_links
     WHERE click = (SELECT click FROM conversions WHERE id = ?1) AND conversion = ?1";
 const LEAVE_MOVEMENTS: &str =
@@ -72,7 +72,7 @@ const LEAVE_DELIVERY: &str = "UPDATE deliveries SET detail = '' WHERE id = ?1";
 const CLOSE_ATTEMPTS: &str = "UPDATE attempts SET outcome = 'retry', reason = 'outcome_unknown'
     WHERE delivery = ?1 AND outcome IS NULL";
 const LEAVE_CALLS: &str = "UPDATE calls SET response = '', detail = '',
-        url = CASE WHEN batch = 1 THEN '' ELSE url END
+        url = CASE WHEN batch = 1 OR finished_at IS NULL THEN '' ELSE url END
     WHERE id IN (SELECT call FROM attempts WHERE delivery = ?1)";
 const LEAVE_ATTEMPTS: &str = "UPDATE attempts SET payload = '' WHERE delivery = ?1";
 
@@ -231,15 +231,20 @@ impl Sqlite {
     ) -> Result<(), StoreError> {
         let work = move |connection: &Connection| {
             let _overwriting = Overwriting::on(connection)?;
-            for (id, event) in &erased.events {
-                erase_event(connection, erasure, (*id, event), erased.now)?;
-            }
             let left = &erased.left;
             let id = left.id.as_bytes();
             run(connection, UNLINK_CONVERSION, params![id])?;
             let values =
                 params![id, left.key.key, rows::to_json(&left.contact)?, rows::labels(&left.labels)?];
-            count(connection, erasure, "conversions", run(connection, LEAVE_CONVERSION, values)?)?;
+            let changed = run(connection, LEAVE_CONVERSION, values)?;
+            count(connection, erasure, "conversions", changed)?;
+            // Whoever erased it before has erased and counted all that belongs to it.
+            if changed == 0 {
+                return bury(connection, &erased.tombstones, erased.now);
+            }
+            for (id, event) in &erased.events {
+                erase_event(connection, erasure, (*id, event), erased.now)?;
+            }
             count(connection, erasure, "movements", run(connection, LEAVE_MOVEMENTS, params![id])?)?;
             let seen = run(connection, FORGET_SIGHTINGS, params![WORKSPACE, id])?;
             count(connection, erasure, "sightings", seen)?;
@@ -257,8 +262,10 @@ impl Sqlite {
         let work = move |connection: &Connection| {
             let _overwriting = Overwriting::on(connection)?;
             let id = erased.id.as_bytes();
-            count(connection, erasure, "clicks", run(connection, FORGET_CLICK, params![id])?)?;
-            if let Some(left) = &erased.left {
+            let gone = run(connection, FORGET_CLICK, params![id])?;
+            count(connection, erasure, "clicks", gone)?;
+            // Two requests may be about one person: one rest stays of one click.
+            if let Some(left) = erased.left.as_ref().filter(|_| gone > 0) {
                 clicks::insert(connection, left, &clicks::Texts::of(left))?;
             }
             count(connection, erasure, "browser_events", run(connection, FORGET_TOLD, params![id])?)?;

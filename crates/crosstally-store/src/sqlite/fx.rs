@@ -1,7 +1,7 @@
 //! Rates, the conversions that wait for one, and the jobs that rated some again.
 
 use crosstally_core::fx::{Day, Quote, Rate};
-use crosstally_core::ids::ConversionId;
+use crosstally_core::ids::{ClickId, ConversionId};
 use crosstally_core::money::Currency;
 use crosstally_core::pricing::Rated;
 use crosstally_core::time::Timestamp;
@@ -23,7 +23,7 @@ const PUT: &str = "INSERT INTO fx_rates (workspace, date, base, quote, source, r
 const SET: &str =
     "UPDATE conversions SET fx_base = ?4, fx_rate = ?5, fx_date = ?6, fx_source = ?7, base_confirmed = ?8,
         base_pending = ?9, movements = ?10, updated_at = ?11
-    WHERE id = ?1 AND workspace = ?2 AND movements = ?3";
+    WHERE id = ?1 AND workspace = ?2 AND movements = ?3 AND click IS ?12";
 
 const ADD_JOB: &str =
     "INSERT INTO fx_jobs (workspace, number, at, author, first_day, last_day, currency, changed, sums)
@@ -202,6 +202,8 @@ fn set(connection: &Connection, rated: &Rated) -> Result<bool, StoreError> {
         conversion.base.pending,
         conversion.movements,
         conversion.updated_at.as_millis(),
+        // One that was erased meanwhile is rated by what is left of it.
+        conversion.click.as_ref().map(ClickId::as_bytes),
     ])?;
     if updated == 0 {
         return Ok(false);

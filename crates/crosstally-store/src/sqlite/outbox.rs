@@ -46,8 +46,10 @@ const INSERT_CALL: &str =
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, '', '')";
 
 const FIND_CALLED: &str = "SELECT destination FROM calls WHERE id = ?1";
-const CLOSE_CALL: &str =
-    "UPDATE calls SET finished_at = ?2, status = ?3, response = ?4, detail = ?5 WHERE id = ?1";
+/// A call without a URL was emptied while it was under way: its answer is not kept either.
+const CLOSE_CALL: &str = "UPDATE calls SET finished_at = ?2, status = ?3,
+        response = CASE WHEN url = '' THEN '' ELSE ?4 END, detail = CASE WHEN url = '' THEN '' ELSE ?5 END
+    WHERE id = ?1";
 const CLOSE_ATTEMPT: &str = "UPDATE attempts SET outcome = ?3, reason = ?4
     WHERE delivery = ?1 AND call = ?2 AND outcome IS NULL";
 const KEEP: &str = "UPDATE deliveries SET reason = ?3, detail = ?4

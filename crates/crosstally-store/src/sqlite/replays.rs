@@ -13,10 +13,11 @@ use super::tally::{COUNT_RECEIPTS, Tally};
 use super::{Sqlite, nonces, postbacks, receipts, rows};
 use crate::{PutOff, ReceiptFilter, Replay, ReplayAnswer, Revision, StoreError, WORKSPACE, Wait};
 
+/// What was emptied since it was read stays empty.
 const REVISE: &str =
     "UPDATE receipts SET verdict = ?3, reason = ?4, detail = ?5, conversion = ?6, sequence = ?7, click = ?8,
         read = ?9, goals = ?10, labels = ?11, sealed = ?12, revision = revision + 1
-    WHERE id = ?1 AND revision = ?2";
+    WHERE id = ?1 AND revision = ?2 AND instr(labels, '\"erased\"') = 0 AND instr(labels, '\"purged\"') = 0";
 const KEEP: &str =
     "INSERT INTO receipt_revisions (receipt, number, workspace, at, cause, author, repair, verdict, reason,
         detail, conversion, sequence, read)

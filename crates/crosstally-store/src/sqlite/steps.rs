@@ -7,16 +7,16 @@ use rusqlite::{Connection, params};
 use super::{Sqlite, rows};
 use crate::{StoreError, WORKSPACE};
 
-const APPEND: &str =
-    "INSERT INTO click_steps (workspace, click, at, offer, instead_of) VALUES (?1, ?2, ?3, ?4, ?5)
+const APPEND: &str = "INSERT INTO click_steps (workspace, click, at, offer, instead_of)
+    SELECT ?1, ?2, ?3, ?4, ?5 WHERE NOT EXISTS (SELECT 1 FROM tombstones WHERE workspace = ?1 AND key = ?6)
     ON CONFLICT DO NOTHING";
 const LIST: &str = "SELECT at, offer, instead_of FROM click_steps WHERE workspace = ?1 AND click = ?2 ORDER BY at, offer LIMIT ?3";
 
 impl Sqlite {
-    pub(crate) async fn append_step(&self, step: Step) -> Result<(), StoreError> {
+    pub(crate) async fn append_step(&self, step: Step, tombstone: [u8; 16]) -> Result<(), StoreError> {
         let work = move |connection: &Connection| {
             let Step { click, at, offer, instead_of } = &step;
-            let values = params![WORKSPACE, click.as_bytes(), at.as_millis(), offer, instead_of];
+            let values = params![WORKSPACE, click.as_bytes(), at.as_millis(), offer, instead_of, tombstone];
             connection.prepare_cached(APPEND)?.execute(values)?;
             Ok(())
         };

@@ -1,10 +1,16 @@
 //! Erasing: what is left, what is counted, what cannot come back.
 
-use crosstally_core::delivery::DeliveryState;
+use crosstally_core::delivery::{DeliveryState, Outcome};
 use crosstally_core::erasure;
+use crosstally_core::fx::{Fx, Origin, Source};
 use crosstally_core::ids::{ClickId, ErasureId};
+use crosstally_core::postback::{Booking, ConversionChange, Receipt};
+use crosstally_core::pricing;
 use crosstally_core::reason::Reason;
-use crosstally_store::{ErasedClick, ErasedConversion, Erasure, Store};
+use crosstally_core::visit::Step;
+use crosstally_store::{
+    After, ErasedClick, ErasedConversion, Erasure, Replay, ReplayAnswer, Settled, Settlement, Store,
+};
 use std::sync::Arc;
 
 use crate::build::{self, META, NASTY, at};
@@ -113,6 +119,11 @@ pub(crate) async fn of_a_click_a_rest_stays_under_another_id(stage: &Stage) {
     assert_eq!(store.aliases_of_click(own.id).await.unwrap(), Vec::<String>::new());
     assert_eq!(store.aliases_of_click(other.id).await.unwrap().len(), 1);
     assert_eq!(store.tombstones_after(0, 10).await.unwrap().last().map(|one| one.key), Some([9; 16]));
+    let step = |click| Step { click, at: at(5), offer: "shop".into(), instead_of: String::new() };
+    store.append_step(step(own.id), [9; 16]).await.unwrap();
+    store.append_step(step(other.id), [7; 16]).await.unwrap();
+    assert_eq!(store.steps(own.id, 10).await.unwrap(), [], "a step that comes late is not stored");
+    assert_eq!(store.steps(other.id, 10).await.unwrap().len(), 1);
     // Done once more after a crash it finds nothing.
     store.erase_click(erasure, ErasedClick { left: None, ..erased }).await.unwrap();
     assert_eq!(counts(&store, erasure).await, [count("aliases", 1), count("clicks", 1)]);
@@ -173,4 +184,134 @@ pub(crate) async fn of_a_sale_the_money_stays_and_what_was_to_be_sent_is_cancell
     }
     let other = store.conversion(neighbour.receipt.conversion.unwrap()).await.unwrap().unwrap();
     assert!(!other.labels.contains(&"erased".to_owned()));
+}
+
+/// What a request knows of a sale that it is about to erase.
+async fn known(store: &Store, sale: &Booking) -> (ErasedConversion, Receipt) {
+    let conversion = store.conversion(sale.receipt.conversion.unwrap()).await.unwrap().unwrap();
+    let events = store.goal_events_of_conversion(conversion.id).await.unwrap();
+    let events = events.iter().map(|event| (event.id, erasure::event(event.id, &event.event))).collect();
+    let left = erasure::conversion(conversion);
+    let receipt = store.receipt(sale.receipt.id).await.unwrap().unwrap();
+    (ErasedConversion { left, events, tombstones: vec![[8; 16]], now: at(50) }, erasure::receipt(receipt))
+}
+
+pub(crate) async fn two_requests_at_once_leave_one_rest_and_count_once(stage: &Stage) {
+    let store = stage.open().await;
+    let (first, second) = (begun(&store, 0).await, begun(&store, 1).await);
+    let click = build::click(1);
+    store.append_click(Arc::new(click.clone())).await.unwrap();
+    let sale = build::sale(2, build::key("acme", "t:1"), &[META]);
+    build::book(&store, &sale).await;
+    // Both have looked before either erases.
+    let (conversion, receipt) = known(&store, &sale).await;
+    for (request, ms) in [(first, 10), (second, 11)] {
+        let left = Some(erasure::click(&click, build::click_id(ms)));
+        let erased = ErasedClick { id: click.id, left, tombstones: vec![[9; 16]], now: at(ms) };
+        store.erase_click(request, erased).await.unwrap();
+        store.erase_receipts(request, vec![receipt.clone()]).await.unwrap();
+        store.erase_conversion(request, conversion.clone()).await.unwrap();
+    }
+    assert_eq!(
+        store.list_clicks(None, 10).await.unwrap().len(),
+        1,
+        "a click is counted once, and costs once"
+    );
+    let counted = counts(&store, first).await;
+    for wanted in ["clicks", "conversions", "receipts", "events", "deliveries"] {
+        assert!(counted.contains(&count(wanted, 1)), "{wanted}: {counted:?}");
+    }
+    assert_eq!(counts(&store, second).await, [], "it has erased nothing");
+}
+
+/// A receipt that is read again, as it is decided from how it stood.
+fn replay(before: &Receipt, booking: Booking, repair: &str) -> Replay {
+    Replay {
+        before: before.clone(),
+        booking,
+        taken_out: None,
+        bereft: Vec::new(),
+        at: at(60),
+        cause: "repair".into(),
+        author: "ann".into(),
+        repair: repair.into(),
+    }
+}
+
+pub(crate) async fn what_was_repaired_goes_with_its_call(stage: &Stage) {
+    let store = stage.open().await;
+    let request = begun(&store, 0).await;
+    // Nothing could be read of it when it came.
+    let stopped = Receipt { read: Arc::default(), detail: "status".into(), ..build::receipt(1) };
+    store.record_receipt(stopped.clone()).await.unwrap();
+    let booking = Booking::receipt_only(Receipt { revision: 1, ..stopped.clone() });
+    let repair = r#"{"set":{"external_id":"4711"}}"#;
+    let answer = store.record_replay(replay(&stopped, booking, repair)).await.unwrap();
+    assert_eq!(answer, ReplayAnswer::Done);
+    assert_eq!(store.revisions(stopped.id).await.unwrap()[0].repair, repair);
+    store.erase_receipts(request, vec![erasure::receipt(stopped.clone())]).await.unwrap();
+    let left = store.revisions(stopped.id).await.unwrap().remove(0);
+    assert_eq!((left.repair.as_str(), left.detail.as_str(), left.author.as_str()), ("", "", "ann"));
+    assert!(counts(&store, request).await.contains(&count("revisions", 1)));
+}
+
+pub(crate) async fn what_is_under_way_brings_nothing_back(stage: &Stage) {
+    let store = stage.open().await;
+    let request = begun(&store, 0).await;
+    let before = build::receipt(1);
+    store.record_receipt(before.clone()).await.unwrap();
+    let gone = erasure::receipt(before.clone());
+    // A replay has decided before the erasure came to its receipt, and is stored after.
+    store.erase_receipts(request, vec![gone.clone()]).await.unwrap();
+    let mut booking = build::sale(2, build::key("acme", "t:2"), &[META]);
+    booking.receipt = Receipt { conversion: booking.receipt.conversion, ..before.clone() };
+    let answer = store.record_replay(replay(&before, booking, "")).await.unwrap();
+    assert_eq!(answer, ReplayAnswer::Moved);
+    assert_eq!(store.receipt(gone.id).await.unwrap(), Some(gone));
+    assert_eq!(store.conversion_of_key(build::key("acme", "t:2")).await.unwrap(), None);
+    // The same of a rate: the movement would name the click again.
+    let mut sale = build::sale(3, build::key("acme", "t:3"), &[]);
+    let Some(ConversionChange::Insert(conversion)) = &mut sale.conversion else { panic!("a sale is new") };
+    conversion.click = Some(build::click_id(3));
+    build::book(&store, &sale).await;
+    let (erased, _) = known(&store, &sale).await;
+    let found = store.conversion(erased.left.id).await.unwrap().unwrap();
+    let fx = Fx {
+        base: build::usd(),
+        rate: "2".parse().unwrap(),
+        date: "2026-11-20".parse().unwrap(),
+        source: Origin::One(Source::Set),
+    };
+    let rated = pricing::rate(&found, fx, sale.receipt.id, at(70)).unwrap();
+    store.erase_conversion(request, erased).await.unwrap();
+    assert_eq!(store.book_rates(vec![rated]).await.unwrap(), []);
+    assert!(store.entries(found.id).await.unwrap().iter().all(|entry| entry.click.is_none()));
+    let left = store.conversion(found.id).await.unwrap().unwrap();
+    let rated = pricing::rate(&left, fx, sale.receipt.id, at(71)).unwrap();
+    assert_eq!(store.book_rates(vec![rated]).await.unwrap(), [found.id], "what is left is rated");
+}
+
+pub(crate) async fn an_answer_that_comes_after_is_not_kept(stage: &Stage) {
+    let store = stage.open().await;
+    let request = begun(&store, 0).await;
+    let sale = build::sale(2, build::key("acme", "t:1"), &[META]);
+    build::book(&store, &sale).await;
+    let held = build::held(&store.lease_deliveries(build::wanted(META, 10)).await.unwrap());
+    let call = build::new_call(11, &held);
+    let id = call.id;
+    assert_eq!(store.open_call(call).await.unwrap(), held);
+    let (erased, _) = known(&store, &sale).await;
+    store.erase_conversion(request, erased).await.unwrap();
+    let settlement = Settlement {
+        held: held[0],
+        outcome: Outcome::Delivered,
+        after: After::Delivered,
+        reason: Reason::Delivered,
+        last_at: None,
+    };
+    let settled = store.settle_call(build::result(id, 60), vec![settlement], None).await.unwrap();
+    assert_eq!(settled, Settled { applied: 0, stale: 1 });
+    let attempt = store.attempts(held[0].id).await.unwrap().remove(0);
+    assert_eq!((attempt.status, attempt.response.as_str(), attempt.detail.as_str()), (Some(200), "", ""));
+    assert_eq!((attempt.payload.as_str(), attempt.url.as_str()), ("", ""));
 }

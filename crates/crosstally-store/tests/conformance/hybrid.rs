@@ -54,7 +54,7 @@ pub(crate) async fn clicks_are_counted_once_however_often_it_is_asked(stage: &St
     tell(&store, ids[1], "Lead", "l").await;
     tell(&store, ids[5], "PageView", "v").await;
     let step = Step { click: ids[2], at: build::at(5), offer: "shop".into(), instead_of: String::new() };
-    store.append_step(step).await.unwrap();
+    store.append_step(step, [1; 16]).await.unwrap();
     let span = (build::at(0), build::at(60_000));
     let whole = store.hop_counts(span, None, 100).await.unwrap();
     assert_eq!(whole.next, None);

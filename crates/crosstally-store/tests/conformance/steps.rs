@@ -26,9 +26,9 @@ pub(crate) async fn steps_of_a_click_come_back_in_their_order(stage: &Stage) {
     };
     let steps = [step(10, "b", ""), step(10, "c", "b"), step(30, "a", "")];
     for step in steps.iter().rev() {
-        store.append_step(step.clone()).await.unwrap();
+        store.append_step(step.clone(), [1; 16]).await.unwrap();
     }
-    store.append_step(step(30, "a", "again")).await.unwrap();
+    store.append_step(step(30, "a", "again"), [1; 16]).await.unwrap();
     assert_eq!(store.steps(click.id, 10).await.unwrap(), steps);
     assert_eq!(store.steps(click.id, 2).await.unwrap(), steps[..2]);
     assert_eq!(store.steps(labelled.id, 10).await.unwrap(), []);
