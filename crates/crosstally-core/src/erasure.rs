@@ -5,25 +5,24 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::browser::BrowserEvent;
 use crate::click::Click;
 use crate::conversion::{Conversion, DedupeKey};
 use crate::identity::{Contact, ContactIn, hash_contact};
 use crate::ids::ClickId;
-use crate::params::{Params, decode};
 use crate::postback::Receipt;
 
 mod left;
 #[cfg(test)]
 mod tests;
+pub mod told;
 
 pub use left::{LABEL, click, conversion, event, receipt};
+pub use told::Names;
 
-/// How an advertiser's own id of a person is called in links and calls that were not read by a contract.
-const USER_NAMES: [&str; 7] =
-    ["external_id", "external_ids", "user_id", "userid", "uid", "customer_id", "ga_user_id"];
+use told::{Says, Told};
+
 /// The longest value that can name a person.
 pub const MARK_BYTES_MAX: usize = 512;
 /// Marks of one person that are looked for.
@@ -63,6 +62,8 @@ pub struct Person {
     clicks: BTreeSet<String>,
     contacts: BTreeSet<String>,
     users: BTreeSet<String>,
+    /// Other trackers' ids of clicks that were found on the way. Calls hand them back; in links they may be anybody's.
+    aliases: BTreeSet<String>,
     /// Names of conversions that were found on the way.
     names: BTreeSet<String>,
 }
@@ -79,9 +80,14 @@ impl Person {
     /// Adds a click id, ours or another tracker's.
     pub fn add_click(&mut self, id: &str) -> bool {
         let id = id.trim();
-        // Ours are read in any case; those of others are told apart by it, and never longer than ours by chance.
+        // Ours are read in any case; those of others are told apart by it.
         let id = ClickId::parse_unchecked(id).map_or_else(|_| id.to_owned(), |ours| ours.to_string());
         is_mark(&id) && self.clicks.insert(id)
+    }
+
+    /// Adds another tracker's id of a click that was found; whether it is new.
+    pub fn add_alias(&mut self, id: &str) -> bool {
+        is_mark(id.trim()) && self.aliases.insert(id.trim().to_owned())
     }
 
     /// Adds an e-mail address, or the hash of one; whether it is either.
@@ -148,7 +154,8 @@ impl Person {
     /// Whether only the records around a click can be meant, so that clicks need not be searched by what they say.
     #[must_use]
     pub fn is_known_by_clicks_only(&self) -> bool {
-        self.contacts.is_empty() && self.users.is_empty()
+        let all_ours = self.clicks.iter().all(|id| ClickId::parse_unchecked(id).is_ok());
+        self.contacts.is_empty() && self.users.is_empty() && all_ours
     }
 
     /// Whether a conversion is of this person.
@@ -160,72 +167,56 @@ impl Person {
             || !self.names.is_empty() && self.names.contains(&name_of(&conversion.key))
     }
 
-    /// Whether a call speaks of this person, as far as it is kept.
+    /// Whether a call speaks of this person, as far as it is kept. `names` are those of its partner's calls.
     #[must_use]
-    pub fn has_receipt(&self, receipt: &Receipt) -> bool {
-        let read = |name: &str| receipt.read.get(name).and_then(Value::as_str);
+    pub fn has_receipt(&self, receipt: &Receipt, names: &Names) -> bool {
         receipt.click.is_some_and(|click| self.has_click_id(click))
-            || read("click_id").is_some_and(|id| self.has_click_text(id))
-            || read("external_id").is_some_and(|id| self.has_user(id))
             || self.has_contact(&receipt.contact)
-            || self.has_bytes(&receipt.query)
-            || self.has_bytes(&receipt.body)
+            || told::of_receipt(receipt, names, &mut |told| self.is_told(told, true))
     }
 
-    /// Whether a click is this person's.
+    /// Whether a click is this person's. `names` are those of click links.
     #[must_use]
-    pub fn has_click(&self, click: &Click) -> bool {
-        self.has_click_id(click.id) || self.has_bytes(click.query.as_bytes())
+    pub fn has_click(&self, click: &Click, names: &Names) -> bool {
+        let query = click.query.as_bytes();
+        self.has_click_id(click.id) || told::of_bytes(query, names, &mut |told| self.is_told(told, false))
     }
 
     /// Whether an event of a browser is.
     #[must_use]
-    pub fn has_browser_event(&self, event: &BrowserEvent) -> bool {
-        self.has_click_id(event.click) || event.fields.iter().any(|(name, value)| self.has_value(name, value))
+    pub fn has_browser_event(&self, event: &BrowserEvent, names: &Names) -> bool {
+        let mut fields = event.fields.iter();
+        let is_told = &mut |told: Told<'_>| self.is_told(told, false);
+        self.has_click_id(event.click)
+            || fields.any(|(name, value)| told::of_value(name, value, names, is_told))
     }
 
     /// Whether bytes speak of this person: a query string, a form, JSON or any text.
     #[must_use]
-    pub fn has_bytes(&self, raw: &[u8]) -> bool {
-        if raw.is_empty() {
-            return false;
-        }
-        self.has_words(&decode(raw).0) || self.has_user_in(raw)
+    pub fn has_bytes(&self, raw: &[u8], names: &Names) -> bool {
+        told::of_bytes(raw, names, &mut |told| self.is_told(told, true))
     }
 
-    fn has_user_in(&self, raw: &[u8]) -> bool {
-        if self.users.is_empty() {
-            return false;
-        }
-        match raw.trim_ascii_start().first() {
-            Some(b'{' | b'[') => raw.split(|byte| *byte == b'\n').chain([raw]).any(|line| {
-                serde_json::from_slice::<Value>(line).is_ok_and(|value| self.has_value("", &value))
-            }),
-            _ => Params::parse(raw).is_ok_and(|params| {
-                params.iter().any(|param| is_user_name(&param.name) && self.has_user(&param.value))
-            }),
+    fn is_told(&self, told: Told<'_>, by_alias: bool) -> bool {
+        match told {
+            Told::Named(Says::Click, text) => {
+                self.has_click_text(text) || by_alias && self.aliases.contains(text.trim())
+            }
+            Told::Named(Says::User, text) => self.has_user(text),
+            Told::Named(Says::Order | Says::Event | Says::Time, _) => false,
+            Told::Text(text) => self.has_words(text),
         }
     }
 
-    fn has_value(&self, name: &str, value: &Value) -> bool {
-        match value {
-            Value::Object(object) => object.iter().any(|(name, value)| self.has_value(name, value)),
-            Value::Array(list) => list.iter().any(|value| self.has_value(name, value)),
-            Value::String(text) => is_user_name(name) && self.has_user(text) || self.has_words(text),
-            Value::Number(number) => is_user_name(name) && self.has_user(&number.to_string()),
-            Value::Null | Value::Bool(_) => false,
-        }
-    }
-
-    /// Click ids and hashes are long enough to be none by chance, and e-mail addresses stand out.
+    /// Ids of ours, hashes and long ids of others are none by chance, and e-mail addresses stand out.
     fn has_words(&self, text: &str) -> bool {
         let lower = text.to_ascii_lowercase();
         let stands_in = |mark: &String| match ClickId::parse_unchecked(mark) {
             Ok(_) => lower.contains(mark.as_str()),
-            Err(_) => text.split(|sign: char| !is_in_id(sign)).any(|word| word == mark),
+            Err(_) => told::is_rare(mark) && told::words(text).any(|word| word == mark),
         };
         self.contacts.iter().any(|hash| lower.contains(hash.as_str()))
-            || self.clicks.iter().any(stands_in)
+            || self.clicks.iter().chain(&self.aliases).any(stands_in)
             || !self.contacts.is_empty() && emails(text).any(|email| self.has_email(email))
     }
 
@@ -263,13 +254,10 @@ fn is_hash(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-fn is_user_name(name: &str) -> bool {
-    let name = name.split('[').next().unwrap_or(name);
-    USER_NAMES.iter().any(|known| known.eq_ignore_ascii_case(name))
-}
-
-fn is_in_id(sign: char) -> bool {
-    sign.is_ascii_alphanumeric() || matches!(sign, '-' | '_' | '.' | ':')
+/// The hashes by which the e-mail addresses in a text are known, and what may be such a hash itself.
+pub fn contact_marks(text: &str) -> impl Iterator<Item = String> {
+    let words = told::words(text).filter(|word| is_hash(word)).map(str::to_ascii_lowercase);
+    words.chain(emails(text).flat_map(email_hashes))
 }
 
 fn email_hashes(email: &str) -> Vec<String> {

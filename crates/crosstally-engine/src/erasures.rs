@@ -88,19 +88,41 @@ impl Engine {
     /// # Errors
     /// See [`StoreError`].
     pub async fn preview_erasure(&self, person: &Person) -> Result<ErasurePreview, StoreError> {
+        // What else the person is found to be known by is looked for as well, as the erasure itself will.
+        let mut person = person.clone();
+        let mut preview = ErasurePreview { counts: Vec::new(), complete: true };
         let mut seen = around::Seen::default();
-        let mut place = Some(Place::first(1, self.clock.now()));
-        let mut pages = 0;
-        let mut complete = true;
+        for pass in 1..=PASSES_MAX {
+            let grew = self.preview_pass(pass, &mut person, &mut seen, &mut preview.complete).await?;
+            if !grew {
+                break;
+            }
+            preview.complete &= pass < PASSES_MAX;
+        }
+        preview.counts = seen.counts();
+        Ok(preview)
+    }
+
+    /// One pass of it; whether the next one has more to look for.
+    async fn preview_pass(
+        &self,
+        pass: u32,
+        person: &mut Person,
+        seen: &mut around::Seen,
+        complete: &mut bool,
+    ) -> Result<bool, StoreError> {
+        let mut place = Some(Place::first(pass, self.clock.now()));
+        let (mut pages, mut grew) = (0, false);
         while let Some(at) = place {
             let page = self.search(person, &at).await?;
             for found in page.found {
-                self.look_around(&found, &mut seen).await?;
+                self.look_around(&found, seen).await?;
             }
+            grew |= seen.add_to(person);
             pages += 1;
             place = match page.next {
                 Some(next) if next.stage == at.stage && pages >= PREVIEW_PAGES_MAX => {
-                    complete = false;
+                    *complete = false;
                     pages = 0;
                     next.after_stage()
                 }
@@ -111,7 +133,7 @@ impl Engine {
                 None => None,
             };
         }
-        Ok(ErasurePreview { counts: seen.counts(), complete })
+        Ok(grew)
     }
 
     /// Begins to erase a person; it goes on by itself on every node that works by the clock. From this moment on nothing of

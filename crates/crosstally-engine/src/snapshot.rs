@@ -4,11 +4,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crosstally_core::config::preset;
 use crosstally_core::config::{Auth, Campaign, Config, Destination, Partner, Workspace};
+use crosstally_core::config::{preset, source as presets};
 use crosstally_core::consent::WhenGpc;
 use crosstally_core::contract::{Contract, Terms, ValueOf};
 use crosstally_core::drop_in::{self, DropIn};
+use crosstally_core::erasure::Names;
 use crosstally_core::event::OutboundEvent;
 use crosstally_core::offer::{Lander, Offer};
 use crosstally_core::postback::authenticate::Guards;
@@ -217,6 +218,17 @@ impl Snapshot {
     pub fn partner(&self, slug: &str) -> Option<(&Partner, Option<&Guards>)> {
         let (at, guards) = self.partners.get(slug)?;
         Some((self.config.partners.get(*at)?, guards.as_ref()))
+    }
+
+    /// Under which names a partner's calls tell of clicks and people; the accepted ones if there is no such partner.
+    pub(crate) fn call_names(&self, slug: &str) -> Names {
+        Names::of_calls(self.partner(slug).map(|(partner, _)| &partner.contract))
+    }
+
+    /// The same of click links: with the parameters in which the sources' own click ids stand.
+    pub(crate) fn link_names(&self) -> Names {
+        let presets = self.config.sources.iter().filter_map(|source| presets::named(&source.preset));
+        Names::of_links(presets.flat_map(|preset| preset.click_params.iter().map(String::as_str)))
     }
 
     /// The partner behind another tracker's endpoint: the first of the dialects that has one under this key, then the one

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use super::*;
+use crate::contract::{Contract, Terms};
 use crate::event::OutboundEvent;
 use crate::identity::sha256_hex;
 use crate::ids::{ClickIdKey, GoalEventId};
@@ -20,6 +21,14 @@ fn ann() -> Person {
     person
 }
 
+fn links() -> Names {
+    Names::of_links(["visitor_id"].into_iter())
+}
+
+fn has(person: &Person, raw: &str) -> bool {
+    person.has_bytes(raw.as_bytes(), &links())
+}
+
 #[test]
 fn a_person_is_found_in_bytes_of_any_kind_and_nobody_else_is() {
     let person = ann();
@@ -29,7 +38,7 @@ fn a_person_is_found_in_bytes_of_any_kind_and_nobody_else_is() {
     for own in [
         format!("cid={click}&payout=1"),
         format!("cid={}", click.to_string().to_uppercase()),
-        "click=other-Tracker_77&x=1".to_owned(),
+        "click_id=other-Tracker_77&x=1".to_owned(),
         "mail=ann.lee%40gmail.com".to_owned(),
         "m=ANN.LEE@GMAIL.COM".to_owned(),
         format!("em={hash}"),
@@ -40,23 +49,119 @@ fn a_person_is_found_in_bytes_of_any_kind_and_nobody_else_is() {
         "{\"x\":1}\n{\"note\":\"from ann.lee@gmail.com, today\"}".to_owned(),
         "ask ann.lee@gmail.com.".to_owned(),
     ] {
-        assert!(person.has_bytes(own.as_bytes()), "{own}");
+        assert!(has(&person, &own), "{own}");
     }
     for other in [
         "",
         "payout=42&sub1=42",
-        "click=other-Tracker_778",
+        "click_id=other-Tracker_778",
+        "tid=other-Tracker_77&sub1=other-Tracker_77",
         "m=xann.lee@gmail.com",
         "m=bob@gmail.com",
         "external_id=421",
         r#"{"num_items":42,"order":"42"}"#,
         "\u{0}\u{ff}@",
     ] {
-        assert!(!person.has_bytes(other.as_bytes()), "{other}");
+        assert!(!has(&person, other), "{other}");
     }
     let mut by_hash = Person::default();
     assert!(by_hash.add_email(&sha256_hex("ann.lee@gmail.com")));
-    assert!(by_hash.has_bytes(b"m=Ann.Lee@gmail.com"), "whoever has only the hash finds the address");
+    assert!(has(&by_hash, "m=Ann.Lee@gmail.com"), "whoever has only the hash finds the address");
+}
+
+#[test]
+fn a_short_id_of_another_tracker_counts_only_where_a_click_id_stands() {
+    let mut person = Person::default();
+    assert!(person.add_click("77"));
+    for own in [
+        "click_id=77",
+        "x=1&CLICKID=77",
+        "visitor_id=77",
+        "gclid=77",
+        r#"{"data":{"click_id":"77"}}"#,
+        r#"[{"click_id":77}]"#,
+        r#"{"note_attributes":[{"name":"click_id","value":"77"}]}"#,
+        "url=https%3A%2F%2Fa.example%2F%3Fclick_id%3D77",
+        "postback=%7B%22click_id%22%3A%2277%22%7D",
+    ] {
+        assert!(has(&person, own), "{own}");
+    }
+    for other in [
+        "tid=77&payout=77",
+        "sub1=77",
+        "cid=77",
+        "77",
+        r#"{"id":"77","amount":77,"click_id":"778"}"#,
+        "url=https%3A%2F%2Fa.example%2F%3Fp%3D77",
+    ] {
+        assert!(!has(&person, other), "{other}");
+    }
+    // One that nobody has by chance counts everywhere: many networks hand it back as the order's.
+    let uuid = "0b9c1f9e-52d0-4f9f-8f42-8a4f3f0f9f11";
+    assert!(person.add_click(uuid));
+    assert!(has(&person, &format!("tid={uuid}")) && has(&person, &format!(r#"{{"order":"{uuid}"}}"#)));
+}
+
+#[test]
+fn an_alias_that_was_found_counts_in_calls_and_not_in_links() {
+    let mut person = Person::default();
+    assert!(person.add_click(&click_id().to_string()) && person.is_known_by_clicks_only());
+    assert!(person.add_alias("77") && !person.add_alias(" 77 "));
+    assert!(person.is_known_by_clicks_only(), "it stands for a click that is known");
+    let other = ClickId::new(&ClickIdKey::new(&[7; 32]), Timestamp::from_millis(5), [1; 7]);
+    let of = |id: ClickId, query: &str| Click { query: query.to_owned(), ..left::click(&anybody(), id) };
+    assert!(!person.has_click(&of(other, "click_id=77"), &links()));
+    assert!(person.has_click(&of(click_id(), ""), &links()));
+    assert!(has(&person, "click_id=77") && !has(&person, "tid=77"));
+    assert!(person.add_click("78") && !person.is_known_by_clicks_only());
+    assert!(person.has_click(&of(other, "click_id=78"), &links()), "one that was named counts in links too");
+}
+
+fn anybody() -> Click {
+    Click {
+        id: click_id(),
+        at: Timestamp::from_millis(5),
+        campaign: "summer".into(),
+        source: "meta".into(),
+        query: String::new(),
+        target: String::new(),
+        ip: None,
+        user_agent: String::new(),
+        referrer: String::new(),
+        language: String::new(),
+        fbc_cookie: String::new(),
+        fbp_cookie: String::new(),
+        ad_click_ids: crate::click::AdClickIds::default(),
+        cost: None,
+        gpc: false,
+        test: false,
+        labels: Vec::new(),
+        way: None,
+    }
+}
+
+#[test]
+fn in_a_call_the_names_of_the_contract_count() {
+    let mut own = Terms::default();
+    for (field, theirs) in
+        [("click_id", "aff_sub"), ("external_id", "data.member"), ("transaction_id", "cid")]
+    {
+        own.params.insert(field.to_owned(), vec![theirs.to_owned()]);
+    }
+    let contract = Contract::new(&own, &Terms::default());
+    let names = Names::of_calls(Some(&contract));
+    let mut person = Person::default();
+    assert!(person.add_click("77") && person.add_user("42"));
+    for own in ["AFF_SUB=77", "subid=77", r#"{"data":{"member":"42"}}"#, "user_id=42"] {
+        assert!(person.has_bytes(own.as_bytes(), &names), "{own}");
+    }
+    for other in ["cid=77", r#"{"data":{"id":"42","aff_sub":"77"}}"#, "member=42"] {
+        assert!(!person.has_bytes(other.as_bytes(), &names), "{other}");
+    }
+    assert!(person.has_bytes(b"cid=77", &Names::of_calls(None)), "an accepted name, which no contract takes");
+    let twice = Terms { encoding: Some(crate::contract::Encoding::Twice), ..Terms::default() };
+    let names = Names::of_calls(Some(&Contract::new(&twice, &Terms::default())));
+    assert!(person.add_user("a/b") && person.has_bytes(b"external_id=a%252Fb", &names));
 }
 
 #[test]
@@ -67,7 +172,7 @@ fn what_names_nobody_is_no_mark() {
     }
     assert!(!person.add_email("no address") && !person.add_user(&"x".repeat(MARK_BYTES_MAX + 1)));
     assert!(person.is_nobody());
-    assert!(!person.has_bytes(b"external_id=&cid="));
+    assert!(!has(&person, "external_id=&cid="));
     let person = ann();
     assert_eq!(person.subject(), "click, contact, user");
     assert!(!format!("{person:?}").contains("42"));

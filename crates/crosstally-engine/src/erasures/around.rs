@@ -48,10 +48,12 @@ impl Seen {
 
     /// Tells a person what else it is known by; whether anything of it is new.
     pub(super) fn add_to(&self, person: &mut Person) -> bool {
-        let clicks = self.clicks.iter().map(ToString::to_string).chain(self.aliases.iter().cloned());
         let mut grew = false;
-        for click in clicks {
-            grew |= person.add_click(&click);
+        for click in &self.clicks {
+            grew |= person.add_click(&click.to_string());
+        }
+        for alias in &self.aliases {
+            grew |= person.add_alias(alias);
         }
         for name in &self.names {
             grew |= person.add_name(name);

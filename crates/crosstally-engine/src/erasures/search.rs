@@ -1,10 +1,11 @@
 //! Looking for a person, page by page. Where the search stands is a word that can be kept.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 
 use crosstally_core::conversion::Conversion;
-use crosstally_core::erasure::Person;
+use crosstally_core::erasure::{Names, Person};
 use crosstally_core::ids::{ClickId, ConversionId, ReceiptId, RunId};
 use crosstally_core::postback::Receipt;
 use crosstally_core::time::Timestamp;
@@ -162,19 +163,27 @@ impl Engine {
             Stage::Clicks => {
                 let rows = self.store.list_clicks(at.behind_click(), PAGE).await?;
                 let next = at.then(rows.last().map(|row| row.id.to_string()), is_full(rows.len(), PAGE));
-                let own = rows.iter().filter(|row| person.has_click(row));
+                let names = self.snapshot.load().link_names();
+                let own = rows.iter().filter(|row| person.has_click(row, &names));
                 Ok(Page { found: own.map(|row| Found::Click(row.id)).collect(), next })
             }
             Stage::Receipts => {
                 let rows = self.store.list_receipts(None, at.behind::<ReceiptId>(), PAGE).await?;
                 let next = at.then(rows.last().map(|row| row.id.to_string()), is_full(rows.len(), PAGE));
-                let own = rows.into_iter().filter(|row| person.has_receipt(row));
+                let snapshot = self.snapshot.load_full();
+                let mut of_partners: HashMap<String, Names> = HashMap::new();
+                let own = rows.into_iter().filter(|row| {
+                    let names = of_partners.entry(row.partner.clone());
+                    let names = names.or_insert_with(|| snapshot.call_names(&row.partner));
+                    person.has_receipt(row, names) || self.has_original(person, row, names)
+                });
                 Ok(Page { found: own.map(|row| Found::Receipt(Box::new(row))).collect(), next })
             }
             Stage::Runs => {
                 let rows = self.store.list_tool_runs(None, at.behind::<RunId>(), PAGE).await?;
                 let next = at.then(rows.last().map(|row| row.id.to_string()), is_full(rows.len(), PAGE));
-                let own = rows.iter().filter(|run| self.has_run(person, run));
+                let names = self.snapshot.load().link_names();
+                let own = rows.iter().filter(|run| self.has_run(person, run, &names));
                 Ok(Page { found: own.map(|run| Found::Run(run.id)).collect(), next })
             }
         }
@@ -202,18 +211,28 @@ impl Engine {
         let clicks = self.store.list_browser_clicks(at.behind_click(), BROWSER_PAGE).await?;
         let next = at.then(clicks.last().map(ToString::to_string), is_full(clicks.len(), BROWSER_PAGE));
         let mut found = Vec::new();
+        let names = self.snapshot.load().link_names();
         for click in clicks {
             let events = self.store.browser_events(click).await?;
-            if events.iter().any(|event| person.has_browser_event(event)) {
+            if events.iter().any(|event| person.has_browser_event(event, &names)) {
                 found.push(Found::Click(click));
             }
         }
         Ok(Page { found, next })
     }
 
-    fn has_run(&self, person: &Person, run: &ToolRun) -> bool {
+    /// Whether the original of a call speaks of the person, which is kept where nothing of it is in the open.
+    fn has_original(&self, person: &Person, receipt: &Receipt, names: &Names) -> bool {
+        let sealed = receipt.sealed.as_ref();
+        let original = sealed.and_then(|sealed| self.keys.unseal_bytes(&receipt.id.to_string(), sealed));
+        original.is_some_and(|body| person.has_bytes(&body, names))
+    }
+
+    fn has_run(&self, person: &Person, run: &ToolRun, names: &Names) -> bool {
         let whole = self.keys.unseal_bytes(&tools::record(run.id), &run.sealed).unwrap_or_default();
-        [run.request.as_bytes(), run.answer.as_bytes(), &whole].iter().any(|text| person.has_bytes(text))
+        [run.request.as_bytes(), run.answer.as_bytes(), &whole]
+            .iter()
+            .any(|text| person.has_bytes(text, names))
     }
 }
 
