@@ -1,18 +1,17 @@
 //! What was erased, as every node has it in memory: keyed hashes with the time of each. Asked wherever something comes in
 //! that could bring it back; as long as nothing was erased that costs one look at an empty map.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 
 use arc_swap::ArcSwap;
 use crosstally_core::contract::Contract;
 use crosstally_core::conversion::DedupeKey;
-use crosstally_core::erasure::Mark;
+use crosstally_core::erasure::told::{self, Says, Told};
+use crosstally_core::erasure::{Mark, Names, contact_marks};
 use crosstally_core::ids::ClickId;
-use crosstally_core::params::Params;
 use crosstally_core::postback::dedupe;
-use crosstally_core::postback::{ClickRef, IMPORTED, Postback};
+use crosstally_core::postback::{ClickRef, IMPORTED, Postback, Receipt};
 use crosstally_core::time::Timestamp;
 use crosstally_store::StoreError;
 
@@ -21,16 +20,23 @@ use crate::Engine;
 /// Tombstones that are read in one go.
 const AT_ONCE: u32 = 50_000;
 
+/// Words of one call that are looked up.
+const WORDS_MAX: usize = 1_000;
+
 /// The keyed hashes of what was erased.
 #[derive(Default)]
-pub struct Erased {
-    known: ArcSwap<HashMap<[u8; 16], Timestamp>>,
-    version: AtomicI64,
+pub struct Erased(ArcSwap<Known>);
+
+/// What is known, and up to which version.
+#[derive(Default, Clone)]
+struct Known {
+    marks: HashMap<[u8; 16], Timestamp>,
+    version: i64,
 }
 
 impl std::fmt::Debug for Erased {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "Erased({})", self.known.load().len())
+        write!(out, "Erased({})", self.0.load().marks.len())
     }
 }
 
@@ -41,34 +47,37 @@ impl Engine {
     /// See [`StoreError`].
     pub async fn refresh_erased(&self) -> Result<(), StoreError> {
         let version = self.store.tombstone_version().await?;
-        let mut from = self.erased.version.load(Ordering::Acquire);
-        if version == from {
+        let mut known = Known::clone(&self.erased.0.load());
+        if version == known.version {
             return Ok(());
         }
-        let mut known = HashMap::clone(&self.erased.known.load());
         loop {
-            let found = self.store.tombstones_after(from, AT_ONCE).await?;
-            known.extend(found.iter().map(|one| (one.key, one.erased_at)));
+            let found = self.store.tombstones_after(known.version, AT_ONCE).await?;
+            known.marks.extend(found.iter().map(|one| (one.key, one.erased_at)));
             match found.last() {
                 // A version may go on behind the end of a page: it is read again from its beginning.
                 Some(last) if found.len() == usize::try_from(AT_ONCE).unwrap_or(usize::MAX) => {
-                    from = (last.version - 1).max(from + 1);
+                    known.version = (last.version - 1).max(known.version + 1);
                 }
-                Some(last) => from = last.version,
+                Some(last) => known.version = last.version,
                 None => break,
             }
             if found.len() < usize::try_from(AT_ONCE).unwrap_or(usize::MAX) {
                 break;
             }
         }
-        self.erased.known.store(Arc::new(known));
-        self.erased.version.store(from, Ordering::Release);
+        let known = Arc::new(known);
+        // Several may learn at once; whoever knows less must not be the last word.
+        self.erased.0.rcu(|others| match others.version > known.version {
+            true => Arc::clone(others),
+            false => Arc::clone(&known),
+        });
         Ok(())
     }
 
     /// Whether anything was ever erased.
     pub(crate) fn has_erased(&self) -> bool {
-        !self.erased.known.load().is_empty()
+        !self.erased.0.load().marks.is_empty()
     }
 
     /// The hash under which a mark is erased.
@@ -88,7 +97,7 @@ impl Engine {
     }
 
     fn erased_at(&self, mark: Mark, text: &str) -> Option<Timestamp> {
-        self.erased.known.load().get(&self.tombstone(mark, text)).copied()
+        self.erased.0.load().marks.get(&self.tombstone(mark, text)).copied()
     }
 
     /// Whether a click was erased.
@@ -105,8 +114,14 @@ impl Engine {
     }
 
     /// Whether a call brings back what was erased: it names an erased click or conversion, or tells of an erased person what
-    /// happened before. What happens later is new; a row of a file that does not say when is old.
-    pub(crate) fn brings_back(&self, postback: &Postback, method: &str, contract: &Contract) -> bool {
+    /// happened before. What happens later is new. Without a time of its own a call happened when it was received; a row of
+    /// a file that does not say when is old.
+    pub(crate) fn brings_back(
+        &self,
+        postback: &Postback,
+        (method, received_at): (&str, Timestamp),
+        contract: &Contract,
+    ) -> bool {
         if !self.has_erased() {
             return false;
         }
@@ -117,7 +132,7 @@ impl Engine {
         };
         let conversion = || {
             let key = dedupe::key(postback, contract)?;
-            self.erased.known.load().get(&self.tombstone_of_key(&key)).copied()
+            self.erased.0.load().marks.get(&self.tombstone_of_key(&key)).copied()
         };
         if click.or_else(conversion).is_some() {
             return true;
@@ -125,19 +140,97 @@ impl Engine {
         let user = postback.external_id.as_deref().map(|id| (Mark::User, id.trim()));
         let contacts = postback.contact.of_person().map(|hash| (Mark::Contact, hash.as_str()));
         let erased = user.into_iter().chain(contacts).filter_map(|(mark, text)| self.erased_at(mark, text));
-        erased.max().is_some_and(|at| match postback.event_time {
-            Some(happened) => happened <= at,
-            None => method == IMPORTED,
-        })
+        erased.max().is_some_and(|at| is_before(at, postback.event_time, method, received_at))
     }
 
-    /// Whether a call that was never read names an erased click.
-    pub(crate) fn names_erased_click(&self, raw: &[&[u8]]) -> bool {
+    /// Whether what is kept of a call that was never read as a whole would bring back what was erased. `original` is its
+    /// body, if that is kept as well.
+    pub(crate) fn keeps_erased(&self, receipt: &Receipt, original: Option<&[u8]>, names: &Names) -> bool {
+        let mut said = Said::default();
+        let found = &mut |told: Told<'_>| {
+            said.note(told);
+            self.is_erased_click_in(told)
+        };
+        if told::of_receipt(receipt, names, found)
+            || original.is_some_and(|body| told::of_bytes(body, names, found))
+        {
+            return true;
+        }
+        let keys = said.orders.iter().flat_map(|order| {
+            let events = said.events.iter().map(move |event| format!("t:{order}\n{}", event.to_lowercase()));
+            events.chain([format!("t:{order}")])
+        });
+        let mut keys = keys.map(|key| DedupeKey { partner: receipt.partner.clone(), key });
         let is_erased =
-            |value: &str| ClickId::parse_unchecked(value).is_ok_and(|id| self.is_click_erased(id));
-        self.has_erased()
-            && raw.iter().any(|raw| {
-                Params::parse(raw).is_ok_and(|params| params.iter().any(|param| is_erased(&param.value)))
-            })
+            |key: DedupeKey| self.erased.0.load().marks.contains_key(&self.tombstone_of_key(&key));
+        if keys.any(is_erased) {
+            return true;
+        }
+        let users = said.users.iter().map(|id| (Mark::User, id));
+        let people = users.chain(said.contacts.iter().map(|hash| (Mark::Contact, hash)));
+        let erased = people.filter_map(|(mark, text)| self.erased_at(mark, text)).max();
+        erased.is_some_and(|at| is_before(at, said.time, &receipt.method, receipt.received_at))
+    }
+
+    /// Whether a value is an erased click's id, or a text holds one that needs no name.
+    fn is_erased_click_in(&self, told: Told<'_>) -> bool {
+        match told {
+            Told::Named(Says::Click, id) => self.is_click_text_erased(id),
+            Told::Named(..) => false,
+            Told::Text(text) => {
+                let ours = text.split(|sign: char| !sign.is_ascii_alphanumeric());
+                let ours = ours.filter(|word| ClickId::parse_unchecked(word).is_ok());
+                let others = told::words(text).filter(|word| told::is_rare(word));
+                ours.chain(others).take(WORDS_MAX).any(|word| self.is_click_text_erased(word))
+            }
+        }
+    }
+}
+
+/// Whether something happened before an erasure.
+fn is_before(
+    erased_at: Timestamp,
+    event_time: Option<Timestamp>,
+    method: &str,
+    received_at: Timestamp,
+) -> bool {
+    match event_time {
+        Some(happened) => happened <= erased_at,
+        None => method == IMPORTED || received_at <= erased_at,
+    }
+}
+
+/// What a call says besides clicks.
+#[derive(Default)]
+struct Said {
+    orders: BTreeSet<String>,
+    events: BTreeSet<String>,
+    users: BTreeSet<String>,
+    contacts: BTreeSet<String>,
+    time: Option<Timestamp>,
+}
+
+impl Said {
+    fn note(&mut self, told: Told<'_>) {
+        let into = match told {
+            Told::Named(Says::Click, _) => return,
+            Told::Named(Says::Order, _) => &mut self.orders,
+            Told::Named(Says::Event, _) => &mut self.events,
+            Told::Named(Says::User, _) => &mut self.users,
+            Told::Named(Says::Time, text) => {
+                self.time = self.time.or_else(|| Timestamp::parse(text));
+                return;
+            }
+            Told::Text(text) => {
+                let room = WORDS_MAX.saturating_sub(self.contacts.len());
+                self.contacts.extend(contact_marks(text).take(room));
+                return;
+            }
+        };
+        if let Told::Named(_, text) = told
+            && into.len() < WORDS_MAX
+        {
+            into.insert(text.trim().to_owned());
+        }
     }
 }

@@ -109,7 +109,7 @@ impl Engine {
             Err(stop) => return Ok(stop.into()),
         };
         let partner = snapshot.partner(&inbound.partner).map(|(partner, _)| partner);
-        if partner.is_some_and(|partner| self.brings_back(&postback, METHOD, &partner.contract)) {
+        if partner.is_some_and(|partner| self.brings_back(&postback, (METHOD, now), &partner.contract)) {
             return Ok(Stop::refused(Reason::Erased, "").into());
         }
         let mut receipt = self.receipt(inbound, &snapshot, now);

@@ -217,7 +217,7 @@ impl Engine {
         nonce: Option<String>,
     ) -> Result<PostbackOut, StoreError> {
         let (partner, _) = snapshot.partner(&postback.partner).expect("found in this snapshot before");
-        if self.brings_back(&postback, &inbound.method, &partner.contract) {
+        if self.brings_back(&postback, (&inbound.method, now), &partner.contract) {
             let receipt = erasure::receipt(self.receipt(inbound, snapshot, now));
             let stop = Stop::refused(Reason::Erased, "");
             return self.record_stopped(receipt, Stopped { stop, stranger: false }).await;
@@ -319,10 +319,22 @@ impl Engine {
         now: Timestamp,
     ) -> Result<PostbackOut, StoreError> {
         let mut receipt = self.receipt(inbound, snapshot, now);
-        if self.names_erased_click(&[&inbound.query, &inbound.body]) {
-            receipt = erasure::receipt(receipt);
+        if stopped.stranger {
+            receipt.query.truncate(STRANGER_BYTES_MAX);
+            receipt.body.truncate(STRANGER_BYTES_MAX);
+            receipt.sealed = None;
+            receipt.labels.push(STRANGER.to_owned());
         }
-        self.record_stopped(receipt, stopped).await
+        let original = receipt.sealed.is_some().then_some(inbound.body.as_slice());
+        let names = || snapshot.call_names(&inbound.partner);
+        if !self.has_erased() || !self.keeps_erased(&receipt, original, &names()) {
+            return self.record_stopped(receipt, stopped).await;
+        }
+        // Its sender learns what was wrong; what is kept does not repeat it.
+        let detail = stopped.stop.detail.clone();
+        let stop = Stop { detail: String::new(), ..stopped.stop };
+        let out = self.record_stopped(erasure::receipt(receipt), Stopped { stop, ..stopped }).await?;
+        Ok(PostbackOut { detail, ..out })
     }
 
     async fn record_stopped(
@@ -330,12 +342,6 @@ impl Engine {
         mut receipt: Receipt,
         stopped: Stopped,
     ) -> Result<PostbackOut, StoreError> {
-        if stopped.stranger {
-            receipt.query.truncate(STRANGER_BYTES_MAX);
-            receipt.body.truncate(STRANGER_BYTES_MAX);
-            receipt.sealed = None;
-            receipt.labels.push(STRANGER.to_owned());
-        }
         receipt.verdict = stopped.stop.verdict;
         receipt.reason = Some(stopped.stop.reason);
         receipt.detail = stopped.stop.detail;

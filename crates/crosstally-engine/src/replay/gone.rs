@@ -29,7 +29,7 @@ impl Engine {
         }
         let partner = snapshot.partner(&receipt.partner).map(|(partner, _)| partner);
         if let (Ok(postback), Some(partner)) = (&*reading, partner)
-            && self.brings_back(postback, &receipt.method, &partner.contract)
+            && self.brings_back(postback, (&receipt.method, receipt.received_at), &partner.contract)
         {
             *reading = Err(Stop::refused(Reason::Erased, ""));
         }

@@ -30,17 +30,17 @@ on_both! {
     g2_pending_deliveries_of_an_erased_person_are_cancelled => pending;
 }
 
-const EMAIL: &str = "ann.marker@mail.example";
+pub(crate) const EMAIL: &str = "ann.marker@mail.example";
 
-fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
+pub(crate) fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
     value.pointer(pointer).and_then(Value::as_str).unwrap_or("")
 }
 
-fn rows(list: &Value) -> Vec<Value> {
+pub(crate) fn rows(list: &Value) -> Vec<Value> {
     list["data"].as_array().cloned().unwrap_or_default()
 }
 
-async fn ask(server: &TestServer, path: &str, body: &Value) -> Result<Value> {
+pub(crate) async fn ask(server: &TestServer, path: &str, body: &Value) -> Result<Value> {
     let reply = post_as(server.admin, path, &server.token, &body.to_string()).await?;
     if reply.status >= 300 {
         bail!("{path}: {}", reply.text());
@@ -48,7 +48,7 @@ async fn ask(server: &TestServer, path: &str, body: &Value) -> Result<Value> {
     reply.json()
 }
 
-async fn start(kind: Kind) -> Result<TestServer> {
+pub(crate) async fn start(kind: Kind) -> Result<TestServer> {
     let server = TestServer::start(kind).await?;
     let sites = "sites = [\"shop.example\"]\ncost_model";
     server.apply(&CONFIG.replace("cost_model", sites)).await?;
@@ -91,7 +91,7 @@ async fn bob(server: &TestServer) -> Result<String> {
     Ok(click)
 }
 
-async fn erase(server: &TestServer, who: &Value) -> Result<Value> {
+pub(crate) async fn erase(server: &TestServer, who: &Value) -> Result<Value> {
     let mut wanted = who.clone();
     wanted["apply"] = json!(true);
     let begun = ask(server, "/api/v1/erasures", &wanted).await?;

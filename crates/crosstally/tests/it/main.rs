@@ -12,6 +12,7 @@ mod consent;
 mod crash;
 mod drop_in;
 mod erasures;
+mod erasures_reach;
 mod events;
 mod evidence;
 mod faults;
