@@ -157,7 +157,8 @@ impl Engine {
         let pair = self.evidence_key().await?;
         let key = hex_of(pair.public_key().as_ref().iter().copied());
         let mut all = vec![records::head(asked, &key, self.clock.now())];
-        traces.iter().for_each(|trace| records::of_trace(trace, &mut all));
+        let mut clicks = BTreeSet::new();
+        traces.iter().for_each(|trace| records::of_trace(trace, &mut clicks, &mut all));
         let records = all.len();
         let file = pack::file(&all, &pair);
         if file.len() > PACK_BYTES_MAX {

@@ -129,12 +129,15 @@ fn sentence(record: &Value) -> Option<String> {
                 meaning if meaning.is_empty() => String::new(),
                 meaning => format!(" ({meaning})"),
             };
+            let from = match of("sent_by") {
+                sender if sender.is_empty() => String::new(),
+                sender => format!(" from {sender}"),
+            };
             format!(
-                "{}: {} called by {} from {}; the call was {}{meaning} and has the receipt {}.",
+                "{}: {} called by {}{from}; the call was {}{meaning} and has the receipt {}.",
                 of("received_at"),
                 of("partner"),
                 of("method"),
-                of("sent_by"),
                 of("result"),
                 of("id")
             )

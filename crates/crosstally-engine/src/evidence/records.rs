@@ -1,6 +1,9 @@
 //! What a pack tells: the trace, part by part, without secrets, contact values, addresses of visitors and their cookies.
 
+use std::collections::BTreeSet;
+
 use crosstally_core::click::Click;
+use crosstally_core::ids::ClickId;
 use crosstally_core::ledger::LedgerEntry;
 use crosstally_core::postback::redact::{self, Keep};
 use crosstally_core::postback::{Inbound, Receipt};
@@ -13,6 +16,7 @@ use serde_json::{Value, json};
 use super::hidden::hidden;
 use super::pack::Record;
 use super::verify::fingerprint;
+use crate::browser::BROWSERS;
 use crate::trace::{ConversionTrace, DeliveryTrace, Trace};
 
 /// What was left out, in words.
@@ -33,8 +37,10 @@ pub(super) fn head(asked: &Value, key: &str, now: Timestamp) -> Record {
 }
 
 /// All of a trace, in the order in which it happened as far as the parts have one.
-pub(super) fn of_trace(trace: &Trace, all: &mut Vec<Record>) {
-    if let Some(found) = &trace.click {
+///
+/// Each click is told once, however many sales it has: `clicks` are those that were told.
+pub(super) fn of_trace(trace: &Trace, clicks: &mut BTreeSet<ClickId>, all: &mut Vec<Record>) {
+    if let Some(found) = trace.click.as_ref().filter(|found| clicks.insert(found.id)) {
         all.push(click(found));
     }
     all.extend(trace.receipts.iter().map(receipt));
@@ -84,10 +90,12 @@ fn receipt(receipt: &Receipt) -> Record {
         ..Inbound::default()
     };
     let kept = redact::body(&inbound, Keep::default());
+    // A browser calls from its visitor's address, a partner from its server's.
+    let sent_by = Some(&receipt.peer).filter(|_| receipt.partner != BROWSERS);
     let body = json!({
         "id": receipt.id.to_string(), "received_at": receipt.received_at.to_string(), "partner": receipt.partner,
         "method": receipt.method, "query": String::from_utf8_lossy(&query), "body": String::from_utf8_lossy(&kept.body),
-        "content_type": receipt.content_type, "sent_by": receipt.peer, "sender": receipt.user_agent,
+        "content_type": receipt.content_type, "sent_by": sent_by, "sender": receipt.user_agent,
         "result": receipt.verdict.as_str(), "code": receipt.reason.map(|reason| reason.code()),
         "meaning": receipt.reason.map(|reason| reason.about().sentence), "detail": shown::text(&receipt.detail),
         "conversion": receipt.conversion.map(|id| id.to_string()), "movement": receipt.sequence,

@@ -144,6 +144,20 @@ async fn visitor(kind: Kind) -> Result<()> {
         assert!(row.contains(told), "sent: {told} in {row}");
         assert!(!file.contains(told), "{told} in {file}");
     }
+    // A page that is none of the campaign's is refused: its visitor's address is no partner's.
+    let elsewhere = http::Request::post("/e").header("origin", "https://elsewhere.example");
+    let reply = client::send(server.tracking, elsewhere.body(call.to_string().into())?).await?;
+    assert_eq!(reply.status, 403, "{}", reply.text());
+    let refused = server.engine.store.list_receipts(None, None, 1).await?.remove(0);
+    assert!(!refused.peer.is_empty());
+    let file = pack(&server, "?verdict=refused").await?.text();
+    assert!(file.contains(&refused.id.to_string()) && !file.contains(&refused.peer), "{file}");
+    assert!(verify(file.as_bytes(), None).ok);
+    // Two sales of one click: the click is told once.
+    server.postback(&format!("click_id={click}&tid=T2&payout=4")).await?;
+    let file = pack(&server, "?partner=acme").await?.text();
+    assert_eq!(kinds(&file).iter().filter(|kind| *kind == "conversion").count(), 2, "{file}");
+    assert_eq!(kinds(&file).iter().filter(|kind| *kind == "click").count(), 1, "{file}");
     server.stop().await;
     Ok(())
 }
