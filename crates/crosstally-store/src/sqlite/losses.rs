@@ -26,7 +26,10 @@ pub(super) const COUNT: &str = "SELECT campaign, day, lander, offer, sum(direct)
                     SELECT 1 FROM browser_events AS b
                     WHERE b.click = c.id AND lower(b.name) NOT IN ('pageview', 'viewcontent', 'consent')
                 ) AS acted,
-                EXISTS (SELECT 1 FROM click_links AS l WHERE l.click = c.id AND l.conversion <> x'') AS converted
+                EXISTS (
+                    SELECT 1 FROM click_links AS l JOIN conversions AS v ON v.id = l.conversion
+                    WHERE l.click = c.id AND v.click = c.id
+                ) AS converted
             FROM clicks AS c WHERE c.id > ?2 AND c.id < ?3 AND c.workspace = ?1 AND c.test = 0
         )
     )

@@ -55,6 +55,14 @@ pub(crate) async fn clicks_are_counted_once_however_often_it_is_asked(stage: &St
     tell(&store, ids[5], "PageView", "v").await;
     let step = Step { click: ids[2], at: build::at(5), offer: "shop".into(), instead_of: String::new() };
     store.append_step(step, [1; 16]).await.unwrap();
+    // A sale keeps its click, whichever its later calls name.
+    let mut sold = build::sale(20, build::key(ACME, "T0"), &[]);
+    let Some(ConversionChange::Insert(conversion)) = &mut sold.conversion else { panic!("a sale is new") };
+    (conversion.click, sold.receipt.click) = (Some(ids[3]), Some(ids[3]));
+    build::book(&store, &sold).await;
+    let mut later = build::receipt(21);
+    (later.click, later.conversion) = (Some(ids[4]), sold.receipt.conversion);
+    store.record_receipt(later).await.unwrap();
     let span = (build::at(0), build::at(60_000));
     let whole = store.hop_counts(span, None, 100).await.unwrap();
     assert_eq!(whole.next, None);
@@ -77,11 +85,12 @@ pub(crate) async fn clicks_are_counted_once_however_often_it_is_asked(stage: &St
             sum(|row| row.acted),
             sum(|row| row.direct),
             sum(|row| row.labelled),
+            sum(|row| row.converted),
         ]
     };
     for rows in [&whole.rows, &parts] {
-        assert_eq!(sum(rows, ""), [4, 2, 0, 1, 1, 1], "{rows:?}");
-        assert_eq!(sum(rows, "shop"), [1, 0, 1, 0, 0, 0], "{rows:?}");
+        assert_eq!(sum(rows, ""), [4, 2, 0, 1, 1, 1, 1], "{rows:?}");
+        assert_eq!(sum(rows, "shop"), [1, 0, 1, 0, 0, 0, 0], "{rows:?}");
     }
     let behind = store.hop_counts((build::at(60_000), build::at(120_000)), None, 10).await.unwrap();
     assert_eq!(behind.rows, []);
