@@ -16,6 +16,7 @@ use crosstally_store::StoreError;
 use serde::Serialize;
 
 use crate::Engine;
+use crate::replay::{is_erased, is_never_money};
 use crate::snapshot::{SERVER_EVENTS, Snapshot};
 
 mod places;
@@ -92,7 +93,10 @@ impl Engine {
     }
 
     async fn samples(&self, partner: &str) -> Result<Seen, StoreError> {
-        let receipts = self.store.list_receipts(Some(partner.to_owned()), None, RECEIPTS).await?;
+        let mut receipts = self.store.list_receipts(Some(partner.to_owned()), None, RECEIPTS).await?;
+        // Calls that are none of the partner's, tests of ours, and those of which nothing was read show no field.
+        receipts
+            .retain(|receipt| !is_never_money(receipt) && !is_erased(receipt) && !receipt.read.is_empty());
         let mut samples: BTreeMap<String, String> = BTreeMap::new();
         for receipt in &receipts {
             for (name, value) in receipt.read.iter() {

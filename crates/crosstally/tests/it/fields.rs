@@ -1,6 +1,10 @@
 //! One page of field names: source, partner and destination, by the configuration in force.
 
+use std::sync::Arc;
+
 use anyhow::{Context, Result};
+use crosstally_core::ids::ReceiptId;
+use crosstally_core::postback::{Receipt, STRANGER};
 use crosstally_testkit::database::Kind;
 use crosstally_testkit::on_both;
 use crosstally_testkit::server::{CONFIG, TestServer};
@@ -91,6 +95,19 @@ async fn page(kind: Kind) -> Result<()> {
         json!(["source_click_id"]),
         "no zones and prices: {page}"
     );
+    // Calls that are none of the partner's say nothing of what it sends.
+    let own = server.engine.store.list_receipts(Some("acme".into()), None, 1).await?.remove(0);
+    for number in 1..=100 {
+        let stranger = Receipt {
+            id: ReceiptId::new(own.received_at.plus_millis(number), [9; 10]),
+            read: Arc::default(),
+            labels: vec![STRANGER.to_owned()],
+            ..own.clone()
+        };
+        server.engine.store.record_receipt(stranger).await?;
+    }
+    let page = server.api("/api/v1/fields").await?;
+    assert!(!page["fields"].to_string().contains("calls of acme"), "{page}");
     server.stop().await;
     Ok(())
 }
