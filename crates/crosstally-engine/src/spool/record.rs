@@ -70,6 +70,7 @@ pub(super) fn encode(click: &Click) -> Vec<u8> {
         way: click.way.clone(),
     };
     record(&stored)
+        in_europe: click.in_europe,
 }
 
 /// One step as a record.
@@ -168,14 +169,14 @@ fn record_at(bytes: &[u8], at: usize) -> Option<(Held, usize)> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
     use crosstally_core::ids::ClickIdKey;
     use proptest::prelude::*;
 
     use super::*;
 
-    fn click(at: i64) -> Click {
+    pub(in crate::spool) fn click(at: i64) -> Click {
         Click {
             id: ClickId::new(&ClickIdKey::new(&[1; 32]), Timestamp::from_millis(at), [2; 7]),
             at: Timestamp::from_millis(at),
