@@ -2,9 +2,10 @@
 //! destination that wants them in order, the events of one conversion one after the other.
 
 use crosstally_core::delivery::DeliveryState;
-use crosstally_core::event::OutboundEvent;
+use crosstally_core::event::{Adjustment, OutboundEvent};
 use crosstally_core::ids::{ConversionId, DeliveryId, GoalEventId};
 use crosstally_core::reason::Reason;
+use crosstally_core::route::GoalEvent;
 use crosstally_core::time::{MINUTE_MS, SECOND_MS, Timestamp};
 use crosstally_store::{DeliveryRecord, StoreError, Unsent};
 
@@ -58,24 +59,26 @@ impl Batch {
 
     async fn turn_of(&self, id: DeliveryId, event: &OutboundEvent) -> Result<Turn, StoreError> {
         let conversion = event.origin.conversion.parse::<ConversionId>();
-        if let (true, Ok(conversion)) = (self.ready.config.in_order, &conversion)
-            && self.comes_behind_another(id, *conversion).await?
-        {
+        // Only an adjustment is about something that has to have arrived.
+        let alone = if event.adjustment.is_some() { Turn::Never } else { Turn::Go };
+        let (Ok(conversion), true) = (conversion, self.ready.config.in_order || alone == Turn::Never) else {
+            return Ok(alone);
+        };
+        let events = self.engine.store.goal_events_of_conversion(conversion).await?;
+        let all = self.engine.store.deliveries_of_conversion(conversion).await?;
+        let here: Vec<_> = all.iter().filter(|one| one.destination == self.ready.config.slug).collect();
+        if self.ready.config.in_order && comes_behind_another(id, &events, &here) {
             return Ok(Turn::Wait);
         }
-        let Some(adjustment) = &event.adjustment else { return Ok(Turn::Go) };
-        let (Ok(conversion), true) = (conversion, self.ready.adjusts(event)) else { return Ok(Turn::Never) };
-        let events = self.engine.store.goal_events_of_conversion(conversion).await?;
+        let adjusts = |_: &&Adjustment| self.ready.adjusts(event);
+        let Some(adjustment) = event.adjustment.as_ref().filter(adjusts) else { return Ok(alone) };
         let is_earlier = |id: GoalEventId| {
             let event = events.iter().find(|event| event.id == id);
             let told = event.and_then(|event| event.event.adjustment.as_ref());
             told.is_some_and(|told| told.event == adjustment.event && told.movement < adjustment.movement)
         };
         let (mut turn, mut earlier_waits) = (Turn::Never, false);
-        for one in self.engine.store.deliveries_of_conversion(conversion).await? {
-            if one.destination != self.ready.config.slug {
-                continue;
-            }
+        for one in here {
             if one.goal_event.to_string() == adjustment.event {
                 match one.state {
                     DeliveryState::Delivered => turn = Turn::Go,
@@ -89,16 +92,15 @@ impl Batch {
         // The last word counts with whoever is told: one that was overtaken would undo what came after it.
         Ok(if earlier_waits && turn == Turn::Go { Turn::Wait } else { turn })
     }
+}
 
-    /// Whether an event of the same conversion that was booked before is still on its way here. Ids begin with the time at
-    /// which they were booked.
-    async fn comes_behind_another(
-        &self,
-        id: DeliveryId,
-        conversion: ConversionId,
-    ) -> Result<bool, StoreError> {
-        let all = self.engine.store.deliveries_of_conversion(conversion).await?;
-        let waits = |one: &DeliveryRecord| one.id < id && one.state == DeliveryState::Pending;
-        Ok(all.iter().any(|one| one.destination == self.ready.config.slug && waits(one)))
-    }
+/// Whether an event of an earlier movement of the same conversion is still on its way here. Movements are numbered as they
+/// were booked; ids tell that no finer than clocks do, and of one millisecond not at all.
+fn comes_behind_another(id: DeliveryId, events: &[GoalEvent], here: &[&DeliveryRecord]) -> bool {
+    let place = |one: &DeliveryRecord| {
+        let event = events.iter().find(|event| event.id == one.goal_event);
+        (event.map_or(0, |event| event.sequence), one.id)
+    };
+    let own = here.iter().find(|one| one.id == id).map(|one| place(one));
+    here.iter().any(|one| one.state == DeliveryState::Pending && own.is_some_and(|own| place(one) < own))
 }

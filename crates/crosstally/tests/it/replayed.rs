@@ -24,6 +24,10 @@ on_both! {
     a_refund_that_is_refused_is_over_stated => untold;
     /// Told of one refund, a destination that takes no more of them is over-stated by the next one alone.
     what_was_told_once_counts_as_told => told_once;
+    /// A sale that was paid back in part while it waited, and refused then, is told once more with its refund.
+    what_was_refunded_before_it_was_refused_is_followed => refunded_meanwhile;
+    /// Lead and sale in one call are told in that order.
+    what_came_in_one_call_keeps_its_order => one_call;
     /// A partner that wants them in order hears of the lead before the sale, although the lead's call failed first.
     events_of_a_conversion_keep_their_order => in_order;
     /// A refund happened when the partner says, not when it was reported.
@@ -247,8 +251,7 @@ async fn own_time(kind: Kind) -> Result<()> {
     Ok(())
 }
 
-async fn in_order(kind: Kind) -> Result<()> {
-    let goals = "
+const LEAD: &str = "
 [[goal]]
 slug = \"lead\"
 role = \"funnel_fact\"
@@ -260,7 +263,7 @@ send_to = [\"net\"]
     for ordered in [true, false] {
         let server = TestServer::start(kind).await?;
         let net = network("net").replace("allow_private", &format!("in_order = {ordered}\nallow_private"));
-        server.apply(&config("\"net\"", &format!("{net}{goals}"))).await?;
+        server.apply(&config("\"net\"", &format!("{net}{LEAD}"))).await?;
         let click = server.click("fbclid=A").await?;
         server.fault(&json!({"kind": "server_error", "platform": "partner", "times": 1})).await?;
         call(&server, &format!("click_id={click}&tid=S1&status=lead")).await?;
@@ -298,6 +301,35 @@ async fn told_again(kind: Kind) -> Result<()> {
     server.engine.work_on_jobs().await?;
     server.deliver().await?;
     let waits = server.api(&format!("/api/v1/deliveries/{id}")).await?;
+async fn one_call(kind: Kind) -> Result<()> {
+    let server = TestServer::start(kind).await?;
+    let net = network("net").replace("allow_private", "in_order = true\nallow_private");
+    server.apply(&config("\"net\"", &format!("{net}{LEAD}"))).await?;
+    let click = server.click("fbclid=A").await?;
+    let mut rows = Vec::new();
+    for sale in 0..20 {
+        let row = |status: &str, payout: &str| json!({"click_id": click, "tid": format!("S{sale}"), "status": status, "payout": payout});
+        rows.extend([row("lead", ""), row("approved", "12.34")]);
+    }
+    let request = http::Request::post("/postback/acme").header("content-type", "application/json");
+    let body = http_body_util::Full::from(Value::from(rows).to_string());
+    let reply = client::send(server.tracking, request.body(body)?).await?;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    for _ in 0..5 {
+        server.deliver().await?;
+        server.advance(2_000);
+    }
+    let accepted = server.accepted().await?;
+    for sale in 0..20 {
+        let tid = format!("S{sale}");
+        let of_it = accepted.iter().filter(|row| word(row, "/event/query/tid") == tid);
+        let told: Vec<&str> = of_it.map(|row| word(row, "/event/query/st")).collect();
+        assert_eq!(told, ["lead", "approved"], "{tid}");
+    }
+    server.stop().await;
+    Ok(())
+}
+
     assert_eq!(word(&waits, "/state"), "pending", "{waits}");
     assert_eq!(server.api("/api/v1/deliveries/reconcile").await?, before, "both have arrived");
     let now = server.api(days).await?;
