@@ -29,6 +29,8 @@ pub struct Sent {
     pub reason: Option<Reason>,
     /// Whether it had arrived before it was made due once more.
     pub arrived: bool,
+    /// Whether somebody has asked for it, as one of many.
+    pub asked_for: bool,
 }
 
 /// What a destination was told that is more than what is left, by one delivery.
@@ -107,14 +109,20 @@ fn is_original(event: &OutboundEvent) -> bool {
 }
 
 /// Deliveries that have not left and have nothing to tell any more. One that was tried may have arrived: it goes on, and is
-/// followed.
+/// followed. So does one that somebody has asked for since its sale was taken back, as far as no movement came after that.
 #[must_use]
-pub fn to_withdraw(conversion: &Conversion, events: &[GoalEvent], sent: &[Sent]) -> Vec<DeliveryId> {
+pub fn to_withdraw(
+    conversion: &Conversion,
+    events: &[GoalEvent],
+    sent: &[Sent],
+    after_movement: bool,
+) -> Vec<DeliveryId> {
     if !is_taken_back(conversion.status) {
         return Vec::new();
     }
     let original = |id: GoalEventId| events.iter().any(|event| event.id == id && is_original(&event.event));
     let waits = |one: &&Sent| one.state == DeliveryState::Pending && one.attempts == 0;
+    let waits = |one: &&Sent| waits(one) && (after_movement || !one.asked_for);
     sent.iter().filter(waits).filter(|one| original(one.goal_event)).map(|one| one.id).collect()
 }
 
@@ -212,11 +220,13 @@ impl<'a> Told<'a> {
         let (mut last, mut refused_at) = (None::<(&GoalEvent, bool)>, None);
         for event in events.iter().filter(of_it) {
             let here = |one: &&Sent| one.goal_event == event.id && one.destination == destination;
-            match sent.iter().find(here).map(|one| one.state) {
-                Some(state @ (DeliveryState::Delivered | DeliveryState::Pending)) => {
+            match sent.iter().find(here).map(|one| (one.state, one.reason)) {
+                Some((state @ (DeliveryState::Delivered | DeliveryState::Pending), _)) => {
                     let this = (event, state == DeliveryState::Delivered);
                     last = last.filter(|(last, _)| last.sequence > event.sequence).or(Some(this));
                 }
+                // Nobody refused it: its event had not arrived, and is on its way again.
+                Some((_, Some(Reason::NothingToAdjust))) => {}
                 Some(_) => refused_at = refused_at.max(Some(event.sequence)),
                 None => {}
             }

@@ -51,14 +51,14 @@ impl Engine {
         };
         let events = self.store.goal_events_of_conversion(conversion.id).await?;
         let mut sent = self.sent(open).await?;
-        let waiting = reversal::to_withdraw(&conversion, &events, &sent);
+        let waiting = reversal::to_withdraw(&conversion, &events, &sent, open.is_of_movement());
         if !waiting.is_empty() {
-            self.store.withdraw_deliveries(waiting, Reason::TakenBack, now).await?;
+            self.store.withdraw_deliveries(open, waiting, Reason::TakenBack, now).await?;
             sent = self.sent(open).await?;
         }
         let standing_again = reversal::to_restore(&conversion, &sent);
         if !standing_again.is_empty() {
-            self.store.restore_deliveries(standing_again, now).await?;
+            self.store.restore_deliveries(open, standing_again, now).await?;
             sent = self.sent(open).await?;
         }
         let (happened_at, hops) = self.cause_of(open, &conversion).await?;
@@ -125,5 +125,6 @@ fn as_sent(delivery: &DeliveryRecord) -> Sent {
         attempts: delivery.attempts,
         reason: delivery.reason,
         arrived: delivery.arrived_at.is_some(),
+        asked_for: delivery.by_job,
     }
 }

@@ -190,6 +190,8 @@ pub struct DeliveryRecord {
     pub finished_at: Option<Timestamp>,
     /// When it had arrived before it was made due once more.
     pub arrived_at: Option<Timestamp>,
+    /// Whether a job has made it due.
+    pub by_job: bool,
     /// Who works on it, until when.
     pub lease: Option<(String, Timestamp)>,
 }

@@ -14,8 +14,17 @@ pub struct OpenReversal {
     pub conversion: ConversionId,
     /// Its last movement, up to which it is to be followed.
     pub sequence: u32,
-    /// The delivery that noted it last, as it may have something to tell again; zeroes for a movement.
-    pub noted_by: DeliveryId,
+    /// Of a movement zeroes; else a delivery has noted it, as it may have something to tell again, and this is new each
+    /// time: of two notes of one delivery the first may have been read and the second not.
+    pub mark: [u8; 16],
+}
+
+impl OpenReversal {
+    /// Whether a movement was the last to note it.
+    #[must_use]
+    pub fn is_of_movement(&self) -> bool {
+        self.mark == [0; 16]
+    }
 }
 
 /// By how much one destination was told more than is left, of one campaign and currency.
@@ -42,25 +51,34 @@ impl Store {
         on!(self, open_reversals(limit))
     }
 
-    /// Takes deliveries back that were never tried: they end as cancelled, for this reason. Others are left alone. Tells how many.
+    /// Takes deliveries back that were never tried: they end as cancelled, for this reason. Others are left alone, and all of
+    /// them if somebody else has followed the reversal, or if it was noted once more since: then its sale may stand again.
+    /// Tells how many.
     ///
     /// # Errors
     /// See [`StoreError`].
     pub async fn withdraw_deliveries(
         &self,
+        open: OpenReversal,
         ids: Vec<DeliveryId>,
         reason: Reason,
         now: Timestamp,
     ) -> Result<u64, StoreError> {
-        on!(self, withdraw_deliveries(ids, reason, now))
+        on!(self, withdraw_deliveries(open, ids, reason, now))
     }
 
-    /// Lets withdrawn deliveries go out after all, as what was taken back stands again. Others are left alone. Tells how many.
+    /// Lets withdrawn deliveries go out after all, as what was taken back stands again. Others are left alone, and all of
+    /// them as above. Tells how many.
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub async fn restore_deliveries(&self, ids: Vec<DeliveryId>, now: Timestamp) -> Result<u64, StoreError> {
-        on!(self, restore_deliveries(ids, now))
+    pub async fn restore_deliveries(
+        &self,
+        open: OpenReversal,
+        ids: Vec<DeliveryId>,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        on!(self, restore_deliveries(open, ids, now))
     }
 
     /// Books what follows from a reversal, and that it was followed. Nothing is written if somebody else has followed it,

@@ -6,6 +6,7 @@ use crosstally_core::reason::Reason;
 use crosstally_core::reversal::Follows;
 use crosstally_core::time::Timestamp;
 
+use super::engine::InTransaction;
 use super::fault::Fault;
 use super::outbox::count_moved;
 use super::rows::{Id, Text};
@@ -19,16 +20,17 @@ const NOTE: &str = "INSERT INTO open_reversals (workspace, conversion, sequence)
     GROUP BY conversion ORDER BY conversion
     ON CONFLICT (conversion, workspace) DO UPDATE SET sequence = excluded.sequence, noted_by = excluded.noted_by";
 /// Notes what goes out again, from `again`, which has the deliveries' ids and conversions: each may have moved since its
-/// event was made. Other rows of a transaction are locked in the order of their ids, and so are these.
+/// event was made. Other rows of a transaction are locked in the order of their ids, and so are these. A movement that was
+/// booked meanwhile has a higher number than the one that is seen here, and keeps it.
 macro_rules! note_again {
     () => {
         "noted AS (
             INSERT INTO open_reversals (workspace, conversion, sequence, noted_by)
-            SELECT $1::bigint, c.id, c.movements, (array_agg(n.id))[1]
+            SELECT $1::bigint, c.id, c.movements, gen_random_uuid()
             FROM again AS n JOIN conversions AS c ON c.id = n.conversion
             WHERE c.movements > 1 GROUP BY c.id, c.movements ORDER BY c.id
             ON CONFLICT (conversion, workspace) DO UPDATE
-            SET sequence = excluded.sequence, noted_by = excluded.noted_by
+            SET sequence = greatest(open_reversals.sequence, excluded.sequence), noted_by = excluded.noted_by
         )"
     };
 }
@@ -37,12 +39,12 @@ macro_rules! note_failed {
     () => {
         "noted AS (
             INSERT INTO open_reversals (workspace, conversion, sequence, noted_by)
-            SELECT $1::bigint, c.id, c.movements, (array_agg(n.id))[1]
+            SELECT $1::bigint, c.id, c.movements, gen_random_uuid()
             FROM failed AS n JOIN conversions AS c ON c.id = n.conversion
             JOIN adjustments AS a ON a.conversion = n.conversion AND a.goal_event = n.goal_event
             GROUP BY c.id, c.movements ORDER BY c.id
             ON CONFLICT (conversion, workspace) DO UPDATE
-            SET sequence = excluded.sequence, noted_by = excluded.noted_by
+            SET sequence = greatest(open_reversals.sequence, excluded.sequence), noted_by = excluded.noted_by
         )"
     };
 }
@@ -50,6 +52,11 @@ pub(super) use {note_again, note_failed};
 
 const OPEN: &str = "SELECT conversion, sequence, noted_by FROM open_reversals WHERE workspace = $1
     ORDER BY conversion LIMIT $2";
+/// In the order in which others take deliveries, and before the note, as they do.
+const LOCK: &str =
+    "SELECT FROM deliveries WHERE id = ANY ($2::uuid[]) AND (workspace = $1) IS TRUE ORDER BY id FOR UPDATE";
+const IS_OPEN: &str = "SELECT FROM open_reversals
+    WHERE workspace = $1 AND conversion = $2 AND sequence = $3 AND noted_by = $4 FOR UPDATE";
 const WITHDRAW: &str = concat!(
     "WITH withdrawn AS (
         UPDATE deliveries SET state = 'cancelled', reason = $4, detail = '', finished_at = $3,
@@ -116,7 +123,7 @@ const FOLLOW: &str = concat!(
 const OVERSTATED: &str =
     "SELECT o.campaign, o.destination, o.currency, sum(o.stated - o.remaining)::bigint, count(*) FROM overstated AS o
     JOIN deliveries AS d ON d.id = o.delivery AND d.workspace = o.workspace
-    WHERE o.workspace = $1 AND (d.state = 'delivered' OR d.arrived_at IS NOT NULL)
+    WHERE o.workspace = $1 AND o.stated > o.remaining AND (d.state = 'delivered' OR d.arrived_at IS NOT NULL)
     GROUP BY 1, 2, 3 ORDER BY 1, 2, 3";
 
 impl Postgres {
@@ -127,7 +134,7 @@ impl Postgres {
                 conversion: ConversionId::from_bytes(rows::get::<Id>(row, 0)?.0),
                 sequence: u32::try_from(rows::count(row, 1)?)
                     .map_err(|_| StoreError::Corrupt("a sequence is none".into()))?,
-                noted_by: DeliveryId::from_bytes(rows::id(row, 2)?),
+                mark: rows::id(row, 2)?,
             })
         };
         open.iter().map(read).collect()
@@ -135,25 +142,25 @@ impl Postgres {
 
     pub(crate) async fn withdraw_deliveries(
         &self,
+        open: OpenReversal,
         ids: Vec<DeliveryId>,
         reason: Reason,
         now: Timestamp,
     ) -> Result<u64, StoreError> {
-        let ids: Vec<Id> = ids.into_iter().map(Id::from).collect();
-        let withdrawn =
-            self.engine.write(WITHDRAW, &[&WORKSPACE, &ids, &now.as_millis(), &reason.code()]).await?;
-        withdrawn.first().map_or(Ok(0), |row| rows::count(row, 0))
+        let ids = ids.into_iter().map(Id::from).collect();
+        let turn = Turn { statement: WITHDRAW, open, ids, reason, now };
+        Ok(self.engine.transact(&turn, each).await?.unwrap_or(0))
     }
 
     pub(crate) async fn restore_deliveries(
         &self,
+        open: OpenReversal,
         ids: Vec<DeliveryId>,
         now: Timestamp,
     ) -> Result<u64, StoreError> {
-        let ids: Vec<Id> = ids.into_iter().map(Id::from).collect();
-        let values: [&Value<'_>; 4] = [&WORKSPACE, &ids, &now.as_millis(), &Reason::TakenBack.code()];
-        let restored = self.engine.write(RESTORE, &values).await?;
-        restored.first().map_or(Ok(0), |row| rows::count(row, 0))
+        let ids = ids.into_iter().map(Id::from).collect();
+        let turn = Turn { statement: RESTORE, open, ids, reason: Reason::TakenBack, now };
+        Ok(self.engine.transact(&turn, each).await?.unwrap_or(0))
     }
 
     pub(crate) async fn follow_reversal(
@@ -185,7 +192,7 @@ impl Postgres {
         let currencies: Vec<&str> = overstated.iter().map(|one| one.currency.code()).collect();
         let amounts: Vec<i64> = overstated.iter().map(|one| one.stated).collect();
         let remaining: Vec<i64> = overstated.iter().map(|one| one.remaining).collect();
-        let noted_by = Id::from(open.noted_by);
+        let mark = Id(open.mark);
         let values: [&Value<'_>; 23] = [
             &WORKSPACE,
             &conversion,
@@ -209,7 +216,7 @@ impl Postgres {
             &amounts,
             &remaining,
             &created,
-            &noted_by,
+            &mark,
         ];
         let taken = self.engine.write(FOLLOW, &values).await?;
         Ok(taken.first().map_or(Ok(0), |row| rows::count(row, 0))? == 1)
@@ -228,6 +235,30 @@ impl Postgres {
         };
         sums.iter().map(read).collect()
     }
+}
+
+/// Deliveries that go from one state to another, as long as the reversal is as it was read.
+struct Turn {
+    statement: &'static str,
+    open: OpenReversal,
+    ids: Vec<Id>,
+    reason: Reason,
+    now: Timestamp,
+}
+
+/// Moves them; how many there were in the first state.
+fn each<'t>(transaction: &'t Transaction, turn: &'t Turn) -> InTransaction<'t, u64> {
+    Box::pin(async move {
+        transaction.execute(LOCK, &[&WORKSPACE, &turn.ids]).await?;
+        let (conversion, sequence) = (Id::from(turn.open.conversion), i64::from(turn.open.sequence));
+        let as_read: [&Value<'_>; 4] = [&WORKSPACE, &conversion, &sequence, &Id(turn.open.mark)];
+        if transaction.query_opt(IS_OPEN, &as_read).await?.is_none() {
+            return Ok(None);
+        }
+        let values: [&Value<'_>; 4] = [&WORKSPACE, &turn.ids, &turn.now.as_millis(), &turn.reason.code()];
+        let moved = transaction.query_one(turn.statement, &values).await?;
+        Ok(Some(rows::count(&moved, 0)?))
+    })
 }
 
 /// Notes which reversals are to be followed. Most batches have none.

@@ -222,7 +222,7 @@ pub(super) fn goal_event(row: &Row) -> Result<GoalEvent> {
 /// Of `deliveries AS d JOIN goal_events AS g`.
 pub(super) const DELIVERY: &str = "d.id, d.goal_event, d.conversion, d.destination, g.event_name, g.event_id, d.state, \
     d.reason, d.detail, d.attempts, d.failures, d.due_at, d.deadline_at, d.created_at, d.finished_at, d.lease_owner, \
-    d.lease_until, d.arrived_at";
+    d.lease_until, d.arrived_at, d.lane = 2";
 
 pub(super) fn delivery(row: &Row) -> Result<DeliveryRecord> {
     let lease = match (get(row, 15)?, optional_time(row, 16)?) {
@@ -247,6 +247,7 @@ pub(super) fn delivery(row: &Row) -> Result<DeliveryRecord> {
         finished_at: optional_time(row, 14)?,
         arrived_at: optional_time(row, 17)?,
         lease,
+        by_job: get(row, 18)?,
     })
 }
 

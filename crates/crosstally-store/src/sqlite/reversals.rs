@@ -16,18 +16,20 @@ const NOTE: &str = "INSERT INTO open_reversals (conversion, workspace, sequence)
     ON CONFLICT (conversion) DO UPDATE SET sequence = excluded.sequence, noted_by = excluded.noted_by";
 /// Of a delivery that goes out again: its conversion may have moved since its event was made.
 const NOTE_AGAIN: &str = "INSERT INTO open_reversals (conversion, workspace, sequence, noted_by)
-    SELECT c.id, ?2, c.movements, d.id FROM deliveries AS d JOIN conversions AS c ON c.id = d.conversion
+    SELECT c.id, ?2, c.movements, randomblob(16) FROM deliveries AS d JOIN conversions AS c ON c.id = d.conversion
     WHERE d.id = ?1 AND c.movements > 1
     ON CONFLICT (conversion) DO UPDATE SET sequence = excluded.sequence, noted_by = excluded.noted_by";
 /// Of an adjustment that ended without arriving.
 const NOTE_FAILED: &str = "INSERT INTO open_reversals (conversion, workspace, sequence, noted_by)
-    SELECT c.id, ?2, c.movements, d.id FROM deliveries AS d JOIN conversions AS c ON c.id = d.conversion
+    SELECT c.id, ?2, c.movements, randomblob(16) FROM deliveries AS d JOIN conversions AS c ON c.id = d.conversion
     JOIN adjustments AS a ON a.conversion = d.conversion AND a.goal_event = d.goal_event
     WHERE d.id = ?1
     ON CONFLICT (conversion) DO UPDATE SET sequence = excluded.sequence, noted_by = excluded.noted_by";
 const OPEN: &str = "SELECT conversion, sequence, noted_by FROM open_reversals WHERE workspace = ?1
     ORDER BY conversion LIMIT ?2";
 const TAKE: &str = "DELETE FROM open_reversals WHERE conversion = ?1 AND sequence = ?2 AND noted_by = ?3";
+const IS_OPEN: &str =
+    "SELECT EXISTS (SELECT 1 FROM open_reversals WHERE conversion = ?1 AND sequence = ?2 AND noted_by = ?3)";
 const WITHDRAW: &str = "UPDATE deliveries
     SET state = 'cancelled', reason = ?3, detail = '', finished_at = ?2, lease_owner = NULL, lease_until = NULL
     WHERE id = ?1 AND state = 'pending' AND attempts = 0 RETURNING destination";
@@ -45,7 +47,7 @@ const TRUE_AGAIN: &str = "DELETE FROM overstated WHERE delivery = ?1";
 const OVERSTATED: &str =
     "SELECT o.campaign, o.destination, o.currency, sum(o.stated - o.remaining), count(*) FROM overstated AS o
     JOIN deliveries AS d ON d.id = o.delivery
-    WHERE o.workspace = ?1 AND (d.state = 'delivered' OR d.arrived_at IS NOT NULL)
+    WHERE o.workspace = ?1 AND o.stated > o.remaining AND (d.state = 'delivered' OR d.arrived_at IS NOT NULL)
     GROUP BY 1, 2, 3 ORDER BY 1, 2, 3";
 
 impl Sqlite {
@@ -56,7 +58,7 @@ impl Sqlite {
                 Ok(OpenReversal {
                     conversion: ConversionId::from_bytes(row.get(0)?),
                     sequence: row.get(1)?,
-                    noted_by: DeliveryId::from_bytes(row.get(2)?),
+                    mark: row.get(2)?,
                 })
             })?;
             Ok(open.collect::<rusqlite::Result<_>>()?)
@@ -66,26 +68,29 @@ impl Sqlite {
 
     pub(crate) async fn withdraw_deliveries(
         &self,
+        open: OpenReversal,
         ids: Vec<DeliveryId>,
         reason: Reason,
         now: Timestamp,
     ) -> Result<u64, StoreError> {
         let (from, to) = (DeliveryState::Pending, DeliveryState::Cancelled);
         let work = move |connection: &Connection| {
-            each(connection, WITHDRAW, &ids, (from, to), params![now.as_millis(), reason.code()])
+            let values = params![now.as_millis(), reason.code()];
+            each(connection, (&open, WITHDRAW), &ids, (from, to), values)
         };
         self.engine.write(2, work).await
     }
 
     pub(crate) async fn restore_deliveries(
         &self,
+        open: OpenReversal,
         ids: Vec<DeliveryId>,
         now: Timestamp,
     ) -> Result<u64, StoreError> {
         let (from, to) = (DeliveryState::Cancelled, DeliveryState::Pending);
         let work = move |connection: &Connection| {
             let values = params![now.as_millis(), Reason::TakenBack.code()];
-            each(connection, RESTORE, &ids, (from, to), values)
+            each(connection, (&open, RESTORE), &ids, (from, to), values)
         };
         self.engine.write(2, work).await
     }
@@ -98,7 +103,7 @@ impl Sqlite {
     ) -> Result<bool, StoreError> {
         let work = move |connection: &Connection| {
             let mut take = connection.prepare_cached(TAKE)?;
-            let as_read = params![open.conversion.as_bytes(), open.sequence, open.noted_by.as_bytes()];
+            let as_read = params![open.conversion.as_bytes(), open.sequence, open.mark];
             if take.execute(as_read)? != 1 {
                 return Ok(false);
             }
@@ -151,14 +156,19 @@ impl Sqlite {
     }
 }
 
-/// Moves deliveries one by one from one state to another; how many there were in the first.
+/// Moves deliveries one by one from one state to another, if the reversal is still as it was read; how many there were in
+/// the first.
 fn each(
     connection: &Connection,
-    statement: &str,
+    (open, statement): (&OpenReversal, &str),
     ids: &[DeliveryId],
     (from, to): (DeliveryState, DeliveryState),
     values: &[&dyn ToSql],
 ) -> Result<u64, StoreError> {
+    let as_read = params![open.conversion.as_bytes(), open.sequence, open.mark];
+    if !connection.prepare_cached(IS_OPEN)?.query_row(as_read, |row| row.get(0))? {
+        return Ok(0);
+    }
     let mut moved = 0;
     for id in ids {
         let id = id.as_bytes();

@@ -137,6 +137,7 @@ suite! {
     reversals {
         a_reversal_is_followed_once_and_only_as_it_stands
         only_what_was_never_tried_is_withdrawn
+        who_comes_late_withdraws_and_restores_nothing
         what_goes_out_again_is_noted_if_its_sale_has_moved
         an_adjustment_that_fails_is_noted
         what_is_over_stated_is_as_it_was_told_last

@@ -60,7 +60,11 @@ pub(crate) async fn a_reversal_is_followed_once_and_only_as_it_stands(stage: &St
 
 pub(crate) async fn only_what_was_never_tried_is_withdrawn(stage: &Stage) {
     let store = stage.open().await;
-    let ids = build::book_deliveries(&store, META, 2).await;
+    let mut booking = build::sale(0, build::key(ACME, &build::unique_name()), &[META, META]);
+    booking.reverses = true;
+    build::book(&store, &booking).await;
+    let open = store.open_reversals(10).await.unwrap()[0];
+    let ids: Vec<DeliveryId> = booking.deliveries.iter().map(|delivery| delivery.id).collect();
     let wanted = LeaseWanted {
         destination: META.into(),
         owner: "node".into(),
@@ -83,8 +87,8 @@ pub(crate) async fn only_what_was_never_tried_is_withdrawn(stage: &Stage) {
     // The second one is leased and not tried: whoever has it in hand finds it gone.
     let second = store.lease_deliveries(wanted).await.unwrap();
     let second = Held { id: second[0].id, fence: second[0].fence };
-    assert_eq!(store.withdraw_deliveries(ids.clone(), Reason::TakenBack, at(12)).await.unwrap(), 1);
-    assert_eq!(store.withdraw_deliveries(ids, Reason::TakenBack, at(12)).await.unwrap(), 0);
+    assert_eq!(store.withdraw_deliveries(open, ids.clone(), Reason::TakenBack, at(12)).await.unwrap(), 1);
+    assert_eq!(store.withdraw_deliveries(open, ids, Reason::TakenBack, at(12)).await.unwrap(), 0);
     assert!(
         store.open_call(call(CallId::new(at(11), [2; 10]), second)).await.unwrap().is_empty(),
         "it must not leave"
@@ -96,31 +100,73 @@ pub(crate) async fn only_what_was_never_tried_is_withdrawn(stage: &Stage) {
     assert_eq!(found, [DeliveryState::Pending, DeliveryState::Cancelled]);
 }
 
+/// Books a further movement of a sale, one that is to be followed.
+async fn move_on(store: &Store, sale: &Booking, movements: u32) {
+    let mut next = Booking { entry: None, goal_events: Vec::new(), deliveries: Vec::new(), ..sale.clone() };
+    next.receipt = build::receipt(20);
+    next.receipt.partner = ACME.into();
+    if let Some(ConversionChange::Insert(conversion)) = next.conversion {
+        next.conversion = Some(ConversionChange::Update(Conversion { movements, ..conversion }));
+    }
+    build::book(store, &next).await;
+}
+
+pub(crate) async fn who_comes_late_withdraws_and_restores_nothing(stage: &Stage) {
+    let store = stage.open().await;
+    let mut booking = build::sale(0, build::key(ACME, &build::unique_name()), &[META]);
+    booking.reverses = true;
+    build::book(&store, &booking).await;
+    let ids = vec![booking.deliveries[0].id];
+    let withdraw = async |open| store.withdraw_deliveries(open, ids.clone(), Reason::TakenBack, at(12)).await;
+    let restore = async |open| store.restore_deliveries(open, ids.clone(), at(12)).await;
+    let first = store.open_reversals(10).await.unwrap()[0];
+    // What was read of the sale before it moved says nothing any more, followed or not.
+    move_on(&store, &booking, 2).await;
+    assert_eq!(withdraw(first).await.unwrap(), 0);
+    let second = store.open_reversals(10).await.unwrap()[0];
+    assert_eq!(withdraw(second).await.unwrap(), 1);
+    move_on(&store, &booking, 3).await;
+    assert_eq!(restore(second).await.unwrap(), 0);
+    let third = store.open_reversals(10).await.unwrap()[0];
+    assert_eq!(restore(third).await.unwrap(), 1);
+    assert!(store.follow_reversal(third, Follows::default(), at(13)).await.unwrap());
+    assert_eq!(withdraw(third).await.unwrap(), 0);
+    let delivery = store.delivery(ids[0]).await.unwrap().unwrap();
+    assert_eq!((delivery.state, delivery.reason), (DeliveryState::Pending, None));
+}
+
 /// Books a sale with a dead delivery to Meta, after so many movements.
-async fn dead(store: &Store, movements: u32) -> (ConversionId, NewDelivery) {
+async fn dead(store: &Store, movements: u32) -> ConversionId {
     let mut booking = build::sale(0, build::key(ACME, &build::unique_name()), &[]);
     let event = booking.goal_events[0].clone();
     let delivery = NewDelivery { state: DeliveryState::Dead, ..build::delivery(0, &event, META) };
-    booking.deliveries = vec![delivery.clone()];
+    booking.deliveries = vec![delivery];
     if let Some(ConversionChange::Insert(conversion)) = &mut booking.conversion {
         conversion.movements = movements;
     }
     build::book(store, &booking).await;
-    (event.conversion, delivery)
+    event.conversion
 }
 
 pub(crate) async fn what_goes_out_again_is_noted_if_its_sale_has_moved(stage: &Stage) {
     let store = stage.open().await;
-    let (moved, one) = dead(&store, 3).await;
+    let moved = dead(&store, 3).await;
     dead(&store, 1).await;
     let again = DeliveryFilter { destination: None, state: None, id: None };
-    assert_eq!(store.requeue_deliveries(again, at(10), at(1_000)).await.unwrap(), 2);
+    assert_eq!(store.requeue_deliveries(again.clone(), at(10), at(1_000)).await.unwrap(), 2);
     let open = store.open_reversals(10).await.unwrap();
-    assert_eq!(open, [OpenReversal { conversion: moved, sequence: 3, noted_by: one.id }]);
-    // Somebody who had read it before it was noted once more does not take the new note away.
-    let before = OpenReversal { noted_by: DeliveryId::from_bytes([0; 16]), ..open[0] };
-    assert!(!store.follow_reversal(before, Follows::default(), at(11)).await.unwrap());
-    assert!(store.follow_reversal(open[0], Follows::default(), at(11)).await.unwrap());
+    let noted: Vec<_> = open.iter().map(|one| (one.conversion, one.sequence, one.is_of_movement())).collect();
+    assert_eq!(noted, [(moved, 3, false)]);
+    // Somebody who had read it before it was noted once more does not take the new note away, although the same delivery
+    // has noted it.
+    let of_movement = OpenReversal { mark: [0; 16], ..open[0] };
+    assert!(!store.follow_reversal(of_movement, Follows::default(), at(11)).await.unwrap());
+    let refused = Outcome::Refused { reason: Reason::DestRejected };
+    build::work(&store, 20, refused, After::Dead).await;
+    assert_eq!(store.requeue_deliveries(again, at(40), at(1_000)).await.unwrap(), 2);
+    assert!(!store.follow_reversal(open[0], Follows::default(), at(41)).await.unwrap());
+    let open = store.open_reversals(10).await.unwrap();
+    assert!(store.follow_reversal(open[0], Follows::default(), at(41)).await.unwrap());
 }
 
 /// Books an adjustment of a sale's event as what follows from its reversal.
@@ -146,12 +192,13 @@ pub(crate) async fn an_adjustment_that_fails_is_noted(stage: &Stage) {
     let delivery = adjust(&store, &booking).await;
     let refused = Outcome::Refused { reason: Reason::DestRejected };
     build::work(&store, 10, refused, After::Dead).await;
-    let noted: Vec<_> =
-        store.open_reversals(10).await.unwrap().iter().map(|open| (open.conversion, open.noted_by)).collect();
-    assert_eq!(noted, [(delivery.conversion, delivery.id)]);
+    let noted: Vec<_> = store.open_reversals(10).await.unwrap();
+    assert_eq!(noted.iter().map(|open| open.conversion).collect::<Vec<_>>(), [delivery.conversion]);
+    assert!(!noted[0].is_of_movement());
     // The same of one that ends without a call, and of one whose time is up.
     for unsent in [true, false] {
-        let delivery = adjust(&store, &booking).await;
+        adjust(&store, &booking).await;
+        assert!(store.open_reversals(10).await.unwrap().is_empty());
         if unsent {
             let held = build::held(&store.lease_deliveries(build::wanted(META, 10)).await.unwrap());
             let (state, reason) = (DeliveryState::Cancelled, Reason::NothingToAdjust);
@@ -160,7 +207,7 @@ pub(crate) async fn an_adjustment_that_fails_is_noted(stage: &Stage) {
         } else {
             assert_eq!(store.expire_overdue(at(100_000_000_000), 10).await.unwrap(), 1);
         }
-        assert_eq!(store.open_reversals(10).await.unwrap()[0].noted_by, delivery.id);
+        assert!(!store.open_reversals(10).await.unwrap()[0].is_of_movement());
     }
 }
 
@@ -172,15 +219,7 @@ pub(crate) async fn what_is_over_stated_is_as_it_was_told_last(stage: &Stage) {
     build::work(&store, 10, Outcome::Delivered, After::Delivered).await;
     let mut sums = Vec::new();
     for (movement, stated, remaining) in [(2, 1234, 0), (3, 1000, 400), (4, 1000, 1000)] {
-        let mut next =
-            Booking { entry: None, goal_events: Vec::new(), deliveries: Vec::new(), ..booking.clone() };
-        next.receipt = build::receipt(20);
-        next.receipt.partner = ACME.into();
-        if let Some(ConversionChange::Insert(conversion)) = next.conversion {
-            next.conversion =
-                Some(ConversionChange::Update(Conversion { movements: movement, ..conversion }));
-        }
-        build::book(&store, &next).await;
+        move_on(&store, &booking, movement).await;
         let open = store.open_reversals(10).await.unwrap()[0];
         let over = Overstated {
             delivery: booking.deliveries[0].id,

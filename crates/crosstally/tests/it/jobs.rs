@@ -16,6 +16,8 @@ on_both! {
     a_job_keeps_its_pace_and_can_be_stopped => paced;
     /// A sale that was reversed since is left out, and said to be; what is booked after a job began is never part of it.
     what_was_taken_back_is_left_out => taken_back;
+    /// What was taken back goes out if it is asked for all the same, unless its sale moves once more before that.
+    what_is_asked_for_all_the_same_goes_out => asked_for;
     /// However many slow jobs there are, another one goes on.
     slow_jobs_hold_nobody_up => many;
     /// What cannot be meant is refused with a sentence; nothing begins.
@@ -206,6 +208,33 @@ async fn taken_back(kind: Kind) -> Result<()> {
     wanted["taken_back"] = json!(true);
     let all = replay(&server, &wanted).await?;
     assert_eq!((number(&all, "/deliveries"), number(&all, "/taken_back")), (3, 0));
+    server.stop().await;
+    Ok(())
+}
+
+async fn asked_for(kind: Kind) -> Result<()> {
+    let server = TestServer::start(kind).await?;
+    let send_to = "send_to = [\"meta-main\"]";
+    server.apply(&CONFIG.replace(send_to, &format!("{send_to}\ndelay = \"2d\""))).await?;
+    conversions(&server, "A", 3).await?;
+    for sale in 0..3 {
+        assert_eq!(server.postback(&format!("tid=A{sale}&status=reversed")).await?.status, 200);
+    }
+    server.engine.follow_reversals().await?;
+    assert_eq!(states(&server, "cancelled").await?, 3, "nothing had left");
+    server.advance(1_000);
+    let wanted =
+        json!({"destination": "meta-main", "states": ["cancelled"], "taken_back": true, "apply": true});
+    replay(&server, &wanted).await?;
+    assert_eq!(server.engine.work_on_jobs().await?, 3);
+    server.engine.follow_reversals().await?;
+    assert_eq!(states(&server, "pending").await?, 3);
+    for status in ["status=approved&payout=1.50&n=again", "status=reversed&n=again"] {
+        assert_eq!(server.postback(&format!("tid=A0&{status}")).await?.status, 200);
+    }
+    server.deliver().await?;
+    assert_eq!(server.accepted().await?.len(), 2);
+    assert_eq!((states(&server, "delivered").await?, states(&server, "cancelled").await?), (2, 1));
     server.stop().await;
     Ok(())
 }

@@ -141,6 +141,23 @@ async fn followed(kind: Kind) -> Result<()> {
     Ok(())
 }
 
+async fn refunded_meanwhile(kind: Kind) -> Result<()> {
+    let server = TestServer::start(kind).await?;
+    server.apply(&config("\"net\"", &network("net"))).await?;
+    server.fault(&json!({"kind": "server_error", "platform": "partner", "times": 1})).await?;
+    sold(&server, "status=reversed&payout=2.34").await?;
+    refuse_once(&server).await?;
+    settle(&server).await?;
+    settle(&server).await?;
+    assert_eq!(states(&server).await?, ["net cancelled nothing_to_adjust", "net dead dest_rejected"]);
+    retry(&server).await?;
+    settle(&server).await?;
+    assert_eq!(told(&server, "net").await?, ["approved 12.34", "approved 10.00"]);
+    assert!(over(&server).await?.is_empty());
+    server.stop().await;
+    Ok(())
+}
+
 async fn elsewhere(kind: Kind) -> Result<()> {
     let server = TestServer::start(kind).await?;
     let all = format!("{}{}", network("net"), network("later"));
@@ -259,6 +276,8 @@ when = \"status == 'lead'\"
 event_name = \"Lead\"
 send_to = [\"net\"]
 ";
+
+async fn in_order(kind: Kind) -> Result<()> {
     let mut told_as = Vec::new();
     for ordered in [true, false] {
         let server = TestServer::start(kind).await?;
@@ -282,25 +301,6 @@ send_to = [\"net\"]
     Ok(())
 }
 
-async fn told_again(kind: Kind) -> Result<()> {
-    let server = TestServer::start(kind).await?;
-    server.apply(&config("\"net\"", &network("net"))).await?;
-    sold(&server, "status=reversed&payout=2.34").await?;
-    settle(&server).await?;
-    let list = server.api("/api/v1/deliveries?limit=500").await?;
-    let sale = list["data"].as_array().and_then(|rows| rows.last()).context("the sale")?.clone();
-    let (before, days) =
-        (server.api("/api/v1/deliveries/reconcile").await?, "/api/v1/deliveries/days?days=2");
-    let arrived = server.api(days).await?["data"][0]["delivered"].clone();
-    server.fault(&json!({"kind": "server_error", "platform": "partner", "times": 1})).await?;
-    let id = word(&sale, "/id");
-    printed(
-        &server,
-        &["deliveries", "replay", "--destination", "net", "--state", "delivered", "--id", id, "--apply"],
-    )?;
-    server.engine.work_on_jobs().await?;
-    server.deliver().await?;
-    let waits = server.api(&format!("/api/v1/deliveries/{id}")).await?;
 async fn one_call(kind: Kind) -> Result<()> {
     let server = TestServer::start(kind).await?;
     let net = network("net").replace("allow_private", "in_order = true\nallow_private");
@@ -330,6 +330,25 @@ async fn one_call(kind: Kind) -> Result<()> {
     Ok(())
 }
 
+async fn told_again(kind: Kind) -> Result<()> {
+    let server = TestServer::start(kind).await?;
+    server.apply(&config("\"net\"", &network("net"))).await?;
+    sold(&server, "status=reversed&payout=2.34").await?;
+    settle(&server).await?;
+    let list = server.api("/api/v1/deliveries?limit=500").await?;
+    let sale = list["data"].as_array().and_then(|rows| rows.last()).context("the sale")?.clone();
+    let (before, days) =
+        (server.api("/api/v1/deliveries/reconcile").await?, "/api/v1/deliveries/days?days=2");
+    let arrived = server.api(days).await?["data"][0]["delivered"].clone();
+    server.fault(&json!({"kind": "server_error", "platform": "partner", "times": 1})).await?;
+    let id = word(&sale, "/id");
+    printed(
+        &server,
+        &["deliveries", "replay", "--destination", "net", "--state", "delivered", "--id", id, "--apply"],
+    )?;
+    server.engine.work_on_jobs().await?;
+    server.deliver().await?;
+    let waits = server.api(&format!("/api/v1/deliveries/{id}")).await?;
     assert_eq!(word(&waits, "/state"), "pending", "{waits}");
     assert_eq!(server.api("/api/v1/deliveries/reconcile").await?, before, "both have arrived");
     let now = server.api(days).await?;
