@@ -9,6 +9,8 @@ use crosstally_core::hybrid::Told;
 use crosstally_core::ids::{ClickId, ConversionId, DeliveryId, GoalEventId};
 use crosstally_core::reason::Reason;
 use crosstally_core::time::Timestamp;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use tokio_postgres::Row;
 
 use super::rows::{Id, Text};
@@ -18,8 +20,7 @@ use crate::hybrid::{clicks_of, deliveries_of};
 use crate::{SentEvent, SentPage, StoreError, ToldClick, WORKSPACE};
 
 const SENT: &str = "SELECT d.id, d.destination, d.state, d.reason, d.finished_at, e.created_at, e.goal, e.event_name, e.event_id,
-        e.event::json ->> 'from', e.event::json -> 'adjustment' IS NOT NULL, c.id, c.partner, c.dedupe_key, c.click,
-        c.campaign, c.goals_met
+        e.event, c.id, c.partner, c.dedupe_key, c.click, c.campaign, c.goals_met
     FROM (
         SELECT id, destination, state, reason, finished_at, goal_event, conversion FROM deliveries
         WHERE workspace = $1 AND id >= $2 AND id < $3 ORDER BY id DESC LIMIT $4
@@ -49,6 +50,15 @@ const GOING: &str = "SELECT asked.id FROM unnest($2::uuid[], $3::uuid[], $4::uui
             AND d.goal_event = asked.id AND d.destination = ANY ($5)
     )";
 
+/// What is asked of a stored event. It is read here: the server's operators refuse a text with `\u0000` anywhere in it, and
+/// anybody's click can bring one.
+#[derive(Deserialize)]
+struct Head {
+    #[serde(default)]
+    from: String,
+    adjustment: Option<IgnoredAny>,
+}
+
 /// The names and ids of goal events.
 type Names = BTreeMap<Id, (String, String)>;
 
@@ -72,9 +82,13 @@ impl Postgres {
         let mut events = Vec::new();
         for row in &found {
             let is_event =
-                rows::get::<Option<i64>>(row, 5)?.is_some() && rows::optional_id(row, 11)?.is_some();
-            if is_event && wanted.contains(rows::get::<&str>(row, 1)?) && !rows::get::<bool>(row, 10)? {
-                events.push((sent(row)?, rows::json::<Vec<GoalMet>>(row, 16)?));
+                rows::get::<Option<i64>>(row, 5)?.is_some() && rows::optional_id(row, 10)?.is_some();
+            if !is_event || !wanted.contains(rows::get::<&str>(row, 1)?) {
+                continue;
+            }
+            let event: Head = rows::json(row, 9)?;
+            if event.adjustment.is_none() {
+                events.push((sent(row, event.from)?, rows::json::<Vec<GoalMet>>(row, 15)?));
             }
         }
         let names = self.names(events.iter().flat_map(|(_, met)| met)).await?;
@@ -183,7 +197,7 @@ fn named(met: &[GoalMet], names: &Names) -> Vec<(String, String)> {
     met.iter().filter_map(|met| names.get(&Id::from(met.event)).cloned()).collect()
 }
 
-fn sent(row: &Row) -> Result<SentEvent, StoreError> {
+fn sent(row: &Row, action_source: String) -> Result<SentEvent, StoreError> {
     Ok(SentEvent {
         id: DeliveryId::from_bytes(rows::id(row, 0)?),
         destination: rows::get(row, 1)?,
@@ -194,11 +208,11 @@ fn sent(row: &Row) -> Result<SentEvent, StoreError> {
         goal: rows::get(row, 6)?,
         event_name: rows::get(row, 7)?,
         event_id: rows::get(row, 8)?,
-        action_source: rows::get::<Option<String>>(row, 9)?.unwrap_or_default(),
-        conversion: ConversionId::from_bytes(rows::id(row, 11)?),
-        key: DedupeKey { partner: rows::get(row, 12)?, key: rows::get(row, 13)? },
-        click: rows::optional_id(row, 14)?.map(ClickId::from_bytes),
-        campaign: rows::get(row, 15)?,
+        action_source,
+        conversion: ConversionId::from_bytes(rows::id(row, 10)?),
+        key: DedupeKey { partner: rows::get(row, 11)?, key: rows::get(row, 12)? },
+        click: rows::optional_id(row, 13)?.map(ClickId::from_bytes),
+        campaign: rows::get(row, 14)?,
         beside: Vec::new(),
         told: Vec::new(),
     })

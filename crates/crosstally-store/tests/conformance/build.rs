@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crosstally_core::click::{AdClickIds, Click};
 use crosstally_core::conversion::{Conversion, DedupeKey, GoalMet};
 use crosstally_core::delivery::{DeliveryState, Outcome};
-use crosstally_core::event::OutboundEvent;
+use crosstally_core::event::{Origin, OutboundEvent};
 use crosstally_core::goal::GoalDecision;
 use crosstally_core::ids::{CallId, ClickId, ConversionId, DeliveryId, GoalEventId, ReceiptId};
 use crosstally_core::ledger::{Amounts, Balance, ContentHash, EntryKind, LedgerEntry, Status};
@@ -20,13 +20,14 @@ use crosstally_core::verdict::Verdict;
 use crosstally_store::{
     After, CallResult, Held, LeaseWanted, LeasedDelivery, NewCall, Settled, Settlement, Store,
 };
+use serde_json::Map;
 
 /// The destination of most deliveries here.
 pub(crate) const META: &str = "meta-main";
 /// The partner of most postbacks here.
 pub(crate) const ACME: &str = "acme";
 
-/// Texts that break careless code. NUL is missing: core lets none into a text.
+/// Texts that break careless code. NUL is missing: core lets none into a text of its own column.
 pub(crate) const NASTY: &[&str] = &[
     "",
     "'; DROP TABLE clicks; --",
@@ -219,6 +220,8 @@ pub(crate) fn goal_event(ms: i64, conversion: ConversionId) -> GoalEvent {
             value: Some("12.34".into()),
             currency: Some("USD".into()),
             ..OutboundEvent::default()
+            // A click's parameter holds whatever its link says, a NUL too.
+            origin: Origin { params: Map::from_iter([("sub1".into(), "a\0b".into())]), ..Origin::default() },
         },
         created_at: at(ms),
     }

@@ -273,6 +273,9 @@ pub(crate) async fn hours_tell_what_arrived_by_its_ids(stage: &Stage) {
         let mut booking = build::sale(9 * hour, build::key(ACME, &build::unique_name()), &[destination]);
         booking.goal_events[0].event.event_id = id.into();
         booking.goal_events[0].event.event_time = build::at(hours * hour + hour - 1);
+        // Neither what it is called nor what else it says tells its time.
+        booking.goal_events[0].event.event_name = "\"event_time\":\"1999-01-01T00:00:00Z\"".into();
+        booking.goal_events[0].event.custom.insert("event_time".into(), "1999-01-01T00:00:00Z".into());
         booking.deliveries[0].state = state;
         build::book(&store, &booking).await;
     }
