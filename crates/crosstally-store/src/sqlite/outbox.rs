@@ -28,10 +28,11 @@ const LEASE: &str =
     WHERE id = ?1";
 const CLOSE_UNKNOWN: &str = "UPDATE attempts SET outcome = 'retry', reason = 'outcome_unknown'
     WHERE delivery = ?1 AND outcome IS NULL";
-const MARK_UNKNOWN: &str =
-    "UPDATE deliveries SET reason = 'outcome_unknown', detail = '', deadline_at = min(deadline_at,
-        coalesce((SELECT min(c.started_at) FROM attempts AS a JOIN calls AS c ON c.id = a.call
-            WHERE a.delivery = ?1 AND a.reason = 'outcome_unknown') + ?2, deadline_at))
+const STILL_OPEN: &str = "SELECT min(c.started_at) FROM attempts AS a JOIN calls AS c ON c.id = a.call
+    WHERE a.delivery = ?1 AND a.outcome IS NULL";
+/// Only by the call that is unknown now: what was made due anew since an older one has its own deadline.
+const MARK_UNKNOWN: &str = "UPDATE deliveries SET reason = 'outcome_unknown', detail = '',
+        deadline_at = min(deadline_at, coalesce(?3 + ?2, deadline_at))
     WHERE id = ?1 RETURNING deadline_at";
 const FIND_EVENT: &str = "SELECT event FROM goal_events WHERE id = ?1";
 
@@ -229,15 +230,28 @@ fn lease(connection: &Connection, wanted: &LeaseWanted) -> Result<Vec<Taken>, St
     let mut lease = connection.prepare_cached(LEASE)?;
     for one in &mut taken {
         lease.execute(params![one.id.as_bytes(), wanted.owner, wanted.until.as_millis()])?;
-        // An attempt that is still open belonged to a lease that ran out: nobody will come back to close it.
-        if one.attempts > 0 && connection.prepare_cached(CLOSE_UNKNOWN)?.execute([one.id.as_bytes()])? > 0 {
-            one.deadline_at = connection
-                .prepare_cached(MARK_UNKNOWN)?
-                .query_row(params![one.id.as_bytes(), wanted.unknown_for_ms], |row| row.get(0))
-                .map(Timestamp::from_millis)?;
+        if one.attempts > 0 {
+            close_unknown(connection, one, wanted.unknown_for_ms)?;
         }
     }
     Ok(taken)
+}
+
+/// An attempt that is still open belonged to a lease that ran out: nobody will come back to close it.
+fn close_unknown(
+    connection: &Connection,
+    one: &mut Taken,
+    unknown_for_ms: Option<i64>,
+) -> Result<(), StoreError> {
+    let id = one.id.as_bytes();
+    let called_at: Option<i64> = connection.prepare_cached(STILL_OPEN)?.query_row([id], |row| row.get(0))?;
+    if connection.prepare_cached(CLOSE_UNKNOWN)?.execute([id])? > 0 {
+        one.deadline_at = connection
+            .prepare_cached(MARK_UNKNOWN)?
+            .query_row(params![id, unknown_for_ms, called_at], |row| row.get(0))
+            .map(Timestamp::from_millis)?;
+    }
+    Ok(())
 }
 
 /// What is due in one lane, oldest first.

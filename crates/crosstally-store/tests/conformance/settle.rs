@@ -3,8 +3,8 @@
 use crosstally_core::delivery::{DeliveryState, Outcome};
 use crosstally_core::reason::Reason;
 use crosstally_store::{
-    After, DeliveryRecord, DestinationState, Held, LeaseWanted, Settled, Settlement, Store, StoreError,
-    Unsent,
+    After, DeliveryFilter, DeliveryRecord, DestinationState, Held, LeaseWanted, Settled, Settlement, Store,
+    StoreError, Unsent,
 };
 
 use crate::build::{self, META};
@@ -125,6 +125,15 @@ pub(crate) async fn what_may_have_arrived_has_less_time(stage: &Stage) {
     let leased = store.lease_deliveries(lease(2_000)).await.unwrap();
     assert_eq!(leased[0].deadline_at, build::at(500_650));
     assert_eq!(one(&store).await.deadline_at, build::at(500_650));
+    // Made due anew it has the time that it is given then; the calls of before take none of it.
+    assert_eq!(store.expire_overdue(build::at(600_000), 10).await.unwrap(), 1);
+    let all = DeliveryFilter { destination: None, state: None, id: None };
+    let (now, deadline) = (build::at(2_000_000), build::at(9_000_000));
+    assert_eq!(store.requeue_deliveries(all, now, deadline).await.unwrap(), 1);
+    let held = build::held(&store.lease_deliveries(lease(2_000_100)).await.unwrap());
+    store.open_call(build::new_call(2_000_200, &held)).await.unwrap();
+    let leased = store.lease_deliveries(lease(2_002_000)).await.unwrap();
+    assert_eq!(leased[0].deadline_at, build::at(2_500_200));
 }
 
 pub(crate) async fn a_kept_lease_goes_on_with_another_call(stage: &Stage) {
