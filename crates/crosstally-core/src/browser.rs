@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use serde_json::{Map, Value};
 
 use crate::click::AdClickIds;
-use crate::consent::{Choice, Consent};
+use crate::consent::{Choice, Consent, Europe};
 use crate::conversion::DedupeKey;
 use crate::identity::click_cookies;
 use crate::ids::ClickId;
@@ -68,6 +68,8 @@ pub struct BrowserEvent {
     pub fbp: String,
     /// The visitor's address.
     pub ip: Option<IpAddr>,
+    /// Whether that is in Europe, if it could be asked: it stays known when the address goes.
+    pub in_europe: Option<bool>,
     /// The visitor's user agent, as sent.
     pub user_agent: String,
     /// What the visitor has said.
@@ -163,6 +165,8 @@ pub struct Glimpse {
     pub ip: Option<String>,
     /// See `ip`.
     pub user_agent: Option<String>,
+    /// Whether the address is in Europe, or was.
+    pub europe: Europe,
     /// The `_fbc` value.
     pub fbc: Option<String>,
     /// The `_fbp` value.
@@ -194,6 +198,7 @@ impl Glimpse {
             page: text(|event| &event.page),
             ip: shown.and_then(|event| event.ip).map(|ip| ip.to_canonical().to_string()),
             user_agent: text(|event| &event.user_agent),
+            europe: shown.map(|event| Europe::noted(event.in_europe, event.ip.is_some())).unwrap_or_default(),
             fbc: known(|event| &event.fbc),
             fbp: known(|event| &event.fbp),
             consent: said(events),

@@ -28,6 +28,8 @@ pub struct Click {
     pub target: String,
     /// The visitor's address.
     pub ip: Option<IpAddr>,
+    /// Whether that is in Europe, if it could be asked: it stays known when the address goes.
+    pub in_europe: Option<bool>,
     /// The visitor's user agent, as sent.
     pub user_agent: String,
     /// The page the visitor came from.

@@ -17,7 +17,7 @@ mod tcf;
 mod tests;
 
 pub(crate) use europe::countries as european_countries;
-pub use europe::is_european;
+pub use europe::{Europe, is_european};
 pub use policy::{ConsentPolicy, WhenDenied, WhenGpc};
 
 /// The parameters of a click, and the macros, by which strings of consent frameworks are passed on.

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use crate::consent::Consent;
 pub use crate::consent::DataProcessing;
+use crate::consent::{Consent, Europe};
 use crate::conversion::DedupeKey;
 use crate::identity::Contact;
 use crate::time::Timestamp;
@@ -178,6 +178,9 @@ pub struct Origin {
     /// The click's own parameters.
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub params: Map<String, Value>,
+    /// Whether the visitor's address is in Europe, or was.
+    #[serde(skip_serializing_if = "Europe::is_unsaid")]
+    pub europe: Europe,
     /// Strings of consent frameworks that came malformed with the click, and so count as absent.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub malformed: Vec<String>,

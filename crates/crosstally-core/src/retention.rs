@@ -72,7 +72,8 @@ impl Retention {
     }
 }
 
-/// An event without the fields of a class; `None` if it has none of them.
+/// An event without the fields of a class; `None` if it has none of them. That its visitor is in Europe, or may be, is not
+/// forgotten with the address: whether it may be sent hangs on it.
 #[must_use]
 pub fn without(event: &OutboundEvent, class: Class) -> Option<OutboundEvent> {
     let visitor = &event.visitor;
@@ -84,7 +85,10 @@ pub fn without(event: &OutboundEvent, class: Class) -> Option<OutboundEvent> {
     has.then(|| {
         let mut left = event.clone();
         match class {
-            Class::Ip => left.visitor.client_ip_address = None,
+            Class::Ip => {
+                left.visitor.client_ip_address = None;
+                left.origin.europe = left.origin.europe.without_address();
+            }
             Class::UserAgent => left.visitor.client_user_agent = None,
             Class::Raw => {}
         }
@@ -96,6 +100,7 @@ pub fn without(event: &OutboundEvent, class: Class) -> Option<OutboundEvent> {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
+    use crate::consent::Europe;
 
     #[test]
     fn a_late_click_loses_what_its_time_is_over_for() {
@@ -138,6 +143,9 @@ mod tests {
         assert_eq!((left.visitor.client_ip_address.as_deref(), left.event_id.as_str()), (None, "e-1"));
         assert_eq!(left.visitor.client_user_agent.as_deref(), Some("UA"));
         assert_eq!(without(&left, Class::Ip), None, "there is nothing to write");
+        assert_eq!(left.origin.europe, Europe::Unknown, "nobody has asked the address");
+        event.origin.europe = Europe::Outside;
+        assert_eq!(without(&event, Class::Ip).unwrap().origin.europe, Europe::Outside);
         let left = without(&left, Class::UserAgent).unwrap();
         assert_eq!(left.visitor, crate::event::Visitor::default());
         assert_eq!(without(&event, Class::Raw), None);

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use crate::browser::Glimpse;
 use crate::click::Click;
 use crate::config::{Campaign, EventIdMode, Goal, Word as _};
-use crate::consent::{self, Consent};
+use crate::consent::{self, Consent, Europe};
 use crate::conversion::Conversion;
 use crate::delivery::DeliveryState;
 use crate::event::{Origin, OutboundEvent, Visitor, derived_event_id};
@@ -216,10 +216,23 @@ fn origin(source: Source<'_>) -> Origin {
         currency: conversion.currency.code().into(),
         value_of: source.goal.send_value.word().into(),
         params: macros(source),
+        europe: europe(source),
         malformed: malformed(source),
         erased: false,
         hops: source.hops,
     }
+}
+
+/// Whether the event's visitor is in Europe: as the server event's own address says, if it names one; else as those of click
+/// and browser do, and where they differ as the stricter of them. A click or a browser that never had an address is one
+/// whose address is gone.
+fn europe(source: Source<'_>) -> Europe {
+    if let Some(given) = source.given.filter(|given| given.visitor.client_ip_address.is_some()) {
+        return given.origin.europe;
+    }
+    let clicked = source.click.map(|click| Europe::noted(click.in_europe, click.ip.is_some()));
+    let browsed = source.browser.map(|browser| browser.europe);
+    clicked.into_iter().chain(browsed).max().unwrap_or_default()
 }
 
 /// What of the visitor's consent came malformed, with the server event or with the click.

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use crosstally_core::consent::{Choice, ConsentPolicy, Objection, WhenDenied, WhenGpc, is_european};
+use crosstally_core::consent::{Choice, ConsentPolicy, Europe, Objection, WhenDenied, WhenGpc};
 use crosstally_core::event::{DataProcessing, OutboundEvent};
 
 use crate::dialect::{Dialect, Settings, Told};
@@ -36,19 +36,18 @@ enum Follows {
     Withhold,
 }
 
-/// Decides how an event leaves for a destination of this kind. The country is that of the visitor's address, empty if it is
-/// not known.
+/// Decides how an event leaves for a destination of this kind. `europe` is what the visitor's address says, or said.
 #[must_use]
 pub fn leaving(
     dialect: &dyn Dialect,
     settings: &Settings,
     policy: ConsentPolicy,
     event: &OutboundEvent,
-    country: &str,
+    europe: Europe,
 ) -> Leaving {
     let told = dialect.told();
     let mut event = Cow::Borrowed(event);
-    if let Some(why) = unasked(told, settings, &event, country) {
+    if let Some(why) = unasked(told, settings, &event, europe) {
         if policy.when_denied != Some(WhenDenied::Limited) {
             return Leaving::Withheld { why: format!("{why}; nothing is sent") };
         }
@@ -87,8 +86,10 @@ pub fn leaving(
     Leaving::Limited { event, why: format!("{}; sent for limited use", why.join("; ")) }
 }
 
+const IN_EUROPE: &str = "the visitor is in the EEA, the United Kingdom or Switzerland and nothing says whether ad_user_data is granted";
+
 /// Why an event may not leave as long as its visitor has not been asked, where the receiver's terms want that.
-fn unasked(told: Told, settings: &Settings, event: &OutboundEvent, country: &str) -> Option<&'static str> {
+fn unasked(told: Told, settings: &Settings, event: &OutboundEvent, europe: Europe) -> Option<&'static str> {
     let consent = &event.consent;
     if !told.asked_in_europe {
         return None;
@@ -100,10 +101,18 @@ fn unasked(told: Told, settings: &Settings, event: &OutboundEvent, country: &str
     let decided = consent.user_data().is_some()
         || consent.gdpr.as_deref() == Some("0")
         || settings.text("consent").is_some();
-    let of_europe = || is_european(country) || event.contact.is_european();
-    (!decided && of_europe()).then_some(
-        "the visitor is in the EEA, the United Kingdom or Switzerland and nothing says whether ad_user_data is granted",
-    )
+    if decided {
+        return None;
+    }
+    match europe {
+        Europe::Inside => Some(IN_EUROPE),
+        _ if event.contact.is_european() => Some(IN_EUROPE),
+        Europe::Unknown => Some(
+            "the visitor's address is gone, so they may be in the EEA, the United Kingdom or Switzerland, and nothing says \
+             whether ad_user_data is granted",
+        ),
+        Europe::Outside | Europe::Unsaid => None,
+    }
 }
 
 fn follows(objection: Objection, policy: ConsentPolicy, told: Told) -> Follows {
@@ -214,7 +223,7 @@ mod tests {
             let kind = dialect.kind();
             for (objection, consent) in objections() {
                 for policy in policies {
-                    match leaving(*dialect, &settings(kind), policy, &with(&consent), "") {
+                    match leaving(*dialect, &settings(kind), policy, &with(&consent), Europe::Unsaid) {
                         Leaving::InFull => panic!("{kind} {objection} {policy:?} leaves in full"),
                         Leaving::Withheld { why } => assert!(!why.is_empty()),
                         Leaving::Limited { event, why } => {
@@ -237,40 +246,44 @@ mod tests {
         let said = |word: &str| Consent { ad_user_data: Choice::from_word(word), ..Consent::default() };
         let silent = Consent::default();
         let gdpr = |flag: &str| Consent { gdpr: Some(flag.into()), ..Consent::default() };
-        let german: (&[(&str, serde_json::Value)], &str) =
-            (&[("/user/country", serde_json::json!("de"))], "");
-        let nowhere: (&[(&str, serde_json::Value)], &str) = (&[], "");
-        for (changes, country, consent, withheld) in [
-            (nowhere.0, "DE", silent.clone(), true),
-            (nowhere.0, "GB", silent.clone(), true),
-            (german.0, german.1, silent.clone(), true),
-            (nowhere.0, "", gdpr("1"), true),
-            (nowhere.0, "US", silent.clone(), false),
-            (nowhere.0, "", silent.clone(), false),
-            (nowhere.0, "DE", said("granted"), false),
+        let german: &[(&str, serde_json::Value)] = &[("/user/country", serde_json::json!("de"))];
+        let (nowhere, unsaid): (&[(&str, serde_json::Value)], _) = (&[], Europe::Unsaid);
+        for (changes, europe, consent, withheld) in [
+            (nowhere, Europe::of("DE"), silent.clone(), true),
+            (nowhere, Europe::of("GB"), silent.clone(), true),
+            (german, unsaid, silent.clone(), true),
+            (german, Europe::Outside, silent.clone(), true),
+            // Nobody can say any more where they are.
+            (nowhere, Europe::Unknown, silent.clone(), true),
+            (nowhere, unsaid, gdpr("1"), true),
+            (nowhere, Europe::of("US"), silent.clone(), false),
+            (nowhere, Europe::of(""), silent.clone(), false),
+            (nowhere, unsaid, silent.clone(), false),
+            (nowhere, Europe::Inside, said("granted"), false),
+            (nowhere, Europe::Unknown, said("granted"), false),
             // What was denied is told, as Google asks for it.
-            (nowhere.0, "DE", said("denied"), false),
-            (nowhere.0, "DE", gdpr("0"), false),
+            (nowhere, Europe::Inside, said("denied"), false),
+            (nowhere, Europe::Inside, gdpr("0"), false),
         ] {
             let event = OutboundEvent { consent: consent.clone(), ..event(changes) };
             for kind in ["google_data_manager", "ga4"] {
                 let dialect = crate::catalog::by_kind(kind).unwrap();
-                let left = leaving(dialect, &settings(kind), ConsentPolicy::default(), &event, country);
+                let left = leaving(dialect, &settings(kind), ConsentPolicy::default(), &event, europe);
                 match &left {
                     Leaving::Withheld { why } => {
                         assert!(withheld && why.contains("nothing says whether ad_user_data"), "{why}");
                     }
-                    _ => assert!(!withheld, "{kind} {country} {consent:?}: {left:?}"),
+                    _ => assert!(!withheld, "{kind} {europe:?} {consent:?}: {left:?}"),
                 }
                 // Who wants it told as a denial has it told, never sent in full.
                 let policy = policy(WhenDenied::Limited, WhenGpc::Limited);
-                let left = leaving(dialect, &settings(kind), policy, &event, country);
+                let left = leaving(dialect, &settings(kind), policy, &event, europe);
                 if let (true, Leaving::Limited { event, .. }) = (withheld, &left) {
                     let sent = build(dialect, event.as_ref().clone()).request.unwrap().body;
                     let sent = String::from_utf8(sent).unwrap();
                     assert!(sent.contains("DENIED") && !sent.contains("GRANTED"), "{sent}");
                 } else {
-                    assert!(!withheld, "{kind} {country} {consent:?}: {left:?}");
+                    assert!(!withheld, "{kind} {europe:?} {consent:?}: {left:?}");
                 }
             }
         }
@@ -278,9 +291,9 @@ mod tests {
         let vouched = of_kind("google_data_manager", &[("consent", "granted")]);
         let google = crate::catalog::by_kind("google_data_manager").unwrap();
         let usual = ConsentPolicy::default();
-        assert_eq!(leaving(google, &vouched, usual, &event(&[]), "DE"), Leaving::InFull);
+        assert_eq!(leaving(google, &vouched, usual, &event(&[]), Europe::Inside), Leaving::InFull);
         let meta = crate::catalog::by_kind("meta").unwrap();
-        assert_eq!(leaving(meta, &settings("meta"), usual, &event(&[]), "DE"), Leaving::InFull);
+        assert_eq!(leaving(meta, &settings("meta"), usual, &event(&[]), Europe::Inside), Leaving::InFull);
     }
 
     #[test]
@@ -292,7 +305,7 @@ mod tests {
                 &settings(kind),
                 policy,
                 &with(consent),
-                "",
+                Europe::Unsaid,
             ) {
                 Leaving::InFull => "in full",
                 Leaving::Limited { .. } => "limited",
@@ -342,7 +355,7 @@ mod tests {
             let limited = policy(WhenDenied::Limited, WhenGpc::Limited);
             let mut event = with(&consent);
             event.consent.put_into(&mut event.origin.params);
-            let left = leaving(postback, &settings, limited, &event, "");
+            let left = leaving(postback, &settings, limited, &event, Europe::Unsaid);
             assert_eq!(matches!(left, Leaving::Limited { .. }), sent, "{url} {objection}");
             if let Leaving::Limited { event, .. } = left {
                 let call = postback.build(&settings, &[*event], NOW).request.unwrap().url;
@@ -386,7 +399,8 @@ mod tests {
         let limits = DataProcessing { options: vec!["LDU".into()], country: Some(1), state: Some(1000) };
         let own = OutboundEvent { data_processing: Some(limits.clone()), ..with(&objections()[4].1) };
         for dialect in KINDS.iter().filter(|dialect| dialect.told().limits) {
-            let left = leaving(*dialect, &settings(dialect.kind()), ConsentPolicy::default(), &own, "");
+            let left =
+                leaving(*dialect, &settings(dialect.kind()), ConsentPolicy::default(), &own, Europe::Unsaid);
             let Leaving::Limited { event, .. } = left else { panic!("{}", dialect.kind()) };
             assert_eq!(event.data_processing, Some(limits.clone()), "{}", dialect.kind());
         }

@@ -224,6 +224,7 @@ impl Engine {
             query: given::kept_query(query),
             target: canonical_page(&input.page).map(|page| given::kept_page(&page)).unwrap_or_default(),
             ip: input.ip,
+            in_europe: self.in_europe(input.ip),
             user_agent: input.user_agent.clone(),
             referrer: given::kept_page(&input.referrer),
             language: input.language.clone(),
@@ -257,8 +258,12 @@ impl Engine {
             }
         };
         let click = click.ok_or_else(|| StoreError::Corrupt("neither known nor made".into()))?;
-        let events: Vec<BrowserEvent> =
+        let mut events: Vec<BrowserEvent> =
             input.events.iter().map(|event| stored(event, &input, click, &cookies, now)).collect();
+        let in_europe = self.in_europe(input.ip);
+        for event in events.iter_mut().filter(|event| event.ip.is_some()) {
+            event.in_europe = in_europe;
+        }
         let outcomes = match events.is_empty() {
             true => Vec::new(),
             false => self.store.record_browser_events(click, events, EVENTS_OF_CLICK_MAX).await?,
@@ -412,6 +417,7 @@ fn stored(
         fbc: cookies.0.clone().unwrap_or_default(),
         fbp: cookies.1.clone().unwrap_or_default(),
         ip: input.ip.filter(|_| !denied),
+        in_europe: None,
         user_agent: if denied { String::new() } else { input.user_agent.clone() },
         consent: input.consent.clone(),
         fields: if denied { Map::new() } else { given::kept_fields(event.fields.clone()) },

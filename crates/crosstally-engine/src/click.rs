@@ -210,6 +210,7 @@ impl Engine {
             query: input.query.to_owned(),
             target,
             ip: input.ip,
+            in_europe: self.in_europe(input.ip),
             user_agent: kept(input.user_agent),
             referrer: kept(input.referrer),
             language: kept(input.language),

@@ -73,6 +73,7 @@ impl Engine {
                     Setting { partner, workspace, click_id_key: &self.click_id_key, received_at: now };
                 hops::check(inbound.headers.hops())
                     .and_then(|()| server_event::postback(&inbound.body, setting))
+                    .map(|postback| self.noted(postback))
             }
             None => Err(Stop::refused(Reason::UnknownPartner, "no partner has this name")),
         };

@@ -7,6 +7,9 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
+use crosstally_core::consent::{Europe, is_european};
+use crosstally_core::event::OutboundEvent;
+use crosstally_core::postback::Postback;
 use crosstally_core::visit::Place;
 use maxminddb::Reader;
 use serde::Deserialize;
@@ -59,6 +62,16 @@ struct Record<'a> {
     isp: Option<&'a str>,
     autonomous_system_organization: Option<&'a str>,
     autonomous_system_number: Option<u32>,
+}
+
+/// What is asked of every click: nothing of it is copied.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct CountryOnly<'a> {
+    #[serde(borrow)]
+    country: Option<Code<'a>>,
+    #[serde(borrow)]
+    registered_country: Option<Code<'a>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -141,6 +154,39 @@ impl Geo {
     }
 }
 
+impl Geo {
+    /// Whether an address is in Europe. `None` if there is none, or no file.
+    fn in_europe(&self, address: Option<IpAddr>) -> Option<bool> {
+        let files = self.0.load();
+        if files.is_empty() {
+            return None;
+        }
+        let address = address?.to_canonical();
+        let country = |file: &File| {
+            let found: CountryOnly<'_> = file.reader.lookup(address).ok()?.decode().ok()??;
+            let registered = || found.registered_country?.iso_code;
+            found.country.and_then(|code| code.iso_code).or_else(registered).map(is_european)
+        };
+        Some(files.iter().find_map(country).unwrap_or(false))
+    }
+
+    /// Whether an event's visitor is in Europe: by their address, and else by what was noted while there was one. Without
+    /// any file nobody is looked for, so that an address that is gone has taken nothing away.
+    #[must_use]
+    pub fn europe(&self, event: &OutboundEvent) -> Europe {
+        let noted = event.origin.europe;
+        match self.in_europe(address_of(event)) {
+            Some(in_europe) => Europe::noted(Some(in_europe), true),
+            None if noted == Europe::Unknown && self.is_empty() => Europe::Unsaid,
+            None => noted,
+        }
+    }
+}
+
+fn address_of(event: &OutboundEvent) -> Option<IpAddr> {
+    event.visitor.client_ip_address.as_deref()?.parse().ok()
+}
+
 impl Record<'_> {
     fn add_to(&self, place: &mut Place) {
         let set = |place: &mut String, text: Option<&str>| {
@@ -176,6 +222,20 @@ impl File {
 }
 
 impl Engine {
+    /// Whether an address is in Europe, to be noted beside it: once it is gone nobody can ask it any more. Nothing is noted
+    /// as long as there is no destination that hangs on it.
+    pub(crate) fn in_europe(&self, address: Option<IpAddr>) -> Option<bool> {
+        self.snapshot.load().asks_in_europe().then(|| self.geo.in_europe(address)).flatten()
+    }
+
+    /// The same call, with that note of the address which a server event names.
+    pub(crate) fn noted(&self, mut postback: Postback) -> Postback {
+        if let Some(given) = &mut postback.given {
+            given.origin.europe = Europe::noted(self.in_europe(address_of(given)), true);
+        }
+        postback
+    }
+
     /// Takes up files of places that have changed.
     ///
     /// # Errors

@@ -420,7 +420,8 @@ impl Engine {
                 click_id_key: &self.click_id_key,
                 received_at: receipt.received_at,
             };
-            return server_event::postback(&inbound.body, setting);
+            let read = server_event::postback(&inbound.body, setting);
+            return read.map(|postback| self.noted(postback));
         }
         let params = match params(&mut inbound, partner) {
             Err(_) if !repair.set.is_empty() => Default::default(),

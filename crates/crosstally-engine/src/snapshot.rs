@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crosstally_core::config::{Auth, Campaign, Config, Destination, Partner, Workspace};
 use crosstally_core::config::{preset, source as presets};
-use crosstally_core::consent::WhenGpc;
+use crosstally_core::consent::{Europe, WhenGpc};
 use crosstally_core::contract::{Contract, Terms, ValueOf};
 use crosstally_core::drop_in::{self, DropIn};
 use crosstally_core::erasure::Names;
@@ -48,6 +48,7 @@ pub struct Snapshot {
     drop_ins: HashMap<DropIn, usize>,
     stands_in: bool,
     hears_browsers: bool,
+    asks_in_europe: bool,
 }
 
 /// The partner that server events belong to when they name none.
@@ -97,11 +98,9 @@ impl ReadyDestination {
     /// How an event leaves for it, after what its visitor allows.
     #[must_use]
     pub fn leaving(&self, event: &OutboundEvent, geo: &Geo) -> Leaving {
-        let address = || event.visitor.client_ip_address.as_deref()?.parse().ok();
-        let asked = self.dialect.told().asked_in_europe && !geo.is_empty();
-        let country = address().filter(|_| asked).map(|address| geo.place(address).country);
         let policy = self.config.consent_policy;
-        consent::leaving(self.dialect, &self.settings, policy, event, &country.unwrap_or_default())
+        let europe = if self.dialect.told().asked_in_europe { geo.europe(event) } else { Europe::Unsaid };
+        consent::leaving(self.dialect, &self.settings, policy, event, europe)
     }
 }
 
@@ -130,7 +129,7 @@ impl Snapshot {
             .enumerate()
             .map(|(at, partner)| (partner.slug.clone(), (at, guards(partner, source, keys))))
             .collect();
-        let destinations = config
+        let destinations: HashMap<_, _> = config
             .destinations
             .iter()
             .filter_map(|destination| ready(destination, &config.workspace, source, keys))
@@ -142,6 +141,8 @@ impl Snapshot {
             .enumerate()
             .filter_map(|(at, partner)| Some((partner.drop_in.clone()?, at)))
             .collect();
+        let asks_in_europe =
+            destinations.values().any(|ready: &Arc<ReadyDestination>| ready.dialect.told().asked_in_europe);
         let hears_browsers = config.campaigns.iter().any(|campaign| !campaign.sites.is_empty());
         Self {
             version,
@@ -156,6 +157,7 @@ impl Snapshot {
             drop_ins,
             stands_in,
             hears_browsers,
+            asks_in_europe,
         }
     }
 
@@ -178,6 +180,12 @@ impl Snapshot {
     #[must_use]
     pub const fn hears_browsers(&self) -> bool {
         self.hears_browsers
+    }
+
+    /// Whether any destination wants visitors of Europe to have been asked.
+    #[must_use]
+    pub const fn asks_in_europe(&self) -> bool {
+        self.asks_in_europe
     }
 
     /// The campaign of this name.

@@ -23,6 +23,7 @@ fn event(at: i64, name: &str, id: &str, order: Option<&str>) -> BrowserEvent {
         fbc: String::new(),
         fbp: String::new(),
         ip: Some("203.0.113.9".parse().unwrap()),
+        in_europe: None,
         user_agent: "agent".into(),
         consent: Consent::default(),
         fields: Map::new(),

@@ -23,6 +23,7 @@ pub fn click(click: &Click, id: ClickId) -> Click {
         query: String::new(),
         target: String::new(),
         ip: None,
+        in_europe: None,
         user_agent: String::new(),
         referrer: String::new(),
         language: String::new(),

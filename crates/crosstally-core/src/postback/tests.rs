@@ -19,7 +19,6 @@ use crate::verdict::Stop;
 mod labels;
 mod order;
 mod shown;
-
 const NOW: Timestamp = Timestamp::from_millis(1_764_201_600_000);
 
 fn key() -> ClickIdKey {
@@ -111,6 +110,7 @@ fn click() -> Click {
         query: "fbclid=AbC&sub1=x".into(),
         target: "https://lander.example/p?cid=1".into(),
         ip: Some("192.0.2.7".parse().unwrap()),
+        in_europe: None,
         user_agent: "UA/1.0".into(),
         referrer: String::new(),
         language: String::new(),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crosstally_core::config::{MacroUse, Setting};
+use crosstally_core::consent::Europe;
 use crosstally_core::event::{Origin, OutboundEvent};
 use crosstally_core::macro_names::CLICK_PREFIX;
 use crosstally_core::secret::Secret;
@@ -76,6 +77,7 @@ fn event(params: Map<String, Value>) -> OutboundEvent {
             currency: text("USD"),
             params,
             malformed: Vec::new(),
+            europe: Europe::Unsaid,
             erased: false,
             hops: 0,
             value_of: String::new(),

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use crosstally_core::config::{SecretRef, Setting};
+use crosstally_core::consent::Europe;
 use crosstally_core::delivery::Outcome;
 use crosstally_core::event::{Origin, OutboundEvent, Visitor};
 use crosstally_core::macro_names::names;
@@ -84,6 +85,7 @@ fn event() -> OutboundEvent {
                 ("dot", "."),
             ]),
             malformed: Vec::new(),
+            europe: Europe::Unsaid,
             erased: false,
             hops: 0,
             value_of: String::new(),

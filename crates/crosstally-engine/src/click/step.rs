@@ -78,7 +78,8 @@ impl Engine {
             }
             None => {
                 let way = Way { offer: way.offer, instead_of: way.instead_of, ..Way::default() };
-                let click = click_of_step(id, &input, &target, &params, way);
+                let in_europe = self.in_europe(input.ip);
+                let click = Click { in_europe, ..click_of_step(id, &input, &target, &params, way) };
                 self.keep_click(&Arc::new(click), COMMIT_WAIT).await;
             }
         }
@@ -123,6 +124,7 @@ fn click_of_step(id: ClickId, input: &ClickIn<'_>, target: &str, params: &Params
         query: input.query.to_owned(),
         target: target.to_owned(),
         ip: input.ip,
+        in_europe: None,
         user_agent: kept(input.user_agent),
         referrer: kept(input.referrer),
         language: kept(input.language),

@@ -35,6 +35,8 @@ struct Stored {
     labels: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     way: Option<Box<Way>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    in_europe: Option<bool>,
 }
 
 /// No click has a key of this name.
@@ -68,9 +70,9 @@ pub(super) fn encode(click: &Click) -> Vec<u8> {
         test: click.test,
         labels: click.labels.clone(),
         way: click.way.clone(),
+        in_europe: click.in_europe,
     };
     record(&stored)
-        in_europe: click.in_europe,
 }
 
 /// One step as a record.
@@ -114,6 +116,7 @@ fn decode_click(body: &[u8]) -> Option<Click> {
         query: stored.query,
         target: stored.target,
         ip: stored.ip,
+        in_europe: stored.in_europe,
         user_agent: stored.user_agent,
         referrer: stored.referrer,
         language: stored.language,
@@ -185,6 +188,7 @@ pub(super) mod tests {
             query: "fbclid=AbC&x=é".into(),
             target: "https://lander.example/".into(),
             ip: Some("2001:db8::1".parse().unwrap()),
+            in_europe: Some(true),
             user_agent: "UA/1.0".into(),
             referrer: String::new(),
             language: "en".into(),

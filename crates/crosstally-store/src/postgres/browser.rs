@@ -13,18 +13,18 @@ use crate::{StoreError, WORKSPACE};
 macro_rules! columns {
     () => {
         "click, name, event_id, at, received_at, campaign, transaction_id, page, fbc, fbp, ip, user_agent, consent, fields, \
-         taken_partner, taken_key"
+         taken_partner, taken_key, in_europe"
     };
 }
 
 // Those that are there are known again; of the others as many are added as the click may still have.
 const INSERT: &str = "WITH told AS (
         SELECT * FROM unnest($2::uuid[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::text[], $8::text[],
-            $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::bigint[])
-            WITH ORDINALITY AS n (click, name, event_id, at, received_at, campaign, transaction_id, page, fbc, fbp, ip,
-                user_agent, consent, fields, room, position)
+            $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::bigint[],
+            $17::boolean[]) WITH ORDINALITY AS n (click, name, event_id, at, received_at, campaign, transaction_id, page,
+                fbc, fbp, ip, user_agent, consent, fields, room, in_europe, position)
     ), there AS (
-        SELECT name, event_id FROM browser_events WHERE click = $17 AND (workspace = $1) IS TRUE
+        SELECT name, event_id FROM browser_events WHERE click = $18 AND (workspace = $1) IS TRUE
     ), fresh AS (
         SELECT told.*, row_number() OVER (PARTITION BY room > (SELECT count(*) FROM there) ORDER BY position) AS number
         FROM told
@@ -33,9 +33,9 @@ const INSERT: &str = "WITH told AS (
         SELECT * FROM fresh WHERE number + (SELECT count(*) FROM there) <= room
     ), added AS (
         INSERT INTO browser_events (workspace, click, name, event_id, at, received_at, campaign, transaction_id, page, fbc,
-            fbp, ip, user_agent, consent, fields)
+            fbp, ip, user_agent, consent, fields, in_europe)
         SELECT $1::bigint, click, name, event_id, at, received_at, campaign, transaction_id, page, fbc, fbp, ip, user_agent,
-            consent, fields
+            consent, fields, in_europe
         FROM fitting ORDER BY name, event_id
         ON CONFLICT DO NOTHING
         RETURNING name, event_id
@@ -157,7 +157,7 @@ fn columns(events: &[BrowserEvent], most: u32) -> Result<Columns<'_, BrowserEven
         .with(|event| Text(&event.user_agent))
         .with_json(|event| &event.consent)?
         .with_json(|event| &event.fields)
-        .map(|columns| columns.with(|event| i64::from(event.room(most))))
+        .map(|columns| columns.with(|event| i64::from(event.room(most))).with(|event| event.in_europe))
 }
 
 fn read(row: &Row) -> Result<BrowserEvent, StoreError> {
@@ -180,6 +180,7 @@ fn read(row: &Row) -> Result<BrowserEvent, StoreError> {
         user_agent: rows::get(row, 11)?,
         consent: rows::json(row, 12)?,
         fields: rows::json(row, 13)?,
+        in_europe: rows::get(row, 16)?,
         taken_by,
     })
 }

@@ -26,14 +26,15 @@ macro_rules! insert {
 }
 
 const INSERT: &str = insert!("", "");
-/// Few clicks have labels or took a way, so that the others do not pay for the columns.
-const INSERT_LABELLED: &str = insert!(", labels, way", ", $19::text[], $20::text[]");
+/// Few clicks have labels or took a way, and many an address that cannot be looked for: they do not pay for the columns.
+const INSERT_LABELLED: &str =
+    insert!(", labels, way, in_europe", ", $19::text[], $20::text[], $21::boolean[]");
 /// They come late, and postbacks may have overtaken them.
 const INSERT_AND_COUNT: &str = concat!(
     "WITH new AS (",
-    insert!(", labels, way", ", $19::text[], $20::text[]"),
+    insert!(", labels, way, in_europe", ", $19::text[], $20::text[], $21::boolean[]"),
     " RETURNING 1), woken AS (
-        UPDATE receipt_waits SET next_at = 0 WHERE workspace = $1 AND awaited = ANY ($21::text[])
+        UPDATE receipt_waits SET next_at = 0 WHERE workspace = $1 AND awaited = ANY ($22::text[])
     ) SELECT count(*) FROM new"
 );
 
@@ -53,7 +54,9 @@ impl Work for NewClick {
     async fn record(database: &Database, batch: &mut [Waiting<Self>]) -> Result<(), Fault> {
         let connection = database.connection().await?;
         let clicks: Vec<&Click> = batch.iter().map(|one| &*one.work.0).collect();
-        let labelled = clicks.iter().any(|click| !click.labels.is_empty() || click.way.is_some());
+        let has_more =
+            |click: &&Click| !click.labels.is_empty() || click.way.is_some() || click.in_europe.is_some();
+        let labelled = clicks.iter().any(has_more);
         let statement = connection.prepare_cached(if labelled { INSERT_LABELLED } else { INSERT }).await?;
         let columns = if labelled { labelled_columns(&clicks)? } else { columns(&clicks) };
         let written = connection.execute(&statement, &columns.values()).await;
@@ -115,7 +118,7 @@ fn labelled_columns<'rows>(
         clicks.iter().map(|click| rows::labels(&click.labels)).collect::<Result<_, _>>()?;
     let ways: Vec<Option<String>> =
         clicks.iter().map(|click| click.way.as_ref().map(|way| way.to_stored())).collect();
-    Ok(columns(clicks).with_values(labels).with_values(ways))
+    Ok(columns(clicks).with_values(labels).with_values(ways).with(|click| click.in_europe))
 }
 
 fn columns<'rows>(clicks: &'rows [&'rows Click]) -> Columns<'rows, &'rows Click> {

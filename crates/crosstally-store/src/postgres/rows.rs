@@ -35,7 +35,7 @@ mod tests;
 type Result<T> = std::result::Result<T, StoreError>;
 
 pub(super) const CLICK: &str = "id, at, campaign, source, query, target, ip, user_agent, referrer, language, \
-    fbc_cookie, fbp_cookie, ad_click_ids, cost_minor, cost_currency, gpc, test, labels, way";
+    fbc_cookie, fbp_cookie, ad_click_ids, cost_minor, cost_currency, gpc, test, labels, way, in_europe";
 
 pub(super) fn click(row: &Row) -> Result<Click> {
     let cost = match (get::<Option<i64>>(row, 13)?, optional(row, 14, currency)?) {
@@ -50,6 +50,7 @@ pub(super) fn click(row: &Row) -> Result<Click> {
         query: get(row, 4)?,
         target: get(row, 5)?,
         ip: get(row, 6)?,
+        in_europe: get(row, 19)?,
         user_agent: get(row, 7)?,
         referrer: get(row, 8)?,
         language: get(row, 9)?,
@@ -246,8 +247,8 @@ pub(super) fn delivery(row: &Row) -> Result<DeliveryRecord> {
         created_at: time(row, 13)?,
         finished_at: optional_time(row, 14)?,
         arrived_at: optional_time(row, 17)?,
-        lease,
         by_job: get(row, 18)?,
+        lease,
     })
 }
 

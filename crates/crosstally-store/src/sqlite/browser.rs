@@ -12,14 +12,14 @@ use crate::{StoreError, WORKSPACE};
 macro_rules! columns {
     () => {
         "click, name, event_id, at, received_at, campaign, transaction_id, page, fbc, fbp, ip, user_agent, consent, fields, \
-         taken_partner, taken_key"
+         taken_partner, taken_key, in_europe"
     };
 }
 
 const INSERT: &str =
     "INSERT INTO browser_events (click, name, event_id, workspace, at, received_at, campaign,
-        transaction_id, page, fbc, fbp, ip, user_agent, consent, fields)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
+        transaction_id, page, fbc, fbp, ip, user_agent, consent, fields, in_europe)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
     ON CONFLICT DO NOTHING";
 const COUNT: &str = "SELECT count(*) FROM browser_events WHERE click = ?1";
 const IS_THERE: &str =
@@ -129,6 +129,7 @@ fn record(
         event.user_agent,
         rows::to_json(&event.consent)?,
         rows::to_json(&event.fields)?,
+        event.in_europe,
     ])?;
     if inserted == 0 {
         return Ok(BrowserRecorded::Repeated);
@@ -157,6 +158,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<BrowserEvent> {
         user_agent: row.get(11)?,
         consent: rows::json(row, 12)?,
         fields: rows::json(row, 13)?,
+        in_europe: row.get(16)?,
         taken_by,
     })
 }

@@ -22,8 +22,8 @@ macro_rules! insert {
 }
 
 const INSERT: &str = insert!("", "");
-/// Clicks of campaigns with paths have one column more.
-const INSERT_WAY: &str = insert!(", way", ", ?19");
+/// Those of campaigns with paths have a column more, and so have those whose address can be looked for.
+const INSERT_WAY: &str = insert!(", way, in_europe", ", ?19, ?20");
 
 /// Few clicks have labels, so that the others do not pay for the column.
 const LABEL: &str = "UPDATE clicks SET labels = ?2 WHERE id = ?1";
@@ -117,13 +117,12 @@ pub(super) fn insert(connection: &Connection, click: &Click, texts: &Texts) -> R
         click.gpc,
         click.test,
     ];
-    let inserted = match &texts.way {
-        None => connection.prepare_cached(INSERT)?.execute(common)?,
-        Some(way) => {
-            let all: Vec<&dyn rusqlite::ToSql> =
-                common.iter().copied().chain([way as &dyn rusqlite::ToSql]).collect();
-            connection.prepare_cached(INSERT_WAY)?.execute(all.as_slice())?
-        }
+    let inserted = if texts.way.is_none() && click.in_europe.is_none() {
+        connection.prepare_cached(INSERT)?.execute(common)?
+    } else {
+        let more: [&dyn rusqlite::ToSql; 2] = [&texts.way, &click.in_europe];
+        let all: Vec<&dyn rusqlite::ToSql> = common.iter().copied().chain(more).collect();
+        connection.prepare_cached(INSERT_WAY)?.execute(all.as_slice())?
     };
     if inserted > 0
         && let Some(labels) = rows::labels(&click.labels)?

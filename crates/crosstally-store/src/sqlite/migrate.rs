@@ -24,6 +24,7 @@ const STEPS: &[&str] = &[
     include_str!("../../migrations/sqlite/0011_replays.sql"),
     include_str!("../../migrations/sqlite/0012_privacy.sql"),
     include_str!("../../migrations/sqlite/0013_payloads.sql"),
+    include_str!("../../migrations/sqlite/0014_europe.sql"),
 ];
 
 const REGISTER: &str =

@@ -24,7 +24,7 @@ use crate::{
 };
 
 pub(super) const CLICK: &str = "id, at, campaign, source, query, target, ip, user_agent, referrer, language, \
-    fbc_cookie, fbp_cookie, ad_click_ids, cost_minor, cost_currency, gpc, test, labels, way";
+    fbc_cookie, fbp_cookie, ad_click_ids, cost_minor, cost_currency, gpc, test, labels, way, in_europe";
 
 pub(super) fn click(row: &Row<'_>) -> Result<Click> {
     let cost = match (row.get::<_, Option<i64>>(13)?, optional(row, 14, |code| code.parse().ok())?) {
@@ -39,6 +39,7 @@ pub(super) fn click(row: &Row<'_>) -> Result<Click> {
         query: row.get(4)?,
         target: row.get(5)?,
         ip: address(row, 6)?,
+        in_europe: row.get(19)?,
         user_agent: row.get(7)?,
         referrer: row.get(8)?,
         language: row.get(9)?,
@@ -231,8 +232,8 @@ pub(super) fn delivery(row: &Row<'_>) -> Result<DeliveryRecord> {
         created_at: time(row, 13)?,
         finished_at: optional_time(row, 14)?,
         arrived_at: optional_time(row, 17)?,
-        lease,
         by_job: row.get(18)?,
+        lease,
     })
 }
 

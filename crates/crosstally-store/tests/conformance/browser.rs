@@ -21,6 +21,7 @@ fn event(click: ClickId, at: i64, name: &str, id: &str) -> BrowserEvent {
         fbc: String::new(),
         fbp: "fb.1.1.5".into(),
         ip: None,
+        in_europe: None,
         user_agent: "agent".into(),
         consent: Consent::default(),
         fields: serde_json::Map::new(),
@@ -41,6 +42,7 @@ pub(crate) async fn an_event_comes_back_as_it_was(stage: &Stage) {
         }
         event.transaction_id = Some((*text).into());
         event.ip = Some(if at % 2 == 0 { "2001:db8::7" } else { "203.0.113.9" }.parse().unwrap());
+        event.in_europe = [Some(true), Some(false), None][events.len() % 3];
         event.consent = Consent { gpc: true, ad_user_data: Some(Choice::Denied), ..Consent::default() };
         event.fields.insert((*text).into(), json!({"nul": "\u{0}", "text": text, "exact": "0.10"}));
         events.push(event);

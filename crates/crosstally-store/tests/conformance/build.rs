@@ -101,6 +101,7 @@ pub(crate) fn click(ms: i64) -> Click {
         source: "facebook".into(),
         target: "https://shop.example/offer?id=1".into(),
         ip: Some([203, 0, 113, 7].into()),
+        in_europe: None,
         user_agent: "Mozilla/5.0".into(),
         referrer: "https://l.facebook.example/".into(),
         language: "en-US,en;q=0.9".into(),
@@ -219,9 +220,9 @@ pub(crate) fn goal_event(ms: i64, conversion: ConversionId) -> GoalEvent {
             action_source: "website".into(),
             value: Some("12.34".into()),
             currency: Some("USD".into()),
-            ..OutboundEvent::default()
             // A click's parameter holds whatever its link says, a NUL too.
             origin: Origin { params: Map::from_iter([("sub1".into(), "a\0b".into())]), ..Origin::default() },
+            ..OutboundEvent::default()
         },
         created_at: at(ms),
     }

@@ -28,6 +28,7 @@ pub(crate) async fn a_click_comes_back_as_it_was(stage: &Stage) {
             (*text).clone_into(field);
         }
         click.ip = None;
+        click.in_europe = [Some(true), Some(false), None][number % 3];
         click.cost = None;
         click.ad_click_ids = AdClickIds::default();
         click.gpc = false;

@@ -25,6 +25,7 @@ fn event(click: ClickId, name: &str, id: &str) -> BrowserEvent {
         fbc: String::new(),
         fbp: String::new(),
         ip: None,
+        in_europe: None,
         user_agent: String::new(),
         consent: Consent::default(),
         fields: serde_json::Map::new(),

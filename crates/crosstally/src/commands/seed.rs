@@ -128,6 +128,7 @@ fn click(engine: &Engine, slug: &str) -> Result<Click> {
         ad_click_ids: AdClickIds::from_params(&params),
         query,
         ip: Some(std::net::Ipv4Addr::new(192, 0, 2, 1).into()),
+        in_europe: None,
         user_agent: "Mozilla/5.0 (X11; Linux x86_64) demo".into(),
         referrer: String::new(),
         language: "en".into(),

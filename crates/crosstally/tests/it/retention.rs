@@ -233,6 +233,7 @@ fn click(key: &ClickIdKey, at: Timestamp, number: u32) -> Click {
         query: "sub1=x".into(),
         target: "https://lander.example/".into(),
         ip: Some([192, 0, 2, 7].into()),
+        in_europe: None,
         user_agent: "UA/1.0".into(),
         referrer: String::new(),
         language: String::new(),

@@ -1,6 +1,10 @@
 //! The lines G4 to G7 of the security checklist: what a visitor says of their privacy, from the click to the platform.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
+use crosstally_core::time::HOUR_MS;
+use crosstally_http::DoorOptions;
 use crosstally_testkit::client::{self, get, post_as};
 use crosstally_testkit::database::Kind;
 use crosstally_testkit::server::{CONFIG, TestServer};
@@ -16,6 +20,8 @@ on_both! {
     g5_limited_data_use_reaches_meta => ldu;
     /// Line G6: a visitor of Europe whom nobody asked is not sent to Google, and the delivery says why.
     g6_google_gets_nobody_of_europe_without_a_word => europe;
+    /// Line G6: that an address is gone by its time makes nobody of Europe somebody from elsewhere.
+    g6_who_was_of_europe_stays_so_without_an_address => purged;
     /// Line G7: strings of consent leave byte for byte; what is malformed is absent and counted; no denial is lost.
     g7_strings_are_untouched_and_no_denial_is_lost => strings;
 }
@@ -107,13 +113,18 @@ endpoint = "http://SANDBOX"
 allow_private = true
 "#;
 
-async fn europe(kind: Kind) -> Result<()> {
-    let server = TestServer::start(kind).await?;
+/// A file of addresses of two countries.
+fn places(server: &TestServer) -> Result<PathBuf> {
     let file = server.database.directory().join("places.mmdb");
     let ranges = [("203.0.113.0", "DE"), ("198.51.100.0", "US")];
     let ranges = ranges.map(|(range, country)| (range.parse().unwrap(), 24, mmdb::place(country, "", "", 1)));
     std::fs::write(&file, mmdb::file(&ranges))?;
-    server.engine.geo.open(&[file])?;
+    Ok(file)
+}
+
+async fn europe(kind: Kind) -> Result<()> {
+    let server = TestServer::start(kind).await?;
+    server.engine.geo.open(&[places(&server)?])?;
     server.apply(&format!("{}\n{GA4}", CONFIG.replace("[\"meta-main\"]", "[\"ga\"]"))).await?;
     for (number, (ip, consent, code)) in [
         ("203.0.113.7", json!({}), "consent_denied"),
@@ -140,6 +151,60 @@ async fn europe(kind: Kind) -> Result<()> {
         }
     }
     assert_eq!(server.accepted().await?.len(), 3);
+    server.stop().await;
+    Ok(())
+}
+
+async fn purged(kind: Kind) -> Result<()> {
+    const GERMAN: [(&str, &str); 1] = [("x-forwarded-for", "203.0.113.7")];
+    const AMERICAN: [(&str, &str); 1] = [("x-forwarded-for", "198.51.100.7")];
+    let doors = DoorOptions { trusted_proxies: vec!["127.0.0.0/8".parse()?], ..DoorOptions::default() };
+    let server = TestServer::behind(kind, doors).await?;
+    let config = CONFIG
+        .replace("[\"meta-main\"]", "[\"ga\"]\ndelay = \"50h\"")
+        .replace("cost_model", "sites = [\"shop.example\"]\ncost_model");
+    server.apply(&format!("{config}\n{GA4}\n[retention]\nip = \"2d\"\n")).await?;
+    // Of the first nobody could say where it came from; the last has gone to Germany before it reached the page.
+    let early = click(&server, "", &AMERICAN).await?.0;
+    server.engine.geo.open(&[places(&server)?])?;
+    let (german, american) = (click(&server, "", &GERMAN).await?.0, click(&server, "", &AMERICAN).await?.0);
+    let moved = click(&server, "", &AMERICAN).await?.0;
+    let told = json!({"campaign": "summer", "click_id": moved, "page": "https://shop.example/",
+        "events": [{"name": "Lead", "event_id": "e-1"}]});
+    let request = Request::post("/e").header("origin", "https://shop.example").header("user-agent", "UA/1.0");
+    let request = request.header(GERMAN[0].0, GERMAN[0].1).body(told.to_string().into())?;
+    assert_eq!(client::send(server.tracking, request).await?.status, 200);
+    // A sale that waits while the address goes, and one that comes when it is gone.
+    for round in 0..2 {
+        for (name, id) in [("E", &early), ("G", &german), ("A", &american), ("M", &moved)] {
+            let call = format!("click_id={id}&tid={name}{round}&payout=12.34");
+            assert_eq!(server.postback(&call).await?.status, 200);
+        }
+        server.advance(51 * HOUR_MS);
+        server.engine.purge_what_is_over().await?;
+        for id in [&early, &german, &american, &moved] {
+            let kept = server.api(&format!("/api/v1/clicks/{id}")).await?;
+            assert_eq!(kept.get("ip"), Some(&Value::Null), "{kept}");
+        }
+        server.deliver().await?;
+    }
+    let mut codes = Vec::new();
+    for name in ["E", "G", "A", "M"] {
+        for round in 0..2 {
+            let trace = server.api(&format!("/api/v1/trace/{name}{round}")).await?;
+            let delivery = trace.pointer("/conversions/0/deliveries/0/delivery").cloned().unwrap_or(trace);
+            codes.push((name, text(&delivery, "/code").to_owned(), text(&delivery, "/detail").to_owned()));
+        }
+    }
+    for (name, code, detail) in &codes {
+        let (expected, says) = match *name {
+            "E" => ("consent_denied", "the visitor's address is gone"),
+            "A" => ("accepted_unverified", ""),
+            _ => ("consent_denied", "the visitor is in the EEA"),
+        };
+        assert!(code == expected && detail.contains(says), "{codes:?}");
+    }
+    assert_eq!(server.accepted().await?.len(), 2);
     server.stop().await;
     Ok(())
 }
