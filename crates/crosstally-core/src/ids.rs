@@ -215,6 +215,16 @@ impl ClickIdKey {
         let full = mac.finalize().into_bytes();
         [full[0], full[1], full[2]]
     }
+
+    /// What the id of a test visitor's click has where others are random.
+    fn test_sign(&self, head: &[u8]) -> [u8; 4] {
+        let mut mac = self.0.clone();
+        // No tag is made of as many bytes, so that neither ever stands for the other.
+        mac.update(b"a test visitor's click");
+        mac.update(head);
+        let full = mac.finalize().into_bytes();
+        [full[0], full[1], full[2], full[3]]
+    }
 }
 
 impl ClickId {
@@ -233,6 +243,24 @@ impl ClickId {
         let tag = key.tag(&bytes[..13]);
         bytes[13..].copy_from_slice(&tag);
         Self(bytes)
+    }
+
+    /// Makes the id of a test visitor's click from a time and three random bytes. It says by itself that it is one, to whoever
+    /// has the key: what follows the click counts nowhere either, and nobody has to look the click up for that.
+    #[must_use]
+    pub fn new_test(key: &ClickIdKey, at: Timestamp, random: [u8; 3]) -> Self {
+        let mut seven = [0; 7];
+        seven[..3].copy_from_slice(&random);
+        let mut rest = [0; 10];
+        rest[..3].copy_from_slice(&random);
+        seven[3..].copy_from_slice(&key.test_sign(&with_time(at, rest)[..9]));
+        Self::new(key, at, seven)
+    }
+
+    /// Whether it is a test visitor's. Of four thousand million others one is taken for it.
+    #[must_use]
+    pub fn is_test(&self, key: &ClickIdKey) -> bool {
+        key.test_sign(&self.0[..9]) == self.0[9..13]
     }
 
     /// Reads a click id in any case and checks its tag.
@@ -327,6 +355,19 @@ mod tests {
         assert_eq!(ClickId::parse(&key(), cut), Err(IdError::Malformed));
         let other = if last == "0" { "1" } else { "0" };
         assert_eq!(ClickId::parse(&key(), &format!("{cut}{other}")), Err(IdError::Forged));
+    }
+
+    #[test]
+    fn the_id_of_a_test_says_so_to_whoever_has_the_key() {
+        let at = Timestamp::from_millis(1_764_201_600_000);
+        let test = ClickId::new_test(&key(), at, [9; 3]);
+        assert_eq!(ClickId::parse(&key(), &test.to_string()), Ok(test));
+        assert!(test.is_test(&key()) && test.time() == at);
+        assert_ne!(test, ClickId::new_test(&key(), at, [8; 3]));
+        assert!(!test.is_test(&ClickIdKey::new(&[8; 32])));
+        for random in [[0; 7], [9; 7], [9, 9, 9, 0, 0, 0, 0]] {
+            assert!(!ClickId::new(&key(), at, random).is_test(&key()), "{random:?}");
+        }
     }
 
     #[test]

@@ -278,7 +278,10 @@ impl Engine {
             repeated: count(BrowserRecorded::Repeated),
             too_many: count(BrowserRecorded::TooMany),
         };
-        for (outcome, number) in [("recorded", heard.recorded), ("repeated", heard.repeated)] {
+        // What the page of a test visitor tells is kept for the run that made it, and counted apart.
+        let (new, again) =
+            if click.is_test(&self.click_id_key) { ("test", "test") } else { ("recorded", "repeated") };
+        for (outcome, number) in [(new, heard.recorded), (again, heard.repeated)] {
             let number = u64::try_from(number).unwrap_or(u64::MAX);
             self.metrics.count(Name::BrowserEvents, &[("outcome", outcome)], number);
         }

@@ -17,6 +17,7 @@ use crosstally_core::params::Params;
 use crosstally_core::reason::Reason;
 use crosstally_core::redirect::Redirect;
 use crosstally_core::target::TargetValues;
+use crosstally_core::time::Timestamp;
 use crosstally_core::visit::Way;
 use crosstally_core::{limits, link};
 
@@ -148,6 +149,14 @@ impl Engine {
         ClickOut::Sent(Box::new(Sent { target, how, cookies, second }))
     }
 
+    /// A test visitor's id says that it is one, so that the steps behind the click count nowhere either.
+    fn new_click_id(&self, now: Timestamp, is_test: bool) -> ClickId {
+        match is_test {
+            true => ClickId::new_test(&self.click_id_key, now, self.random.bytes()),
+            false => ClickId::new(&self.click_id_key, now, self.random.bytes()),
+        }
+    }
+
     fn make_click(&self, input: ClickIn<'_>) -> Result<Made, Reason> {
         let snapshot = self.snapshot.load();
         let (campaign, ready) = match snapshot.linked(input.campaign) {
@@ -176,7 +185,7 @@ impl Engine {
     ) -> Result<Made, Reason> {
         let params = self.params(&campaign.slug, input.query)?;
         let now = self.clock.now();
-        let id = ClickId::new(&self.click_id_key, now, self.random.bytes());
+        let id = self.new_click_id(now, input.test);
         let id_text = id.to_string();
         let values = TargetValues {
             click_id: &id_text,

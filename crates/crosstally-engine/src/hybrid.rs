@@ -234,7 +234,8 @@ impl Engine {
                     skip = 0;
                 }
                 from = Some(click.click);
-                for pair in alone(snapshot, &click).into_iter().skip(skip) {
+                let is_test = click.click.is_test(&self.click_id_key);
+                for pair in alone(snapshot, &click, is_test).into_iter().skip(skip) {
                     skip += 1;
                     if wants(wanted, &pair) && !keep(pair) {
                         return Ok(Some(Cursor::Told(from, skip)));
@@ -309,9 +310,10 @@ fn pair_of(snapshot: &Snapshot, event: SentEvent) -> Pair {
     }
 }
 
-/// What a click's browser told and no event of the server is about. Tests are none of it.
-fn alone(snapshot: &Snapshot, click: &ToldClick) -> Vec<Pair> {
-    if snapshot.campaign(&click.campaign).is_some_and(|campaign| campaign.test) {
+/// What a click's browser told and no event of the server is about. Tests are none of it: neither test campaigns nor the
+/// test visitors of a live one.
+fn alone(snapshot: &Snapshot, click: &ToldClick, is_test: bool) -> Vec<Pair> {
+    if is_test || snapshot.campaign(&click.campaign).is_some_and(|campaign| campaign.test) {
         return Vec::new();
     }
     let counts = |told: &&Told| browser::is_qualified(&told.name) && !told.denied;

@@ -32,7 +32,7 @@ impl std::fmt::Debug for Metrics {
 pub enum Name {
     /// Clicks captured, by how: `stored`, `spooled`, `lost`.
     Clicks,
-    /// Steps from landers to offers, by how: `stored`, `spooled`, `lost`.
+    /// Steps from landers to offers, by how: `stored`, `spooled`, `lost`, `test`.
     Steps,
     /// Click links that were read as they were meant, not as they were written.
     LinksHealed,
@@ -69,7 +69,7 @@ pub enum Name {
     ConnectionsBroken,
     /// Clicks waiting in the spool.
     SpoolClicks,
-    /// Events that browsers told, by outcome: `recorded`, `repeated`, `refused`.
+    /// Events that browsers told, by outcome: `recorded`, `repeated`, `refused`, `test`.
     BrowserEvents,
     /// Whether the last pre-flight that was flown by itself found nothing wrong, by its name.
     PreflightPassed,

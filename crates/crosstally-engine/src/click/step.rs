@@ -1,6 +1,8 @@
 //! A step from a lander to an offer. The click that it belongs to comes as a parameter or in a cookie; its id says by itself
 //! whether it is one of ours. Only an offer whose target asks for more than the id has the click read, for as long as a
 //! redirect may wait; after that it gets what came with the step.
+//!
+//! The step of a test visitor, told by the click's id or by a mark of its own, uses up no cap and is counted apart.
 
 use std::sync::Arc;
 
@@ -17,6 +19,7 @@ use super::paths::filled;
 use super::{COMMIT_WAIT, ClickIn, ClickOut, cookie, kept};
 use crate::Engine;
 use crate::metrics::Name;
+use crate::test_mark::MarkedFor;
 
 /// The cookie that names a visitor's last click, for steps that do not.
 pub(super) const CLICK_COOKIE: &str = "ct_click";
@@ -25,7 +28,10 @@ const CLICK_PARAMS: [&str; 5] = ["click_id", "clickid", "cid", "subid", "sub_id"
 
 impl Engine {
     /// Sends a visitor of a lander on to an offer.
-    pub async fn capture_step(&self, input: ClickIn<'_>) -> ClickOut {
+    pub async fn capture_step(&self, mut input: ClickIn<'_>) -> ClickOut {
+        if let Some(end) = self.end_before_mark(input.query.as_bytes(), MarkedFor::Step(input.campaign)) {
+            (input.query, input.test) = (input.query.get(..end).unwrap_or_default(), true);
+        }
         match self.make_step(input).await {
             Ok(out) => out,
             Err(reason) => ClickOut::Refused(reason),
@@ -46,11 +52,12 @@ impl Engine {
         }
         let mut params = Params::parse(link::healed(input.query).as_bytes())?;
         let now = self.clock.now();
-        let offer = self.offer_with_room(&snapshot, asked, now, true).ok_or(Reason::UnknownOffer)?;
+        let named = self.named_click(&params, input.cookies).filter(|id| !self.is_click_erased(*id));
+        let is_test = input.test || named.is_some_and(|id| id.is_test(&self.click_id_key));
+        let offer = self.offer_with_room(&snapshot, asked, now, !is_test).ok_or(Reason::UnknownOffer)?;
         let mut way = Way::default();
         way.goes_to(&offer.slug, asked);
-        let named = self.named_click(&params, input.cookies).filter(|id| !self.is_click_erased(*id));
-        let id = named.unwrap_or_else(|| ClickId::new(&self.click_id_key, now, self.random.bytes()));
+        let id = named.unwrap_or_else(|| self.new_click_id(now, is_test));
         let known = match named.filter(|_| offer.target.asks_for_click()) {
             Some(id) => self.read_click(id).await,
             None => None,
@@ -74,7 +81,7 @@ impl Engine {
         match named {
             Some(click) => {
                 let Way { offer, instead_of, .. } = way;
-                self.keep_step(Step { click, at: now, offer, instead_of }).await;
+                self.keep_step(Step { click, at: now, offer, instead_of }, is_test).await;
             }
             None => {
                 let way = Way { offer: way.offer, instead_of: way.instead_of, ..Way::default() };
@@ -97,10 +104,11 @@ impl Engine {
         tokio::time::timeout(COMMIT_WAIT, self.store.click(id)).await.ok()?.ok()?
     }
 
-    async fn keep_step(&self, step: Step) {
+    async fn keep_step(&self, step: Step, is_test: bool) {
         let key = self.tombstone(Mark::Click, &step.click.to_string());
         let kept = tokio::time::timeout(COMMIT_WAIT, self.store.append_step(step.clone(), key)).await;
         let how = match kept {
+            Ok(Ok(())) if is_test => "test",
             Ok(Ok(())) => "stored",
             // What the store takes after all is there once: a step is known by its click, time and offer.
             Ok(Err(_)) | Err(_) => {
@@ -133,7 +141,7 @@ fn click_of_step(id: ClickId, input: &ClickIn<'_>, target: &str, params: &Params
         ad_click_ids: AdClickIds::from_params(params),
         cost: None,
         gpc: input.gpc,
-        test: false,
+        test: input.test,
         labels: vec![Reason::StepWithoutClick.code().to_owned()],
         way: Some(Box::new(way)),
     }

@@ -18,6 +18,8 @@ on_both! {
     preflight_calls_are_never_read_again => read_again;
     /// A mark that was made for one link is good for no other one and for no partner's door.
     preflight_marks_are_good_for_one_thing => one_thing;
+    /// A test visitor's step to an offer uses up no cap and is counted apart; a real one takes the room that there is.
+    preflight_steps_count_nothing => steps;
     /// Whoever names the address of the door is shown its token: that takes an admin.
     preflight_shows_its_token_to_admins_only => admins;
 }
@@ -85,6 +87,48 @@ async fn one_thing(kind: Kind) -> Result<()> {
         format!("token=acme-secret&click_id={}&tid=T1&payout=1.00&ct_test={mark}", word(&there, "id"));
     let reply = server.postback(&query).await?;
     assert_eq!(word(&reply.json()?, "result"), "recorded", "{}", reply.text());
+    // Whoever finds a mark in a log has it too late.
+    server.advance(9 * 60_000);
+    let soon = click_of(&server, &format!("/c/summer?sub1=a&ct_test={mark}")).await?;
+    assert_eq!(soon["test"], json!(true), "{soon}");
+    server.advance(2 * 60_000);
+    let late = click_of(&server, &format!("/c/summer?sub1=a&ct_test={mark}")).await?;
+    assert_eq!(late["test"], json!(false), "{late}");
+    server.stop().await;
+    Ok(())
+}
+
+async fn steps(kind: Kind) -> Result<()> {
+    let shop = Shop::open().await?;
+    let server = start(kind, &shop, |config| config.replace("daily = 1000", "daily = 1")).await?;
+    let mark = caught(&server).await?;
+    let test = click_of(&server, &format!("/c/summer?sub1=a&ct_test={mark}")).await?;
+    let test = word(&test, "id");
+    let offer_of = async |query: &str| -> Result<Value> {
+        let reply = client::get(server.tracking, &format!("/o/shop?{query}")).await?;
+        let target = reply.header("location").context("a redirect")?;
+        let click = target.split("cid=").nth(1).and_then(|rest| rest.split('&').next()).unwrap_or_default();
+        server.api(&format!("/api/v1/trace/{click}")).await
+    };
+    for _ in 0..3 {
+        let traced = offer_of(&format!("cid={test}")).await?.to_string();
+        assert!(traced.contains("\"offer\":\"shop\"") && !traced.contains("\"offer\":\"other\""), "{traced}");
+        server.advance(10);
+    }
+    let metrics = client::get(server.admin, "/metrics").await?.text();
+    assert!(metrics.contains("crosstally_steps_total{mode=\"test\"} 3"), "{metrics}");
+    let first = click_of(&server, "/c/summer?sub1=b").await?;
+    assert_eq!(word(&first["way"], "offer"), "shop", "{first}");
+    let second = click_of(&server, "/c/summer?sub1=b").await?;
+    assert_eq!(word(&second["way"], "offer"), "other", "{second}");
+    // The cap is used up for real visitors' steps as well.
+    let id = word(&second, "id");
+    let step = client::get(server.tracking, &format!("/o/shop?cid={id}")).await?;
+    assert_eq!(step.status, 302);
+    let traced = server.api(&format!("/api/v1/trace/{id}")).await?.to_string();
+    assert!(traced.contains("\"instead_of\":\"shop\""), "{traced}");
+    let metrics = client::get(server.admin, "/metrics").await?.text();
+    assert!(metrics.contains("crosstally_steps_total{mode=\"stored\"} 1"), "{metrics}");
     server.stop().await;
     Ok(())
 }

@@ -44,7 +44,12 @@ async fn live(kind: Kind) -> Result<()> {
             "{verdict}: {all}"
         );
     }
+    // What was told of the test visitors' browsers is no event that the pixel alone counts.
+    let hybrid = server.api("/api/v1/hybrid/counts").await?;
+    assert_eq!(hybrid["data"].as_array().map(Vec::len), Some(0), "{hybrid}");
     let metrics = client::get(server.admin, "/metrics").await?.text();
+    assert!(metrics.contains("crosstally_browser_events_total{outcome=\"test\"} 6"), "{metrics}");
+    assert!(!metrics.contains("crosstally_browser_events_total{outcome=\"recorded\"} 6"), "{metrics}");
     assert!(metrics.contains("crosstally_clicks_total{mode=\"test\"} 6"), "{metrics}");
     assert!(!metrics.contains("crosstally_clicks_total{mode=\"stored\"} 6"), "{metrics}");
     // The one visitor for whom there is room is a real one.
