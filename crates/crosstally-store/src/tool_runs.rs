@@ -27,7 +27,7 @@ pub struct ToolRun {
 }
 
 impl Store {
-    /// Keeps a run, and of all of them the newest `keep`.
+    /// Keeps a run, and of its tool the newest `keep`.
     ///
     /// # Errors
     /// See [`StoreError`].

@@ -5,12 +5,13 @@ use axum::extract::{Path, Query, State as Extract};
 use axum::response::IntoResponse;
 use bytes::Bytes;
 use crosstally_core::ids::RunId;
+use crosstally_core::tools::shown;
 use crosstally_engine::Engine;
 use crosstally_engine::tools::{Again, CAPI_SEND_TEST, CAPI_VALIDATE, Call, CallError, Unable};
 use crosstally_store::{StoreError, ToolRun};
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::page::{PageIn, PageOut};
 use super::{Refused, Reply, bad, capi, not_found};
@@ -123,7 +124,14 @@ pub async fn repeatable(engine: &Engine, id: RunId) -> Result<Repeatable, NotRep
 pub async fn repeat_run(engine: &Engine, run: Repeatable, author: &str) -> Result<Value, NotRepeated> {
     let Repeatable { tool, request, call, .. } = run;
     match call {
-        Some(call) => Ok(engine.run_tool(&tool, &request, &call, author).await?),
+        Some(call) => {
+            let answer = engine.run_tool(&tool, &request, &call, author).await?;
+            // Who repeats a run need not be who asked: of what was given then no more is shown than is kept.
+            Ok(match shown::masked(&answer) {
+                Value::Null => json!({ "run": answer["run"], "ok": answer["ok"] }),
+                masked => masked,
+            })
+        }
         None => {
             let gone = || NotRepeated::Unreadable("its destination is not configured any more".to_owned());
             capi::again(engine, &tool, &request, author).await.ok_or_else(gone)

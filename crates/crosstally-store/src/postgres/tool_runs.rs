@@ -11,8 +11,8 @@ const COLUMNS: &str = "id, at, tool, author, passed, request, answer, sealed";
 
 // The rows to forget are those of before the new one, which the statement does not see yet.
 const ADD: &str = "WITH gone AS (
-        DELETE FROM tool_runs WHERE workspace = $1 AND id <=
-            (SELECT id FROM tool_runs WHERE workspace = $1 ORDER BY id DESC LIMIT 1 OFFSET $10)
+        DELETE FROM tool_runs WHERE workspace = $1 AND tool = $4 AND id <=
+            (SELECT id FROM tool_runs WHERE workspace = $1 AND tool = $4 ORDER BY id DESC LIMIT 1 OFFSET $10)
     )
     INSERT INTO tool_runs (workspace, id, at, tool, author, passed, request, answer, sealed)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";

@@ -11,8 +11,8 @@ const COLUMNS: &str = "id, at, tool, author, passed, request, answer, sealed";
 const INSERT: &str =
     "INSERT INTO tool_runs (id, workspace, at, tool, author, passed, request, answer, sealed)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
-const FORGET: &str = "DELETE FROM tool_runs WHERE workspace = ?1 AND id <=
-    (SELECT id FROM tool_runs WHERE workspace = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)";
+const FORGET: &str = "DELETE FROM tool_runs WHERE workspace = ?1 AND tool = ?3 AND id <=
+    (SELECT id FROM tool_runs WHERE workspace = ?1 AND tool = ?3 ORDER BY id DESC LIMIT 1 OFFSET ?2)";
 
 impl Sqlite {
     pub(crate) async fn add_tool_run(&self, run: ToolRun, keep: u32) -> Result<(), StoreError> {
@@ -28,7 +28,7 @@ impl Sqlite {
                 run.answer,
                 run.sealed,
             ])?;
-            connection.prepare_cached(FORGET)?.execute(params![WORKSPACE, keep])?;
+            connection.prepare_cached(FORGET)?.execute(params![WORKSPACE, keep, run.tool])?;
             Ok(())
         };
         self.engine.write(1, work).await

@@ -248,6 +248,7 @@ suite! {
     tool_runs {
         a_run_comes_back_as_it_was
         runs_are_listed_newest_first_and_the_oldest_forgotten
+        runs_of_one_tool_push_out_none_of_another
     }
     tokens {
         a_token_comes_back_as_it_was

@@ -5,7 +5,7 @@ use std::process::Output;
 
 use anyhow::{Context, Result};
 use crosstally_testkit::client;
-use crosstally_testkit::database::{Database, Kind};
+use crosstally_testkit::database::Kind;
 use crosstally_testkit::on_both;
 use crosstally_testkit::server::{CONFIG, TestServer};
 use crosstally_testkit::spellings::forbidden_hosts;
@@ -15,6 +15,9 @@ use tokio::net::TcpListener;
 
 use crate::commands::program;
 use crate::guarded::{with_keys, word};
+use links::{links, whole_links};
+
+mod links;
 
 on_both! {
     /// One answer from command and API; every run is kept, listed, shown and made again, its secrets masked.
@@ -27,6 +30,8 @@ on_both! {
     a13_redirect_check_asks_no_private_address => guarded;
     /// Links are built one by one and from a file; cells stay harmless (line E2).
     e2_links_are_built_from_a_file => links;
+    /// A built link is handed out whole, whatever its parameters are called; what is kept and shown to others is masked.
+    a_link_is_built_byte_for_byte_and_kept_masked => whole_links;
     /// The postback tester: a template is linted and fired as a delivery would, a wrong token is refused beside the good one.
     a_postback_is_fired_with_its_negative_case => postbacks;
     /// Validations and tests of a destination stand in the same list, contact values in none of it.
@@ -369,42 +374,6 @@ async fn guarded(kind: Kind) -> Result<()> {
     let reply = client::post_as(server.admin, "/api/v1/tools/redirect/check", &reader, &strict).await?;
     assert_eq!(reply.status, 403, "a call that leaves the house needs its scope");
     server.stop().await;
-    Ok(())
-}
-
-async fn links(kind: Kind) -> Result<()> {
-    let database = Database::fresh(kind).await?;
-    let directory = database.directory();
-    // The first command makes the data directory; without one a link is built all the same, and not kept.
-    let bare =
-        program().run(&["--json", "utm", "build", "shop.example", "--preset", "meta"], &[], directory)?;
-    assert!(bare.status.success() && parsed(&bare)?["run"].is_null(), "{bare:?}");
-    let link = parsed(&bare)?["links"][0]["link"].clone();
-    assert!(link.as_str().is_some_and(|link| link.contains("utm_campaign={{campaign.name}}")), "{link}");
-    crate::commands::configure(&database, "127.0.0.1:9".parse()?)?;
-    let file = directory.join("links.csv");
-    std::fs::write(
-        &file,
-        "url,preset,campaign,sub1\r\nhttps://shop.example/p?a=1,tiktok,spring,=cmd()\r\nnot a page,meta,,\r\n",
-    )?;
-    let name = file.display().to_string();
-    let output = program().run(&["utm", "build", "--csv", &name], &database.flags(), directory)?;
-    assert_eq!(output.status.code(), Some(6), "one row is no page");
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let mut rows = text.lines();
-    assert_eq!(rows.next(), Some("url,preset,campaign,sub1,link,lints"));
-    let first = rows.next().context("a row")?;
-    assert!(
-        first.contains(
-            "https://shop.example/p?a=1&utm_source=tiktok&utm_medium=paid_social&utm_campaign=spring"
-        ),
-        "{first}"
-    );
-    assert!(first.contains("utm_content=__CID_NAME__") && first.contains("sub1=%3Dcmd%28%29"), "{first}");
-    assert!(first.contains(",'=cmd(),"), "E2: {first}");
-    assert!(rows.next().is_some_and(|row| row.contains("not the address of a page")), "{text}");
-    let listed = program().run(&["--json", "runs", "list"], &database.flags(), directory)?;
-    assert_eq!(parsed(&listed)?[0]["tool"], json!("utm_build"));
     Ok(())
 }
 
