@@ -35,7 +35,7 @@ use own::Own;
 use resolve::Resolver;
 
 /// The longest deadline that anybody may ask for.
-const DEADLINE_MS_MAX: u64 = 30_000;
+const DEADLINE_MS_MAX: u64 = 75_000;
 /// Header lines of an answer.
 const HEADERS_MAX: usize = 100;
 /// Bytes of an answer's head.
@@ -65,7 +65,7 @@ impl fmt::Debug for HttpOut {
 /// How to send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SendOptions {
-    /// When the whole exchange must be over, in milliseconds from its start; 30,000 at most.
+    /// When the whole exchange must be over, in milliseconds from its start; 75,000 at most.
     pub deadline_ms: u64,
     /// Whether the address may be a private one.
     pub allow_private: bool,
@@ -159,9 +159,33 @@ impl HttpOut {
     /// # Errors
     /// See [`SendError`].
     pub async fn send(&self, request: &Request, options: SendOptions) -> Result<Response, SendError> {
+        self.exchange(request, options, false).await
+    }
+
+    /// The same as a visitor does: links of this server's own are visited under its public hosts, as others are. All else
+    /// there is refused as ever, and so is every address at which it listens.
+    ///
+    /// # Errors
+    /// See [`SendError`].
+    pub(crate) async fn visit(&self, request: &Request, options: SendOptions) -> Result<Response, SendError> {
+        self.exchange(request, options, true).await
+    }
+
+    /// The link of this server's own that a URL is, under one of its public hosts: whether a click link, and which.
+    pub(crate) fn own_link<'u>(&self, url: &'u url::Url) -> Option<(bool, &'u str)> {
+        self.own.is_host(url.host_str()?).then(|| own::link_at(url.path())).flatten()
+    }
+
+    async fn exchange(
+        &self,
+        request: &Request,
+        options: SendOptions,
+        visits: bool,
+    ) -> Result<Response, SendError> {
         let ready = target::prepare(request, options.allow_private)?;
         let host = ready.uri().host().unwrap_or_default();
-        if self.own.is_host(host) {
+        let is_link = visits && request.method == "GET" && own::link_at(ready.uri().path()).is_some();
+        if !is_link && self.own.is_host(host) {
             return Err(SendError::new(Reason::OwnAddress, connect::own(host)));
         }
         let client = if options.allow_private { &self.private } else { &self.public };

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::Engine;
 use crate::http_out::HttpOut;
+use crate::keys::Keys;
 
 pub mod postback_send;
 pub mod preflight;
@@ -166,6 +167,8 @@ pub struct Bench<'a> {
     pub http_out: &'a HttpOut,
     /// The installation's key of click ids.
     pub click_id_key: Option<&'a ClickIdKey>,
+    /// The installation's keys, by which visits to its own links are marked as tests.
+    pub keys: Option<&'a Keys>,
     /// The present time.
     pub now: Timestamp,
     /// A number that is used once.
@@ -253,6 +256,7 @@ impl Engine {
         Bench {
             http_out: &self.http_out,
             click_id_key: Some(&self.click_id_key),
+            keys: Some(&self.keys),
             now: self.clock.now(),
             nonce: self.random.bytes(),
         }

@@ -10,8 +10,8 @@ use crate::cli::At;
 use crate::exit::{self, Code};
 use crate::{local, settings};
 
-/// How long a command waits for the server.
-const DEADLINE_MS: u64 = 30_000;
+/// How long a command waits for the server: longer than the slowest tool, which calls twice for half a minute.
+const DEADLINE_MS: u64 = 75_000;
 /// Bytes of an answer that are read.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 

@@ -57,6 +57,17 @@ impl Own {
     }
 }
 
+/// What a visitor finds under a path of this server: a click link or an offer's step, and which.
+pub(super) fn link_at(path: &str) -> Option<(bool, &str)> {
+    let (is_click, rest) = match path.strip_prefix("/c/") {
+        Some(rest) => (true, rest),
+        None => (false, path.strip_prefix("/o/")?),
+    };
+    let slug = rest.strip_suffix('/').unwrap_or(rest);
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    (!slug.is_empty() && slug.bytes().all(plain)).then_some((is_click, slug))
+}
+
 /// Whether a listener takes what comes to any address of this one's kind; one for all of IPv6 takes IPv4 as well.
 fn every(door: IpAddr, ip: IpAddr) -> bool {
     door.is_unspecified() && (door.is_ipv6() || ip.is_ipv4())
@@ -116,6 +127,25 @@ mod tests {
             (one, "10.0.0.7:41000", "10.0.0.7:8080", false),
         ] {
             assert_eq!(own.is_loop(local.parse().unwrap(), peer.parse().unwrap()), is_loop, "{local} {peer}");
+        }
+    }
+
+    #[test]
+    fn a_link_is_a_campaign_or_an_offer_and_nothing_else() {
+        for (path, link) in [
+            ("/c/summer", Some((true, "summer"))),
+            ("/c/summer-2_a/", Some((true, "summer-2_a"))),
+            ("/o/shop", Some((false, "shop"))),
+            ("/c/", None),
+            ("/c//", None),
+            ("/c/a/b", None),
+            ("/c/..%2fapi", None),
+            ("/c/a.b", None),
+            ("/postback/acme", None),
+            ("/api/v1/tokens", None),
+            ("/", None),
+        ] {
+            assert_eq!(link_at(path), link, "{path}");
         }
     }
 

@@ -1,8 +1,10 @@
 //! `redirect check`: follows a link as a browser without scripts would, one guarded call for each hop, and tells what each
 //! hop did to the click ids and campaign parameters. Cookies are told and not sent back; nothing is sent but the address.
+//! A link of this installation's own is visited as a test, which counts nowhere.
 
 use std::collections::HashSet;
 
+use crosstally_core::preflight;
 use crosstally_core::reason::Reason;
 use crosstally_core::tools::hop::{self, CookieSet, Fate, Told, Trail};
 use crosstally_core::tools::{page, shown};
@@ -11,8 +13,10 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::Bench;
+use crate::click::SECOND_PARAM;
 use crate::clock::watch;
-use crate::http_out::{HttpOut, SendError, SendOptions};
+use crate::http_out::{SendError, SendOptions};
+use crate::test_mark::{self, MarkedFor};
 
 /// Hops that are followed unless told otherwise, and at most.
 const HOPS_USUAL: usize = 10;
@@ -110,13 +114,36 @@ trait Ask: Sync {
 
 /// The only door out, for a wish.
 struct Door<'a> {
-    http_out: &'a HttpOut,
+    bench: &'a Bench<'a>,
     wanted: &'a Wanted,
 }
 
 /// Follows a link.
 pub async fn check(bench: &Bench<'_>, wanted: &Wanted) -> Report {
-    follow(&Door { http_out: bench.http_out, wanted }, wanted).await
+    let mut report = follow(&Door { bench, wanted }, wanted).await;
+    for hop in report.hops.iter_mut().filter(|hop| as_test(bench, &hop.url).is_some()) {
+        hop.notes.push("a link of this server: visited as a test, which counts nowhere".to_owned());
+    }
+    report
+}
+
+/// A link of this installation's own with the mark of a test; nothing if it is none.
+fn as_test(bench: &Bench<'_>, url: &str) -> Option<String> {
+    let mut marked = Url::parse(url).ok()?;
+    let to = match bench.http_out.own_link(&marked)? {
+        (true, campaign) => MarkedFor::Link(campaign),
+        (false, offer) => MarkedFor::Step(offer),
+    };
+    let mark = test_mark::made(bench.keys?, bench.now, to);
+    let query = marked.query().unwrap_or_default();
+    // The second of two pages has a query of its own, and is no click.
+    let is_second = query.strip_prefix(SECOND_PARAM).is_some_and(|rest| rest.starts_with('='));
+    if !is_second {
+        let query = preflight::marked(query, &mark);
+        marked.set_query(Some(&query));
+    }
+    marked.set_fragment(None);
+    Some(marked.into())
 }
 
 async fn follow(door: &impl Ask, wanted: &Wanted) -> Report {
@@ -230,7 +257,7 @@ impl Ask for Door<'_> {
         let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         let request = Request {
             method: "GET",
-            url: url.to_owned(),
+            url: as_test(self.bench, url).unwrap_or_else(|| url.to_owned()),
             headers: vec![
                 header("user-agent", &agent),
                 header("accept", "text/html,application/xhtml+xml,*/*;q=0.8"),
@@ -245,7 +272,7 @@ impl Ask for Door<'_> {
             allow_private: self.wanted.allow_private,
             read_bytes_max: page::PAGE_BYTES_MAX,
         };
-        self.http_out.send(&request, options).await
+        self.bench.http_out.visit(&request, options).await
     }
 }
 
@@ -254,6 +281,10 @@ const fn failure(error: &SendError) -> (&'static str, &'static str) {
         Reason::AddressForbidden => (
             "address_forbidden",
             "a link that visitors follow leads to public addresses; for a machine of your own there is --allow-private",
+        ),
+        Reason::OwnAddress => (
+            "own_address",
+            "no call goes to this server itself but to links under `public_hosts`; look at it in a browser, or from another machine",
         ),
         Reason::DestTimeout => ("timed_out", "look why the host is slow"),
         Reason::DestMisconfigured | Reason::DestRejected => ("bad_url", "write it as https://host/path"),

@@ -21,7 +21,8 @@ pub(crate) enum Click {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Redirect {
     /// Follow a link hop by hop, as a browser without scripts, and say what each hop did to the click ids and campaign
-    /// parameters. It is a real visit: trackers on the way count a click. Exits with 6 if something is wrong.
+    /// parameters. It is a real visit: trackers on the way count a click; links of this installation under its
+    /// `public_hosts` are visited as tests. Exits with 6 if something is wrong.
     Check {
         /// The link.
         // Under a name of its own: `--url` is the server's.

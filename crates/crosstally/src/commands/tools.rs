@@ -94,8 +94,13 @@ async fn here(
 async fn nowhere(call: &Call) -> Result<Value> {
     let random = Random::from_system().context("the operating system has no random numbers")?;
     let http_out = HttpOut::new().context("the client cannot be made")?;
-    let bench =
-        Bench { http_out: &http_out, click_id_key: None, now: SystemClock.now(), nonce: random.bytes() };
+    let bench = Bench {
+        http_out: &http_out,
+        click_id_key: None,
+        keys: None,
+        now: SystemClock.now(),
+        nonce: random.bytes(),
+    };
     Ok(bench.run(call).await.shown(None))
 }
 

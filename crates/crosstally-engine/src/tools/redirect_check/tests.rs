@@ -5,9 +5,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crosstally_core::time::Timestamp;
 use tokio::net::TcpListener;
 
 use super::*;
+use crate::http_out::HttpOut;
+use crate::keys::Keys;
+use crate::random::Random;
 
 /// Answers for one public page, and asks for everything else as always.
 struct Behind<'a> {
@@ -55,6 +59,7 @@ async fn counting() -> (u16, Arc<AtomicUsize>) {
 async fn a13_no_later_hop_leads_inside() {
     let (port, calls) = counting().await;
     let http_out = HttpOut::new().unwrap();
+    let bench = bench(&http_out, None);
     let wanted = Wanted { url: PUBLIC.to_owned(), ..Wanted::default() };
     let hosts = [
         "127.0.0.1",
@@ -77,7 +82,7 @@ async fn a13_no_later_hop_leads_inside() {
     ];
     for host in hosts {
         for first in leading_to(&format!("http://{host}:{port}/latest/meta-data/")) {
-            let door = Door { http_out: &http_out, wanted: &wanted };
+            let door = Door { bench: &bench, wanted: &wanted };
             let report = follow(&Behind { door, first }, &wanted).await;
             let last = report.problems.last().unwrap();
             assert_eq!(last.code, "address_forbidden", "{host}: {report:?}");
@@ -90,14 +95,52 @@ async fn a13_no_later_hop_leads_inside() {
     }
     for (scheme, code) in [("file:///etc/passwd", "bad_scheme"), ("gopher://127.0.0.1/", "bad_scheme")] {
         let first = leading_to(scheme).remove(0);
-        let report =
-            follow(&Behind { door: Door { http_out: &http_out, wanted: &wanted }, first }, &wanted).await;
+        let report = follow(&Behind { door: Door { bench: &bench, wanted: &wanted }, first }, &wanted).await;
         assert_eq!(report.problems.last().unwrap().code, code, "{report:?}");
     }
     assert_eq!(calls.load(Ordering::Relaxed), 0, "nobody was called");
     // The guard is what held it: with it open the same hop is a call.
     let open = Wanted { allow_private: true, ..wanted };
     let first = leading_to(&format!("http://127.0.0.1:{port}/")).remove(0);
-    follow(&Behind { door: Door { http_out: &http_out, wanted: &open }, first }, &open).await;
+    follow(&Behind { door: Door { bench: &bench, wanted: &open }, first }, &open).await;
     assert_eq!(calls.load(Ordering::Relaxed), 1);
+}
+
+fn bench<'a>(http_out: &'a HttpOut, keys: Option<&'a Keys>) -> Bench<'a> {
+    Bench {
+        http_out,
+        click_id_key: None,
+        keys,
+        now: Timestamp::from_millis(1_795_255_200_000),
+        nonce: [0; 12],
+    }
+}
+
+#[test]
+fn links_of_this_server_are_marked_and_nothing_else() {
+    let http_out = HttpOut::new().unwrap();
+    http_out.is_reached_under(&["t.example".to_owned()]);
+    let keys = Keys::new(&[7; 32], Random::seeded(1));
+    let bench = bench(&http_out, Some(&keys));
+    for (url, marked) in [
+        (
+            "https://t.example/c/summer?fbclid=IwAR%2F1#top",
+            Some("https://t.example/c/summer?fbclid=IwAR%2F1&ct_test="),
+        ),
+        ("https://T.Example/c/summer", Some("https://t.example/c/summer?ct_test=")),
+        ("https://t.example/o/shop/?cid=1", Some("https://t.example/o/shop/?cid=1&ct_test=")),
+        ("https://t.example/c/summer?ct_to=abc", Some("https://t.example/c/summer?ct_to=abc")),
+        ("https://t.example/postback/acme?a=1", None),
+        ("https://t.example/", None),
+        ("https://shop.example/c/summer", None),
+    ] {
+        let found = as_test(&bench, url);
+        let digits = found.as_deref().and_then(|found| found.strip_prefix(marked.unwrap_or_default()));
+        assert_eq!(found.is_some(), marked.is_some(), "{url}: {found:?}");
+        assert!(
+            marked.is_none() || digits.is_some_and(|digits| matches!(digits.len(), 0 | 40)),
+            "{url}: {found:?}"
+        );
+    }
+    assert_eq!(as_test(&self::bench(&http_out, None), "https://t.example/c/summer"), None);
 }
