@@ -56,6 +56,8 @@ pub(crate) async fn run(settings: ServeSettings) -> Result<()> {
         .then(|| tokio::spawn(tasks::follow_config(engine.clone(), work_stopped)));
     stop_signal().await?;
     tracing::info!("stopping: no new requests, those in flight end");
+    // A pre-flight in mid-flight would take the closing door for a fault.
+    engine.door.closes();
     stop_doors.send_replace(true);
     let doors_ended = serving.await;
     stop_work.send_replace(true);

@@ -4,12 +4,14 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use crosstally_core::address::plain_host;
 use crosstally_destinations::dialect::{Request, Response};
+use tokio::sync::watch;
 use url::Url;
 
-use super::{At, Wanted};
+use super::{At, TOTAL, Wanted};
 use crate::Engine;
 use crate::http_out::{HttpOut, SendError, SendOptions};
 use crate::snapshot::Snapshot;
@@ -27,6 +29,8 @@ const READ_BYTES_MAX: usize = 256 * 1024;
 pub struct Door {
     pub(super) at: At,
     is_command: AtomicBool,
+    closing: watch::Sender<bool>,
+    limit: OnceLock<Duration>,
     browser: OnceLock<PathBuf>,
 }
 
@@ -39,6 +43,31 @@ impl Door {
     /// Says with which program this command opens pages.
     pub fn opens_pages_with(&self, program: PathBuf) {
         self.browser.get_or_init(|| program);
+    }
+
+    /// Says how long a run may take here, where it is less than usual.
+    pub fn flies_within(&self, limit: Duration) {
+        self.limit.get_or_init(|| limit);
+    }
+
+    pub(super) fn limit(&self) -> Duration {
+        self.limit.get().map_or(TOTAL, |limit| (*limit).min(TOTAL))
+    }
+
+    /// Says that this process takes no more calls.
+    pub fn closes(&self) {
+        self.closing.send_replace(true);
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        *self.closing.borrow()
+    }
+
+    /// Waits until it takes no more calls.
+    pub(super) async fn closed(&self) {
+        let mut closing = self.closing.subscribe();
+        // It ends when the door itself is gone, at the latest.
+        drop(closing.wait_for(|is_closing| *is_closing).await);
     }
 
     pub(super) fn browser(&self) -> Option<&PathBuf> {

@@ -2,17 +2,28 @@
 //! again after a while. The result stands among the tools' runs, in the log and in a metric.
 
 use crosstally_core::preflight::monitor::Monitor;
-use crosstally_core::time::MINUTE_MS;
+use crosstally_core::time::{HOUR_MS, MINUTE_MS, Timestamp};
+use crosstally_core::visit::Zone;
 use crosstally_store::{Claim, StoreError};
 use serde_json::{Value, json};
 
 use super::Wanted;
+use super::door::Base;
 use crate::Engine;
 use crate::metrics::Name;
 use crate::tools::{Call, PREFLIGHT_RUN, Unable};
 
 /// After how long a run that was begun and not ended may be begun anew.
 const STALE_MS: i64 = 10 * MINUTE_MS;
+/// How long after midnight yesterday's run may still be begun: one that broke off shortly before it.
+const AFTER_MIDNIGHT_MS: i64 = 2 * STALE_MS;
+/// By how much a day's claim says that it is younger than it is: keys are forgotten after a day, and there are days with an
+/// hour more.
+const KEPT_LONGER_MS: i64 = 3 * HOUR_MS;
+/// How many minutes a node without a door leaves a run to those that have one, before it says that nobody can fly it.
+const LEFT_TO_OTHERS: i64 = 60;
+/// The last minute at which a day's run becomes due.
+const LAST_MINUTE: i64 = 24 * 60 - 10;
 /// The status under which a day's run is noted as done.
 const DONE: u16 = 200;
 
@@ -23,34 +34,52 @@ impl Engine {
     /// See [`StoreError`].
     pub async fn fly_nightly(&self) -> Result<usize, StoreError> {
         let snapshot = self.snapshot.load_full();
-        let now = self.clock.now();
         let mut flown = 0;
         for monitor in &snapshot.config.preflights {
-            if snapshot.zone.minute_of_day(now) < i64::from(monitor.at_minute) {
+            // Read anew for each: a claim is as old as it says, and the flight before took its time.
+            let now = self.clock.now();
+            let wanted = wanted(monitor);
+            let can_fly = Base::of(self, &wanted, &snapshot).is_ok();
+            let Some(day) = due(i64::from(monitor.at_minute), can_fly, now, &snapshot.zone) else { continue };
+            if self.door.is_closing() {
+                break;
+            }
+            let key = format!("preflight\n{}\n{day}", monitor.slug);
+            let (at, stale) = (now.plus_millis(KEPT_LONGER_MS), now.plus_millis(KEPT_LONGER_MS - STALE_MS));
+            if self.store.claim_key(key.clone(), [0; 32], at, stale).await? != Claim::Mine {
                 continue;
             }
-            let key = format!("preflight\n{}\n{}", monitor.slug, snapshot.zone.day(now));
-            let stale = now.plus_millis(-STALE_MS);
-            if self.store.claim_key(key.clone(), [0; 32], now, stale).await? != Claim::Mine {
-                continue;
+            let ended = tokio::select! {
+                biased;
+                // What a door that closes no longer takes says nothing of the funnel: whoever comes next flies the run.
+                () = self.door.closed() => None,
+                ended = self.fly(&monitor.slug, wanted) => Some(ended),
+            };
+            match ended {
+                None => self.store.answer_key(key, None).await?,
+                Some(false) => {}
+                Some(true) => {
+                    self.store.answer_key(key, Some((DONE, String::new()))).await?;
+                    flown += 1;
+                }
             }
-            if !self.fly(monitor).await {
-                continue;
-            }
-            self.store.answer_key(key, Some((DONE, String::new()))).await?;
-            flown += 1;
         }
         Ok(flown)
     }
 
     /// Whether it was flown to its end; one that broke off stays open, and is begun anew when its claim is stale.
-    async fn fly(&self, monitor: &Monitor) -> bool {
-        let slug = monitor.slug.as_str();
-        let wanted = wanted(monitor);
+    async fn fly(&self, slug: &str, wanted: Wanted) -> bool {
         let request = json!(wanted);
         let call = Call::Preflight(Box::new(wanted));
         let author = format!("preflight {slug}");
-        let ran = self.run_tool(PREFLIGHT_RUN, &request, &call, &author).await;
+        let mut ran = self.run_tool(PREFLIGHT_RUN, &request, &call, &author).await;
+        if let Err(Unable::Call(problem)) = &ran {
+            // Found where every other result is looked for.
+            let told = json!({ "ok": false, "problems": [problem.to_string()] });
+            if let Err(error) = self.keep_run(PREFLIGHT_RUN, &request, &told, false, &author).await {
+                ran = Err(error.into());
+            }
+        }
         let passed = ran.as_ref().is_ok_and(|answer| answer.get("ok") == Some(&Value::Bool(true)));
         self.metrics.set(Name::PreflightPassed, &[("preflight", slug)], u32::from(passed));
         let has_ended = !matches!(ran, Err(Unable::Store(_)));
@@ -78,6 +107,16 @@ impl Engine {
         }
         has_ended
     }
+}
+
+/// The day whose run is due: today's from its minute on, and shortly after midnight still yesterday's.
+fn due(at_minute: i64, can_fly: bool, now: Timestamp, zone: &Zone) -> Option<i64> {
+    let from = if can_fly { at_minute } else { (at_minute + LEFT_TO_OTHERS).min(LAST_MINUTE).max(at_minute) };
+    if zone.minute_of_day(now) >= from {
+        return Some(zone.day(now));
+    }
+    let before = zone.day(now.plus_millis(-AFTER_MIDNIGHT_MS));
+    (can_fly && before != zone.day(now)).then_some(before)
 }
 
 fn text<'v>(value: &'v Value, name: &str) -> &'v str {
