@@ -5,19 +5,19 @@ use std::sync::Arc;
 
 use crosstally_core::postback::body::Row;
 use crosstally_core::postback::book;
-use crosstally_core::postback::{Inbound, Postback, dedupe};
+use crosstally_core::postback::{Inbound, Postback, Receipt, dedupe};
 use crosstally_core::preflight::LABEL;
 use crosstally_core::reason::Reason;
 use crosstally_core::time::Timestamp;
 use crosstally_core::verdict::{Stop, Verdict};
 use crosstally_store::StoreError;
 
-use super::{PostbackOut, nameless, read, told};
+use super::{PostbackOut, STRANGER_BYTES_MAX, nameless, read, told};
 use crate::Engine;
 use crate::snapshot::Snapshot;
 
 impl Engine {
-    /// Receives a marked call, without its mark. Neither a rate nor the number of its signature is used up, and as it comes
+    /// Receives a marked call, without its mark. Of the partner neither a rate nor the number of its signature is used up, and as it comes
     /// from this installation, the partner's list of addresses says nothing about it.
     pub(super) async fn receive_marked(
         &self,
@@ -32,9 +32,25 @@ impl Engine {
         }
         let call = read::call(inbound, snapshot, now);
         inbound.peer = peer;
-        let rows = match call.and_then(|call| call.rows) {
+        let rows = match call {
+            Ok(call) => call.rows,
+            // The mark alone shows nobody: it stands in logs, and whoever read it there is a stranger as any other.
+            Err(stop) => {
+                if let Err(away) = self.admit_stranger(inbound, snapshot, now).await {
+                    return vec![Ok(away)];
+                }
+                let mut receipt = self.receipt(inbound, snapshot, now);
+                receipt.query.truncate(STRANGER_BYTES_MAX);
+                receipt.body.truncate(STRANGER_BYTES_MAX);
+                return vec![self.record_marked(receipt, snapshot, Err(stop)).await];
+            }
+        };
+        let rows = match rows {
             Ok(rows) => rows,
-            Err(stop) => return vec![self.record_marked(inbound, snapshot, Err(stop), now).await],
+            Err(stop) => {
+                let receipt = self.receipt(inbound, snapshot, now);
+                return vec![self.record_marked(receipt, snapshot, Err(stop)).await];
+            }
         };
         let mut outs = Vec::with_capacity(rows.len());
         for Row { params, raw } in rows {
@@ -44,19 +60,17 @@ impl Engine {
             };
             let read = params
                 .and_then(|params| read::postback(params, &part, snapshot, &self.click_id_key, now, None));
-            outs.push(self.record_marked(&part, snapshot, read, now).await);
+            outs.push(self.record_marked(self.receipt(&part, snapshot, now), snapshot, read).await);
         }
         outs
     }
 
     async fn record_marked(
         &self,
-        inbound: &Inbound,
+        mut receipt: Receipt,
         snapshot: &Arc<Snapshot>,
         read: Result<Postback, Stop>,
-        now: Timestamp,
     ) -> Result<PostbackOut, StoreError> {
-        let mut receipt = self.receipt(inbound, snapshot, now);
         receipt.labels.push(LABEL.to_owned());
         receipt.verdict = Verdict::Test;
         let (reason, detail) = match read {
@@ -69,7 +83,7 @@ impl Engine {
                     Some(id) => self.store.click(id).await?,
                     None => None,
                 };
-                let contract = snapshot.partner(&inbound.partner).map(|(partner, _)| &partner.contract);
+                let contract = snapshot.partner(&receipt.partner).map(|(partner, _)| &partner.contract);
                 let has_name = contract.is_some_and(|contract| dedupe::key(&postback, contract).is_some());
                 match book::unmatched_click(&postback, click.as_ref()) {
                     Some(unmatched) => unmatched,
