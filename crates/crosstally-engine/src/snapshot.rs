@@ -8,7 +8,7 @@ use crosstally_core::config::{Auth, Campaign, Config, Destination, Partner, Work
 use crosstally_core::config::{preset, source as presets};
 use crosstally_core::consent::{Europe, WhenGpc};
 use crosstally_core::contract::{Contract, Terms, ValueOf};
-use crosstally_core::drop_in::{self, DropIn};
+use crosstally_core::drop_in::DropIn;
 use crosstally_core::erasure::Names;
 use crosstally_core::event::OutboundEvent;
 use crosstally_core::offer::{Lander, Offer};
@@ -25,8 +25,10 @@ use crate::geo::Geo;
 use crate::keys::{Keys, hex_of};
 use crate::secrets::{self, SecretSource};
 
+mod doors;
 mod links;
 
+pub use doors::{SHEET_PARAM, SHEET_PATH};
 pub use links::{ReadyCampaign, Rotation};
 
 /// The configuration in force.
@@ -237,24 +239,6 @@ impl Snapshot {
     pub(crate) fn link_names(&self) -> Names {
         let presets = self.config.sources.iter().filter_map(|source| presets::named(&source.preset));
         Names::of_links(presets.flat_map(|preset| preset.click_params.iter().map(String::as_str)))
-    }
-
-    /// The partner behind another tracker's endpoint: the first of the dialects that has one under this key, then the one
-    /// that has none.
-    #[must_use]
-    pub fn drop_in(
-        &self,
-        dialects: &[drop_in::Dialect],
-        key: Option<&str>,
-    ) -> Option<(drop_in::Dialect, &Partner)> {
-        let find = |key: &str| {
-            dialects.iter().find_map(|&dialect| {
-                let at = self.drop_ins.get(&DropIn { dialect, key: key.to_owned() })?;
-                Some((dialect, self.config.partners.get(*at)?))
-            })
-        };
-        // A key that nobody has is a parameter like any other.
-        key.and_then(find).or_else(|| find(""))
     }
 
     /// The destination of this name.

@@ -8,6 +8,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::routing::{delete, get, post};
 use bytes::Bytes;
 use crosstally_core::reason::Reason;
+use crosstally_engine::snapshot::SHEET_PATH;
 use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
@@ -53,7 +54,7 @@ pub(crate) async fn tracking(state: &State, request: Request<Incoming>, peer: Ip
         let partner = partner.to_owned();
         return Box::pin(collect::postback::handle(state, &partner, request, peer)).await;
     }
-    if path == "/meta/postback/conversion" {
+    if path == SHEET_PATH {
         let sheet = collect::postback::sheet(request.uri());
         return Box::pin(collect::postback::handle(state, &sheet, request, peer)).await;
     }

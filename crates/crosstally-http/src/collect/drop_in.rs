@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crosstally_core::drop_in::{self, Dialect, KEY_PARAM, Outcome};
+use crosstally_core::drop_in::{self, Dialect, Outcome};
 use crosstally_core::params::Params;
 use crosstally_engine::postback::Received;
 use http::{Request, StatusCode, Uri};
@@ -26,19 +26,9 @@ pub(crate) struct Endpoint {
 /// The endpoint that a call asks for, if a partner has it.
 pub(crate) fn find(state: &State, uri: &Uri) -> Option<Endpoint> {
     let query = uri.query().unwrap_or("");
-    let has = |name: &str| {
-        query
-            .split('&')
-            .any(|pair| pair.split('=').next().is_some_and(|theirs| theirs.eq_ignore_ascii_case(name)))
-    };
-    let route = drop_in::route(uri.path(), has)?;
-    let params = Params::parse(query.as_bytes()).unwrap_or_default();
     let snapshot = state.engine.snapshot.load();
-    let key = route.key.or_else(|| params.get(KEY_PARAM));
-    let (dialect, partner) = snapshot.drop_in(route.dialects, key)?;
-    if dialect.needs_key() && partner.drop_in.as_ref().map(|drop_in| drop_in.key.as_str()) != route.key {
-        return None;
-    }
+    let (dialect, partner) = snapshot.drop_in_called(uri.path(), query)?;
+    let params = Params::parse(query.as_bytes()).unwrap_or_default();
     let wanted = params.get(RETURN_PARAM).map(str::to_owned);
     Some(Endpoint { dialect, partner: partner.slug.clone(), wanted })
 }

@@ -8,6 +8,7 @@ use crosstally_core::params::Params;
 use crosstally_core::postback::{Headers, Inbound};
 use crosstally_core::reason::Reason;
 use crosstally_engine::postback::Received;
+use crosstally_engine::snapshot::SHEET_PARAM;
 use http::{HeaderMap, Request, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Body;
@@ -131,5 +132,5 @@ fn close(mut answer: Answer) -> Answer {
 /// The partner that a call to the sheet receiver names; empty if it names none, which no partner is called.
 pub(crate) fn sheet(uri: &http::Uri) -> String {
     let params = Params::parse(uri.query().unwrap_or("").as_bytes()).unwrap_or_default();
-    params.get("sheet_id").unwrap_or_default().to_owned()
+    params.get(SHEET_PARAM).unwrap_or_default().to_owned()
 }
