@@ -51,6 +51,13 @@ pub fn marked(query: &str, digits: &str) -> String {
     format!("{query}{and}ct_test={digits}")
 }
 
+/// Whether further parameters can stand in a click link before its mark. What ends a query would take the mark off, and the
+/// visitor would be a real one.
+#[must_use]
+pub fn fits_before_mark(params: &str) -> bool {
+    !params.chars().any(|sign| sign == '#' || sign.is_whitespace() || sign.is_control())
+}
+
 /// The hops of a conversion, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Hop {

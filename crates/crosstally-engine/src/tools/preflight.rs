@@ -15,9 +15,12 @@ use crosstally_core::config::{Campaign, Goal, Partner};
 use crosstally_core::ids::ClickId;
 use crosstally_core::money::Currency;
 use crosstally_core::postback::Receipt;
-use crosstally_core::preflight::{ACTIONS_MAX, ACTIONS_USUAL, Code, Defect, Hop, State, Tally};
+use crosstally_core::preflight::{
+    ACTIONS_MAX, ACTIONS_USUAL, Code, Defect, Hop, State, Tally, fits_before_mark,
+};
 use crosstally_core::route::GoalEvent;
 use crosstally_core::time::Timestamp;
+use crosstally_store::StoreError;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -101,6 +104,9 @@ impl Wanted {
         if self.params.len() > PARAMS_BYTES_MAX {
             return unreadable(format!("`params` is longer than {PARAMS_BYTES_MAX} bytes"));
         }
+        if !fits_before_mark(&self.params) {
+            return unreadable("`params` has a `#` or a blank, which ends a query: encode it".into());
+        }
         if let Some(currency) = &self.currency
             && currency.parse::<Currency>().is_err()
         {
@@ -112,6 +118,10 @@ impl Wanted {
             if !good {
                 return unreadable("an address is written as https://host/path".into());
             }
+        }
+        let ends = |url: &str| url.contains(['?', '#']);
+        if self.base.as_deref().is_some_and(ends) {
+            return unreadable("`base` is the address before /c/, without a query".into());
         }
         self.postback.as_deref().map_or(Ok(()), call::check_template)
     }
@@ -160,8 +170,8 @@ struct Action {
     page: Option<String>,
     /// Whether a real browser has opened that page.
     opened: bool,
-    /// The id of the browser's event.
-    browser_id: Option<String>,
+    /// The name and the id of the browser's event.
+    browser: Option<(String, String)>,
     /// When the sale happens.
     at: Timestamp,
     receipt: Option<Receipt>,
@@ -213,16 +223,9 @@ impl Engine {
         let link = self.test_mark(MarkedFor::Link(&run.campaign.slug));
         let door = self.test_mark(MarkedFor::Partner(&run.partner.slug));
         for hop in Hop::ALL {
-            let done = match hop {
-                Hop::Link => run.link(&link).await?,
-                Hop::Lander => run.lander().await,
-                Hop::Browser => run.browser().await?,
-                Hop::Postback => run.postback(&door).await?,
-                Hop::Ledger => run.ledger().await?,
-                Hop::Signal => run.signal(),
-                Hop::Destination => run.destination().await?,
-            };
-            run.settle(hop, done);
+            let mut gone = Gone::default();
+            run.go(hop, (&link, &door), &mut gone).await?;
+            run.settle(hop, gone);
             if let Some(last) = run.hops.last() {
                 told(last);
             }
@@ -263,7 +266,7 @@ impl Engine {
             target: None,
             page: None,
             opened: false,
-            browser_id: None,
+            browser: None,
             at: Timestamp::from_millis(now.as_seconds() * 1_000),
             receipt: None,
             misread: false,
@@ -353,8 +356,50 @@ impl Run<'_> {
         self.defects.iter().map(|defect| defect.actions).sum()
     }
 
+    /// Goes a hop, as far as the time of the run allows. When none is left each looks at what is there and calls nobody.
+    async fn go(&mut self, hop: Hop, (link, door): (&str, &str), gone: &mut Gone) -> Result<(), StoreError> {
+        let left = self.left();
+        let going = async {
+            match hop {
+                Hop::Link => self.link(link, gone).await,
+                Hop::Lander => {
+                    self.lander(gone).await;
+                    Ok(())
+                }
+                Hop::Browser => self.browser(gone).await,
+                Hop::Postback => self.postback(door, gone).await,
+                Hop::Ledger => self.ledger(gone).await,
+                Hop::Signal => {
+                    self.signal(gone);
+                    Ok(())
+                }
+                Hop::Destination => self.destination(gone).await,
+            }
+        };
+        if left.is_zero() {
+            return going.await;
+        }
+        let done = tokio::time::timeout(left, going).await;
+        done.unwrap_or_else(|_| {
+            self.too_slow(hop);
+            Ok(())
+        })
+    }
+
+    /// How much time the run has left.
+    fn left(&self) -> Duration {
+        self.engine.door.limit().saturating_sub(watch().saturating_sub(self.began))
+    }
+
     fn is_late(&self) -> bool {
-        watch().saturating_sub(self.began) > TOTAL
+        self.left().is_zero()
+    }
+
+    fn too_slow(&mut self, hop: Hop) {
+        let seconds = self.engine.door.limit().as_secs();
+        let problem =
+            format!("the {seconds} seconds of the run were over before the hop `{}` was", hop.name());
+        self.defect(Code::TooSlow, hop, problem);
     }
 
     fn settle(&mut self, hop: Hop, gone: Gone) {
@@ -375,18 +420,13 @@ impl Run<'_> {
         });
     }
 
-    /// Whether this clock is right. Where all others agree that it is not, it is not.
+    /// Whether this clock is right. Where all who are asked agree that it is not, it is not.
     fn clock(&mut self) {
-        const OFF_MS: i64 = 300_000;
-        let all =
-            |is_off: fn(i64) -> bool| !self.skews.is_empty() && self.skews.iter().all(|(_, ms)| is_off(*ms));
-        if !all(|ms| ms > OFF_MS) && !all(|ms| ms < -OFF_MS) {
-            return;
-        }
-        let Some((host, ms)) = self.skews.iter().min_by_key(|(_, ms)| ms.abs()).cloned() else { return };
+        let asked = shown::asked_for_time(&self.skews, |from| self.is_elsewhere(from));
+        let Some((host, ms)) = shown::off_by(&asked) else { return };
         let minutes = ms.abs() / 60_000;
         let way = if ms > 0 { "ahead of" } else { "behind" };
-        let many = self.skews.len();
+        let many = asked.len();
         self.defect(
             Code::ClockOff,
             Hop::Destination,

@@ -14,6 +14,8 @@ use shop::{Fault, Shop};
 mod after;
 mod checklist;
 mod chromium;
+mod doors;
+mod limits;
 mod nightly;
 mod safe;
 mod shop;
@@ -244,6 +246,14 @@ fn plants() -> Vec<Plant> {
         Plant { code: "consent_denied", hop: "signal", words: "`meta-main` would get nothing",
             config: |config| config.replace("kind = \"meta\"\n", "kind = \"meta\"\nconsent_policy = { when_denied = \"withhold\" }\n"),
             request: |request| request["params"] = "ad_user_data=denied".into(), ..PLAIN },
+        // The same where the goal is not the first that sends.
+        Plant { code: "event_id_differs", hop: "signal", words: "an id of its own",
+            config: |config| behind_another(config.replace("role = \"learning_signal\"", "role = \"learning_signal\"\nevent_id = \"own\"")), ..PLAIN },
+        Plant { code: "consent_denied", hop: "signal", words: "`meta-main` would get nothing",
+            config: |config| behind_another(config.replace("kind = \"meta\"\n", "kind = \"meta\"\nconsent_policy = { when_denied = \"withhold\" }\n")),
+            request: |request| request["params"] = "ad_user_data=denied".into(), ..PLAIN },
+        Plant { code: "unmapped_taken", hop: "postback", words: "that nobody knows takes a sale back",
+            config: |config| config.replace("slug = \"acme\"", "slug = \"acme\"\nstatuses = { approved = \"approved\", \"*\" = \"reversed\" }"), ..PLAIN },
         Plant { code: "cap_reached", hop: "link", words: "visitors go to `other`",
             config: |config| config.replace("daily = 1000", "daily = 1"), ..PLAIN },
         Plant { code: "lander_dead", hop: "lander", words: "answered 404", fault: Fault::Gone, ..PLAIN },
@@ -254,12 +264,36 @@ fn plants() -> Vec<Plant> {
     ]
 }
 
+/// The same goal behind another one that sends elsewhere.
+fn behind_another(config: String) -> String {
+    const OTHER: &str = r#"
+[[destination]]
+slug = "other-main"
+kind = "meta"
+consent_policy = { when_denied = "limited" }
+dataset_id = "1234567890"
+access_token = { env = "META_TOKEN" }
+endpoint = "http://SANDBOX"
+allow_private = true
+
+[[goal]]
+slug = "first"
+role = "learning_signal"
+when = "status == 'approved' && value > 0 && !('too_fast' in labels)"
+event_name = "Purchase"
+send_to = ["other-main"]
+
+[[goal]]
+slug = "purchase""#;
+    config.replace("\n[[goal]]\nslug = \"purchase\"", OTHER)
+}
+
 async fn planted(kind: Kind) -> Result<()> {
     let shop = Shop::open().await?;
     let server = start(kind, &shop, |config| config).await?;
     shop.reports_to(server.tracking);
     let named: std::collections::BTreeSet<&str> = plants().iter().map(|plant| plant.code).collect();
-    assert_eq!(named.len(), 17, "the fifteen and two more");
+    assert_eq!(named.len(), 18, "the fifteen and three more");
     for plant in plants() {
         set_clock(&server, plant.ahead_ms)?;
         let config = (plant.config)(CONFIG.replace("SHOP", &shop.address.to_string()));

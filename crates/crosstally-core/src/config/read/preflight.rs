@@ -4,8 +4,8 @@ use super::document::{Section, shown};
 use super::findings::Findings;
 use super::offer::known;
 use super::slugs::Slugs;
-use crate::preflight::ACTIONS_MAX;
 use crate::preflight::monitor::{Monitor, minute_of};
+use crate::preflight::{ACTIONS_MAX, fits_before_mark};
 
 const KEYS: [&str; 13] = [
     "slug",
@@ -52,6 +52,7 @@ pub(super) fn monitor(
     for key in ["base", "lander", "postback"] {
         url(section, key, found);
     }
+    params(section, found);
     Some(Monitor {
         slug,
         campaign: campaign?.text.to_owned(),
@@ -80,14 +81,26 @@ fn actions(section: &Section<'_>, found: &mut Findings<'_>) -> Option<u32> {
     None
 }
 
+fn params(section: &Section<'_>, found: &mut Findings<'_>) {
+    let Some(params) = section.item("params").filter(super::document::Item::is_text) else { return };
+    let Some(params) = params.into_text(found).filter(|params| !fits_before_mark(params.text)) else {
+        return;
+    };
+    let problem = format!("{} has a `#` or a blank, which ends a query", shown(params.text));
+    found.problem(&params.spot, problem, "write params = \"sub2=x&sub3=y\", encoded as in a URL");
+}
+
 fn url(section: &Section<'_>, key: &str, found: &mut Findings<'_>) {
     let Some(text) =
         section.item(key).filter(super::document::Item::is_text).and_then(|item| item.into_text(found))
     else {
         return;
     };
-    let good = url::Url::parse(text.text)
-        .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    // Behind the base stands the path of the link.
+    let ends = key == "base" && text.text.contains(['?', '#']);
+    let good = !ends
+        && url::Url::parse(text.text)
+            .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     if !good {
         let problem = format!("{} is not an address", shown(text.text));
         found.problem(&text.spot, problem, format!("write {key} = \"https://host/path\""));

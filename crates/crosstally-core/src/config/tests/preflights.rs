@@ -54,6 +54,9 @@ fn what_cannot_be_flown_is_told() {
         ("partner = \"acme\"", "partner = \"acne\"", "there is no partner `acne`"),
         ("actions = 12", "actions = 101", "`actions` is not between 1 and 100"),
         ("\"https://t.shop.example\"", "\"t.shop.example\"", "is not an address"),
+        ("\"https://t.shop.example\"", "\"https://t.shop.example/c/summer#\"", "is not an address"),
+        ("gdpr=0", "sub2=x#top", "ends a query"),
+        ("gdpr=0", "sub2=x y", "ends a query"),
         ("currency = \"EUR\"", "currency = \"EURO\"", "`EURO` is not a currency"),
         ("status = \"won\"", "state = \"won\"", "`state` is not a key of preflight"),
     ] {

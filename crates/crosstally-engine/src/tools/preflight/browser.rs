@@ -12,37 +12,44 @@ use super::{Action, Gone, Run};
 use crate::keys::hex_of;
 
 impl Run<'_> {
-    pub(super) async fn browser(&mut self) -> Result<Gone, StoreError> {
-        if self.campaign.sites.is_empty() {
-            return Ok(Gone::not("the campaign names no `sites`: it takes no events of browsers"));
-        }
-        if self.actions.iter().all(|action| action.page.is_none()) {
-            return Ok(Gone::not("no visitor arrived at a page"));
+    pub(super) async fn browser(&mut self, gone: &mut Gone) -> Result<(), StoreError> {
+        let why_not = if self.campaign.sites.is_empty() {
+            Some("the campaign names no `sites`: it takes no events of browsers")
+        } else if self.actions.iter().all(|action| action.page.is_none()) {
+            Some("no visitor arrived at a page")
+        } else {
+            None
+        };
+        if let Some(why) = why_not {
+            *gone = Gone::not(why);
+            return Ok(());
         }
         if self.wanted.browser {
-            return self.told_by_pages().await;
+            return self.told_by_pages(gone).await;
         }
-        let mut gone = Gone::default();
         for at in 0..self.actions.len() {
             let Some(action) = self.actions.get(at).cloned() else { break };
-            let (Some(page), false) = (action.page.clone(), self.is_late()) else { continue };
+            let Some(page) = action.page.clone() else { continue };
             gone.expected.add(None, None);
+            if self.is_late() {
+                self.too_slow(Hop::Browser);
+                break;
+            }
             match self.tell(&action, &page).await {
-                Ok(id) => {
+                Ok(told) => {
                     gone.found.add(None, None);
                     if let Some(action) = self.actions.get_mut(at) {
-                        action.browser_id = Some(id);
+                        action.browser = Some(told);
                     }
                 }
                 Err(problem) => self.defect(Code::BrowserRefused, Hop::Browser, problem),
             }
         }
-        Ok(gone)
+        Ok(())
     }
 
     /// What the script of each page has told by itself that the real browser opened.
-    async fn told_by_pages(&mut self) -> Result<Gone, StoreError> {
-        let mut gone = Gone::default();
+    async fn told_by_pages(&mut self, gone: &mut Gone) -> Result<(), StoreError> {
         for at in 0..self.actions.len() {
             let Some(action) = self.actions.get(at).filter(|action| action.opened) else { continue };
             let (Some(click), page) = (action.click, action.page.clone().unwrap_or_default()) else {
@@ -59,16 +66,16 @@ impl Run<'_> {
             let names: Vec<&str> = events.iter().map(|event| event.name.as_str()).collect();
             gone.note(format!("the page told {}", names.join(", ")));
             let first = events.iter().filter(|event| event.is_qualified()).min_by_key(|event| event.at);
-            let id = first.map(|event| event.event_id.clone());
+            let told = first.map(|event| (event.name.clone(), event.event_id.clone()));
             if let Some(action) = self.actions.get_mut(at) {
-                action.browser_id = id;
+                action.browser = told;
             }
         }
-        Ok(gone)
+        Ok(())
     }
 
-    /// Tells the event of one visitor; its id.
-    async fn tell(&self, action: &Action, page: &str) -> Result<String, String> {
+    /// Tells the event of one visitor; its name and id.
+    async fn tell(&self, action: &Action, page: &str) -> Result<(String, String), String> {
         let origin = Url::parse(page).ok().map(|url| url.origin().ascii_serialization()).unwrap_or_default();
         let name = self.goals.first().map_or("Purchase", |goal| goal.event_name.as_str());
         let id = format!("preflight-{}", hex_of(self.engine.random.bytes::<8>()));
@@ -90,7 +97,7 @@ impl Run<'_> {
         let said: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         let text = |name: &str| said.get(name).and_then(Value::as_str).unwrap_or_default();
         match (answer.status, text("result")) {
-            (200, "recorded") => Ok(id),
+            (200, "recorded") => Ok((name.to_owned(), id)),
             (status, _) => Err(format!("an event of {page} was answered {status} {}", text("code"))),
         }
     }

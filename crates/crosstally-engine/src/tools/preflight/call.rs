@@ -114,7 +114,25 @@ impl Run<'_> {
         Ok(request(plain.method, url, headers, plain.body))
     }
 
-    /// Whether the URL that stands at the partner leads to this server, and to this partner's own door.
+    /// Whether a call arrives at this partner's own door. The mark is good for that one alone: anywhere else the call would
+    /// be a real one, or a real click.
+    ///
+    /// # Errors
+    /// Where it arrives instead.
+    pub(super) fn arrives(&self, url: &str) -> Result<(), String> {
+        let slug = &self.partner.slug;
+        let read = |url: &str| Url::parse(url).map_err(|_| "the postback URL is none".to_owned());
+        let (url, base) = (read(url)?, read(&self.base.url)?);
+        // What stands before a proxy in the base is the proxy's.
+        let path = url.path().strip_prefix(base.path().trim_end_matches('/')).unwrap_or_default();
+        match self.snapshot.partner_called(path, url.query().unwrap_or_default()) {
+            Some(named) if named == *slug => Ok(()),
+            Some(named) => Err(format!("the postback URL is that of `{named}` and not of `{slug}`")),
+            None => Err(format!("the postback URL leads to `{path}`, where no partner's call is taken")),
+        }
+    }
+
+    /// Whether the URL that stands at the partner leads to this server.
     ///
     /// # Errors
     /// Where it leads instead.
@@ -122,13 +140,6 @@ impl Run<'_> {
         let Some(url) = self.wanted.postback.as_deref().and_then(|text| Url::parse(text).ok()) else {
             return Ok(());
         };
-        let slug = &self.partner.slug;
-        if let Some((_, rest)) = url.path().rsplit_once("/postback/") {
-            let named = rest.split('/').next().unwrap_or_default();
-            if named != slug {
-                return Err(format!("the postback URL is that of `{named}` and not of `{slug}`"));
-            }
-        }
         let host_of = |url: &Url| url.host().map(|host| plain_host(&host.to_owned()));
         let host = host_of(&url).unwrap_or_default();
         let is_base = Url::parse(&self.base.url).ok().and_then(|base| host_of(&base)).as_ref() == Some(&host);
@@ -181,7 +192,7 @@ impl Run<'_> {
             "event" => self.wanted.event.clone().unwrap_or_default(),
             "event_time" => action.at.as_seconds().to_string(),
             "token" => self.shared_token().unwrap_or_default(),
-            "event_id" => action.browser_id.clone().unwrap_or_default(),
+            "event_id" => action.browser.clone().map(|(_, id)| id).unwrap_or_default(),
             _ => String::new(),
         }
     }
@@ -202,6 +213,9 @@ impl Run<'_> {
         let rest = filled.split_once("://").map_or("", |(_, rest)| rest);
         let path = rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/");
         let path = path.split('#').next().unwrap_or(path);
+        // The base may name what a proxy cuts off, and so may the URL at the partner.
+        let before = Url::parse(&self.base.url).map(|base| base.path().trim_end_matches('/').to_owned());
+        let path = path.strip_prefix(before.as_deref().unwrap_or_default()).unwrap_or(path);
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let query = if twist == Twist::WrongToken { with_wrong_token(query) } else { query.to_owned() };
         Plain {

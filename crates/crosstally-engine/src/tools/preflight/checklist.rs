@@ -1,28 +1,22 @@
 //! The pre-launch checklist: each line is checked by a small pre-flight, by the configuration in force, or by the calls
 //! that have really come. What none of them shows is unknown, and said to be.
 
-use crosstally_core::config::Leads;
-use crosstally_core::delivery::DeliveryState;
-use crosstally_core::postback::STRANGER;
 use crosstally_core::preflight::line::{Line, Outcome};
-use crosstally_core::preflight::{Code, Defect, Hop, LABEL, State};
-use crosstally_core::reason::Reason;
-use crosstally_core::rotation::Kind;
+use crosstally_core::preflight::{Code, Defect, Hop, State};
 use crosstally_core::time::DAY_MS;
 use crosstally_destinations::dialect::TestMode;
-use crosstally_store::{ReceiptFilter, StoreError};
 use serde_json::json;
+use url::Url;
 
-use super::{Run, Wanted};
+use super::shown::is_public;
+use super::{HopOut, Run, Wanted};
 use crate::Engine;
 use crate::tools::{Answer, Unable};
 
+mod data;
+
 /// Test actions of a checklist, unless told otherwise.
 const ACTIONS: usize = 3;
-/// How far back real calls are looked at.
-const DAYS: i64 = 30;
-/// Calls that are counted at most.
-const CALLS_MAX: u32 = 1_000;
 
 impl Engine {
     /// Goes through the checklist of a campaign.
@@ -182,10 +176,25 @@ impl Run<'_> {
             let why = notes.unwrap_or_else(|| format!("the hop `{}` was not gone", by.hop.name()));
             return Line::unknown(check, question, why, "see docs/preflight.md for what this hop needs");
         }
+        if let Some(gone) = gone.filter(|hop| self.is_cut_short(hop)) {
+            let (found, expected) = (gone.found.count, gone.expected.count);
+            let why = if found < expected {
+                format!("{found} of {expected} came through, and what kept the others is not this line's")
+            } else {
+                format!("the hop `{}` differs in values or times", by.hop.name())
+            };
+            return Line::unknown(check, question, why, "mend what the run names first");
+        }
         match self.unshown(check) {
             Some((why, fix)) => Line::unknown(check, question, why, fix),
             None => Line::pass(check, question, by.seen),
         }
+    }
+
+    /// Whether a hop differs in a way that no defect names, or in how many came: then nothing passes by it.
+    fn is_cut_short(&self, gone: &HopOut) -> bool {
+        let named = self.defects.iter().any(|defect| defect.hop == gone.hop && defect.code != Code::TooSlow);
+        gone.compared == State::Differs && (gone.found.count < gone.expected.count || !named)
     }
 
     fn wrong_token(&self) -> Line {
@@ -204,29 +213,37 @@ impl Run<'_> {
     /// The address that visitors and partners are given.
     fn domain(&self) -> Line {
         let (check, question) = ("domain", "Is the tracking address public and by https?");
-        let works = !self.defects.iter().any(|defect| defect.code == Code::LinkBroken);
-        let hosts = &self.snapshot.config.workspace.public_hosts;
-        match (&self.wanted.base, works) {
-            (Some(base), true) if base.starts_with("https://") => {
-                Line::pass(check, question, format!("{base} leads here"))
-            }
-            (Some(base), true) => Line::fail(
-                check,
-                question,
-                format!("{base} is not https: browsers warn, and ids travel in the clear"),
-                "put a certificate before it, and use https in every link",
-            ),
-            (_, false) => Line::fail(check, question, "the link does not work", Code::LinkBroken.fix()),
-            (None, true) => {
-                let known = if hosts.is_empty() {
-                    "none is set in `public_hosts`".to_owned()
-                } else {
-                    hosts.join(", ")
-                };
-                let why = format!("it was flown through this server's own door; public hosts: {known}");
-                Line::unknown(check, question, why, "give the public address with --base")
-            }
+        let link = self.hops.iter().find(|hop| hop.hop == Hop::Link);
+        // Any site answers /c/summer somehow: this one is known by a click that came here as a test.
+        if link.is_none_or(|hop| hop.found.count == 0) {
+            let defect = self.defects.iter().find(|defect| defect.hop == Hop::Link);
+            let why = defect.map_or("no visitor's click came here", |defect| defect.problem.as_str());
+            let fix = defect.map_or("", |defect| defect.fix);
+            let leads_elsewhere = [Code::LinkBroken, Code::MarkIgnored, Code::ClickNotKept];
+            return if defect.is_some_and(|defect| leads_elsewhere.contains(&defect.code)) {
+                Line::fail(check, question, why, fix)
+            } else {
+                Line::unknown(check, question, why, fix)
+            };
         }
+        let Some(base) = &self.wanted.base else {
+            let hosts = &self.snapshot.config.workspace.public_hosts;
+            let known =
+                if hosts.is_empty() { "none is set in `public_hosts`".to_owned() } else { hosts.join(", ") };
+            let why = format!("it was flown through this server's own door; public hosts: {known}");
+            return Line::unknown(check, question, why, "give the public address with --base");
+        };
+        if !base.starts_with("https://") {
+            let why = format!("{base} is not https: browsers warn, and ids travel in the clear");
+            let fix = "put a certificate before it, and use https in every link";
+            return Line::fail(check, question, why, fix);
+        }
+        let host = Url::parse(base).ok().and_then(|url| url.host_str().map(str::to_owned));
+        if !host.is_some_and(|host| is_public(&host)) {
+            let why = format!("{base} is an address of this machine or its network: no visitor comes there");
+            return Line::fail(check, question, why, "give the public address with --base");
+        }
+        Line::pass(check, question, format!("{base} leads here"))
     }
 
     fn by_configuration(&self) -> Vec<Line> {
@@ -309,174 +326,6 @@ impl Run<'_> {
             ),
         }
     }
-
-    async fn by_data(&self) -> Result<Vec<Line>, StoreError> {
-        let calls = self.real_calls(None).await?;
-        Ok(vec![
-            self.macros(calls).await?,
-            self.statuses(calls).await?,
-            self.late(calls).await?,
-            self.paused().await?,
-            self.deliveries().await?,
-            self.caps_now().await?,
-            self.evidence().await,
-        ])
-    }
-
-    /// Calls of the partner's own in the last days, those of pre-flights left out.
-    async fn real_calls(&self, reason: Option<Reason>) -> Result<usize, StoreError> {
-        let filter = ReceiptFilter {
-            partner: Some(self.partner.slug.clone()),
-            reason,
-            from: Some(self.from.plus_millis(-DAYS * DAY_MS)),
-            to: Some(self.from),
-            ..ReceiptFilter::default()
-        };
-        let found = self.engine.store.receipts_matching(filter, CALLS_MAX).await?;
-        let is_real = |labels: &[String]| !labels.iter().any(|label| label == LABEL || label == STRANGER);
-        Ok(found.iter().filter(|receipt| is_real(&receipt.labels)).count())
-    }
-
-    /// Says that no real call has come, if it is so.
-    fn nobody_called(check: &'static str, question: &'static str) -> Line {
-        let why = format!("no real call of the partner has come in the last {DAYS} days");
-        Line::unknown(check, question, why, "have the partner send one, and look again")
-    }
-
-    async fn macros(&self, calls: usize) -> Result<Line, StoreError> {
-        let (check, question) = ("macros", "Are all macros filled in?");
-        let open = self.real_calls(Some(Reason::MacroUnresolved)).await?;
-        Ok(match (open, calls) {
-            (0, 0) => Self::nobody_called(check, question),
-            (0, _) => Line::pass(check, question, format!("in {calls} real calls of the last {DAYS} days")),
-            (open, _) => {
-                let why = format!("{open} real calls had a macro's name in place of its value");
-                Line::fail(check, question, why, Reason::MacroUnresolved.about().fix)
-            }
-        })
-    }
-
-    async fn statuses(&self, calls: usize) -> Result<Line, StoreError> {
-        let (check, question) = ("status_map", "Does the map know every status that has been seen?");
-        let unknown = self.engine.unknown_statuses(Some(&self.partner.slug)).await?;
-        let in_run = self.defects.iter().any(|defect| defect.code == Code::StatusUnmapped);
-        let words: Vec<&str> = unknown.words.iter().map(|word| word.word.as_str()).collect();
-        Ok(match (words.is_empty() && !in_run, calls) {
-            (false, _) => {
-                let words =
-                    if words.is_empty() { "the word of this run".to_owned() } else { words.join(", ") };
-                let why = format!("in no map: {words}");
-                Line::fail(check, question, why, "see `crosstally receipts statuses`")
-            }
-            (true, 0) => Self::nobody_called(check, question),
-            (true, _) => {
-                Line::pass(check, question, format!("in {calls} real calls of the last {DAYS} days"))
-            }
-        })
-    }
-
-    async fn late(&self, calls: usize) -> Result<Line, StoreError> {
-        let (check, question) = ("late_calls", "Do real calls come within the window?");
-        let late = self.real_calls(Some(Reason::EventTooLate)).await?;
-        Ok(match (late, calls) {
-            (0, 0) => Self::nobody_called(check, question),
-            (0, _) => Line::pass(check, question, format!("in {calls} real calls of the last {DAYS} days")),
-            (late, _) => {
-                let why = format!("{late} real calls came after `max_delay`");
-                Line::fail(check, question, why, Reason::EventTooLate.about().fix)
-            }
-        })
-    }
-
-    async fn paused(&self) -> Result<Line, StoreError> {
-        let (check, question) = ("destinations", "Does no destination rest?");
-        let slugs = self.slugs();
-        if slugs.is_empty() {
-            return Ok(Line::unknown(
-                check,
-                question,
-                "no goal sends anywhere",
-                "name one in `send_to` of a goal",
-            ));
-        }
-        let states = self.engine.store.destination_states().await?;
-        let paused = states.iter().find(|state| state.paused.is_some() && slugs.contains(&state.destination));
-        Ok(match paused {
-            None => Line::pass(check, question, format!("{} is not paused", slugs.join(", "))),
-            Some(state) => {
-                let sentence = state.paused.map_or("", |reason| reason.about().sentence);
-                let why = format!("`{}`: {sentence}", state.destination);
-                Line::fail(check, question, why, "see `crosstally destinations list`")
-            }
-        })
-    }
-
-    async fn deliveries(&self) -> Result<Line, StoreError> {
-        let (check, question) = ("deliveries", "Has everything arrived so far?");
-        let slugs = self.slugs();
-        let counts = self.engine.store.count_deliveries().await?;
-        let of = |wanted: &[DeliveryState]| {
-            let ours =
-                counts.iter().filter(|row| slugs.contains(&row.destination) && wanted.contains(&row.state));
-            ours.map(|row| row.count).sum::<u64>()
-        };
-        let lost = of(&[DeliveryState::Dead, DeliveryState::Expired]);
-        Ok(match (lost, of(&[DeliveryState::Delivered])) {
-            (0, 0) => Line::unknown(check, question, "nothing was delivered yet", ""),
-            (0, arrived) => {
-                Line::pass(check, question, format!("{arrived} events arrived, none ended without"))
-            }
-            (lost, _) => {
-                let why = format!("{lost} events ended without arriving");
-                Line::fail(check, question, why, "see `crosstally deliveries errors`")
-            }
-        })
-    }
-
-    /// The offers' counts, also of those that no test visitor was drawn to.
-    async fn caps_now(&self) -> Result<Line, StoreError> {
-        let (check, question) = ("cap_counts", "Is no offer of the campaign full?");
-        let offers = self.offers();
-        let capped: Vec<_> = offers
-            .iter()
-            .filter_map(|slug| self.snapshot.offer(slug))
-            .filter_map(|offer| Some((offer, offer.cap.as_ref()?)))
-            .collect();
-        if capped.is_empty() {
-            return Ok(Line::pass(check, question, "no offer of it has a cap"));
-        }
-        let taken = self.engine.store.visitors(self.snapshot.zone.day(self.from)).await?;
-        let full: Vec<&str> = capped
-            .iter()
-            .filter(|(offer, cap)| cap.is_full(taken.get(&offer.slug).copied().unwrap_or_default()))
-            .map(|(offer, _)| offer.slug.as_str())
-            .collect();
-        Ok(if full.is_empty() {
-            Line::pass(check, question, format!("{} with caps have room", capped.len()))
-        } else {
-            Line::fail(check, question, format!("full: {}", full.join(", ")), Code::CapReached.fix())
-        })
-    }
-
-    fn offers(&self) -> Vec<String> {
-        let Leads::Paths(paths) = &self.campaign.leads else { return Vec::new() };
-        let config = &self.snapshot.config;
-        let members =
-            config.paths.iter().filter(|path| paths.contains(&path.slug)).flat_map(|path| &path.members);
-        members.filter(|member| member.kind == Kind::Offer).map(|member| member.slug.clone()).collect()
-    }
-
-    async fn evidence(&self) -> Line {
-        let (check, question) = ("evidence", "Can what happens be proved later?");
-        match self.engine.evidence_public_key().await {
-            Ok(_) => Line::pass(
-                check,
-                question,
-                "evidence packs can be signed; see `crosstally evidence --print-key`",
-            ),
-            Err(error) => Line::fail(check, question, error.to_string(), "see docs/evidence.md"),
-        }
-    }
 }
 
 /// Whether a defect is a line's. A wrong id is the pixel's where the page has it, and the destination's where that says so.
@@ -493,4 +342,29 @@ fn backups() -> Line {
         why,
         "copy the database and the master key regularly, and try the copy",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where codes are looked for that no line of a hop has: they decide a line by themselves, or whether a hop was gone to
+    /// its end.
+    const ELSEWHERE: &[(Code, &str)] = &[
+        (Code::WrongTokenTaken, "auth"),
+        (Code::ClockOff, "clock"),
+        (Code::StatusUnmapped, "status_map"),
+        (Code::UnmappedTaken, "status_map"),
+        (Code::DestinationPaused, "destinations"),
+        (Code::TooSlow, "each line of its hop"),
+    ];
+
+    #[test]
+    fn no_defect_is_passed_over() {
+        for code in Code::ALL {
+            let by_hop = BY_HOP.iter().any(|by| by.codes.contains(code));
+            let elsewhere = ELSEWHERE.iter().any(|(known, _)| known == code);
+            assert!(by_hop != elsewhere, "{code:?} is in no line, or in two");
+        }
+    }
 }

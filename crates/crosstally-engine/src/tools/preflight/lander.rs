@@ -19,7 +19,7 @@ use crate::tools::redirect_check::{self, Report};
 const PAGES_MAX: usize = 8;
 
 impl Run<'_> {
-    pub(super) async fn lander(&mut self) -> Gone {
+    pub(super) async fn lander(&mut self, gone: &mut Gone) {
         let mut pages: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         for action in &self.actions {
             let Some(target) = &action.target else { continue };
@@ -27,15 +27,19 @@ impl Run<'_> {
             pages.entry(without_query(&page).to_owned()).or_default().push(action.number);
         }
         if pages.is_empty() {
-            return Gone::not("no visitor came through the link");
+            *gone = Gone::not("no visitor came through the link");
+            return;
         }
-        let mut gone = Gone::default();
         for (page, visitors) in pages.into_iter().take(PAGES_MAX) {
             for _ in &visitors {
                 gone.expected.add(None, None);
             }
+            if self.is_late() {
+                self.too_slow(Hop::Lander);
+                break;
+            }
             let Some(first) = visitors.first().copied() else { continue };
-            let arrived = self.visit_page(first, &page, &mut gone).await;
+            let arrived = self.visit_page(first, &page, gone).await;
             for number in visitors {
                 let Some(action) = self.actions.get_mut(number) else { continue };
                 action.page.clone_from(&arrived);
@@ -47,7 +51,6 @@ impl Run<'_> {
         if gone.not_checked {
             gone.found = gone.expected.clone();
         }
-        gone
     }
 
     /// The target, or the page that was given in its place with the target's parameters.
@@ -75,9 +78,17 @@ impl Run<'_> {
                 self.skews.push((host.clone(), now.millis_since(theirs)));
             }
         }
-        if report.problems.iter().any(|problem| problem.code == "address_forbidden") {
+        let has = |code: &str| report.problems.iter().any(|problem| problem.code == code);
+        let untried = if has("address_forbidden") {
+            Some("is not on the public internet; visit it with --allow-private")
+        } else if has("own_address") {
+            Some("is at a host of this server itself, which calls none of its own; look at it in a browser")
+        } else {
+            None
+        };
+        if let Some(why) = untried {
             gone.not_checked = true;
-            gone.note(format!("{page} is not on the public internet; visit it with --allow-private"));
+            gone.note(format!("{page} {why}"));
             return None;
         }
         if let Some(problem) = dead(&report) {
@@ -85,9 +96,11 @@ impl Run<'_> {
             return None;
         }
         let harmed = self.harms(&report, click);
-        if report.hops.len() > 1 && !harmed {
+        // A step to an offer of this server's own belongs to the link.
+        let steps = report.hops.iter().take_while(|hop| self.is_own_link(&hop.url)).count();
+        if report.hops.len() > steps + 1 && !harmed {
             let last = report.hops.last().map_or("", |hop| without_query(&hop.url));
-            let more = report.hops.len() - 1;
+            let more = report.hops.len() - steps - 1;
             let problem = format!("behind the click link {page} leads on {more} time(s) more, to {last}");
             self.defect(Code::RedirectTwice, Hop::Lander, problem);
         }
@@ -98,12 +111,17 @@ impl Run<'_> {
         report.hops.last().map(|hop| hop.url.clone())
     }
 
+    fn is_own_link(&self, url: &str) -> bool {
+        let is_public = |url: &url::Url| self.engine.http_out.own_link(url).is_some();
+        self.base.is_own(url) || url::Url::parse(url).is_ok_and(|url| is_public(&url))
+    }
+
     /// Opens a page in the real browser, as its first visitor.
     async fn open(&mut self, first: usize, url: &str, gone: &mut Gone) {
         let Some(program) = self.engine.door.browser().cloned() else { return };
         let agent = self.wanted.user_agent.clone().unwrap_or_else(|| AGENT.to_owned());
         let profile = format!("crosstally-page-{}", hex_of(self.engine.random.bytes::<8>()));
-        match page::open(program, url.to_owned(), agent, profile).await {
+        match page::open(program, url.to_owned(), agent, profile, self.left()).await {
             Ok(()) => {
                 gone.note(format!("{} was opened in a real browser", without_query(url)));
                 if let Some(action) = self.actions.get_mut(first) {

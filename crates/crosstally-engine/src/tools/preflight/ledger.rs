@@ -23,9 +23,10 @@ use crate::snapshot::Snapshot;
 pub(super) struct Imagined(HashMap<DedupeKey, (Conversion, Vec<LedgerEntry>)>);
 
 impl Run<'_> {
-    pub(super) async fn ledger(&mut self) -> Result<Gone, StoreError> {
+    pub(super) async fn ledger(&mut self, gone: &mut Gone) -> Result<(), StoreError> {
         if self.actions.iter().all(|action| !is_read(action.receipt.as_ref())) {
-            return Ok(Gone::not("no call was understood"));
+            *gone = Gone::not("no call was understood");
+            return Ok(());
         }
         // Of a test campaign nothing would be booked; here it is asked what would be if it were not one.
         let mut config = self.snapshot.config.clone();
@@ -35,7 +36,6 @@ impl Run<'_> {
         let engine = self.engine;
         let live = Snapshot::new(self.snapshot.version, config, engine.secret_source.as_ref(), &engine.keys);
         let mut imagined = Imagined::default();
-        let mut gone = Gone::default();
         for at in 0..self.actions.len() {
             let Some(action) = self.actions.get(at).cloned() else { break };
             let Some(receipt) = action.receipt.filter(|receipt| is_read(Some(receipt))) else { continue };
@@ -66,8 +66,7 @@ impl Run<'_> {
                 action.events = booking.goal_events;
             }
         }
-        self.repeat(&live, &mut imagined).await?;
-        Ok(gone)
+        self.repeat(&live, &mut imagined).await
     }
 
     fn not_booked(&mut self, stop: &Stop) {

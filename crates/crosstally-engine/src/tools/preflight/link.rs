@@ -24,16 +24,11 @@ const ID_SIGNS: usize = 26;
 const OWN_PAGES_MAX: usize = 2;
 
 impl Run<'_> {
-    pub(super) async fn link(&mut self, mark: &str) -> Result<Gone, StoreError> {
-        let mut gone = Gone::default();
+    pub(super) async fn link(&mut self, mark: &str, gone: &mut Gone) -> Result<(), StoreError> {
         for at in 0..self.actions.len() {
             gone.expected.add(None, None);
             if self.is_late() {
-                self.defect(
-                    Code::TooSlow,
-                    Hop::Link,
-                    "the time of the run was over before all visitors had come",
-                );
+                self.too_slow(Hop::Link);
                 break;
             }
             let Some(action) = self.actions.get(at).cloned() else { break };
@@ -46,11 +41,11 @@ impl Run<'_> {
                     break;
                 }
             };
-            if !self.take(at, &action, &target, cookie, &mut gone).await? {
+            if !self.take(at, &action, &target, cookie, gone).await? {
                 break;
             }
         }
-        Ok(gone)
+        Ok(())
     }
 
     /// The parameters of a click link, as its source fills them in.
@@ -116,18 +111,23 @@ impl Run<'_> {
         gone: &mut Gone,
     ) -> Result<bool, StoreError> {
         let named = self.ids_in(target).first().copied();
+        // Whoever is not seen to be a test may be a visitor that counts, of this installation or another: nobody follows.
         let Some(id) = named.or(cookie) else {
             let page = without_query(target);
-            self.defect(
-                Code::ClickIdDropped,
-                Hop::Link,
-                format!("the link leads to {page} without the click id"),
-            );
-            return Ok(true);
+            let (code, problem) = if words_in(target).any(|word| ClickId::parse_unchecked(word).is_ok()) {
+                (
+                    Code::MarkIgnored,
+                    format!("the link leads to {page} with a click id of another installation"),
+                )
+            } else {
+                (Code::ClickIdDropped, format!("the link leads to {page} without the click id"))
+            };
+            self.defect(code, Hop::Link, problem);
+            return Ok(false);
         };
         let Some(click) = self.engine.store.click(id).await? else {
             self.defect(Code::ClickNotKept, Hop::Link, format!("click {id} is not stored"));
-            return Ok(true);
+            return Ok(false);
         };
         if !click.test {
             self.defect(Code::MarkIgnored, Hop::Link, "the link's clicks are not marked as tests");
@@ -175,11 +175,13 @@ impl Run<'_> {
 
     /// Our click ids anywhere in a URL.
     pub(super) fn ids_in(&self, url: &str) -> Vec<ClickId> {
-        url.split(|sign: char| !sign.is_ascii_alphanumeric())
-            .filter(|word| word.len() == ID_SIGNS)
-            .filter_map(|word| ClickId::parse(&self.engine.click_id_key, word).ok())
-            .collect()
+        words_in(url).filter_map(|word| ClickId::parse(&self.engine.click_id_key, word).ok()).collect()
     }
+}
+
+/// Words of a URL that are as long as a click id of ours.
+fn words_in(url: &str) -> impl Iterator<Item = &str> {
+    url.split(|sign: char| !sign.is_ascii_alphanumeric()).filter(|word| word.len() == ID_SIGNS)
 }
 
 pub(super) fn without_query(url: &str) -> &str {

@@ -27,14 +27,14 @@ const TIME_MS: i64 = 60_000;
 const RECEIPTS_MAX: u32 = 50;
 
 impl Run<'_> {
-    pub(super) async fn postback(&mut self, mark: &str) -> Result<Gone, StoreError> {
+    pub(super) async fn postback(&mut self, mark: &str, gone: &mut Gone) -> Result<(), StoreError> {
         if self.actions.iter().all(|action| action.click.is_none()) {
-            return Ok(Gone::not("no click id came through the link"));
+            *gone = Gone::not("no click id came through the link");
+            return Ok(());
         }
-        let mut gone = Gone::default();
-        if let Err(elsewhere) = self.leads_here(&mut gone) {
+        if let Err(elsewhere) = self.leads_here(gone) {
             self.defect(Code::PostbackElsewhere, Hop::Postback, elsewhere);
-            return Ok(gone);
+            return Ok(());
         }
         let mut ours = HashSet::new();
         for at in 0..self.actions.len() {
@@ -44,22 +44,21 @@ impl Run<'_> {
             }
             gone.expected.add(Some((action.minor, self.currency)), Some(action.at));
             if self.is_late() {
-                self.defect(
-                    Code::TooSlow,
-                    Hop::Postback,
-                    "the time of the run was over before all calls were made",
-                );
+                self.too_slow(Hop::Postback);
                 break;
             }
             let receipt = match self.report(&action, Twist::None, mark).await {
                 Ok(Some(receipt)) => receipt,
                 Ok(None) => break,
-                Err(Trouble::Unable(why)) => return Ok(Gone::not(why)),
+                Err(Trouble::Unable(why)) => {
+                    *gone = Gone::not(why);
+                    return Ok(());
+                }
                 Err(Trouble::Store(error)) => return Err(error),
             };
             ours.insert(receipt.id);
             let seen = self.seen();
-            self.judge(&action, &receipt, &mut gone);
+            self.judge(&action, &receipt, gone);
             let misread = self.seen() != seen;
             if let Some(action) = self.actions.get_mut(at) {
                 if told_at(&receipt).is_none() {
@@ -71,8 +70,7 @@ impl Run<'_> {
         }
         self.fired_by_others(&ours).await?;
         self.words_seen().await?;
-        self.negatives(mark).await?;
-        Ok(gone)
+        self.negatives(mark).await
     }
 
     /// Makes a call and finds its receipt.
@@ -83,6 +81,13 @@ impl Run<'_> {
         mark: &str,
     ) -> Result<Option<Receipt>, Trouble> {
         let request = self.call(action, twist, mark).map_err(Trouble::Unable)?;
+        if let Err(elsewhere) = self.arrives(&request.url) {
+            if twist != Twist::None {
+                return Err(Trouble::Unable(elsewhere));
+            }
+            self.defect(Code::PostbackElsewhere, Hop::Postback, elsewhere);
+            return Ok(None);
+        }
         let answer = match self.base.send(&request).await {
             Ok(answer) => answer,
             Err(error) => {
@@ -313,6 +318,12 @@ impl Run<'_> {
     async fn negatives(&mut self, mark: &str) -> Result<(), StoreError> {
         let first = self.actions.iter().find(|action| action.receipt.is_some()).cloned();
         let Some(first) = first else { return Ok(()) };
+        if self.is_late() {
+            for case in ["wrong_token", "unmapped_status"] {
+                self.negative(case, None, "the time of the run was over");
+            }
+            return Ok(());
+        }
         let auth = &self.partner.auth;
         let is_open = auth.token.is_none() && auth.hmac.is_none() && auth.secret.is_none();
         if is_open && !auth.allow.is_empty() {
@@ -353,19 +364,23 @@ impl Run<'_> {
     fn unheard_of(&mut self, receipt: Option<&Receipt>) {
         let reason = receipt.and_then(|receipt| receipt.reason);
         let word = receipt.and_then(|receipt| receipt.read.get("status_word")).and_then(Value::as_str);
-        let moves = self.partner.contract.meaning(UNHEARD) == Some(Meaning::Status(Status::Approved));
+        let meaning = self.partner.contract.meaning(UNHEARD);
         let (passed, found) = match reason {
             None => (None, "no answer"),
             Some(Reason::StatusUnmapped | Reason::StatusIgnored) => {
                 (Some(true), reason.map_or("", Reason::code))
             }
             Some(Reason::TestCall) if word != Some(UNHEARD) => (Some(false), "the status was not read"),
-            Some(Reason::TestCall) if moves => {
-                let problem = "a status word that nobody knows is a sale";
+            Some(Reason::TestCall) => {
+                let taken = match meaning {
+                    Some(Meaning::Status(Status::Approved)) => "is a sale",
+                    Some(Meaning::Status(Status::Rejected | Status::Reversed)) => "takes a sale back",
+                    _ => "is booked",
+                };
+                let problem = format!("a status word that nobody knows {taken}");
                 self.defect(Code::UnmappedTaken, Hop::Postback, problem);
                 (Some(false), "test_call")
             }
-            Some(Reason::TestCall) => (Some(true), "test_call"),
             // Stopped by something else: that shows nothing.
             Some(other) => (None, other.code()),
         };

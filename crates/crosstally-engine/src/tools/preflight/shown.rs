@@ -1,8 +1,10 @@
 //! What a flight has really shown, beyond that nothing was wrong: a line of the checklist passes only by it.
 
 use crosstally_core::address::{forbidden, is_this_machine, lone_host};
+use crosstally_core::config::Leads;
 use crosstally_core::preflight::Code;
 use crosstally_core::preflight::line::Line;
+use crosstally_core::rotation::Kind;
 use url::Url;
 
 use super::Run;
@@ -38,6 +40,7 @@ impl Run<'_> {
                 "the text of the page names no /t.js: the event was told in its place".to_owned(),
                 "put the script into the page; where another script loads it, fly with --browser",
             )),
+            "caps" => self.offers_unseen().map(|why| (why.to_owned(), "see `crosstally offers list`")),
             "pixel_id" if pixels < pages => Some((
                 "the text of the page starts no pixel of a destination".to_owned(),
                 "look at the page with the platform's own pixel helper",
@@ -63,8 +66,24 @@ impl Run<'_> {
         }
     }
 
+    /// Why it is not known to which offers the campaign leads, where any has a cap: what a page links to is not seen here.
+    pub(super) fn offers_unseen(&self) -> Option<&'static str> {
+        if self.snapshot.config.offers.iter().all(|offer| offer.cap.is_none()) {
+            return None;
+        }
+        match &self.campaign.leads {
+            Leads::Target(_) => Some("to which offers the target leads is not seen from here"),
+            Leads::Paths(paths) => {
+                let config = &self.snapshot.config;
+                let mut ours = config.paths.iter().filter(|path| paths.contains(&path.slug));
+                let has_lander = ours.any(|path| path.members.iter().any(|one| one.kind == Kind::Lander));
+                has_lander.then_some("to which offers the landers lead is not seen from here")
+            }
+        }
+    }
+
     /// Whether a time was told by another machine, as far as its name or address tells: this one is always of its own mind.
-    fn is_elsewhere(&self, from: &str) -> bool {
+    pub(super) fn is_elsewhere(&self, from: &str) -> bool {
         let endpoint = self.snapshot.destination(from).map(|ready| {
             let text = ready.settings.text("endpoint").or_else(|| ready.settings.text("url"));
             text.map(str::to_owned)
@@ -80,8 +99,26 @@ impl Run<'_> {
     }
 }
 
+/// Whose word about the time is heard: that of others. This machine, its network and what runs behind `public_hosts` say
+/// what this clock says, right or wrong, and are heard only where nobody else is.
+pub(super) fn asked_for_time(
+    skews: &[(String, i64)],
+    is_elsewhere: impl Fn(&str) -> bool,
+) -> Vec<(String, i64)> {
+    let others: Vec<(String, i64)> = skews.iter().filter(|(from, _)| is_elsewhere(from)).cloned().collect();
+    if others.is_empty() { skews.to_vec() } else { others }
+}
+
+/// By how many milliseconds this clock is ahead, at the least, where all agree that it is off, and who says so.
+pub(super) fn off_by(asked: &[(String, i64)]) -> Option<(String, i64)> {
+    const OFF_MS: i64 = 300_000;
+    let all = |is_off: fn(i64) -> bool| asked.iter().all(|(_, ms)| is_off(*ms));
+    let least = asked.iter().min_by_key(|(_, ms)| ms.abs())?;
+    (all(|ms| ms > OFF_MS) || all(|ms| ms < -OFF_MS)).then(|| least.clone())
+}
+
 /// Whether a host is none of this machine or its network, as far as its text says.
-fn is_public(host: &str) -> bool {
+pub(super) fn is_public(host: &str) -> bool {
     let Some(host) = lone_host(host) else { return false };
     match host.parse() {
         Ok(address) => forbidden(address).is_none(),
@@ -92,6 +129,26 @@ fn is_public(host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_clock_is_off_if_everybody_outside_says_so() {
+        const TWO_HOURS: i64 = 7_200_000;
+        for (skews, found) in [
+            (&[("127.0.0.1", 0), ("graph.facebook.com", TWO_HOURS)][..], Some("graph.facebook.com")),
+            (&[("127.0.0.1", 0), ("graph.facebook.com", -TWO_HOURS)], Some("graph.facebook.com")),
+            (&[("127.0.0.1", TWO_HOURS), ("graph.facebook.com", 0)], None),
+            (&[("8.8.8.8", 0), ("graph.facebook.com", TWO_HOURS)], None),
+            (&[("8.8.8.8", -TWO_HOURS), ("graph.facebook.com", TWO_HOURS)], None),
+            (&[("127.0.0.1", TWO_HOURS)], Some("127.0.0.1")),
+            (&[("127.0.0.1", 299_000)], None),
+            (&[], None),
+        ] {
+            let skews: Vec<(String, i64)> =
+                skews.iter().map(|(from, ms)| ((*from).to_owned(), *ms)).collect();
+            let off = off_by(&asked_for_time(&skews, is_public));
+            assert_eq!(off.as_ref().map(|(from, _)| from.as_str()), found, "{skews:?}");
+        }
+    }
 
     #[test]
     fn this_machine_and_its_network_tell_no_time() {

@@ -18,16 +18,18 @@ on_both! {
     checklist_says_what_it_does_not_know => fresh;
     /// Each line goes red for its own reason, from configuration, test flight or real calls.
     checklist_lines_fail_for_their_own_reasons => red;
+    /// What nothing shows passes no line: offers behind a page, a map that knows every word, real calls behind many tests.
+    checklist_passes_nothing_by_default => unseen;
 }
 
-async fn ask(server: &TestServer, request: &Value) -> Result<Value> {
+pub(super) async fn ask(server: &TestServer, request: &Value) -> Result<Value> {
     let path = "/api/v1/tools/preflight/checklist";
     let reply = client::post_as(server.admin, path, &server.token, &request.to_string()).await?;
     anyhow::ensure!(reply.status == 200, "{}: {}", reply.status, reply.text());
     reply.json()
 }
 
-fn outcomes(answer: &Value) -> BTreeMap<&str, &str> {
+pub(super) fn outcomes(answer: &Value) -> BTreeMap<&str, &str> {
     let lines = answer["lines"].as_array().into_iter().flatten();
     lines.map(|line| (word(line, "check"), word(line, "outcome"))).collect()
 }
@@ -125,6 +127,58 @@ async fn red(kind: Kind) -> Result<()> {
         assert_eq!(found, expected, "{name}: {told:#}");
         assert_eq!(told["ok"], json!(false));
     }
+    server.stop().await;
+    Ok(())
+}
+
+async fn unseen(kind: Kind) -> Result<()> {
+    let shop = Shop::open().await?;
+    let server = start(kind, &shop, |config| config).await?;
+    let base = CONFIG.replace("SHOP", &shop.address.to_string());
+    let target =
+        "http://SHOP/p?cid={click_id}&fbclid={fbclid}&s={sub1}".replace("SHOP", &shop.address.to_string());
+    let lander = format!("\n[[lander]]\nslug = \"page\"\ntarget = \"{target}\"\n");
+    for (config, outcome) in [
+        (base.clone(), "pass"),
+        (base.replace("offers = { shop = 1 }", "landers = { page = 1 }") + &lander, "unknown"),
+        (base.replace("paths = [\"all\"]", &format!("target = \"{target}\"")), "unknown"),
+        (
+            base.replace("paths = [\"all\"]", &format!("target = \"{target}\""))
+                .replace("cap = { daily = 1000, overflow = \"other\" }", ""),
+            "pass",
+        ),
+    ] {
+        server.apply(&config).await?;
+        let told = ask(&server, &asked()).await?;
+        let found = outcomes(&told);
+        assert_eq!((found["caps"], found["cap_counts"]), (outcome, outcome), "{config}: {told:#}");
+        assert_eq!(found["click_id"], "pass", "{told:#}");
+    }
+    for taken in ["approved", "reversed", "hold"] {
+        let statuses =
+            format!("slug = \"acme\"\nstatuses = {{ approved = \"approved\", \"*\" = \"{taken}\" }}");
+        server.apply(&base.replace("slug = \"acme\"", &statuses)).await?;
+        let told = ask(&server, &asked()).await?;
+        assert_eq!(outcomes(&told)["status_map"], "fail", "{taken}: {told:#}");
+        let flown = super::fly(&server, &asked()).await?;
+        assert_eq!(flown["negatives"][1]["passed"], json!(false), "{taken}: {flown:#}");
+        assert_eq!(super::codes(&flown), ["unmapped_taken"], "{taken}: {flown:#}");
+    }
+    // A thousand calls of pre-flights, and behind them one of the partner's own.
+    server.apply(&base).await?;
+    let receipts = server.engine.store.list_receipts(Some("acme".to_owned()), None, 1).await?;
+    let test = receipts.into_iter().next().context("a receipt")?;
+    for number in 0..1_001_u32 {
+        let mut random = [0; 10];
+        random[..4].copy_from_slice(&number.to_be_bytes());
+        let id = crosstally_core::ids::ReceiptId::new(test.received_at, random);
+        server.engine.store.record_receipt(crosstally_core::postback::Receipt { id, ..test.clone() }).await?;
+    }
+    server.advance(60_000);
+    client::get(server.tracking, "/postback/acme?token=acme-secret&tid=T1&payout=5&status=approved").await?;
+    server.advance(60_000);
+    let told = ask(&server, &asked()).await?;
+    assert_eq!(outcomes(&told)["macros"], "pass", "{told:#}");
     server.stop().await;
     Ok(())
 }

@@ -26,6 +26,8 @@ pub(crate) enum Fault {
     Tells,
     /// It has neither pixel nor script.
     Bare,
+    /// It takes the call and never answers.
+    Hangs,
     /// It is gone.
     Gone,
 }
@@ -90,6 +92,7 @@ async fn serve(path: &str, own: SocketAddr, now: State) -> String {
             let kept: Vec<&str> = query.split('&').filter(|pair| !pair.starts_with("cid=")).collect();
             return to(&kept.join("&"));
         }
+        ("/p", Fault::Hangs) => std::future::pending().await,
         ("/p", Fault::Gone) => return answer("404 Not Found", "", "gone"),
         ("/p", Fault::FiresTwice) => {
             let click = query.split('&').find_map(|pair| pair.strip_prefix("cid=")).unwrap_or_default();
