@@ -113,6 +113,7 @@ mod tests {
             query: "sub1=x".into(),
             target: String::new(),
             ip: Some([192, 0, 2, 7].into()),
+            in_europe: None,
             user_agent: "UA".into(),
             referrer: String::new(),
             language: String::new(),

@@ -126,6 +126,7 @@ fn anybody() -> Click {
         query: String::new(),
         target: String::new(),
         ip: None,
+        in_europe: None,
         user_agent: String::new(),
         referrer: String::new(),
         language: String::new(),
