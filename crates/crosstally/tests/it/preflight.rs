@@ -259,8 +259,9 @@ fn plants() -> Vec<Plant> {
         Plant { code: "lander_dead", hop: "lander", words: "answered 404", fault: Fault::Gone, ..PLAIN },
         Plant { code: "goal_not_met", hop: "signal", words: "purchase",
             config: |config| config.replace("value > 0", "value > 100"), ..PLAIN },
-        // The last one: a clock that goes back has stopped for everybody who counts by it.
-        Plant { code: "clock_off", hop: "destination", words: "2 h 0 min ahead of", ahead_ms: 7_200_000, ..PLAIN },
+        // The last one: a clock that goes back has stopped for everybody who counts by it. Half a minute more than is told: the
+        // others go on while this one stands.
+        Plant { code: "clock_off", hop: "destination", words: "2 h 0 min ahead of", ahead_ms: 7_230_000, ..PLAIN },
     ]
 }
 
