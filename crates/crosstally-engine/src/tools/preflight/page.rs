@@ -89,12 +89,17 @@ mod tests {
         std::fs::write(&script, format!("#!/bin/sh\nsleep 60 &\necho $! >{}\nwait\n", number.display()))
             .unwrap();
         std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
-        let ended = run(&script, "http://127.0.0.1/", "agent", &directory, Duration::from_millis(500));
+        let ended = run(&script, "http://127.0.0.1/", "agent", &directory, Duration::from_millis(1_500));
         assert!(ended.is_err_and(|problem| problem.contains("not done within")));
         let sleeper = std::fs::read_to_string(&number).unwrap();
         // Whoever has ended and was not waited for by its parent is still listed, as a dead one.
-        let state = std::fs::read_to_string(format!("/proc/{}/stat", sleeper.trim())).unwrap_or_default();
-        assert!(state.is_empty() || state.contains(") Z "), "{state}");
+        let state = || std::fs::read_to_string(format!("/proc/{}/stat", sleeper.trim())).unwrap_or_default();
+        let has_ended = || state().is_empty() || state().contains(") Z ");
+        let began = watch();
+        while !has_ended() && watch().saturating_sub(began) < TOTAL {
+            std::thread::sleep(LOOK_EVERY);
+        }
+        assert!(has_ended(), "{}", state());
         std::fs::remove_dir_all(&directory).unwrap();
     }
 }
