@@ -245,6 +245,7 @@ impl Engine {
                 let stop = nameless(&postback);
                 if stop.verdict == Verdict::Quarantined {
                     receipt.sealed = original(&self.keys, receipt.id, &postback, inbound);
+                    receipt.awaits = Awaited::by(stop.reason, &receipt);
                 }
                 return self.record_stopped(receipt, Stopped { stop, stranger: false }).await;
             }

@@ -80,7 +80,8 @@ const CANCEL: &str = concat!(
         UNION ALL SELECT destination, becomes, 1 FROM cancelled
     ), ",
     count_moved!(),
-    " SELECT count(*) FILTER (WHERE state = 'pending'), count(*) FILTER (WHERE state <> 'pending') FROM cancelled"
+    " SELECT count(*) FILTER (WHERE state = 'pending' AND becomes = 'cancelled'),
+        count(*) FILTER (WHERE state <> 'pending') FROM cancelled"
 );
 const LEAVE_DELIVERIES: &str = "UPDATE deliveries SET detail = ''
     WHERE workspace = $1 AND id BETWEEN $2 AND $3 AND goal_event = $4";

@@ -92,7 +92,7 @@ const fn empties(place: PurgePlace, class: Class) -> Option<&'static str> {
         }
         (PurgePlace::Calls, Class::Raw) => {
             "UPDATE calls SET response = '', url = CASE WHEN batch = 1 THEN '' ELSE url END
-            WHERE workspace = $1 AND id > $2 AND id <= $3 AND $4::bigint > 0 AND finished_at IS NOT NULL
+            WHERE workspace = $1 AND id > $2 AND id <= $3 AND $4::bigint > 0
                 AND (response <> '' OR (batch = 1 AND url <> ''))"
         }
         _ => return None,

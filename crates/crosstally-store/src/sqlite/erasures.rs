@@ -475,8 +475,14 @@ fn erase_delivery(
         if state != becomes {
             outbox::moved(connection, destination, state, becomes, 1)?;
         }
-        let what = if state == DeliveryState::Pending { "deliveries_cancelled" } else { "dead_letters" };
-        count(connection, erasure, what, 1)?;
+        match (state, becomes) {
+            (DeliveryState::Pending, DeliveryState::Cancelled) => {
+                count(connection, erasure, "deliveries_cancelled", 1)?;
+            }
+            // What had arrived before it was sent once more is as it was.
+            (DeliveryState::Pending, _) => {}
+            _ => count(connection, erasure, "dead_letters", 1)?,
+        }
     }
     count(connection, erasure, "deliveries", 1)?;
     run(connection, LEAVE_CALLS, params![id])?;

@@ -78,7 +78,7 @@ const fn empties(place: PurgePlace, class: Class) -> Option<&'static str> {
         }
         (PurgePlace::Calls, Class::Raw) => {
             "UPDATE calls SET response = '', url = CASE WHEN batch = 1 THEN '' ELSE url END
-            WHERE id > ?1 AND id <= ?2 AND finished_at IS NOT NULL AND ?3 > 0 AND (response <> '' OR (batch = 1 AND url <> ''))"
+            WHERE id > ?1 AND id <= ?2 AND ?3 > 0 AND (response <> '' OR (batch = 1 AND url <> ''))"
         }
         _ => return None,
     })

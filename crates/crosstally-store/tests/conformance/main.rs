@@ -235,6 +235,7 @@ suite! {
     purges {
         clicks_lose_their_addresses_oldest_first
         receipts_events_and_calls_lose_what_is_over
+        a_call_that_was_never_settled_loses_its_url_too
         what_waits_keeps_its_call_until_it_has_waited
     }
     destinations {

@@ -97,6 +97,18 @@ pub(crate) async fn receipts_events_and_calls_lose_what_is_over(stage: &Stage) {
     assert!(!has_payload(&store, &held_back).await && !has_payload(&store, &young).await);
 }
 
+pub(crate) async fn a_call_that_was_never_settled_loses_its_url_too(stage: &Stage) {
+    let store = stage.open().await;
+    let sale = build::sale(1, build::key("acme", "t:1"), &[build::META]);
+    build::book(&store, &sale).await;
+    let held = build::held(&store.lease_deliveries(build::wanted(build::META, 300)).await.unwrap());
+    assert_eq!(store.open_call(build::new_call(300, &held)).await.unwrap(), held);
+    let url = async || store.attempts(held[0].id).await.unwrap().remove(0).url;
+    assert!(!url().await.is_empty());
+    let done = store.purge(step(Class::Raw, PurgePlace::Calls, [0; 16], 400, 10)).await.unwrap();
+    assert_eq!((done.rows, done.last, url().await.as_str()), (1, true, ""));
+}
+
 async fn has_payload(store: &Store, sale: &Booking) -> bool {
     let conversion = sale.receipt.conversion.unwrap();
     let delivery = store.deliveries_of_conversion(conversion).await.unwrap().remove(0);

@@ -18,6 +18,8 @@ on_both! {
     a_repaired_call_that_was_overtaken => overtaken;
     /// A call with another tracker's click id waits, and is booked when the alias appears.
     a_foreign_click_id_waits_for_its_alias => alias;
+    /// So does one that is all that names the sale: it is the click's only one, told twice.
+    a_foreign_click_id_without_a_transaction_waits_too => nameless;
     /// A broken amount is repaired; the receipt remembers what it said before.
     a_broken_amount_is_repaired => repaired;
     /// A swallowed call that was real becomes a conversion of its own.
@@ -236,6 +238,26 @@ async fn alias(kind: Kind) -> Result<()> {
     assert_eq!(text(&more, "/result"), "recorded");
     server.deliver().await?;
     assert_eq!(server.accepted().await?.len(), 2);
+    balanced(&server).await?;
+    server.stop().await;
+    Ok(())
+}
+
+async fn nameless(kind: Kind) -> Result<()> {
+    let server = TestServer::ready(kind).await?;
+    let click = server.click("fbclid=A").await?;
+    for _ in 0..2 {
+        let answer = send(&server, "click_id=w8f3k2old&status=approved&payout=7.00").await?;
+        assert_eq!((text(&answer, "/result"), text(&answer, "/code")), ("quarantined", "click_id_malformed"));
+    }
+    server.advance(6_000);
+    assert_eq!(server.engine.match_waiting().await?, 0);
+    let alias = vec![("w8f3k2old".into(), click.parse_click()?)];
+    assert_eq!(server.engine.store.add_aliases(alias, server.engine.clock.now()).await?, 1);
+    assert_eq!(server.engine.match_waiting().await?, 2);
+    assert_eq!(one_conversion(&server).await?.2, 700);
+    server.deliver().await?;
+    assert_eq!(server.accepted().await?.len(), 1);
     balanced(&server).await?;
     server.stop().await;
     Ok(())
