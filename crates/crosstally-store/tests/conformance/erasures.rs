@@ -1,5 +1,6 @@
 //! Erasing: what is left, what is counted, what cannot come back.
 
+use crosstally_core::delivery::job::Word;
 use crosstally_core::delivery::{DeliveryState, Outcome};
 use crosstally_core::erasure;
 use crosstally_core::fx::{Fx, Origin, Source};
@@ -9,11 +10,13 @@ use crosstally_core::pricing;
 use crosstally_core::reason::Reason;
 use crosstally_core::visit::Step;
 use crosstally_store::{
-    After, ErasedClick, ErasedConversion, Erasure, Replay, ReplayAnswer, Settled, Settlement, Store,
+    After, ErasedClick, ErasedConversion, Erasure, JobAnswer, Replay, ReplayAnswer, Settled, Settlement,
+    Store,
 };
 use std::sync::Arc;
 
 use crate::build::{self, META, NASTY, at};
+use crate::jobs;
 use crate::stage::Stage;
 
 fn request(ms: i64) -> Erasure {
@@ -222,6 +225,27 @@ pub(crate) async fn two_requests_at_once_leave_one_rest_and_count_once(stage: &S
         assert!(counted.contains(&count(wanted, 1)), "{wanted}: {counted:?}");
     }
     assert_eq!(counts(&store, second).await, [], "it has erased nothing");
+}
+
+pub(crate) async fn what_had_arrived_is_not_told_as_cancelled(stage: &Stage) {
+    let store = stage.open().await;
+    let request = begun(&store, 0).await;
+    let sale = build::sale(1, build::key("acme", "t:1"), &[META]);
+    build::book(&store, &sale).await;
+    build::work(&store, 300, Outcome::Delivered, After::Delivered).await;
+    let delivery = sale.deliveries[0].id;
+    let again = jobs::job(jobs::filter(&[Word::Delivered]), None);
+    store.begin_job(again.clone()).await.unwrap();
+    let done = store.advance_job(jobs::step(&again, jobs::START, &[delivery], true)).await.unwrap();
+    assert_eq!(done, JobAnswer::Done { requeued: 1, skipped: 0 });
+    let (conversion, _) = known(&store, &sale).await;
+    store.erase_conversion(request, conversion).await.unwrap();
+    let left = store.delivery(delivery).await.unwrap().unwrap();
+    assert_eq!((left.state, left.reason), (DeliveryState::Delivered, Some(Reason::FirstDeliveryStands)));
+    let counted = counts(&store, request).await;
+    assert!(counted.contains(&count("conversions", 1)), "{counted:?}");
+    let ended = |what: &str| counted.iter().any(|(counted, _)| counted == what);
+    assert!(!ended("deliveries_cancelled") && !ended("dead_letters"), "{counted:?}");
 }
 
 /// A receipt that is read again, as it is decided from how it stood.

@@ -11,7 +11,7 @@ use crate::build::{self, ACME, META};
 use crate::stage::Stage;
 
 const OTHER: &str = "elsewhere";
-const START: DeliveryId = DeliveryId::from_bytes([0; 16]);
+pub(crate) const START: DeliveryId = DeliveryId::from_bytes([0; 16]);
 
 /// Books one conversion each, with one delivery to Meta in the given state.
 async fn book_in(store: &Store, states: &[DeliveryState]) -> Vec<DeliveryId> {
@@ -26,7 +26,7 @@ async fn book_in(store: &Store, states: &[DeliveryState]) -> Vec<DeliveryId> {
     ids
 }
 
-fn filter(states: &[Word]) -> JobFilter {
+pub(crate) fn filter(states: &[Word]) -> JobFilter {
     JobFilter {
         destination: META.into(),
         states: states.to_vec(),
@@ -40,7 +40,7 @@ fn filter(states: &[Word]) -> JobFilter {
     }
 }
 
-fn job(filter: JobFilter, to_destination: Option<&str>) -> Job {
+pub(crate) fn job(filter: JobFilter, to_destination: Option<&str>) -> Job {
     let number = build::next_number().to_be_bytes();
     let mut random = [0; 10];
     random[..4].copy_from_slice(&number);
@@ -60,7 +60,7 @@ fn job(filter: JobFilter, to_destination: Option<&str>) -> Job {
     }
 }
 
-fn step(job: &Job, from: DeliveryId, deliveries: &[DeliveryId], last: bool) -> JobStep {
+pub(crate) fn step(job: &Job, from: DeliveryId, deliveries: &[DeliveryId], last: bool) -> JobStep {
     JobStep {
         job: job.id,
         from,

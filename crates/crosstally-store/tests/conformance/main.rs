@@ -228,6 +228,7 @@ suite! {
         of_a_click_a_rest_stays_under_another_id
         of_a_sale_the_money_stays_and_what_was_to_be_sent_is_cancelled
         two_requests_at_once_leave_one_rest_and_count_once
+        what_had_arrived_is_not_told_as_cancelled
         what_was_repaired_goes_with_its_call
         what_is_under_way_brings_nothing_back
         an_answer_that_comes_after_is_not_kept
