@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::device::Device;
 use crate::ids::ClickId;
+use crate::month::Month;
 use crate::params::Params;
 use crate::time::Timestamp;
 
@@ -135,6 +136,23 @@ impl Zone {
     pub fn day(&self, at: Timestamp) -> i64 {
         let local = self.local(at);
         i64::from(local.year()) * 10_000 + i64::from(local.month()) * 100 + i64::from(local.day())
+    }
+
+    /// The month that a time falls in.
+    #[must_use]
+    pub fn month(&self, at: Timestamp) -> Month {
+        let local = self.local(at);
+        // Times of other centuries are no times of ours.
+        Month::of(local.year(), local.month()).unwrap_or(Month::EARLIEST)
+    }
+
+    /// When a month begins.
+    #[must_use]
+    pub fn begins(&self, month: Month) -> Timestamp {
+        let (year, number) = month.parts();
+        let midnight = jiff::civil::DateTime::new(year, number, 1, 0, 0, 0, 0).unwrap_or_default();
+        let at = self.0.to_timestamp(midnight);
+        Timestamp::from_millis(at.map_or(0, |at| at.as_millisecond()))
     }
 
     /// The minute of the day, from 0.
