@@ -17,6 +17,7 @@ mod fx;
 mod hybrid;
 mod idempotency;
 mod jobs;
+mod journeys;
 mod ledger;
 mod losses;
 mod migrate;

@@ -366,7 +366,7 @@ pub(super) fn json<T: DeserializeOwned>(row: &Row, column: usize) -> Result<T> {
 }
 
 /// Most rows have no labels, and nothing in their place.
-fn optional_labels(row: &Row, column: usize) -> Result<Vec<String>> {
+pub(super) fn optional_labels(row: &Row, column: usize) -> Result<Vec<String>> {
     if get::<Option<&str>>(row, column)?.is_some() { json(row, column) } else { Ok(Vec::new()) }
 }
 

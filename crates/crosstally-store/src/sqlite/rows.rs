@@ -353,7 +353,7 @@ pub(super) fn json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> Result<
 }
 
 /// Most rows have no labels, and nothing in their place.
-fn optional_labels(row: &Row<'_>, column: usize) -> Result<Vec<String>> {
+pub(super) fn optional_labels(row: &Row<'_>, column: usize) -> Result<Vec<String>> {
     match row.get_ref(column)? {
         rusqlite::types::ValueRef::Null => Ok(Vec::new()),
         _ => json(row, column),

@@ -21,6 +21,7 @@ mod erasures;
 mod fx;
 mod hybrid;
 mod jobs;
+mod journeys;
 mod ledger;
 mod ledger_sums;
 mod nonces;
@@ -130,6 +131,10 @@ suite! {
         calls_at_once_note_all_of_theirs
         what_was_seen_is_forgotten_by_age
         labels_come_back_as_they_were_written
+    }
+    journeys {
+        deciding_calls_come_with_what_was_before
+        calls_are_looked_at_page_by_page_and_counted
     }
     ledger {
         sums_of_movements_are_the_balance

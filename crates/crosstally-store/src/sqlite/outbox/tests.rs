@@ -42,7 +42,7 @@ fn what_is_asked_of_millions_is_answered_by_an_index() {
 
 #[test]
 fn what_browsers_told_and_the_server_sent_is_found_by_keys() {
-    use super::super::{hybrid, losses};
+    use super::super::{hybrid, journeys, losses};
     let connection = database();
     for question in [
         hybrid::SENT,
@@ -52,6 +52,8 @@ fn what_browsers_told_and_the_server_sent_is_found_by_keys() {
         hybrid::CONVERSIONS,
         losses::END,
         losses::COUNT,
+        journeys::LOOK,
+        journeys::COUNT,
     ] {
         let plan = plan(&connection, question);
         let steps = plan.split("; ").filter(|step| step.starts_with("SCAN"));
@@ -59,8 +61,10 @@ fn what_browsers_told_and_the_server_sent_is_found_by_keys() {
         let scans: Vec<&str> = steps.filter(|step| !step.contains("subquery")).collect();
         assert!(scans.is_empty() && plan.contains("SEARCH"), "{question}: {plan}");
     }
-    let told = plan(&connection, hybrid::CLICKS);
-    assert!(!told.contains("B-TREE"), "{told}");
+    for in_order in [hybrid::CLICKS, journeys::LOOK] {
+        let plan = plan(&connection, in_order);
+        assert!(!plan.contains("B-TREE"), "{plan}");
+    }
 }
 
 #[test]
