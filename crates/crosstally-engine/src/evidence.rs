@@ -15,6 +15,9 @@ use crate::Engine;
 use crate::keys::hex_of;
 use crate::trace::Trace;
 
+pub(crate) use hidden::hidden;
+pub(crate) use records::document;
+
 mod hidden;
 mod pack;
 mod page;

@@ -25,6 +25,7 @@ const COUNT_EVERY_MS: u64 = 5_000;
 const EXPIRE_AT_ONCE: u32 = 1_000;
 const NONCES_EVERY_MS: u64 = 60_000;
 const PREFLIGHT_EVERY_MS: u64 = 30_000;
+const JOURNEYS_EVERY_MS: u64 = 600_000;
 const BALANCE_EVERY_MS: u64 = 60_000;
 const NONCES_AT_ONCE: u32 = 5_000;
 
@@ -88,6 +89,9 @@ pub async fn run(engine: Engine, stop: watch::Receiver<bool>) {
         }),
         every(&engine, &stop, PREFLIGHT_EVERY_MS, "fly the pre-flights of the day", async |engine| {
             engine.fly_nightly().await.map(drop).map_err(|error| error.to_string())
+        }),
+        every(&engine, &stop, JOURNEYS_EVERY_MS, "put the month's journeys together", async |engine| {
+            engine.review_the_month_before().await.map(drop).map_err(|error| error.to_string())
         }),
     );
     tell_the_rest(&engine).await;

@@ -14,6 +14,7 @@ use crate::Engine;
 use crate::http_out::HttpOut;
 use crate::keys::Keys;
 
+pub mod journeys;
 pub mod postback_send;
 pub mod preflight;
 pub mod redirect_check;
@@ -24,12 +25,21 @@ const RUNS_KEPT: u32 = 1_000;
 const KEPT_BYTES_MAX: usize = 128 * 1024;
 
 /// The tools that are run here.
-pub const TOOLS: &[&str] =
-    &["click_extract", "utm_build", "redirect_check", "postback_send", PREFLIGHT_RUN, PREFLIGHT_CHECKLIST];
+pub const TOOLS: &[&str] = &[
+    "click_extract",
+    "utm_build",
+    "redirect_check",
+    "postback_send",
+    PREFLIGHT_RUN,
+    PREFLIGHT_CHECKLIST,
+    JOURNEYS_REVIEW,
+];
 /// The pre-flight of a campaign.
 pub const PREFLIGHT_RUN: &str = "preflight_run";
 /// Its checklist.
 pub const PREFLIGHT_CHECKLIST: &str = "preflight_checklist";
+/// The review of a month's real journeys.
+pub const JOURNEYS_REVIEW: &str = "journeys_review";
 /// The tools that a destination is tried with.
 pub const CAPI_VALIDATE: &str = "capi_validate";
 /// See [`CAPI_VALIDATE`].
@@ -66,6 +76,8 @@ pub enum Call {
     Preflight(Box<preflight::Wanted>),
     /// Go through its checklist.
     Checklist(Box<preflight::Wanted>),
+    /// Tell real journeys of a month.
+    Journeys(journeys::Wanted),
 }
 
 /// Why a tool was not run.
@@ -124,6 +136,11 @@ impl Call {
                 let wanted = Box::new(wanted);
                 Ok(if tool == PREFLIGHT_RUN { Self::Preflight(wanted) } else { Self::Checklist(wanted) })
             }
+            JOURNEYS_REVIEW => {
+                let wanted: journeys::Wanted = read(request)?;
+                wanted.check()?;
+                Ok(Self::Journeys(wanted))
+            }
             other => Err(CallError::UnknownTool(other.to_owned())),
         }
     }
@@ -135,7 +152,7 @@ impl Call {
             Self::RedirectCheck(wanted) => wanted.allow_private,
             Self::PostbackSend(wanted) => wanted.allow_private,
             Self::Preflight(wanted) | Self::Checklist(wanted) => wanted.allow_private,
-            Self::ClickExtract(_) | Self::UtmBuild(_) => false,
+            Self::ClickExtract(_) | Self::UtmBuild(_) | Self::Journeys(_) => false,
         }
     }
 
@@ -149,7 +166,7 @@ impl Call {
             Self::RedirectCheck(_) | Self::PostbackSend(_) | Self::Preflight(_) | Self::Checklist(_) => {
                 "deliveries:write"
             }
-            Self::ClickExtract(_) | Self::UtmBuild(_) => "read",
+            Self::ClickExtract(_) | Self::UtmBuild(_) | Self::Journeys(_) => "read",
         }
     }
 }
@@ -234,6 +251,10 @@ impl Bench<'_> {
                 let problem = "a pre-flight needs the data directory, or a running server";
                 Answer::new(false, &json!({ "problems": [problem] }))
             }
+            Call::Journeys(_) => {
+                let problem = "journeys need the data directory, or a running server";
+                Answer::new(false, &json!({ "problems": [problem] }))
+            }
         }
     }
 }
@@ -291,6 +312,7 @@ impl Engine {
         let answer = match call {
             Call::Preflight(wanted) => self.preflight(wanted, told_hop).await?,
             Call::Checklist(wanted) => self.preflight_checklist(wanted).await?,
+            Call::Journeys(wanted) => self.review_journeys(wanted).await?,
             other => self.bench().run(other).await,
         };
         let told = Value::Object(answer.told.clone());

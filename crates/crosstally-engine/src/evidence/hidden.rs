@@ -21,7 +21,7 @@ const COOKIES: &[&str] = &[
 const META: &str = "fb.";
 
 /// The record's body without them.
-pub(super) fn hidden(value: Value) -> Value {
+pub(crate) fn hidden(value: Value) -> Value {
     match value {
         Value::String(text) => Value::String(text_hidden(text)),
         Value::Array(list) => list.into_iter().map(hidden).collect(),

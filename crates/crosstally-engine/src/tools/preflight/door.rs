@@ -59,7 +59,7 @@ impl Door {
         self.closing.send_replace(true);
     }
 
-    pub(super) fn is_closing(&self) -> bool {
+    pub(crate) fn is_closing(&self) -> bool {
         *self.closing.borrow()
     }
 

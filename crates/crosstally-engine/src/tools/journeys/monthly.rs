@@ -1,0 +1,91 @@
+//! The review of the month before, put together once a month by itself: a run for each partner that had a call. A partner's
+//! month is taken by one node; a review that broke off is taken again after a while, by whoever comes.
+
+use crosstally_core::time::{DAY_MS, HOUR_MS, MINUTE_MS};
+use crosstally_store::{Claim, StoreError};
+use serde_json::{Value, json};
+
+use super::{Span, Wanted};
+use crate::Engine;
+use crate::tools::{Call, JOURNEYS_REVIEW, Unable};
+
+/// How long after a month's end it is reviewed: what came in its last minutes and waited for its click has found it by then.
+const DUE_AFTER_MS: i64 = 6 * HOUR_MS;
+/// After how long a review that was begun and not ended may be begun anew.
+const STALE_MS: i64 = 10 * MINUTE_MS;
+/// By how much a claim says that it is younger than it is: keys are forgotten after a day, and a month's claim must outlive the
+/// month in which it is made.
+const KEPT_LONGER_MS: i64 = 40 * DAY_MS;
+/// The status under which a review is noted as done.
+const DONE: u16 = 200;
+/// Who makes them.
+const AUTHOR: &str = "monthly review";
+
+impl Engine {
+    /// Reviews the month before for each partner for which nobody did. Tells how many were.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn review_the_month_before(&self) -> Result<usize, StoreError> {
+        let snapshot = self.snapshot.load_full();
+        let month = snapshot.zone.month(self.clock.now()).before();
+        let mut reviewed = 0;
+        for partner in &snapshot.config.partners {
+            // Read anew for each: a claim is as old as it says, and the review before took its time.
+            let now = self.clock.now();
+            let span = Span::of(month, &snapshot.zone, now);
+            if now < span.to.plus_millis(DUE_AFTER_MS) || self.door.is_closing() {
+                break;
+            }
+            let key = format!("journeys\n{}\n{month}", partner.slug);
+            let (at, stale) = (now.plus_millis(KEPT_LONGER_MS), now.plus_millis(KEPT_LONGER_MS - STALE_MS));
+            if self.store.claim_key(key.clone(), [0; 32], at, stale).await? != Claim::Mine {
+                continue;
+            }
+            let had_calls = self.store.count_calls_of(partner.slug.clone(), span.hours()).await? > 0;
+            if had_calls {
+                let wanted = Wanted { partner: Some(partner.slug.clone()), month: Some(month.to_string()) };
+                if !self.review_by_itself(wanted).await {
+                    continue;
+                }
+                reviewed += 1;
+            }
+            self.store.answer_key(key, Some((DONE, String::new()))).await?;
+        }
+        Ok(reviewed)
+    }
+
+    /// Whether it was made and kept; one that broke off stays open, and is begun anew when its claim is stale.
+    async fn review_by_itself(&self, wanted: Wanted) -> bool {
+        let request = json!(wanted);
+        let partner = wanted.partner.clone().unwrap_or_default();
+        let month = wanted.month.clone().unwrap_or_default();
+        match self.run_tool(JOURNEYS_REVIEW, &request, &Call::Journeys(wanted), AUTHOR).await {
+            Ok(answer) => {
+                let run = answer.get("run").and_then(Value::as_str).unwrap_or_default();
+                let rows =
+                    |name: &str| answer.pointer(&format!("/reviews/0/{name}")).and_then(Value::as_array);
+                let (journeys, missing) =
+                    (rows("journeys").map_or(0, Vec::len), rows("missing").map_or(0, Vec::len));
+                tracing::info!(
+                    partner,
+                    month,
+                    run,
+                    journeys,
+                    missing,
+                    "the month's journeys were put together"
+                );
+                true
+            }
+            // Nobody can make it: the partner was taken out meanwhile.
+            Err(Unable::Call(problem)) => {
+                tracing::warn!(partner, month, problem = %problem, "the month's journeys cannot be put together");
+                true
+            }
+            Err(Unable::Store(error)) => {
+                tracing::warn!(partner, month, error = %error, "the month's journeys broke off, and are put together later");
+                false
+            }
+        }
+    }
+}
