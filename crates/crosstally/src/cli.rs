@@ -10,6 +10,7 @@ mod deliveries;
 mod erase;
 mod evidence;
 mod hybrid;
+mod journeys;
 mod ledger;
 mod postback;
 mod preflight;
@@ -21,6 +22,7 @@ pub(crate) use deliveries::{Deliveries, Destinations, Replayed};
 pub(crate) use erase::{Erase, Erasures};
 pub(crate) use evidence::{Evidence, Verify};
 pub(crate) use hybrid::{Days, Hybrid, Listed, Pairs};
+pub(crate) use journeys::Journeys;
 pub(crate) use ledger::{Balance, BalanceBy, Ledger};
 pub(crate) use postback::{Postback, PostbackSend};
 pub(crate) use preflight::{Preflight, PreflightRun};
@@ -87,6 +89,9 @@ pub(crate) enum Command {
     /// Fly a campaign before anybody pays for it: marked test actions from the click to the destination.
     #[command(subcommand)]
     Preflight(Preflight),
+    /// Look at real journeys of a month, from the click to the destination's answer.
+    #[command(subcommand)]
+    Journeys(Journeys),
     /// The tools' runs: list, look at one, make it again.
     #[command(subcommand)]
     Runs(Runs),

@@ -11,6 +11,7 @@ mod fields;
 mod fx;
 mod hybrid;
 mod import;
+mod journeys;
 mod ledger;
 mod offers;
 mod postback;
@@ -58,6 +59,7 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
             Command::Landers(command) => offers::list_landers(command, json).await,
             Command::Utm(command) => utm::execute(command, json).await,
             Command::Preflight(command) => preflight::execute(command, json).await,
+            Command::Journeys(command) => journeys::execute(command, json).await,
             Command::Runs(command) => tools::runs(command, json).await,
             Command::Erase(wanted) => erase::run(wanted, json).await,
             Command::Erasures(wanted) => erase::list(wanted, json).await,

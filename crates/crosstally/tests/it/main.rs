@@ -26,6 +26,7 @@ mod hostile;
 mod hybrid;
 mod jobs;
 mod journey;
+mod journeys;
 mod kept;
 mod ledger;
 mod links;

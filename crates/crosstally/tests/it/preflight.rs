@@ -18,7 +18,7 @@ mod doors;
 mod limits;
 mod nightly;
 mod safe;
-mod shop;
+pub(crate) mod shop;
 
 on_both! {
     /// Seven hops tick; count, value, currency and time are the same from the link to the sandbox; the run is kept.
