@@ -1,11 +1,13 @@
 //! The outbox: leasing, calling, settling. Every write shows the fence of its lease; a write under an old fence changes
 //! nothing.
 
+use std::sync::Arc;
+
 use crosstally_core::time::Timestamp;
 
 use crate::{
-    CallResult, DeliveryFilter, DestinationState, Held, LeaseWanted, LeasedDelivery, NewCall, Settled,
-    Settlement, Store, StoreError, Unsent, on,
+    CallEnd, CallResult, DeliveryFilter, DestinationState, Held, LeaseWanted, LeasedDelivery, NewCall,
+    Settled, Settlement, Store, StoreError, Unsent, on,
 };
 
 impl Store {
@@ -27,6 +29,11 @@ impl Store {
         on!(self, open_call(call))
     }
 
+    /// The same for many calls, whose writing down costs less together. Each of them stands or fails by itself.
+    pub async fn open_calls(&self, calls: Arc<Vec<NewCall>>) -> Vec<Result<Vec<Held>, StoreError>> {
+        on!(self, open_calls(calls))
+    }
+
     /// Writes down what came of a call: the answer, each delivery's outcome and next due time, and, if the destination
     /// has to be paused or slowed down, its new state. One transaction.
     ///
@@ -39,6 +46,11 @@ impl Store {
         state: Option<DestinationState>,
     ) -> Result<Settled, StoreError> {
         on!(self, settle_call(result, settlements, state))
+    }
+
+    /// The same for many calls, whose writing down costs less together. Each of them stands or fails by itself.
+    pub async fn settle_calls(&self, ends: Arc<Vec<CallEnd>>) -> Vec<Result<Settled, StoreError>> {
+        on!(self, settle_calls(ends))
     }
 
     /// Ends leased deliveries that are not sent at all.

@@ -74,6 +74,8 @@ pub struct NewCall {
 pub struct CallResult {
     /// The call.
     pub id: CallId,
+    /// Whom it was made to.
+    pub destination: String,
     /// When it ended.
     pub finished_at: Timestamp,
     /// The answer's status code; `None` if there was no answer.
@@ -114,6 +116,17 @@ pub struct Settlement {
     pub reason: Reason,
     /// It may have arrived: after this moment a further try would count twice.
     pub last_at: Option<Timestamp>,
+}
+
+/// Everything that is written down when a call has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallEnd {
+    /// The answer.
+    pub result: CallResult,
+    /// What becomes of each delivery.
+    pub settlements: Vec<Settlement>,
+    /// The destination's new state, if the call changes it.
+    pub state: Option<DestinationState>,
 }
 
 /// How many settlements took effect.

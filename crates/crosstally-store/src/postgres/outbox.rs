@@ -7,12 +7,15 @@
 //! would offer the planner another way, which looks cheap while the tables are young. `(..) IS TRUE` hides a condition
 //! from it.
 
+use std::sync::Arc;
+
 use crosstally_core::delivery::DeliveryState;
 use crosstally_core::delivery::lane::reserved;
 use crosstally_core::event::OutboundEvent;
 use crosstally_core::ids::DeliveryId;
 use crosstally_core::reason::Reason;
 use crosstally_core::time::Timestamp;
+use futures_util::future::join_all;
 use tokio_postgres::Row;
 
 use super::reversals::note_failed;
@@ -20,8 +23,8 @@ use super::rows::{Columns, Id, Text};
 use super::transact::Value;
 use super::{Postgres, rows};
 use crate::{
-    After, CallResult, DestinationState, Held, LeaseWanted, LeasedDelivery, NewCall, Settled, Settlement,
-    StoreError, Unsent, WORKSPACE,
+    After, CallEnd, CallResult, DestinationState, Held, LeaseWanted, LeasedDelivery, NewCall, Settled,
+    Settlement, StoreError, Unsent, WORKSPACE,
 };
 
 /// Keeps the counts from `moved`, which says by how much they change. See the receipts' counts for order and slot.
@@ -252,6 +255,11 @@ impl Postgres {
         at_positions(&held, |position| call.deliveries.get(position).map(|(held, _)| *held))
     }
 
+    /// Each is a statement of its own, on as many connections as there are.
+    pub(crate) async fn open_calls(&self, calls: Arc<Vec<NewCall>>) -> Vec<Result<Vec<Held>, StoreError>> {
+        join_all(calls.iter().map(|call| self.open_call(call.clone()))).await
+    }
+
     pub(crate) async fn settle_call(
         &self,
         result: CallResult,
@@ -286,6 +294,15 @@ impl Postgres {
             return Err(StoreError::Corrupt("the call was never opened".into()));
         }
         settled(settlements.len(), total(&answer, 1)?)
+    }
+
+    /// As with those that are opened.
+    pub(crate) async fn settle_calls(&self, ends: Arc<Vec<CallEnd>>) -> Vec<Result<Settled, StoreError>> {
+        let settling = |end: &CallEnd| {
+            let CallEnd { result, settlements, state } = end.clone();
+            self.settle_call(result, settlements, state)
+        };
+        join_all(ends.iter().map(settling)).await
     }
 
     pub(crate) async fn settle_unsent(

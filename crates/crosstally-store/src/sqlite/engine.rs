@@ -9,7 +9,7 @@ use tokio::sync::{Semaphore, oneshot};
 use super::connect::{Access, connect, prepare};
 use super::migrate::migrate;
 use super::tally::Tally;
-use super::writer::{LookUp, Message, Request, Writer};
+use super::writer::{LookUp, Message, Request, Write, Writer};
 use crate::{OpenError, StoreError, Watch};
 
 #[cfg(test)]
@@ -84,12 +84,27 @@ impl Engine {
         W: FnMut(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let request = Box::new(Request::new(weight, work, counted, looked_up, reply));
+        self.queue(Box::new(Request::new(weight, work, counted, looked_up, reply)))?;
+        answer.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Does work that nobody misses after a power cut, such as a lease, which is then free again: it is answered when it is
+    /// done, and need not wait for the disk. A process that dies takes nothing of it along.
+    pub(super) async fn write_fleeting<T, W>(&self, weight: usize, work: W) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: FnMut(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        self.queue(Box::new(Request::new(weight, work, |_, _| (), None, reply).fleeting()))?;
+        answer.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    fn queue(&self, request: Box<dyn Write>) -> Result<(), StoreError> {
         self.queue.try_send(Message::Write(request)).map_err(|error| match error {
             flume::TrySendError::Full(_) => StoreError::Busy,
             flume::TrySendError::Disconnected(_) => StoreError::Closed,
-        })?;
-        answer.await.unwrap_or(Err(StoreError::Closed))
+        })
     }
 
     /// Asks on a connection that cannot write, on a thread that may block.

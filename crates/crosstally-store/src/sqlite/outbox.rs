@@ -1,40 +1,25 @@
 //! The outbox: leasing, calling, settling. Whatever a worker writes carries the guard that its lease still holds.
 
+use std::sync::Arc;
+
 use crosstally_core::delivery::DeliveryState;
-use crosstally_core::delivery::lane::{Lane, shares};
-use crosstally_core::event::OutboundEvent;
-use crosstally_core::ids::{DeliveryId, GoalEventId};
 use crosstally_core::reason::Reason;
 use crosstally_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
+use lease::{CLOSE_UNKNOWN, EVENTS_AT_ONCE_MAX, lease, with_events};
+
 use super::tally::{COUNT_DELIVERIES, Tally};
 use super::{Sqlite, destinations, reversals, rows};
 use crate::{
-    After, CallResult, DestinationState, Held, LeaseWanted, LeasedDelivery, NewCall, Settled, Settlement,
-    StoreError, Unsent, WORKSPACE,
+    After, CallEnd, CallResult, DestinationState, Held, LeaseWanted, LeasedDelivery, NewCall, Settled,
+    Settlement, StoreError, Unsent, WORKSPACE,
 };
 
+mod lease;
 pub(super) mod requeue;
 #[cfg(test)]
 mod tests;
-
-const FIND_DUE: &str =
-    "SELECT id, fence, goal_event, attempts, failures, deadline_at, created_at FROM deliveries
-    WHERE workspace = ?1 AND destination = ?2 AND state = 'pending' AND lane = ?5 AND available_at <= ?3
-    ORDER BY available_at, id LIMIT ?4";
-const LEASE: &str =
-    "UPDATE deliveries SET fence = fence + 1, lease_owner = ?2, lease_until = ?3, available_at = ?3
-    WHERE id = ?1";
-const CLOSE_UNKNOWN: &str = "UPDATE attempts SET outcome = 'retry', reason = 'outcome_unknown'
-    WHERE delivery = ?1 AND outcome IS NULL";
-const STILL_OPEN: &str = "SELECT min(c.started_at) FROM attempts AS a JOIN calls AS c ON c.id = a.call
-    WHERE a.delivery = ?1 AND a.outcome IS NULL";
-/// Only by the call that is unknown now: what was made due anew since an older one has its own deadline.
-const MARK_UNKNOWN: &str = "UPDATE deliveries SET reason = 'outcome_unknown', detail = '',
-        deadline_at = min(deadline_at, coalesce(?3 + ?2, deadline_at))
-    WHERE id = ?1 RETURNING deadline_at";
-const FIND_EVENT: &str = "SELECT event FROM goal_events WHERE id = ?1";
 
 // In two statements, as `RETURNING` would make and throw away a table for each call.
 const FIND_HELD: &str = "SELECT attempts + 1 FROM deliveries
@@ -46,7 +31,6 @@ const INSERT_CALL: &str =
     "INSERT INTO calls (id, workspace, destination, started_at, method, url, batch, response, detail)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, '', '')";
 
-const FIND_CALLED: &str = "SELECT destination FROM calls WHERE id = ?1";
 /// A call without a URL was emptied while it was under way: its answer is not kept either.
 const CLOSE_CALL: &str = "UPDATE calls SET finished_at = ?2, status = ?3,
         response = CASE WHEN url = '' THEN '' ELSE ?4 END, detail = CASE WHEN url = '' THEN '' ELSE ?5 END
@@ -88,15 +72,12 @@ struct Finished {
     states: Vec<(DeliveryState, i64)>,
 }
 
-/// A delivery just leased, its event still to be read.
-struct Taken {
-    id: DeliveryId,
-    fence: i64,
-    goal_event: GoalEventId,
-    attempts: u32,
-    failures: u32,
-    deadline_at: Timestamp,
-    created_at: Timestamp,
+impl Finished {
+    fn count(&self, tally: &mut Tally) {
+        for (state, count) in &self.states {
+            tally.move_deliveries(&self.destination, *state, *count);
+        }
+    }
 }
 
 impl Sqlite {
@@ -105,12 +86,20 @@ impl Sqlite {
         wanted: LeaseWanted,
     ) -> Result<Vec<LeasedDelivery>, StoreError> {
         let weight = usize::try_from(wanted.limit).unwrap_or(usize::MAX);
-        let taken = self.engine.write(weight, move |connection| lease(connection, &wanted)).await?;
-        if taken.is_empty() {
-            return Ok(Vec::new());
-        }
+        let work = move |connection: &Connection| {
+            let taken = lease(connection, &wanted)?;
+            if taken.len() > EVENTS_AT_ONCE_MAX {
+                Ok(Err(taken))
+            } else {
+                with_events(connection, taken).map(Ok)
+            }
+        };
+        let taken = match self.engine.write_fleeting(weight, work).await? {
+            Ok(leased) => return Ok(leased),
+            Err(taken) => taken,
+        };
         let held = taken.iter().map(|one| Held { id: one.id, fence: one.fence }).collect();
-        // Events never change: they are read beside the writer, which has other things to do.
+        // Events never change: many are read beside the writer, which has other things to do.
         let leased = self.engine.read(move |connection| with_events(connection, taken)).await;
         if leased.is_err() {
             // Nobody will work on them; if this fails as well, the lease runs out.
@@ -124,25 +113,53 @@ impl Sqlite {
         self.engine.write(weight, move |connection| open_call(connection, &call)).await
     }
 
+    pub(crate) async fn open_calls(&self, calls: Arc<Vec<NewCall>>) -> Vec<Result<Vec<Held>, StoreError>> {
+        let (weight, together) = (calls.iter().map(|call| call.deliveries.len()).sum(), Arc::clone(&calls));
+        let all = move |connection: &Connection| {
+            together.iter().map(|call| open_call(connection, call)).collect::<Result<Vec<_>, _>>()
+        };
+        let opened = self.engine.write(weight, all).await;
+        if !alone_is_better(&opened, calls.len()) {
+            return for_each(opened, calls.len());
+        }
+        let mut answers = Vec::with_capacity(calls.len());
+        for call in calls.iter() {
+            answers.push(self.open_call(call.clone()).await);
+        }
+        answers
+    }
+
     pub(crate) async fn settle_call(
         &self,
         result: CallResult,
         settlements: Vec<Settlement>,
         state: Option<DestinationState>,
     ) -> Result<Settled, StoreError> {
-        let weight = settlements.len() + 1;
-        let work = move |connection: &Connection| {
-            if let Some(state) = &state {
-                destinations::set(connection, state)?;
-            }
-            settle(connection, &result, &settlements)
-        };
-        let counted = |(_, finished): &(Settled, Finished), tally: &mut Tally| {
-            for (state, count) in &finished.states {
-                tally.move_deliveries(&finished.destination, *state, *count);
-            }
-        };
+        let end = CallEnd { result, settlements, state };
+        let weight = weight_of(&end);
+        let work = move |connection: &Connection| settle(connection, &end);
+        let counted = |done: &(Settled, Finished), tally: &mut Tally| done.1.count(tally);
         self.engine.write_counted(weight, work, counted).await.map(|(settled, _)| settled)
+    }
+
+    pub(crate) async fn settle_calls(&self, ends: Arc<Vec<CallEnd>>) -> Vec<Result<Settled, StoreError>> {
+        let (weight, together) = (ends.iter().map(weight_of).sum(), Arc::clone(&ends));
+        let all = move |connection: &Connection| {
+            together.iter().map(|end| settle(connection, end)).collect::<Result<Vec<_>, _>>()
+        };
+        let counted = |done: &Vec<(Settled, Finished)>, tally: &mut Tally| {
+            done.iter().for_each(|(_, finished)| finished.count(tally));
+        };
+        let settled = self.engine.write_counted(weight, all, counted).await;
+        let settled = settled.map(|all| all.into_iter().map(|(settled, _)| settled).collect());
+        if !alone_is_better(&settled, ends.len()) {
+            return for_each(settled, ends.len());
+        }
+        let mut answers = Vec::with_capacity(ends.len());
+        for CallEnd { result, settlements, state } in ends.iter().cloned() {
+            answers.push(self.settle_call(result, settlements, state).await);
+        }
+        answers
     }
 
     pub(crate) async fn settle_unsent(
@@ -184,7 +201,7 @@ impl Sqlite {
             }
             Ok(still)
         };
-        self.engine.write(weight, work).await
+        self.engine.write_fleeting(weight, work).await
     }
 
     pub(crate) async fn release_leases(&self, held: Vec<Held>) -> Result<(), StoreError> {
@@ -216,87 +233,6 @@ impl Sqlite {
     }
 }
 
-fn lease(connection: &Connection, wanted: &LeaseWanted) -> Result<Vec<Taken>, StoreError> {
-    let mut taken = Vec::new();
-    let mut waiting = Vec::with_capacity(Lane::ALL.len());
-    for lane in Lane::ALL {
-        waiting.push(due(connection, wanted, lane)?);
-    }
-    let places = usize::try_from(wanted.limit).unwrap_or(usize::MAX);
-    let counts = [waiting[0].len(), waiting[1].len(), waiting[2].len()];
-    for (due, take) in waiting.into_iter().zip(shares(places, counts)) {
-        taken.extend(due.into_iter().take(take));
-    }
-    let mut lease = connection.prepare_cached(LEASE)?;
-    for one in &mut taken {
-        lease.execute(params![one.id.as_bytes(), wanted.owner, wanted.until.as_millis()])?;
-        if one.attempts > 0 {
-            close_unknown(connection, one, wanted.unknown_for_ms)?;
-        }
-    }
-    Ok(taken)
-}
-
-/// An attempt that is still open belonged to a lease that ran out: nobody will come back to close it.
-fn close_unknown(
-    connection: &Connection,
-    one: &mut Taken,
-    unknown_for_ms: Option<i64>,
-) -> Result<(), StoreError> {
-    let id = one.id.as_bytes();
-    let called_at: Option<i64> = connection.prepare_cached(STILL_OPEN)?.query_row([id], |row| row.get(0))?;
-    if connection.prepare_cached(CLOSE_UNKNOWN)?.execute([id])? > 0 {
-        one.deadline_at = connection
-            .prepare_cached(MARK_UNKNOWN)?
-            .query_row(params![id, unknown_for_ms, called_at], |row| row.get(0))
-            .map(Timestamp::from_millis)?;
-    }
-    Ok(())
-}
-
-/// What is due in one lane, oldest first.
-fn due(connection: &Connection, wanted: &LeaseWanted, lane: Lane) -> Result<Vec<Taken>, StoreError> {
-    let due = params![WORKSPACE, wanted.destination, wanted.now.as_millis(), wanted.limit, lane.number()];
-    let mut find = connection.prepare_cached(FIND_DUE)?;
-    let found = find.query_map(due, |row| {
-        Ok(Taken {
-            id: DeliveryId::from_bytes(row.get(0)?),
-            fence: row.get::<_, i64>(1)? + 1,
-            goal_event: GoalEventId::from_bytes(row.get(2)?),
-            attempts: row.get(3)?,
-            failures: row.get(4)?,
-            deadline_at: Timestamp::from_millis(row.get(5)?),
-            created_at: Timestamp::from_millis(row.get(6)?),
-        })
-    })?;
-    Ok(found.collect::<rusqlite::Result<_>>()?)
-}
-
-fn with_events(connection: &Connection, taken: Vec<Taken>) -> Result<Vec<LeasedDelivery>, StoreError> {
-    let mut find = connection.prepare_cached(FIND_EVENT)?;
-    let mut leased = Vec::with_capacity(taken.len());
-    for one in taken {
-        let text: Option<String> =
-            find.query_row([one.goal_event.as_bytes()], |row| row.get(0)).optional()?;
-        let event = text.and_then(|text| serde_json::from_str::<OutboundEvent>(&text).ok());
-        let Some(event) = event else {
-            // One unreadable event must not hold up all others.
-            tracing::error!(goal_event.id = %one.goal_event, delivery.id = %one.id, "a stored event cannot be read");
-            continue;
-        };
-        leased.push(LeasedDelivery {
-            id: one.id,
-            fence: one.fence,
-            event,
-            attempts: one.attempts,
-            failures: one.failures,
-            deadline_at: one.deadline_at,
-            created_at: one.created_at,
-        });
-    }
-    Ok(leased)
-}
-
 fn open_call(connection: &Connection, call: &NewCall) -> Result<Vec<Held>, StoreError> {
     let mut held = Vec::with_capacity(call.deliveries.len());
     let mut find = connection.prepare_cached(FIND_HELD)?;
@@ -326,23 +262,38 @@ fn open_call(connection: &Connection, call: &NewCall) -> Result<Vec<Held>, Store
     Ok(held)
 }
 
-fn settle(
-    connection: &Connection,
-    result: &CallResult,
-    settlements: &[Settlement],
-) -> Result<(Settled, Finished), StoreError> {
-    let destination: Option<String> = connection
-        .prepare_cached(FIND_CALLED)?
-        .query_row([result.id.as_bytes()], |row| row.get(0))
-        .optional()?;
-    let destination = destination.ok_or_else(|| StoreError::Corrupt("the call was never opened".into()))?;
-    connection.prepare_cached(CLOSE_CALL)?.execute(params![
+fn weight_of(end: &CallEnd) -> usize {
+    end.settlements.len() + 1
+}
+
+/// Whether pieces that were one write are written each by itself: one of them failed over itself, and with it the others.
+fn alone_is_better<T>(together: &Result<Vec<T>, StoreError>, count: usize) -> bool {
+    count > 1 && matches!(together, Err(StoreError::Corrupt(_)))
+}
+
+/// What came of many pieces that were one write, for each of them.
+fn for_each<T>(together: Result<Vec<T>, StoreError>, count: usize) -> Vec<Result<T, StoreError>> {
+    match together {
+        Ok(all) => all.into_iter().map(Ok).collect(),
+        Err(error) => std::iter::repeat_with(|| Err(error.clone())).take(count).collect(),
+    }
+}
+
+fn settle(connection: &Connection, end: &CallEnd) -> Result<(Settled, Finished), StoreError> {
+    let CallEnd { result, settlements, state } = end;
+    if let Some(state) = state {
+        destinations::set(connection, state)?;
+    }
+    let closed = connection.prepare_cached(CLOSE_CALL)?.execute(params![
         result.id.as_bytes(),
         result.finished_at.as_millis(),
         result.status,
         result.response,
         result.detail
     ])?;
+    if closed == 0 {
+        return Err(StoreError::Corrupt("the call was never opened".into()));
+    }
     let mut close_attempt = connection.prepare_cached(CLOSE_ATTEMPT)?;
     let mut settled = Settled::default();
     let mut left: Vec<(DeliveryState, i64)> = Vec::new();
@@ -365,7 +316,7 @@ fn settle(
             }
         }
     }
-    Ok((settled, Finished { destination, states: left }))
+    Ok((settled, Finished { destination: result.destination.clone(), states: left }))
 }
 
 /// Where it stands now if it has ended; `None` if the lease did not hold.

@@ -46,6 +46,8 @@ pub(super) trait Write: Send {
     fn looks_up(&self) -> bool;
     /// Looks that up, for nothing but to have it in memory.
     fn look_up(&self, reader: &Connection);
+    /// Whether it must outlive a power cut once it is answered.
+    fn lasts(&self) -> bool;
     /// Does the work and keeps what came of it; whether it succeeded.
     fn work(&mut self, connection: &Connection) -> bool;
     /// Adds what was done to the counts of its transaction.
@@ -62,6 +64,7 @@ pub(super) struct Request<T, W> {
     work: W,
     looked_up: Option<LookUp>,
     weight: usize,
+    lasts: bool,
     counted: fn(&T, &mut Tally),
     done: Option<Result<T, StoreError>>,
     reply: oneshot::Sender<Result<T, StoreError>>,
@@ -75,7 +78,13 @@ impl<T, W> Request<T, W> {
         looked_up: Option<LookUp>,
         reply: oneshot::Sender<Result<T, StoreError>>,
     ) -> Self {
-        Self { work, looked_up, weight, counted, done: None, reply }
+        Self { work, looked_up, weight, lasts: true, counted, done: None, reply }
+    }
+
+    /// The same for work that nobody misses after a power cut: it need not wait for the disk.
+    pub(super) const fn fleeting(mut self) -> Self {
+        self.lasts = false;
+        self
     }
 }
 
@@ -90,6 +99,10 @@ where
 
     fn looks_up(&self) -> bool {
         self.looked_up.is_some()
+    }
+
+    fn lasts(&self) -> bool {
+        self.lasts
     }
 
     fn look_up(&self, reader: &Connection) {
@@ -206,7 +219,11 @@ impl Writer {
         }
         self.connect()?;
         let connection = self.connection.as_ref().ok_or(StoreError::Closed)?;
-        let result = transact(connection, batch, &mut self.warmer);
+        let result = if batch.iter().any(|request| request.lasts()) {
+            transact(connection, batch, &mut self.warmer)
+        } else {
+            unsynced(connection, || transact(connection, batch, &mut self.warmer))
+        };
         if let Err(error) = &result {
             // After a failed sync nobody knows what the file holds: only a new look at it from the start is sound.
             tracing::error!(error = %error, writes = batch.len(), "a transaction of the store failed");
@@ -238,6 +255,22 @@ impl Writer {
         // The last connection to go writes the log back and removes it.
         self.connection = None;
     }
+}
+
+/// Does something that is in the file when it is over, as ever, but perhaps not yet on the disk: a power cut may take it
+/// back, and nothing before it. The next transaction that is synced brings it to the disk as well. Whatever happens, the
+/// connection syncs again afterwards or is given up.
+fn unsynced(
+    connection: &Connection,
+    work: impl FnOnce() -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let set = |how: &str| connection.pragma_update(None, "synchronous", how);
+    set("normal")?;
+    let done = work();
+    let again = set("full");
+    // What it failed over says more than that a transaction left open takes no setting.
+    done?;
+    Ok(again?)
 }
 
 /// Does a batch in one transaction. An error is one of the transaction; those of single pieces are kept with them.

@@ -337,6 +337,7 @@ pub(crate) fn new_call(ms: i64, held: &[Held]) -> NewCall {
 pub(crate) fn result(call: CallId, ms: i64) -> CallResult {
     CallResult {
         id: call,
+        destination: META.into(),
         finished_at: at(ms),
         status: Some(200),
         response: "{\"events_received\":1}".into(),

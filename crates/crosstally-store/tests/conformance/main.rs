@@ -199,6 +199,7 @@ suite! {
         neighbours_of_a_stale_one_are_settled
         the_destinations_state_changes_in_the_same_transaction
         what_was_never_sent_ends_without_an_attempt
+        many_calls_are_written_down_together
     }
     requeue {
         dead_and_expired_ones_start_anew

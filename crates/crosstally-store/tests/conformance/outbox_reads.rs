@@ -199,6 +199,7 @@ pub(crate) async fn attempts_come_back_with_their_calls(stage: &Stage) {
         }
         let result = CallResult {
             id: call.id,
+            destination: build::META.into(),
             finished_at: build::at(ms + 2),
             status: (number % 2 == 0).then_some(u16::MAX),
             response: (*text).into(),

@@ -1,10 +1,12 @@
 //! Settling: what becomes of deliveries after a call.
 
+use std::sync::Arc;
+
 use crosstally_core::delivery::{DeliveryState, Outcome};
 use crosstally_core::reason::Reason;
 use crosstally_store::{
-    After, DeliveryFilter, DeliveryRecord, DestinationState, Held, LeaseWanted, Settled, Settlement, Store,
-    StoreError, Unsent,
+    After, CallEnd, DeliveryFilter, DeliveryRecord, DestinationState, Held, LeaseWanted, Settled, Settlement,
+    Store, StoreError, Unsent,
 };
 
 use crate::build::{self, META};
@@ -251,4 +253,57 @@ pub(crate) async fn what_was_never_sent_ends_without_an_attempt(stage: &Stage) {
     }
     assert_eq!(store.settle_unsent(both, build::at(50)).await.unwrap(), Settled { applied: 0, stale: 2 });
     assert!(store.delivery(booked[2]).await.unwrap().unwrap().lease.is_some());
+}
+
+pub(crate) async fn many_calls_are_written_down_together(stage: &Stage) {
+    let store = stage.open().await;
+    let booked = build::book_deliveries(&store, META, 4).await;
+    let held = build::held(&store.lease_deliveries(build::wanted(META, 10)).await.unwrap());
+    let lost = Held { fence: held[1].fence + 1, ..held[1] };
+    let calls: Vec<_> =
+        [held[0], lost, held[2], held[3]].iter().map(|one| build::new_call(20, &[*one])).collect();
+    let opened = store.open_calls(Arc::new(calls.clone())).await;
+    let opened: Vec<_> = opened.into_iter().map(Result::unwrap).collect();
+    // What is not held is not called, and holds nobody else up.
+    assert_eq!(opened, [vec![held[0]], vec![], vec![held[2]], vec![held[3]]]);
+    let end = |number: usize, outcome: Outcome, after| CallEnd {
+        result: build::result(calls[number].id, 30),
+        settlements: vec![settlement(held[number], outcome, after)],
+        state: None,
+    };
+    let refused = Outcome::Refused { reason: Reason::DestRejected };
+    let again = After::RetryAt(build::at(500));
+    // One of them was never opened: that is its own failure, none of the others'.
+    let ends = vec![
+        end(0, Outcome::Delivered, After::Delivered),
+        end(1, Outcome::Delivered, After::Delivered),
+        end(2, refused, After::Dead),
+        end(3, retry(), again),
+    ];
+    let settled = store.settle_calls(Arc::new(ends)).await;
+    assert!(matches!(settled[1], Err(StoreError::Corrupt(_))), "{settled:?}");
+    for number in [0, 2, 3] {
+        assert_eq!(settled[number].clone().unwrap(), ONE);
+    }
+    let mut states = Vec::new();
+    for id in booked {
+        let record = store.delivery(id).await.unwrap().unwrap();
+        states.push((record.state, record.attempts, record.failures, record.lease.is_some()));
+    }
+    assert_eq!(
+        states,
+        [
+            (DeliveryState::Delivered, 1, 0, false),
+            (DeliveryState::Pending, 0, 0, true),
+            (DeliveryState::Dead, 1, 0, false),
+            (DeliveryState::Pending, 1, 1, false),
+        ]
+    );
+    let mut counts = store.count_deliveries().await.unwrap();
+    counts.sort_by_key(|count| count.state.as_str());
+    let counts: Vec<_> = counts.iter().map(|count| (count.state.as_str(), count.count)).collect();
+    assert_eq!(counts, [("dead", 1), ("delivered", 1), ("pending", 2)]);
+    // A second time changes nothing.
+    let twice = store.settle_calls(Arc::new(vec![end(0, Outcome::Delivered, After::Delivered)])).await;
+    assert_eq!(twice[0].clone().unwrap(), Settled { applied: 0, stale: 1 });
 }

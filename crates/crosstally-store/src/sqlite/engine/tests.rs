@@ -96,3 +96,44 @@ fn two_processes_may_open_a_fresh_directory_at_once() {
         assert!(engine.is_ok(), "{:?}", engine.err());
     }
 }
+
+/// How the connection that writes syncs, asked in a write of either kind.
+async fn synced(engine: &Engine, lasting: bool) -> i64 {
+    let ask = |connection: &Connection| {
+        Ok(connection.pragma_query_value(None, "synchronous", |row| row.get::<_, i64>(0))?)
+    };
+    let asked = if lasting { engine.write(1, ask).await } else { engine.write_fleeting(1, ask).await };
+    asked.unwrap()
+}
+
+#[tokio::test]
+async fn only_what_nobody_misses_does_without_the_disk() {
+    const FULL: i64 = 2;
+    const NORMAL: i64 = 1;
+    let (_directory, engine) = open(8);
+    assert_eq!(synced(&engine, true).await, FULL);
+    assert_eq!(synced(&engine, false).await, NORMAL);
+    assert_eq!(synced(&engine, true).await, FULL);
+    // In one transaction with something that lasts, all of it does.
+    let (begun, beginning) = flume::bounded(1);
+    let (go_on, going_on) = flume::bounded::<()>(1);
+    let slow = engine.write(1, move |_| {
+        begun.send(()).unwrap();
+        going_on.recv().unwrap();
+        Ok(())
+    });
+    let together = async {
+        beginning.recv_async().await.unwrap();
+        let both = async { tokio::join!(synced(&engine, false), synced(&engine, true)) };
+        let (both, ()) = tokio::join!(both, async { go_on.send(()).unwrap() });
+        both
+    };
+    let (slow, both) = tokio::join!(slow, together);
+    slow.unwrap();
+    assert_eq!(both, (FULL, FULL));
+    // After a failure too: the transaction of a piece that fails is done anew.
+    let fails: Result<(), StoreError> =
+        engine.write_fleeting(1, |_| Err(StoreError::Corrupt("as asked".into()))).await;
+    assert!(fails.is_err());
+    assert_eq!(synced(&engine, true).await, FULL);
+}

@@ -1,6 +1,9 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use crosstally_core::delivery::lane::Lane;
+
 use super::super::migrate::migrate;
+use super::lease::{FIND_DUE, FIND_EVENT, LEASE};
 use super::*;
 
 fn database() -> Connection {
