@@ -12,6 +12,7 @@ pub(crate) mod outcomes;
 mod pace;
 mod part;
 mod persist;
+mod shared;
 pub(crate) mod sign_in;
 mod standing;
 mod stopping;
@@ -20,6 +21,7 @@ mod tests;
 mod told;
 mod turn;
 mod wakeups;
+mod wave;
 
 use std::collections::HashMap;
 

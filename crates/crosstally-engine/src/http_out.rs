@@ -40,8 +40,8 @@ const DEADLINE_MS_MAX: u64 = 75_000;
 const HEADERS_MAX: usize = 100;
 /// Bytes of an answer's head.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
-/// Connections to one host that are kept open between calls.
-const IDLE_PER_HOST_MAX: usize = 64;
+/// Connections to one host that are kept open between calls: as many calls as a destination has under way at once.
+const IDLE_PER_HOST_MAX: usize = 128;
 /// How long they are kept. Shorter than what servers usually allow, as a call that meets the server's own closing is
 /// lost.
 const IDLE_FOR: Duration = Duration::from_secs(4);

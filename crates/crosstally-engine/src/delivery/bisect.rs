@@ -3,19 +3,21 @@
 
 use super::batch::Batch;
 use super::outcomes::Delivered;
+use super::pace::InHand;
 use super::part::Part;
 
 /// Calls after which a batch is not halved any further: what is still unsure then is tried again later.
 const CALLS_MAX: usize = 256;
 
 /// Delivers a batch, its leases kept alive meanwhile; gives back what it could not send.
-pub(super) async fn deliver(batch: Batch, part: Part) -> Delivered {
+pub(super) async fn deliver(batch: Batch, part: Part, in_hand: InHand) -> Delivered {
     let counts = tokio::select! {
         counts = halve(&batch, part) => counts,
         // Never ends by itself.
         () = batch.leases.keep_alive(&batch.engine) => Delivered::default(),
     };
     batch.give_back().await;
+    drop(in_hand);
     counts
 }
 

@@ -9,16 +9,18 @@ use crosstally_store::{DestinationState, LeaseWanted, LeasedDelivery, StoreError
 use tokio::sync::Notify;
 use tokio::task::{JoinError, JoinSet};
 
-use super::batch::{Batch, Shared};
+use super::batch::Batch;
 use super::bisect;
 use super::leases::{LEASE_MS, Leases};
 use super::outcomes::Delivered;
 use super::pace::{CALLS_MAX, Pace};
 use super::part::Part;
+use super::shared::Shared;
 use super::sign_in::SignIn;
 use super::standing::{self, Here, Standing};
 use super::stopping::{Phase, Stopping};
 use super::told::Told;
+use super::wave;
 use crate::Engine;
 use crate::snapshot::ReadyDestination;
 
@@ -31,8 +33,6 @@ const SINGLES_IN_HAND: usize = 3 * CALLS_MAX;
 const LOOK_EVERY_MS: u64 = 1_000;
 /// How long a woken lane lets further events gather for its next batch.
 const GATHER_MS: u64 = 25;
-/// Of this many calls one must be free before more is leased.
-const FREE_SHARE: usize = 8;
 const STORE_WAIT_MS_MIN: u64 = 250;
 const STORE_WAIT_MS_MAX: u64 = 4_000;
 
@@ -46,7 +46,7 @@ pub(super) struct Lane {
     sign_in: Arc<SignIn>,
     running: JoinSet<Delivered>,
     counts: Delivered,
-    /// The last lease took as much as was asked for, so that there is probably more.
+    /// There is probably something to lease: the last one took as much as was asked for, or somebody rang.
     more: bool,
     /// Whether a destination that does not answer is tried more slowly. A test that moves the clock by hand decides
     /// itself what is tried when.
@@ -129,6 +129,8 @@ impl Lane {
 
     async fn turn(&mut self, ready: &Arc<ReadyDestination>) -> Result<Turn, StoreError> {
         let batch_max = self.pace.batch_max(ready.dialect.batch_max().max(1));
+        // Before anything is asked: whatever is stopped from here on is stopped for what is leased now.
+        let stops = self.pace.stops();
         let free = self.free(ready);
         if free == 0 {
             return Ok(Turn::Full);
@@ -168,7 +170,7 @@ impl Lane {
         if leased.is_empty() {
             return Ok(Turn::Idle(None));
         }
-        self.start(ready, batch_max, state.as_ref(), probe, leased);
+        self.start(ready, batch_max, stops, (state.as_ref(), probe), leased);
         // A probe's answer decides about everything else.
         Ok(if probe { Turn::Full } else { Turn::More })
     }
@@ -178,11 +180,8 @@ impl Lane {
         if self.pace.is_behind() {
             return 0;
         }
-        let most = if ready.dialect.batch_max() <= 1 { SINGLES_IN_HAND } else { BATCHES_IN_FLIGHT };
-        let most = if self.paced { self.pace.in_flight(most) } else { most };
-        let free = most.saturating_sub(self.running.len());
-        // One at a time would cost a lease's transaction each.
-        if free * FREE_SHARE < most { 0 } else { free }
+        let most = if takes_one(ready) { SINGLES_IN_HAND } else { BATCHES_IN_FLIGHT };
+        self.pace.room(if self.paced { self.pace.in_flight(most) } else { most })
     }
 
     async fn set(
@@ -216,8 +215,8 @@ impl Lane {
         &mut self,
         ready: &Arc<ReadyDestination>,
         batch_max: usize,
-        state: Option<&DestinationState>,
-        probe: bool,
+        stops: u32,
+        (state, probe): (Option<&DestinationState>, bool),
         leased: Vec<LeasedDelivery>,
     ) {
         let shared = Arc::new(Shared {
@@ -226,17 +225,25 @@ impl Lane {
             state: state.cloned(),
             probe,
             stopping: self.stopping.clone(),
-            stops: self.pace.stops(),
+            stops,
             pace: Arc::clone(&self.pace),
             told: Arc::clone(&self.told),
             sign_in: Arc::clone(&self.sign_in),
         });
+        // Who has to sign in could be refused there with a whole wave in hand.
+        let waves = takes_one(ready) && !probe && ready.dialect.sign_in(&ready.settings).is_none();
+        let most = if waves { wave::TOGETHER_MAX } else { batch_max };
         let mut leased = leased.into_iter().peekable();
         while leased.peek().is_some() {
-            let part = Part::of(leased.by_ref().take(batch_max).collect());
+            let part = Part::of(leased.by_ref().take(most).collect());
             let batch = Batch { shared: Arc::clone(&shared), leases: Leases::of(&part.leases) };
+            let in_hand = self.pace.take_in_hand(if waves { part.len() } else { 1 });
             // In a box, as the runtime would copy it several times.
-            self.running.spawn(Box::pin(bisect::deliver(batch, part)));
+            if waves {
+                self.running.spawn(Box::pin(wave::deliver(batch, part, in_hand)));
+            } else {
+                self.running.spawn(Box::pin(bisect::deliver(batch, part, in_hand)));
+            }
         }
     }
 
@@ -261,19 +268,22 @@ impl Lane {
             let mut woken = false;
             tokio::select! {
                 Some(ended) = self.running.join_next() => self.ended(ended),
+                () = self.pace.something_ended() => {}
                 () = self.engine.clock.sleep(wait_ms) => {}
                 () = bell.notified(), if turn != Turn::Full => woken = true,
                 () = self.stopping.reached(Phase::Draining) => {}
             }
-            if woken && ready.dialect.batch_max() > 1 {
+            if woken && !takes_one(ready) {
                 self.pause(GATHER_MS).await;
             }
+            // Something has been booked: to lease it is sooner than to ask first whether it is due.
+            self.more |= woken;
         }
         while let Some(ended) = self.running.try_join_next() {
             self.ended(ended);
         }
         // Only here do calls end for the lane, so that none follows a failed one without the wait.
-        if self.running.is_empty() {
+        if self.pace.is_idle() {
             self.pause(self.pace.wait_ms()).await;
         }
     }
@@ -292,4 +302,9 @@ impl Lane {
             }
         }
     }
+}
+
+/// Whether the destination takes one event at a time.
+fn takes_one(ready: &ReadyDestination) -> bool {
+    ready.dialect.batch_max() <= 1
 }

@@ -2,14 +2,17 @@
 //!
 //! Without it a dead destination would burn one attempt of every waiting delivery as fast as the calls fail.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{Mutex, MutexGuard, Notify, OwnedSemaphorePermit, Semaphore};
 
 /// Failed calls in a row that are taken for bad luck.
 pub(super) const BAD_LUCK: u32 = 2;
 /// Calls under way to one destination: as many connections as it gets from us at most.
-pub(super) const CALLS_MAX: usize = 64;
+pub(super) const CALLS_MAX: usize = 128;
+/// Of what may be in hand, one part of this many must be free before more is leased.
+const FREE_SHARE: usize = 8;
 const FIRST_WAIT_MS: u64 = 250;
 /// Short enough that whatever is due goes out within five seconds of the destination's return.
 const WAIT_MS_MAX: u64 = 4_000;
@@ -26,7 +29,13 @@ pub(super) struct Pace {
     /// Calls after which it made no sense to make more just then.
     stops: AtomicU32,
     /// One permit for each call that may be under way.
-    calls: Semaphore,
+    calls: Arc<Semaphore>,
+    /// Whose turn it is to take permits.
+    turn: Mutex<()>,
+    /// What was leased and has not ended yet, in calls.
+    in_hand: AtomicUsize,
+    /// Rings when enough of it has ended for more to be leased.
+    room: Notify,
 }
 
 impl Default for Pace {
@@ -36,31 +45,83 @@ impl Default for Pace {
             unwritten: AtomicU32::new(0),
             batch_max: AtomicUsize::new(usize::MAX),
             stops: AtomicU32::new(0),
-            calls: Semaphore::new(CALLS_MAX),
+            calls: Arc::new(Semaphore::new(CALLS_MAX)),
+            turn: Mutex::new(()),
+            in_hand: AtomicUsize::new(0),
+            room: Notify::new(),
         }
     }
 }
 
 /// A result that waits to be written down.
-pub(super) struct Unwritten<'a>(&'a Pace);
+pub(super) struct Unwritten(Arc<Pace>);
 
-impl Drop for Unwritten<'_> {
+impl Drop for Unwritten {
     fn drop(&mut self) {
-        self.0.unwritten.fetch_sub(1, Ordering::Relaxed);
+        self.0.unwritten.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// Calls for which something was leased and that have not ended yet. What is left of them ends when this is dropped.
+pub(super) struct InHand {
+    pace: Arc<Pace>,
+    calls: AtomicUsize,
+}
+
+impl InHand {
+    /// So many have ended.
+    pub(super) fn ended(&self, calls: usize) {
+        let before = self
+            .calls
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| Some(left.saturating_sub(calls)));
+        let calls = calls.min(before.unwrap_or(0));
+        if calls > 0 {
+            self.pace.in_hand.fetch_sub(calls, Ordering::AcqRel);
+            self.pace.room.notify_one();
+        }
+    }
+}
+
+impl Drop for InHand {
+    fn drop(&mut self) {
+        self.ended(usize::MAX);
     }
 }
 
 impl Pace {
-    /// A result is known and the store does not take it.
-    pub(super) fn unwritten(&self) -> Unwritten<'_> {
-        self.unwritten.fetch_add(1, Ordering::Relaxed);
-        Unwritten(self)
+    /// So many calls are taken in hand.
+    pub(super) fn take_in_hand(self: &Arc<Self>, calls: usize) -> InHand {
+        self.in_hand.fetch_add(calls, Ordering::AcqRel);
+        InHand { pace: Arc::clone(self), calls: AtomicUsize::new(calls) }
+    }
+
+    /// How many more calls may be taken in hand, of so many at most; none as long as it is not worth a lease.
+    pub(super) fn room(&self, most: usize) -> usize {
+        let free = most.saturating_sub(self.in_hand.load(Ordering::Acquire));
+        // One at a time would cost a lease's transaction each.
+        if free * FREE_SHARE < most { 0 } else { free }
+    }
+
+    /// Whether nothing is in hand.
+    pub(super) fn is_idle(&self) -> bool {
+        self.in_hand.load(Ordering::Acquire) == 0
+    }
+
+    /// Waits until something that was in hand has ended.
+    pub(super) async fn something_ended(&self) {
+        self.room.notified().await;
+    }
+
+    /// A result is known that the store does not take, or that everybody has to know before anything more is leased.
+    pub(super) fn unwritten(self: &Arc<Self>) -> Unwritten {
+        self.unwritten.fetch_add(1, Ordering::AcqRel);
+        Unwritten(Arc::clone(self))
     }
 
     /// Whether results wait to be written down. As long as they do, nothing is leased: it could be the same deliveries,
     /// whose leases have run out.
     pub(super) fn is_behind(&self) -> bool {
-        self.unwritten.load(Ordering::Relaxed) > 0
+        self.unwritten.load(Ordering::Acquire) > 0
     }
 
     /// How often calls have been stopped so far: what was leased before a stop is not sent after it.
@@ -73,10 +134,21 @@ impl Pace {
         self.stops.fetch_add(1, Ordering::Release);
     }
 
-    /// Waits until a call may be made.
-    pub(super) async fn call(&self) -> Option<SemaphorePermit<'_>> {
+    /// Waits until nobody else is opening calls.
+    pub(super) async fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().await
+    }
+
+    /// Waits until a call may be made, and takes as many as may be made then, at most so many.
+    pub(super) async fn calls(&self, most: usize) -> Option<OwnedSemaphorePermit> {
         // It is never closed; if it were, nothing would be lost by not waiting.
-        self.calls.acquire().await.ok()
+        let mut permit = Arc::clone(&self.calls).acquire_owned().await.ok()?;
+        let further = most.saturating_sub(1).min(self.calls.available_permits());
+        let further = u32::try_from(further).unwrap_or(0);
+        if let Ok(further) = Arc::clone(&self.calls).try_acquire_many_owned(further) {
+            permit.merge(further);
+        }
+        Some(permit)
     }
 
     /// A call has ended.

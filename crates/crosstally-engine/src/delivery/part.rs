@@ -65,6 +65,18 @@ impl Part {
         self.leases.into_iter().zip(self.events)
     }
 
+    /// The first ones, at most so many; the others stay.
+    pub(super) fn take_first(&mut self, most: usize) -> Self {
+        let rest = most.min(self.len());
+        let others = Self { leases: self.leases.split_off(rest), events: self.events.split_off(rest) };
+        std::mem::replace(self, others)
+    }
+
+    /// Each by itself.
+    pub(super) fn singles(self) -> impl Iterator<Item = Self> {
+        self.into_pairs().map(|(lease, event)| Self { leases: vec![lease], events: vec![event] })
+    }
+
     /// Both halves, the first one the smaller.
     pub(super) fn halves(mut self) -> (Self, Self) {
         let middle = self.len() / 2;
@@ -74,6 +86,10 @@ impl Part {
 
     /// Keeps those that the test holds for, and returns the others.
     pub(super) fn take_unless(&mut self, keep: impl Fn(&Lease) -> bool) -> Self {
+        // Mostly all of them: then none has to be moved.
+        if self.leases.iter().all(&keep) {
+            return Self::default();
+        }
         let (mut kept, mut taken) = (Self::default(), Self::default());
         for (lease, event) in std::mem::take(self).into_pairs() {
             if keep(&lease) { kept.push(lease, event) } else { taken.push(lease, event) }
@@ -87,6 +103,11 @@ impl Part {
         self.held().map(|held| unsent(held, reason, detail.to_owned())).collect()
     }
 
+    /// All of it ends unsent, as the dialect failed over it.
+    pub(super) fn unbuilt(&self) -> Vec<Unsent> {
+        self.unsent(Reason::EventIncomplete, "building the request failed inside this program")
+    }
+
     /// All of it that came too late ends unsent.
     pub(super) fn take_expired(&mut self, now: Timestamp) -> Vec<Unsent> {
         self.take_unless(|lease| lease.deadline_at > now).unsent(Reason::EventTooOld, "")
@@ -94,6 +115,9 @@ impl Part {
 
     /// All of it whose person was erased ends unsent.
     pub(super) fn take_erased(&mut self) -> Vec<Unsent> {
+        if !self.events.iter().any(|event| event.origin.erased) {
+            return Vec::new();
+        }
         let (mut kept, mut erased) = (Self::default(), Self::default());
         for (lease, event) in std::mem::take(self).into_pairs() {
             if event.origin.erased { erased.push(lease, event) } else { kept.push(lease, event) }
@@ -104,9 +128,13 @@ impl Part {
 
     /// Each event in the form in which it may leave; what may not leave at all ends unsent.
     pub(super) fn take_withheld(&mut self, leaving: impl Fn(&OutboundEvent) -> Leaving) -> Vec<Unsent> {
+        let leaving: Vec<Leaving> = self.events.iter().map(leaving).collect();
+        if leaving.iter().all(|one| matches!(one, Leaving::InFull)) {
+            return Vec::new();
+        }
         let (mut kept, mut withheld) = (Self::default(), Vec::new());
-        for (lease, event) in std::mem::take(self).into_pairs() {
-            match leaving(&event) {
+        for ((lease, event), leaving) in std::mem::take(self).into_pairs().zip(leaving) {
+            match leaving {
                 Leaving::InFull => kept.push(lease, event),
                 Leaving::Limited { event, .. } => kept.push(lease, *event),
                 Leaving::Withheld { why } => withheld.push(unsent(lease.held, Reason::ConsentDenied, why)),

@@ -1,6 +1,8 @@
 //! Writing down what is known although the store fails for a while. The fence makes it safe to try for long: a result
 //! that comes too late changes nothing.
 
+use std::sync::Arc;
+
 use crosstally_store::StoreError;
 
 use super::pace::Pace;
@@ -17,7 +19,7 @@ const GIVE_UP_MS: i64 = 60_000;
 pub(super) async fn until_it_works<T, F>(
     clock: &dyn Clock,
     stopping: &Stopping,
-    pace: &Pace,
+    pace: &Arc<Pace>,
     write: impl Fn() -> F,
 ) -> Result<T, StoreError>
 where
@@ -31,9 +33,7 @@ where
             Ok(done) => return Ok(done),
             Err(error) => error,
         };
-        let may_pass =
-            matches!(error, StoreError::Busy | StoreError::Unavailable(_) | StoreError::Unknown(_));
-        if !may_pass || clock.now() >= give_up_at {
+        if !may_pass(&error) || clock.now() >= give_up_at {
             return Err(error);
         }
         unwritten.get_or_insert_with(|| pace.unwritten());
@@ -43,6 +43,11 @@ where
         }
         wait_ms = (wait_ms * 2).min(WAIT_MS_MAX);
     }
+}
+
+/// Whether the same write may work later.
+pub(super) const fn may_pass(error: &StoreError) -> bool {
+    matches!(error, StoreError::Busy | StoreError::Unavailable(_) | StoreError::Unknown(_))
 }
 
 #[cfg(test)]
@@ -59,7 +64,7 @@ mod tests {
     async fn write(failures: u32, error: StoreError) -> (Result<u32, StoreError>, bool) {
         let clock = FakeClock::at(Timestamp::from_millis(0));
         let (_phase, stopping) = Stopping::new();
-        let (pace, calls, behind) = (Pace::default(), AtomicU32::new(0), AtomicU32::new(0));
+        let (pace, calls, behind) = (Arc::<Pace>::default(), AtomicU32::new(0), AtomicU32::new(0));
         let writing = until_it_works(&clock, &stopping, &pace, || {
             let call = calls.fetch_add(1, Ordering::Relaxed);
             behind.fetch_add(u32::from(pace.is_behind()), Ordering::Relaxed);
@@ -102,7 +107,7 @@ mod tests {
         let clock = FakeClock::at(Timestamp::from_millis(0));
         let (phase, stopping) = Stopping::new();
         phase.send_replace(Phase::Cutting);
-        let pace = Pace::default();
+        let pace = Arc::<Pace>::default();
         let out: Result<(), _> =
             until_it_works(&clock, &stopping, &pace, || async { Err(StoreError::Busy) }).await;
         assert!(out.is_err());

@@ -9,3 +9,4 @@ mod sign_in;
 mod singles;
 mod split;
 mod stops;
+mod waves;

@@ -13,18 +13,22 @@ use crosstally_destinations::dialect::{
     Built, Dialect, Reading, Response, SettingField, SettingProblem, Settings,
 };
 use crosstally_store::{LeaseWanted, LeasedDelivery};
+use tokio::sync::watch;
 
 use super::desk::{Desk, NOW, Platform, Reply};
-use crate::delivery::batch::{Batch, Shared};
+use crate::Engine;
+use crate::delivery::batch::Batch;
 use crate::delivery::bisect;
 use crate::delivery::leases::{LEASE_MS, Leases};
 use crate::delivery::outcomes::Delivered;
+use crate::delivery::pace::InHand;
 use crate::delivery::part::Part;
-use crate::delivery::stopping::Stopping;
+use crate::delivery::shared::Shared;
+use crate::delivery::stopping::{Phase, Stopping};
 use crate::snapshot::ReadyDestination;
 
 /// The real dialect with a defect: it fails on some events and some answers.
-struct Defective;
+pub(super) struct Defective;
 
 fn real() -> &'static dyn Dialect {
     catalog::by_kind("meta").unwrap()
@@ -66,7 +70,7 @@ impl Dialect for Defective {
     }
 }
 
-async fn lease(desk: &Desk, now: Timestamp, limit: u32) -> Vec<LeasedDelivery> {
+pub(super) async fn lease(desk: &Desk, now: Timestamp, limit: u32) -> Vec<LeasedDelivery> {
     let wanted = LeaseWanted {
         destination: "meta-main".into(),
         owner: now.to_string(),
@@ -78,12 +82,13 @@ async fn lease(desk: &Desk, now: Timestamp, limit: u32) -> Vec<LeasedDelivery> {
     desk.engine.store.lease_deliveries(wanted).await.unwrap()
 }
 
-async fn deliver(
-    desk: &Desk,
+/// A batch of what was leased, and who could stop it.
+pub(super) fn batch(
+    engine: &Engine,
     change: impl FnOnce(&mut ReadyDestination),
     leased: Vec<LeasedDelivery>,
-) -> Delivered {
-    let ready = Arc::clone(desk.engine.snapshot.load().destination("meta-main").unwrap());
+) -> (Batch, Part, InHand, watch::Sender<Phase>) {
+    let ready = Arc::clone(engine.snapshot.load().destination("meta-main").unwrap());
     let mut changed = ReadyDestination {
         config: ready.config.clone(),
         dialect: ready.dialect,
@@ -93,9 +98,9 @@ async fn deliver(
     };
     change(&mut changed);
     let part = Part::of(leased);
-    let (_phase, stopping) = Stopping::new();
+    let (phase, stopping) = Stopping::new();
     let shared = Shared {
-        engine: desk.engine.clone(),
+        engine: engine.clone(),
         ready: Arc::new(changed),
         state: None,
         probe: false,
@@ -106,7 +111,17 @@ async fn deliver(
         sign_in: Arc::default(),
     };
     let batch = Batch { shared: Arc::new(shared), leases: Leases::of(&part.leases) };
-    bisect::deliver(batch, part).await
+    let in_hand = batch.pace.take_in_hand(part.len());
+    (batch, part, in_hand, phase)
+}
+
+async fn deliver(
+    desk: &Desk,
+    change: impl FnOnce(&mut ReadyDestination),
+    leased: Vec<LeasedDelivery>,
+) -> Delivered {
+    let (batch, part, in_hand, _phase) = batch(&desk.engine, change, leased);
+    bisect::deliver(batch, part, in_hand).await
 }
 
 #[tokio::test]

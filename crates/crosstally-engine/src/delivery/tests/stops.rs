@@ -104,9 +104,19 @@ async fn lanes_follow_the_configuration_and_wake_for_new_work() {
 
 /// A clock with a defect: when armed, the next question for the time ends in a panic.
 #[derive(Debug)]
-struct Fragile {
+pub(super) struct Fragile {
     clock: FakeClock,
     armed: AtomicBool,
+}
+
+impl Fragile {
+    pub(super) fn over(clock: &FakeClock) -> Arc<Self> {
+        Arc::new(Self { clock: clock.clone(), armed: AtomicBool::new(false) })
+    }
+
+    pub(super) fn arm(&self) {
+        self.armed.store(true, Ordering::SeqCst);
+    }
 }
 
 impl Clock for Fragile {
@@ -123,10 +133,10 @@ impl Clock for Fragile {
 #[tokio::test]
 async fn a_lane_that_fails_inside_is_started_anew() {
     let desk = Desk::at(Platform::start(|_| Reply::Accept).await).await;
-    let fragile = Arc::new(Fragile { clock: desk.clock.clone(), armed: AtomicBool::new(false) });
+    let fragile = Fragile::over(&desk.clock);
     let live = desk.node(Arc::clone(&fragile) as Arc<dyn Clock>, &[("META_TOKEN", TOKEN)]).await;
     desk.book(0, 2).await;
-    fragile.armed.store(true, Ordering::SeqCst);
+    fragile.arm();
     let (stop, stopped) = watch::channel(false);
     #[expect(clippy::disallowed_methods, reason = "the test waits for its end")]
     let running = tokio::spawn(delivery::run(live, stopped));

@@ -1,0 +1,280 @@
+//! What the calls of one lane have in common, and what each of them is made of: build, send with no transaction open, read,
+//! decide what follows. Who writes down what, and when, is the business of `batch` and `wave`.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use crosstally_core::delivery::Outcome;
+use crosstally_core::ids::CallId;
+use crosstally_core::limits::RESPONSE_KEPT_BYTES;
+use crosstally_core::reason::Reason;
+use crosstally_core::time::Timestamp;
+use crosstally_destinations::dialect::{BatchOutcome, Built, Reading, Request, Response, Settings};
+use crosstally_store::{
+    After, CallEnd, CallResult, DestinationState, Held, NewCall, Settled, Settlement, StoreError,
+};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::outcomes::{self, Delivered};
+use super::pace::{Pace, Unwritten};
+use super::part::Part;
+use super::persist;
+use super::sign_in::{NotSignedIn, SignIn};
+use super::standing::{self, Here};
+use super::stopping::{Phase, Stopping};
+use super::told::Told;
+use crate::Engine;
+use crate::http_out::{SendError, SendOptions};
+use crate::metrics::Name;
+use crate::snapshot::ReadyDestination;
+
+/// How long a call may take. Tests of destinations that hang have no ten seconds.
+const CALL_MS_MAX: u64 = if cfg!(test) { 5_000 } else { 10_000 };
+
+/// Everything that the calls of what was leased together share. Made once for all of them: where each is a single event,
+/// making it takes longer than some of the calls.
+pub(super) struct Shared {
+    pub(super) engine: Engine,
+    pub(super) ready: Arc<ReadyDestination>,
+    /// The destination's state when the deliveries were leased.
+    pub(super) state: Option<DestinationState>,
+    /// Whether this is the one event that shows whether a pause is over.
+    pub(super) probe: bool,
+    pub(super) stopping: Stopping,
+    /// How often calls had been stopped when the deliveries were leased.
+    pub(super) stops: u32,
+    pub(super) pace: Arc<Pace>,
+    pub(super) told: Arc<Told>,
+    pub(super) sign_in: Arc<SignIn>,
+}
+
+/// A call that has been made, and what keeps the next one waiting until it is clear whether to make it.
+pub(super) struct Answered {
+    pub(super) answer: Result<Response, SendError>,
+    pub(super) reading: Reading,
+    pub(super) permit: Option<OwnedSemaphorePermit>,
+}
+
+/// What follows from a call that has ended.
+pub(super) struct Follows {
+    pub(super) end: CallEnd,
+    /// The events go into smaller batches.
+    pub(super) split: bool,
+    /// Whether further calls make sense just now.
+    pub(super) go_on: bool,
+    /// Keeps the lane from leasing anything until a new state of the destination is written down.
+    pub(super) unwritten: Option<Unwritten>,
+}
+
+impl Shared {
+    /// Whether no further call may be made with what was leased.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopping.asked() || self.pace.stops() != self.stops
+    }
+
+    /// Asks the dialect; `None` if it failed inside. A part without events needs no request.
+    pub(super) fn build(&self, settings: &Settings, part: &Part, now: Timestamp) -> Option<Built> {
+        if part.is_empty() {
+            return Some(Built { request: None, included: vec![], payloads: vec![], left_out: vec![] });
+        }
+        let build = || self.ready.dialect.build(settings, &part.events, now);
+        catch_unwind(AssertUnwindSafe(build)).ok()
+    }
+
+    pub(super) async fn sign_in(&self) -> Result<Option<Settings>, Box<NotSignedIn>> {
+        let now = || self.engine.clock.now();
+        let send = async |request: Request| self.send(&request).await;
+        self.sign_in.settings(&self.ready, now, send).await
+    }
+
+    /// The next probe's time is set before this one, so that other nodes do not probe as well.
+    pub(super) async fn note_probe(&self, now: Timestamp) -> Result<(), StoreError> {
+        match (self.probe, &self.state) {
+            (true, Some(state)) => {
+                self.engine.store.set_destination_state(standing::probing(state, now)).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The intent: that this call is about to be made.
+    pub(super) fn intent(
+        &self,
+        id: CallId,
+        request: &Request,
+        now: Timestamp,
+        deliveries: Vec<(Held, String)>,
+    ) -> NewCall {
+        NewCall {
+            id,
+            destination: self.ready.config.slug.clone(),
+            started_at: now,
+            method: request.method.to_owned(),
+            url: request.url_shown(),
+            deliveries,
+        }
+    }
+
+    /// Makes the call and reads its answer.
+    pub(super) async fn exchange(
+        &self,
+        settings: &Settings,
+        request: &Request,
+        events: usize,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> Answered {
+        let answer = self.send(request).await;
+        let reading = self.read(settings, &answer, events);
+        if matches!(reading.outcome, BatchOutcome::Whole(Outcome::Pause { reason: Reason::DestAuth })) {
+            self.sign_in.forget().await;
+        }
+        Answered { answer, reading, permit }
+    }
+
+    async fn send(&self, request: &Request) -> Result<Response, SendError> {
+        let options = SendOptions {
+            deadline_ms: CALL_MS_MAX,
+            allow_private: self.ready.config.allow_private,
+            ..SendOptions::default()
+        };
+        tokio::select! {
+            answer = self.engine.http_out.send(request, options) => answer,
+            () = self.stopping.reached(Phase::Cutting) => Err(SendError {
+                reason: Reason::OutcomeUnknown,
+                detail: "this server was stopped before the answer came".to_owned(),
+                may_have_arrived: true,
+            }),
+        }
+    }
+
+    fn read(&self, settings: &Settings, answer: &Result<Response, SendError>, sent: usize) -> Reading {
+        match answer {
+            Ok(response) => {
+                let now = self.engine.clock.now();
+                let read = || self.ready.dialect.read(settings, response, sent, now);
+                catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
+                    let unread = Outcome::Retry { reason: Reason::DestUnreadable, after_ms: None };
+                    Reading::whole(unread, "reading the answer failed inside this program")
+                })
+            }
+            Err(error) => Reading::whole(outcomes::without_answer(error), error.detail.clone()),
+        }
+    }
+
+    /// What follows from an answer, for its deliveries and for the calls after it.
+    pub(super) fn follows(
+        &self,
+        id: CallId,
+        request: &Request,
+        part: &Part,
+        Answered { answer, reading, permit }: Answered,
+        may_split: bool,
+    ) -> Follows {
+        let now = self.engine.clock.now();
+        let here = Here::of(&self.ready, now);
+        let state = standing::after_call(&reading, self.state.as_ref(), self.probe, here);
+        let came_to_nothing = standing::came_to_nothing(&reading.outcome);
+        let held_up = state.as_ref().is_some_and(|state| state.not_before > now);
+        self.pace.note(came_to_nothing);
+        let unwritten = state.is_some().then(|| self.pace.unwritten());
+        if held_up || self.pace.is_failing() {
+            self.pace.stop();
+        }
+        // Whoever gets it next sees whether calls have been stopped.
+        drop(permit);
+        let result = CallResult {
+            id,
+            destination: self.ready.config.slug.clone(),
+            finished_at: now,
+            status: answer.as_ref().ok().map(|response| response.status),
+            response: answer.as_ref().map(|response| kept(request, response)).unwrap_or_default(),
+            detail: request.masked(&reading.detail),
+        };
+        let state = state.map(|state| DestinationState { detail: request.masked(&state.detail), ..state });
+        let (settlements, split) = match outcomes::each(reading.outcome, part.len(), may_split) {
+            Ok(each) => (self.settlements(part, each, &answer, now), false),
+            Err(split) => (keep(part, &split), true),
+        };
+        let go_on = !came_to_nothing && !held_up;
+        Follows { end: CallEnd { result, settlements, state }, split, go_on, unwritten }
+    }
+
+    fn settlements(
+        &self,
+        part: &Part,
+        outcomes: Vec<Outcome>,
+        answer: &Result<Response, SendError>,
+        now: Timestamp,
+    ) -> Vec<Settlement> {
+        let last_at = self.ready.recognises_for_ms().filter(|_| outcomes::may_have_arrived(answer));
+        let last_at = last_at.map(|ms| now.plus_millis(ms));
+        let each = part.leases.iter().zip(outcomes);
+        each.map(|(lease, outcome)| {
+            outcomes::settle(lease, outcome, now, (last_at, self.engine.random.permille()))
+        })
+        .collect()
+    }
+
+    pub(super) async fn write_down<T, F>(&self, write: impl Fn() -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        persist::until_it_works(self.engine.clock.as_ref(), &self.stopping, &self.pace, write).await
+    }
+
+    /// Counts calls whose ends are written down, and tells what they changed.
+    pub(super) fn account<'e>(
+        &self,
+        written: impl IntoIterator<Item = (&'e CallEnd, Settled)>,
+        counts: &mut Delivered,
+    ) {
+        let mut words: Vec<(&'static str, u64)> = Vec::new();
+        let mut stale = 0;
+        for (end, settled) in written {
+            if let Some(state) = &end.state {
+                self.told.about(self.state.as_ref(), state);
+            }
+            for settlement in &end.settlements {
+                counts.count(settlement.after);
+                let word = settlement.outcome.as_str();
+                match words.iter_mut().find(|(known, _)| *known == word) {
+                    Some((_, count)) => *count += 1,
+                    None => words.push((word, 1)),
+                }
+            }
+            stale += settled.stale;
+        }
+        for (word, count) in words {
+            let labels = [("destination", self.ready.config.slug.as_str()), ("outcome", word)];
+            self.engine.metrics.count(Name::DeliveryAttempts, &labels, count);
+        }
+        if stale > 0 {
+            counts.stale += u64::from(stale);
+            tracing::warn!(
+                destination = self.ready.config.slug,
+                stale,
+                "results came after their leases had ended; whoever holds the leases now sends again"
+            );
+        }
+    }
+}
+
+/// All of them go into smaller batches at once.
+fn keep(part: &Part, split: &Outcome) -> Vec<Settlement> {
+    part.held()
+        .map(|held| Settlement {
+            held,
+            outcome: split.clone(),
+            after: After::KeepLease,
+            reason: split.reason(),
+            last_at: None,
+        })
+        .collect()
+}
+
+/// What is kept of an answer's body: masked first, so that no secret is cut in two and missed.
+fn kept(request: &Request, response: &Response) -> String {
+    let mut text = request.masked(&String::from_utf8_lossy(&response.body));
+    text.truncate(text.floor_char_boundary(RESPONSE_KEPT_BYTES));
+    text
+}
