@@ -15,7 +15,7 @@ use super::receiver::Receiver;
 use crate::stopwatch::Stopwatch;
 
 /// As many calls as the program has under way to one partner.
-const CONNECTIONS: u64 = 64;
+const CONNECTIONS: u64 = 128;
 /// The longest answer that is read.
 const ANSWER_BYTES_MAX: usize = 1_024;
 
