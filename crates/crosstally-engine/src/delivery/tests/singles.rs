@@ -61,6 +61,20 @@ async fn a_dead_destination_is_not_stormed() {
 }
 
 #[tokio::test]
+async fn a_throttle_is_known_before_anything_more_is_leased() {
+    let reply = |_: &_| Reply::Say(429, "retry-after: 60\r\n", String::new());
+    let desk = Desk::at(Platform::start(reply).await).await;
+    desk.apply_postback().await;
+    desk.book(0, CALLS_MAX * 4).await;
+    let counts = desk.deliver().await;
+    // Those that were under way, and none after them.
+    assert_eq!(counts.calls, u64::try_from(CALLS_MAX).unwrap());
+    let deliveries = desk.deliveries().await;
+    assert_eq!(deliveries.iter().filter(|one| one.attempts == 0).count(), CALLS_MAX * 3);
+    assert!(deliveries.iter().all(|one| one.lease.is_none()));
+}
+
+#[tokio::test]
 async fn a_booking_wakes_the_lane() {
     let desk = Desk::at(Platform::start(|_| Reply::Say(200, "", String::new())).await).await;
     desk.apply_postback().await;
