@@ -18,7 +18,7 @@ mod left;
 mod tests;
 pub mod told;
 
-pub use left::{LABEL, click, conversion, event, receipt};
+pub use left::{LABEL, click, conversion, event, order, receipt};
 pub use told::Names;
 
 use told::{Says, Told};
@@ -39,6 +39,8 @@ pub enum Mark {
     User,
     /// The name of a conversion.
     Conversion,
+    /// The order that conversions were about, whatever else their names are made of.
+    Order,
 }
 
 impl Mark {
@@ -50,6 +52,7 @@ impl Mark {
             Self::Contact => "contact",
             Self::User => "user",
             Self::Conversion => "conversion",
+            Self::Order => "order",
         }
     }
 }

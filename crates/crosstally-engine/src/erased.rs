@@ -87,6 +87,7 @@ impl Engine {
             Mark::Contact => "erased contact",
             Mark::User => "erased user",
             Mark::Conversion => "erased conversion",
+            Mark::Order => "erased order",
         };
         self.keys.keyed_hash(kind, text.as_bytes())
     }
@@ -94,6 +95,11 @@ impl Engine {
     /// The same of a conversion's name.
     pub(crate) fn tombstone_of_key(&self, key: &DedupeKey) -> [u8; 16] {
         self.tombstone(Mark::Conversion, &format!("{}\n{}", key.partner, key.key))
+    }
+
+    /// The same of a partner's order.
+    pub(crate) fn tombstone_of_order(&self, partner: &str, order: &str) -> [u8; 16] {
+        self.tombstone(Mark::Order, &format!("{partner}\n{}", order.trim()))
     }
 
     fn erased_at(&self, mark: Mark, text: &str) -> Option<Timestamp> {
@@ -156,14 +162,12 @@ impl Engine {
         {
             return true;
         }
-        let keys = said.orders.iter().flat_map(|order| {
-            let events = said.events.iter().map(move |event| format!("t:{order}\n{}", event.to_lowercase()));
-            events.chain([format!("t:{order}")])
-        });
-        let mut keys = keys.map(|key| DedupeKey { partner: receipt.partner.clone(), key });
-        let is_erased =
-            |key: DedupeKey| self.erased.0.load().marks.contains_key(&self.tombstone_of_key(&key));
-        if keys.any(is_erased) {
+        let known = self.erased.0.load();
+        let mut orders = said.orders.iter().map(|order| self.tombstone_of_order(&receipt.partner, order));
+        let names = said.names().map(|key| DedupeKey { partner: receipt.partner.clone(), key });
+        let mut names = names.map(|key| self.tombstone_of_key(&key));
+        if orders.any(|key| known.marks.contains_key(&key)) || names.any(|key| known.marks.contains_key(&key))
+        {
             return true;
         }
         let users = said.users.iter().map(|id| (Mark::User, id));
@@ -232,5 +236,35 @@ impl Said {
         {
             into.insert(text.trim().to_owned());
         }
+    }
+
+    /// Names that a conversion of it may have had, of those that were erased before orders were buried by themselves. A call
+    /// has one order and one event: whoever says many of both has no more looked up than of either.
+    fn names(&self) -> impl Iterator<Item = String> {
+        let with_events = self.orders.iter().flat_map(|order| {
+            self.events.iter().map(move |event| format!("t:{order}\n{}", event.to_lowercase()))
+        });
+        self.orders.iter().map(|order| format!("t:{order}")).chain(with_events.take(WORDS_MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_looked_up_of_a_call_grows_with_it_and_not_with_its_square() {
+        let mut said = Said::default();
+        for number in 0..2 * WORDS_MAX {
+            said.note(Told::Named(Says::Order, &format!("o{number}")));
+            said.note(Told::Named(Says::Event, &format!("E{number}")));
+        }
+        let names: BTreeSet<String> = said.names().collect();
+        assert!(names.len() <= 2 * WORDS_MAX, "{}", names.len());
+        assert!(said.orders.iter().all(|order| names.contains(&format!("t:{order}"))));
+        let mut said = Said::default();
+        said.note(Told::Named(Says::Order, "o1"));
+        said.note(Told::Named(Says::Event, "Lead"));
+        assert_eq!(said.names().collect::<Vec<_>>(), ["t:o1", "t:o1\nlead"]);
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::click::{AdClickIds, Click};
-use crate::conversion::Conversion;
+use crate::conversion::{Conversion, DedupeKey};
 use crate::event::{Origin, OutboundEvent};
 use crate::identity::Contact;
 use crate::ids::{ClickId, GoalEventId};
@@ -74,6 +74,16 @@ pub fn conversion(conversion: Conversion) -> Conversion {
     };
     left.key.key = format!("{LABEL}:{}", left.id);
     left
+}
+
+/// The order that a conversion is known by, whatever else its name is made of. Not one that is an order within its click
+/// only: it is also somebody else's.
+#[must_use]
+pub fn order<'t>(name: &DedupeKey, transaction_id: Option<&'t str>) -> Option<&'t str> {
+    let order = transaction_id?;
+    let rest = name.key.strip_prefix("t:")?.strip_prefix(order)?;
+    let is_name = rest.is_empty() || rest.starts_with('\n') && !rest.starts_with("\n\n");
+    is_name.then_some(order)
 }
 
 /// An event: what was sent under which name with which value. It is never sent again.

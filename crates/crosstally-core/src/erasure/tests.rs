@@ -182,6 +182,22 @@ fn what_names_nobody_is_no_mark() {
 }
 
 #[test]
+fn an_order_is_the_persons_unless_it_is_one_within_its_click_only() {
+    let named = |key: &str, transaction: Option<&str>| {
+        let key = DedupeKey { partner: "acme".into(), key: key.into() };
+        order(&key, transaction).map(str::to_owned)
+    };
+    for key in ["t:o1", "t:o1\nlead", "t:o1\n#e:77", "t:o1\nlead\n#r:5:::"] {
+        assert_eq!(named(key, Some("o1")).as_deref(), Some("o1"), "{key}");
+    }
+    for (key, transaction) in
+        [("t:o1\n\nclick", Some("o1")), ("c:click", Some("o1")), ("c:click", None), ("t:o12", Some("o1"))]
+    {
+        assert_eq!(named(key, transaction), None, "{key}");
+    }
+}
+
+#[test]
 fn of_an_event_stays_its_name_and_its_money() {
     let id = GoalEventId::new(Timestamp::from_millis(5), [1; 10]);
     let mut full = OutboundEvent {

@@ -111,9 +111,11 @@ impl Engine {
         self.erase_receipts(erasure, calls).await?;
         let events = self.store.goal_events_of_conversion(id).await?;
         let events = events.iter().map(|event| (event.id, erasure::event(event.id, &event.event)));
+        let order = erasure::order(&conversion.key, conversion.transaction_id.as_deref());
+        let order = order.map(|order| self.tombstone_of_order(&conversion.key.partner, order));
         let erased = ErasedConversion {
             events: events.collect(),
-            tombstones: vec![self.tombstone_of_key(&conversion.key)],
+            tombstones: [self.tombstone_of_key(&conversion.key)].into_iter().chain(order).collect(),
             left: erasure::conversion(conversion),
             now: self.clock.now(),
         };

@@ -130,6 +130,23 @@ async fn reread(kind: Kind) -> Result<()> {
     Ok(())
 }
 
+/// An order names the person also where it is only a part of its conversion's name.
+async fn by_order(server: &TestServer) -> Result<()> {
+    let apart = "preset = \"generic\"\nduplicates = \"event_id\"";
+    server.apply(&CONFIG.replace("preset = \"generic\"", apart)).await?;
+    let click = server.click("fbclid=annFbclid").await?;
+    let sale = format!("click_id={click}&tid=markerApart&event_id=77&payout=5.00");
+    assert_eq!(text(&server.postback(&sale).await?.json()?, "/result"), "recorded");
+    erase(server, &json!({"click_ids": [click]})).await?;
+    for call in ["tid=markerApart&event_id=77&payout=many", "tid=markerApart&event=other&payout=many"] {
+        server.postback(&format!("{call}&note=markerNote")).await?;
+        let kept = server.engine.store.list_receipts(None, None, 1).await?.remove(0);
+        assert!(kept.query.is_empty() && kept.labels.contains(&"erased".to_owned()), "{call}: {kept:?}");
+        server.advance(10);
+    }
+    Ok(())
+}
+
 async fn stopped(kind: Kind) -> Result<()> {
     let server = start(kind).await?;
     let click = server.click("fbclid=annFbclid").await?;
@@ -164,6 +181,7 @@ async fn stopped(kind: Kind) -> Result<()> {
         assert!(server.engine.store.receipts_of_click(id, 10).await?.is_empty());
         server.advance(10);
     }
+    by_order(&server).await?;
     // A person may come back: what happens now is not about the one that was erased.
     erase(&server, &json!({"external_ids": ["markerUser"]})).await?;
     server.advance(1_000);
