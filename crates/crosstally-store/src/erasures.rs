@@ -158,7 +158,8 @@ impl Store {
     }
 
     /// Leaves of a conversion, its movements, events and deliveries what is handed in: what is pending is cancelled, what
-    /// was sent stays counted without its payload. The money stays as it is.
+    /// was sent stays counted without its payload. The money stays as it is. No, and nothing of it, if the conversion has
+    /// moved since it was read: what it was moved by is not among what is handed in.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -166,7 +167,7 @@ impl Store {
         &self,
         erasure: ErasureId,
         erased: ErasedConversion,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         on!(self, erase_conversion(erasure, erased))
     }
 

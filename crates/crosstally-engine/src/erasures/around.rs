@@ -15,6 +15,8 @@ use crate::Engine;
 
 /// Calls of one conversion or click that are looked at; a search by pages finds those beyond.
 const CALLS_MAX: u32 = 5_000;
+/// How often a conversion is read again that moves while it is erased.
+const READINGS_MAX: u32 = 10;
 /// Calls that are erased in one transaction.
 const CALLS_AT_ONCE: usize = 50;
 
@@ -106,7 +108,18 @@ impl Engine {
 
     /// A conversion without its clicks.
     async fn erase_alone(&self, erasure: ErasureId, id: ConversionId) -> Result<(), StoreError> {
-        let Some(conversion) = self.standing(id).await? else { return Ok(()) };
+        // What moves it meanwhile brings a call and events that were not read yet.
+        for _ in 0..READINGS_MAX {
+            if self.erase_as_read(erasure, id).await? {
+                return Ok(());
+            }
+        }
+        Err(StoreError::Unavailable("a conversion moves whenever it is to be erased".into()))
+    }
+
+    /// A conversion without its clicks; not if it has moved since it was read.
+    async fn erase_as_read(&self, erasure: ErasureId, id: ConversionId) -> Result<bool, StoreError> {
+        let Some(conversion) = self.standing(id).await? else { return Ok(true) };
         let calls = self.store.receipts_of_conversion(id, CALLS_MAX).await?;
         self.erase_receipts(erasure, calls).await?;
         let events = self.store.goal_events_of_conversion(id).await?;

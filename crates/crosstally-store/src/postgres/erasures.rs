@@ -57,7 +57,9 @@ const FORGET_WAITS_FOR: &str = "DELETE FROM receipt_waits WHERE workspace = $1 A
 
 const LEAVE_CONVERSION: &str = "UPDATE conversions SET dedupe_key = $3, transaction_id = NULL, click = NULL,
         event_id = NULL, external_id = NULL, contact = $4, labels = $5
-    WHERE workspace = $1 AND id = $2 AND position('\"erased\"' IN coalesce(labels, '')) = 0";
+    WHERE workspace = $1 AND id = $2 AND movements = $6 AND position('\"erased\"' IN coalesce(labels, '')) = 0";
+const HAS_MOVED: &str = "SELECT FROM conversions
+    WHERE workspace = $1 AND id = $2 AND movements <> $3 AND position('\"erased\"' IN coalesce(labels, '')) = 0";
 const LEAVE_MOVEMENTS: &str = "UPDATE ledger_entries
     SET click = NULL, content = '00000000-0000-0000-0000-000000000000' WHERE workspace = $1 AND conversion = $2";
 const FORGET_SIGHTINGS: &str = "DELETE FROM sightings WHERE workspace = $1 AND conversion = $2";
@@ -187,8 +189,8 @@ impl Postgres {
         &self,
         erasure: ErasureId,
         erased: ErasedConversion,
-    ) -> Result<(), StoreError> {
-        self.engine.transact(&(erasure, erased), erase_conversion).await.map(drop)
+    ) -> Result<bool, StoreError> {
+        Ok(self.engine.transact(&(erasure, erased), erase_conversion).await?.is_some())
     }
 
     pub(crate) async fn erase_click(
@@ -301,11 +303,16 @@ fn erase_conversion<'t>(
         let left = &erased.left;
         let id = Id::from(left.id);
         let (contact, labels) = (text(rows::to_json(&left.contact))?, text(rows::labels(&left.labels))?);
-        let values: [&Value<'_>; 5] = [&WORKSPACE, &id, &Text(&left.key.key), &contact, &labels];
+        let movements = i64::from(left.movements);
+        let values: [&Value<'_>; 6] = [&WORKSPACE, &id, &Text(&left.key.key), &contact, &labels, &movements];
         let changed = run(transaction, LEAVE_CONVERSION, &values).await?;
         count(transaction, *erasure, "conversions", changed).await?;
         // Whoever erased it before has erased and counted all that belongs to it.
         if changed == 0 {
+            let moved = transaction.query_opt(HAS_MOVED, &[&WORKSPACE, &id, &movements]).await?;
+            if moved.is_some() {
+                return Ok(None);
+            }
             bury(transaction, &erased.tombstones, erased.now).await?;
             return Ok(Some(()));
         }

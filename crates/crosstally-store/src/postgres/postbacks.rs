@@ -90,7 +90,8 @@ const UPDATE_CONVERSIONS: &str = concat!(
         fx_source = n.fx_source, base_confirmed = n.base_confirmed, base_pending = n.base_pending
     FROM ",
     conversion_rows!(),
-    " WHERE c.id = n.id AND c.movements = n.before AND (c.workspace = $1) IS TRUE"
+    " WHERE c.id = n.id AND c.movements = n.before AND c.partner = n.partner AND c.dedupe_key = n.dedupe_key
+        AND (c.workspace = $1) IS TRUE"
 );
 
 const INSERT_ENTRIES: &str = "INSERT INTO ledger_entries (workspace, conversion, sequence, receipt, status, status_word,

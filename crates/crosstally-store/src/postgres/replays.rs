@@ -31,7 +31,9 @@ const REVISIONS: &str = "SELECT number, at, cause, author, repair, verdict, reas
 const COUNT: &str = "INSERT INTO receipt_hours AS c (workspace, partner, hour, verdict, slot, count)
     VALUES ($1, $2, $3, $4, 0, -1), ($1, $2, $3, $5, 1, 1)
     ON CONFLICT (partner, hour, verdict, slot, workspace) DO UPDATE SET count = c.count + excluded.count";
-const MOVEMENTS: &str = "SELECT movements FROM conversions WHERE workspace = $1 AND id = $2 FOR UPDATE";
+/// Under another name it is not what was decided over: an erasure moves nothing.
+const MOVEMENTS: &str = "SELECT movements FROM conversions
+    WHERE workspace = $1 AND id = $2 AND partner = $3 AND dedupe_key = $4 FOR UPDATE";
 const OF_KEY: &str = "SELECT 1 FROM conversions WHERE workspace = $1 AND partner = $2 AND dedupe_key = $3";
 const FORGET: &str = "DELETE FROM receipt_waits WHERE workspace = $1 AND receipt = $2";
 pub(super) const WAIT: &str = "INSERT INTO receipt_waits (workspace, receipt, awaited, since, next_at, looks)
@@ -199,7 +201,9 @@ async fn stands(transaction: &Transaction, booking: &Booking) -> Result<bool, Fa
             transaction.query(OF_KEY, &[&WORKSPACE, &key.0, &key.1]).await?.is_empty()
         }
         Some(ConversionChange::Update(after)) => {
-            let found = transaction.query(MOVEMENTS, &[&WORKSPACE, &Id::from(after.id)]).await?;
+            let key = (Text(&after.key.partner), Text(&after.key.key));
+            let values: [&Value<'_>; 4] = [&WORKSPACE, &Id::from(after.id), &key.0, &key.1];
+            let found = transaction.query(MOVEMENTS, &values).await?;
             let movements = found.first().map(|row| rows::number(row, 0)).transpose()?;
             movements == Some(after.movements - 1)
         }

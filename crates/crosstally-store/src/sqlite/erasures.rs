@@ -53,7 +53,9 @@ const FORGET_WAITS_FOR: &str = "DELETE FROM receipt_waits WHERE workspace = ?1 A
 
 const LEAVE_CONVERSION: &str = "UPDATE conversions SET dedupe_key = ?2, transaction_id = NULL, click = NULL,
         event_id = NULL, external_id = NULL, contact = ?3, labels = ?4
-    WHERE id = ?1 AND instr(coalesce(labels, ''), '\"erased\"') = 0";
+    WHERE id = ?1 AND movements = ?5 AND instr(coalesce(labels, ''), '\"erased\"') = 0";
+const HAS_MOVED: &str = "SELECT 1 FROM conversions
+    WHERE id = ?1 AND movements <> ?2 AND instr(coalesce(labels, ''), '\"erased\"') = 0";
 const UNLINK_CONVERSION: &str = "DELETE FROM click_links
     WHERE click = (SELECT click FROM conversions WHERE id = ?1) AND conversion = ?1";
 const LEAVE_MOVEMENTS: &str =
@@ -228,19 +230,23 @@ impl Sqlite {
         &self,
         erasure: ErasureId,
         erased: ErasedConversion,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let work = move |connection: &Connection| {
             let _overwriting = Overwriting::on(connection)?;
             let left = &erased.left;
-            let id = left.id.as_bytes();
+            let (id, movements) = (left.id.as_bytes(), left.movements);
+            if connection.prepare_cached(HAS_MOVED)?.exists(params![id, movements])? {
+                return Ok(false);
+            }
             run(connection, UNLINK_CONVERSION, params![id])?;
-            let values =
-                params![id, left.key.key, rows::to_json(&left.contact)?, rows::labels(&left.labels)?];
+            let (contact, labels) = (rows::to_json(&left.contact)?, rows::labels(&left.labels)?);
+            let values = params![id, left.key.key, contact, labels, movements];
             let changed = run(connection, LEAVE_CONVERSION, values)?;
             count(connection, erasure, "conversions", changed)?;
             // Whoever erased it before has erased and counted all that belongs to it.
             if changed == 0 {
-                return bury(connection, &erased.tombstones, erased.now);
+                bury(connection, &erased.tombstones, erased.now)?;
+                return Ok(true);
             }
             for (id, event) in &erased.events {
                 erase_event(connection, erasure, (*id, event), erased.now)?;
@@ -249,7 +255,8 @@ impl Sqlite {
             let seen = run(connection, FORGET_SIGHTINGS, params![WORKSPACE, id])?;
             count(connection, erasure, "sightings", seen)?;
             run(connection, FORGET_REVERSAL, params![id])?;
-            bury(connection, &erased.tombstones, erased.now)
+            bury(connection, &erased.tombstones, erased.now)?;
+            Ok(true)
         };
         self.engine.write(WEIGHT, work).await
     }

@@ -24,7 +24,9 @@ const KEEP: &str =
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
 const REVISIONS: &str = "SELECT number, at, cause, author, repair, verdict, reason, detail, conversion
     FROM receipt_revisions WHERE receipt = ?1 ORDER BY number";
-const MOVEMENTS: &str = "SELECT movements FROM conversions WHERE id = ?1";
+/// Under another name it is not what was decided over: an erasure moves nothing.
+const MOVEMENTS: &str = "SELECT movements FROM conversions
+    WHERE id = ?1 AND workspace = ?2 AND partner = ?3 AND dedupe_key = ?4";
 const OF_KEY: &str = "SELECT id FROM conversions WHERE workspace = ?1 AND partner = ?2 AND dedupe_key = ?3";
 const FORGET: &str = "DELETE FROM receipt_waits WHERE receipt = ?1";
 const GIVE_UP: &str = "DELETE FROM receipt_waits WHERE receipt = ?1 AND awaited = ?2";
@@ -237,10 +239,9 @@ fn stands(connection: &Connection, booking: &Booking) -> Result<bool, StoreError
             !connection.prepare_cached(OF_KEY)?.exists(key)?
         }
         Some(ConversionChange::Update(after)) => {
-            let found: Option<u32> = connection
-                .prepare_cached(MOVEMENTS)?
-                .query_row([after.id.as_bytes()], |row| row.get(0))
-                .optional()?;
+            let as_read = params![after.id.as_bytes(), WORKSPACE, after.key.partner, after.key.key];
+            let found: Option<u32> =
+                connection.prepare_cached(MOVEMENTS)?.query_row(as_read, |row| row.get(0)).optional()?;
             found == Some(after.movements - 1)
         }
     })

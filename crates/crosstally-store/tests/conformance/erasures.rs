@@ -1,5 +1,6 @@
 //! Erasing: what is left, what is counted, what cannot come back.
 
+use crosstally_core::conversion::Conversion;
 use crosstally_core::delivery::job::Word;
 use crosstally_core::delivery::{DeliveryState, Outcome};
 use crosstally_core::erasure;
@@ -146,7 +147,7 @@ pub(crate) async fn of_a_sale_the_money_stays_and_what_was_to_be_sent_is_cancell
     let events = events.iter().map(|event| (event.id, erasure::event(event.id, &event.event))).collect();
     let left = erasure::conversion(before.clone());
     let erased = ErasedConversion { left: left.clone(), events, tombstones: vec![[8; 16]], now: at(50) };
-    store.erase_conversion(erasure, erased).await.unwrap();
+    assert!(store.erase_conversion(erasure, erased).await.unwrap());
     let receipt = store.receipt(sale.receipt.id).await.unwrap().unwrap();
     let gone = erasure::receipt(receipt);
     store.erase_receipts(erasure, vec![gone.clone()]).await.unwrap();
@@ -213,7 +214,7 @@ pub(crate) async fn two_requests_at_once_leave_one_rest_and_count_once(stage: &S
         let erased = ErasedClick { id: click.id, left, tombstones: vec![[9; 16]], now: at(ms) };
         store.erase_click(request, erased).await.unwrap();
         store.erase_receipts(request, vec![receipt.clone()]).await.unwrap();
-        store.erase_conversion(request, conversion.clone()).await.unwrap();
+        assert!(store.erase_conversion(request, conversion.clone()).await.unwrap());
     }
     assert_eq!(
         store.list_clicks(None, 10).await.unwrap().len(),
@@ -239,7 +240,7 @@ pub(crate) async fn what_had_arrived_is_not_told_as_cancelled(stage: &Stage) {
     let done = store.advance_job(jobs::step(&again, jobs::START, &[delivery], true)).await.unwrap();
     assert_eq!(done, JobAnswer::Done { requeued: 1, skipped: 0 });
     let (conversion, _) = known(&store, &sale).await;
-    store.erase_conversion(request, conversion).await.unwrap();
+    assert!(store.erase_conversion(request, conversion).await.unwrap());
     let left = store.delivery(delivery).await.unwrap().unwrap();
     assert_eq!((left.state, left.reason), (DeliveryState::Delivered, Some(Reason::FirstDeliveryStands)));
     let counted = counts(&store, request).await;
@@ -307,12 +308,79 @@ pub(crate) async fn what_is_under_way_brings_nothing_back(stage: &Stage) {
         source: Origin::One(Source::Set),
     };
     let rated = pricing::rate(&found, fx, sale.receipt.id, at(70)).unwrap();
-    store.erase_conversion(request, erased).await.unwrap();
+    assert!(store.erase_conversion(request, erased).await.unwrap());
     assert_eq!(store.book_rates(vec![rated]).await.unwrap(), []);
     assert!(store.entries(found.id).await.unwrap().iter().all(|entry| entry.click.is_none()));
     let left = store.conversion(found.id).await.unwrap().unwrap();
     let rated = pricing::rate(&left, fx, sale.receipt.id, at(71)).unwrap();
     assert_eq!(store.book_rates(vec![rated]).await.unwrap(), [found.id], "what is left is rated");
+}
+
+/// A further movement of a sale, as a call or a replay decides it over how it stands: with all that it knows of the person.
+fn moved_on(before: &Conversion) -> Booking {
+    let mut moved = build::sale(4, before.key.clone(), &[META]);
+    let mut after = Conversion {
+        movements: before.movements + 1,
+        external_id: Some("markerUser".into()),
+        ..before.clone()
+    };
+    after.goals_met.extend(moved.conversion.iter().flat_map(|new| new.conversion().goals_met.clone()));
+    if let Some(entry) = &mut moved.entry {
+        (entry.conversion, entry.sequence) = (after.id, after.movements);
+    }
+    for event in &mut moved.goal_events {
+        (event.conversion, event.sequence) = (after.id, after.movements);
+    }
+    for delivery in &mut moved.deliveries {
+        delivery.conversion = after.id;
+    }
+    moved.receipt.conversion = Some(after.id);
+    moved.conversion = Some(ConversionChange::Update(after));
+    moved
+}
+
+pub(crate) async fn a_replay_finds_an_erased_sale_moved(stage: &Stage) {
+    let store = stage.open().await;
+    let request = begun(&store, 0).await;
+    let sale = build::sale(1, build::key("acme", "t:1"), &[META]);
+    build::book(&store, &sale).await;
+    // It names nobody, so that the erasure leaves it as it is.
+    let receipt = build::receipt(4);
+    store.record_receipt(receipt.clone()).await.unwrap();
+    let (erased, _) = known(&store, &sale).await;
+    let before = store.conversion(erased.left.id).await.unwrap().unwrap();
+    let mut booking = moved_on(&before);
+    booking.receipt = Receipt { conversion: booking.receipt.conversion, revision: 1, ..receipt.clone() };
+    assert!(store.erase_conversion(request, erased.clone()).await.unwrap());
+    let answer = store.record_replay(replay(&receipt, booking, "")).await.unwrap();
+    assert_eq!(answer, ReplayAnswer::Moved);
+    assert_eq!(store.conversion(before.id).await.unwrap(), Some(erased.left));
+    assert_eq!(store.receipt(receipt.id).await.unwrap(), Some(receipt));
+}
+
+pub(crate) async fn a_sale_that_moves_while_it_is_erased_is_read_again(stage: &Stage) {
+    let store = stage.open().await;
+    let request = begun(&store, 0).await;
+    let sale = build::sale(1, build::key("acme", "t:1"), &[META]);
+    build::book(&store, &sale).await;
+    let (early, _) = known(&store, &sale).await;
+    let before = store.conversion(early.left.id).await.unwrap().unwrap();
+    build::book(&store, &moved_on(&before)).await;
+    let stands = store.conversion(before.id).await.unwrap().unwrap();
+    assert_eq!(stands.movements, 2);
+    assert!(!store.erase_conversion(request, early).await.unwrap());
+    assert_eq!(store.conversion(before.id).await.unwrap(), Some(stands), "nothing of it is erased alone");
+    assert_eq!(counts(&store, request).await, []);
+    let (late, _) = known(&store, &sale).await;
+    assert!(store.erase_conversion(request, late.clone()).await.unwrap());
+    assert_eq!(store.conversion(before.id).await.unwrap(), Some(late.left.clone()));
+    let events = store.goal_events_of_conversion(before.id).await.unwrap();
+    assert!(events.len() == 2 && events.iter().all(|event| event.event.origin.erased), "{events:?}");
+    for delivery in store.deliveries_of_conversion(before.id).await.unwrap() {
+        assert_eq!(delivery.state, DeliveryState::Cancelled);
+    }
+    assert!(store.erase_conversion(request, late).await.unwrap(), "done once more it finds it done");
+    assert!(counts(&store, request).await.contains(&count("conversions", 1)));
 }
 
 pub(crate) async fn an_answer_that_comes_after_is_not_kept(stage: &Stage) {
@@ -325,7 +393,7 @@ pub(crate) async fn an_answer_that_comes_after_is_not_kept(stage: &Stage) {
     let id = call.id;
     assert_eq!(store.open_call(call).await.unwrap(), held);
     let (erased, _) = known(&store, &sale).await;
-    store.erase_conversion(request, erased).await.unwrap();
+    assert!(store.erase_conversion(request, erased).await.unwrap());
     let settlement = Settlement {
         held: held[0],
         outcome: Outcome::Delivered,

@@ -237,6 +237,8 @@ suite! {
         what_had_arrived_is_not_told_as_cancelled
         what_was_repaired_goes_with_its_call
         what_is_under_way_brings_nothing_back
+        a_replay_finds_an_erased_sale_moved
+        a_sale_that_moves_while_it_is_erased_is_read_again
         an_answer_that_comes_after_is_not_kept
     }
     purges {
