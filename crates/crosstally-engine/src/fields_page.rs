@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crosstally_core::click::AD_CLICK_PARAMS;
 use crosstally_core::config::{Campaign, Config, Leads, Partner, Source, source as presets};
 use crosstally_core::fields::FIELDS;
+use crosstally_core::postback::Receipt;
 use crosstally_core::postback::redact::is_masked;
 use crosstally_core::rotation::Kind;
 use crosstally_core::target::Target;
@@ -22,7 +23,12 @@ use crate::snapshot::{SERVER_EVENTS, Snapshot};
 mod places;
 
 /// Calls of each partner that are looked through for samples.
-const RECEIPTS: u32 = 100;
+const CALLS: usize = 100;
+/// Receipts that are read for them: first as many as may do, then more at once, and how often at most. Anybody can make
+/// receipts under a partner's address.
+const FIRST_PAGE: u32 = 100;
+const PAGE: u32 = 500;
+const PAGES_MAX: u32 = 20;
 /// Characters of a sample.
 const SAMPLE_CHARS_MAX: usize = 80;
 
@@ -67,9 +73,30 @@ pub struct Page {
 }
 
 /// What the latest calls of a partner had in each field.
+#[derive(Default)]
 struct Seen {
     calls: usize,
+    /// Receipts among which no call of the partner's own was found, although there are more behind them.
+    in_vain: usize,
     samples: BTreeMap<String, String>,
+}
+
+impl Seen {
+    fn note(&mut self, receipt: &Receipt) {
+        self.calls += 1;
+        for (name, value) in receipt.read.iter() {
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            let may = !value.is_null() && !text.is_empty() && !is_masked(name, None);
+            if may && !self.samples.contains_key(name) {
+                self.samples.insert(name.clone(), text.chars().take(SAMPLE_CHARS_MAX).collect());
+            }
+        }
+    }
+}
+
+/// Whether a call shows a field: it is the partner's own, none of our tests, and something of it was read.
+fn shows_fields(receipt: &Receipt) -> bool {
+    !is_never_money(receipt) && !is_erased(receipt) && !receipt.read.is_empty()
 }
 
 impl Engine {
@@ -93,21 +120,20 @@ impl Engine {
     }
 
     async fn samples(&self, partner: &str) -> Result<Seen, StoreError> {
-        let mut receipts = self.store.list_receipts(Some(partner.to_owned()), None, RECEIPTS).await?;
-        // Calls that are none of the partner's, tests of ours, and those of which nothing was read show no field.
-        receipts
-            .retain(|receipt| !is_never_money(receipt) && !is_erased(receipt) && !receipt.read.is_empty());
-        let mut samples: BTreeMap<String, String> = BTreeMap::new();
-        for receipt in &receipts {
-            for (name, value) in receipt.read.iter() {
-                let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                let may = !value.is_null() && !text.is_empty() && !is_masked(name, None);
-                if may && !samples.contains_key(name) {
-                    samples.insert(name.clone(), text.chars().take(SAMPLE_CHARS_MAX).collect());
-                }
+        let (mut seen, mut before, mut looked_at) = (Seen::default(), None, 0);
+        for page in 0..PAGES_MAX {
+            let limit = if page == 0 { FIRST_PAGE } else { PAGE };
+            let receipts = self.store.list_receipts(Some(partner.to_owned()), before, limit).await?;
+            looked_at += receipts.len();
+            let left = CALLS - seen.calls;
+            receipts.iter().filter(|receipt| shows_fields(receipt)).take(left).for_each(|one| seen.note(one));
+            before = receipts.last().map(|receipt| receipt.id);
+            if seen.calls == CALLS || u32::try_from(receipts.len()).is_ok_and(|rows| rows < limit) {
+                return Ok(seen);
             }
         }
-        Ok(Seen { calls: receipts.len(), samples })
+        seen.in_vain = if seen.calls == 0 { looked_at } else { 0 };
+        Ok(seen)
     }
 }
 
@@ -205,11 +231,13 @@ fn gaps(row: &Row, seen: &BTreeMap<String, Seen>) -> Vec<String> {
         return gaps;
     }
     for names in row.partners.iter().filter(|names| names.sample.is_none() && names.of != SERVER_EVENTS) {
-        let calls = seen.get(&names.of).map_or(0, |seen| seen.calls);
-        if calls > 0 {
+        let Some(Seen { calls, in_vain, .. }) = seen.get(&names.of) else { continue };
+        let of = &names.of;
+        if *calls > 0 {
+            gaps.push(format!("{takers} would take it, and none of the last {calls} calls of {of} had it"));
+        } else if *in_vain > 0 {
             gaps.push(format!(
-                "{takers} would take it, and none of the last {calls} calls of {} had it",
-                names.of
+                "{takers} would take it; whether {of} sends it is not known, as none of the last {in_vain} calls is its own"
             ));
         }
     }
