@@ -19,6 +19,31 @@ const MARK: &str = "INSERT INTO purges AS p (workspace, class, place, done_to, p
     ON CONFLICT (class, place, workspace) DO UPDATE
     SET done_to = excluded.done_to, purged = p.purged + excluded.purged, updated_at = excluded.updated_at";
 
+macro_rules! empty_receipts {
+    () => {
+        "UPDATE receipts SET query = '', body = '', headers = '[]', sealed = NULL,
+            labels = CASE WHEN labels = '[]' THEN '[\"purged\"]'
+                ELSE left(labels, -1) || ',\"purged\"]' END"
+    };
+}
+/// Empties receipts that wait no more, if their kind has been gone through up to there meanwhile: nothing comes by again.
+/// Which they are stands behind it.
+macro_rules! empty_waited {
+    () => {
+        concat!(
+            empty_receipts!(),
+            " WHERE workspace = $1 AND position('\"purged\"' IN labels) = 0
+            AND id <= (SELECT done_to FROM purges WHERE workspace = $1 AND class = 'raw' AND place = 'receipts')"
+        )
+    };
+}
+pub(super) use {empty_receipts, empty_waited};
+
+const WAITED: &str = concat!(
+    empty_waited!(),
+    " AND id = $2 AND NOT EXISTS (SELECT 1 FROM receipt_waits AS w WHERE w.workspace = $1 AND w.receipt = $2)"
+);
+
 /// The last id of the next rows, if there are so many.
 const fn last_id(place: PurgePlace) -> &'static str {
     match place {
@@ -66,17 +91,17 @@ const fn empties(place: PurgePlace, class: Class) -> Option<&'static str> {
                 AND user_agent <> ''"
         }
         (PurgePlace::Receipts, Class::Raw) => {
-            "UPDATE receipts SET query = '', body = '', headers = '[]', sealed = NULL,
-                labels = CASE WHEN labels = '[]' THEN '[\"purged\"]'
-                    ELSE left(labels, -1) || ',\"purged\"]' END
-            WHERE workspace = $1 AND id > $2 AND id <= $3 AND $4::bigint > 0 AND position('\"purged\"' IN labels) = 0
+            concat!(
+                empty_receipts!(),
+                " WHERE workspace = $1 AND id > $2 AND id <= $3 AND $4::bigint > 0 AND position('\"purged\"' IN labels) = 0
                 AND NOT EXISTS (SELECT 1 FROM receipt_waits AS w WHERE w.workspace = $1 AND w.receipt = receipts.id)"
+            )
         }
         (PurgePlace::Waited, Class::Raw) => {
-            "UPDATE receipts SET query = '', body = '', headers = '[]', sealed = NULL,
-                labels = CASE WHEN labels = '[]' THEN '[\"purged\"]'
-                    ELSE left(labels, -1) || ',\"purged\"]' END
-            WHERE workspace = $1 AND id > $2 AND id <= $3 AND $4::bigint > 0 AND position('\"purged\"' IN labels) = 0"
+            concat!(
+                empty_receipts!(),
+                " WHERE workspace = $1 AND id > $2 AND id <= $3 AND $4::bigint > 0 AND position('\"purged\"' IN labels) = 0"
+            )
         }
         (PurgePlace::BrowserEvents, Class::Ip) => {
             "UPDATE browser_events SET ip = NULL WHERE workspace = $1 AND click > $2 AND click <= $3
@@ -147,6 +172,13 @@ fn purge<'t>(transaction: &'t Transaction, step: &'t PurgeStep) -> InTransaction
         transaction.execute(MARK, &values).await?;
         Ok(Some(Purged { done_to: kept, rows: changed, last }))
     })
+}
+
+/// Empties what is over of a receipt that may have waited until now.
+pub(super) async fn purge_waited(transaction: &Transaction, receipt: Id) -> Result<(), Fault> {
+    let waited = transaction.prepare_cached(WAITED).await?;
+    transaction.execute(&waited, &[&WORKSPACE, &receipt]).await?;
+    Ok(())
 }
 
 async fn purge_events(transaction: &Transaction, step: &PurgeStep, to: [u8; 16]) -> Result<u64, Fault> {

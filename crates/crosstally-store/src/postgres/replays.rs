@@ -11,6 +11,7 @@ use tokio_postgres::types::ToSql;
 
 use super::engine::InTransaction;
 use super::fault::Fault;
+use super::purges::{self, empty_receipts, empty_waited};
 use super::rows::{Id, Text};
 use super::transact::{Transaction, Value};
 use super::{Postgres, nonces, postbacks, rows};
@@ -48,14 +49,21 @@ const WAITS_FOR: &str =
 const AWAITED_BY: &str = "SELECT awaited FROM receipt_waits WHERE workspace = $1 AND receipt = $2";
 /// Before every other time: what waits for something that is there is looked at before what may wait in vain.
 const WAKE: &str = "UPDATE receipt_waits SET next_at = 0 WHERE workspace = $1 AND awaited = ANY ($2::text[])";
-const PUT_OFF: &str = "WITH n AS (
+const PUT_OFF: &str = concat!(
+    "WITH n AS (
         SELECT * FROM unnest($2::uuid[], $3::bigint[], $4::text[]) AS n (receipt, next_at, awaited)
     ), gone AS (
         DELETE FROM receipt_waits AS w USING n
         WHERE w.workspace = $1 AND w.receipt = n.receipt AND w.awaited = n.awaited AND n.next_at IS NULL
+        RETURNING w.receipt
+    ), emptied AS (
+        ",
+    empty_waited!(),
+    " AND id IN (SELECT receipt FROM gone)
     )
     UPDATE receipt_waits AS w SET next_at = n.next_at, looks = w.looks + 1 FROM n
-    WHERE w.workspace = $1 AND w.receipt = n.receipt AND w.awaited = n.awaited AND n.next_at IS NOT NULL";
+    WHERE w.workspace = $1 AND w.receipt = n.receipt AND w.awaited = n.awaited AND n.next_at IS NOT NULL"
+);
 
 impl Postgres {
     pub(crate) async fn receipts_matching(
@@ -269,6 +277,7 @@ async fn revise(transaction: &Transaction, replay: &Replay) -> Result<bool, Faul
     transaction.execute(FORGET, &[&WORKSPACE, &id]).await?;
     let waiting: Vec<&Receipt> = replay.bereft.iter().chain([after]).collect();
     wait(transaction, &waiting).await?;
+    purges::purge_waited(transaction, id).await?;
     Ok(true)
 }
 

@@ -1,6 +1,7 @@
 //! Purges.
 
 use crosstally_core::event::OutboundEvent;
+use crosstally_core::ids::ReceiptId;
 use crosstally_core::retention::Class;
 use crosstally_core::word::Word;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -16,6 +17,21 @@ const MARK: &str = "INSERT INTO purges (workspace, class, place, done_to, purged
     VALUES (?1, ?2, ?3, ?4, ?5, ?6)
     ON CONFLICT (workspace, class, place) DO UPDATE
     SET done_to = excluded.done_to, purged = purged + excluded.purged, updated_at = excluded.updated_at";
+
+macro_rules! empty_receipts {
+    () => {
+        "UPDATE receipts SET query = x'', body = x'', headers = '[]', sealed = NULL,
+            labels = CASE WHEN labels = '[]' THEN '[\"purged\"]'
+                ELSE substr(labels, 1, length(labels) - 1) || ',\"purged\"]' END"
+    };
+}
+/// Of a receipt that waits no more, if its kind has been gone through up to there meanwhile: nothing comes by again.
+const WAITED: &str = concat!(
+    empty_receipts!(),
+    " WHERE id = ?1 AND instr(labels, '\"purged\"') = 0
+        AND id <= (SELECT done_to FROM purges WHERE workspace = ?2 AND class = ?3 AND place = ?4)
+        AND NOT EXISTS (SELECT 1 FROM receipt_waits AS w WHERE w.receipt = receipts.id)"
+);
 
 /// The last id of the next rows, and whether there are so many.
 const fn last_id(place: PurgePlace) -> &'static str {
@@ -54,17 +70,17 @@ const fn empties(place: PurgePlace, class: Class) -> Option<&'static str> {
             "UPDATE receipts SET user_agent = '' WHERE id > ?1 AND id <= ?2 AND user_agent <> '' AND ?3 > 0"
         }
         (PurgePlace::Receipts, Class::Raw) => {
-            "UPDATE receipts SET query = x'', body = x'', headers = '[]', sealed = NULL,
-                labels = CASE WHEN labels = '[]' THEN '[\"purged\"]'
-                    ELSE substr(labels, 1, length(labels) - 1) || ',\"purged\"]' END
-            WHERE id > ?1 AND id <= ?2 AND ?3 > 0 AND instr(labels, '\"purged\"') = 0
+            concat!(
+                empty_receipts!(),
+                " WHERE id > ?1 AND id <= ?2 AND ?3 > 0 AND instr(labels, '\"purged\"') = 0
                 AND NOT EXISTS (SELECT 1 FROM receipt_waits AS w WHERE w.receipt = receipts.id)"
+            )
         }
         (PurgePlace::Waited, Class::Raw) => {
-            "UPDATE receipts SET query = x'', body = x'', headers = '[]', sealed = NULL,
-                labels = CASE WHEN labels = '[]' THEN '[\"purged\"]'
-                    ELSE substr(labels, 1, length(labels) - 1) || ',\"purged\"]' END
-            WHERE id > ?1 AND id <= ?2 AND ?3 > 0 AND instr(labels, '\"purged\"') = 0"
+            concat!(
+                empty_receipts!(),
+                " WHERE id > ?1 AND id <= ?2 AND ?3 > 0 AND instr(labels, '\"purged\"') = 0"
+            )
         }
         (PurgePlace::BrowserEvents, Class::Ip) => {
             "UPDATE browser_events SET ip = NULL WHERE click > ?1 AND click <= ?2 AND received_at < ?3 AND ip IS NOT NULL"
@@ -140,6 +156,14 @@ fn purge(connection: &Connection, step: &PurgeStep) -> Result<Purged, StoreError
         step.now.as_millis(),
     ])?;
     Ok(Purged { done_to: kept, rows: u64::try_from(changed).unwrap_or(u64::MAX), last })
+}
+
+/// Empties what is over of a receipt that may have waited until now.
+pub(super) fn purge_waited(connection: &Connection, receipt: ReceiptId) -> Result<(), StoreError> {
+    let _overwriting = Overwriting::on(connection)?;
+    let (class, place) = (Class::Raw.word(), PurgePlace::Receipts.word());
+    connection.prepare_cached(WAITED)?.execute(params![receipt.as_bytes(), WORKSPACE, class, place])?;
+    Ok(())
 }
 
 fn purge_events(connection: &Connection, step: &PurgeStep, to: [u8; 16]) -> Result<usize, StoreError> {

@@ -10,7 +10,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
 use super::tally::{COUNT_RECEIPTS, Tally};
-use super::{Sqlite, nonces, postbacks, receipts, rows};
+use super::{Sqlite, nonces, postbacks, purges, receipts, rows};
 use crate::{PutOff, ReceiptFilter, Replay, ReplayAnswer, Revision, StoreError, WORKSPACE, Wait};
 
 /// What was emptied since it was read stays empty.
@@ -157,7 +157,9 @@ impl Sqlite {
                         awaited
                     ])?,
                     None => {
-                        connection.prepare_cached(GIVE_UP)?.execute(params![receipt.as_bytes(), awaited])?
+                        connection.prepare_cached(GIVE_UP)?.execute(params![receipt.as_bytes(), awaited])?;
+                        purges::purge_waited(connection, *receipt)?;
+                        0
                     }
                 };
             }
@@ -292,6 +294,7 @@ fn revise(connection: &Connection, replay: &Replay) -> Result<bool, StoreError> 
     for receipt in replay.bereft.iter().chain([after]) {
         wait(connection, receipt)?;
     }
+    purges::purge_waited(connection, before.id)?;
     if let Some(click) = after.click {
         receipts::link(connection, click, after.id, after.conversion)?;
     }

@@ -246,6 +246,7 @@ suite! {
         receipts_events_and_calls_lose_what_is_over
         a_call_that_was_never_settled_loses_its_url_too
         what_waits_keeps_its_call_until_it_has_waited
+        what_waits_no_more_is_emptied_if_its_time_is_over
     }
     destinations {
         a_state_is_set_and_set_again

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use crosstally_core::delivery::Outcome;
-use crosstally_core::postback::{Awaited, Booking};
+use crosstally_core::postback::{Awaited, Booking, Receipt};
 use crosstally_core::retention::{self, Class};
-use crosstally_store::{After, PurgePlace, PurgeStep, Purged, Store};
+use crosstally_store::{After, PurgePlace, PurgeStep, Purged, PutOff, Replay, ReplayAnswer, Store};
 
 use crate::build::{self, at};
 use crate::stage::Stage;
@@ -113,6 +113,46 @@ async fn has_payload(store: &Store, sale: &Booking) -> bool {
     let conversion = sale.receipt.conversion.unwrap();
     let delivery = store.deliveries_of_conversion(conversion).await.unwrap().remove(0);
     !store.attempts(delivery.id).await.unwrap().remove(0).payload.is_empty()
+}
+
+pub(crate) async fn what_waits_no_more_is_emptied_if_its_time_is_over(stage: &Stage) {
+    let store = stage.open().await;
+    let receipts: Vec<Receipt> = (1..=4)
+        .map(|ms| Receipt { awaits: Some(Awaited::Alias("foreign".into())), ..build::receipt(ms) })
+        .collect();
+    for receipt in &receipts {
+        store.record_receipt(receipt.clone()).await.unwrap();
+    }
+    let [given_up, booked, waits, young] = &receipts[..] else { panic!("four") };
+    let border = young.received_at.millis_since(at(0));
+    store.purge(step(Class::Raw, PurgePlace::Receipts, [0; 16], border, 10)).await.unwrap();
+    let is_kept = async |id| !store.receipt(id).await.unwrap().unwrap().query.is_empty();
+    for receipt in &receipts {
+        assert!(is_kept(receipt.id).await);
+    }
+    let awaited = Awaited::Alias("foreign".into()).to_string();
+    let put_off = |receipt: &Receipt, next| PutOff { receipt: receipt.id, awaited: awaited.clone(), next };
+    let later = Some(at(900));
+    let waits_on = vec![put_off(given_up, None), put_off(waits, later), put_off(young, None)];
+    store.put_off_waits(waits_on).await.unwrap();
+    let after = Receipt { revision: 1, awaits: None, ..booked.clone() };
+    let replay = Replay {
+        before: booked.clone(),
+        booking: Booking::receipt_only(after),
+        taken_out: None,
+        bereft: Vec::new(),
+        at: at(60),
+        cause: "alias".into(),
+        author: String::new(),
+        repair: String::new(),
+    };
+    assert_eq!(store.record_replay(replay).await.unwrap(), ReplayAnswer::Done);
+    for (receipt, keeps) in [(given_up, false), (booked, false), (waits, true), (young, true)] {
+        assert_eq!(is_kept(receipt.id).await, keeps, "{:?}", receipt.id);
+        let found = store.receipt(receipt.id).await.unwrap().unwrap();
+        assert_eq!(found.labels.contains(&"purged".to_owned()), !keeps);
+        assert!(keeps || found.body.is_empty() && found.sealed.is_none());
+    }
 }
 
 pub(crate) async fn what_waits_keeps_its_call_until_it_has_waited(stage: &Stage) {
