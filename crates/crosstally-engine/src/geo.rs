@@ -155,29 +155,30 @@ impl Geo {
 }
 
 impl Geo {
-    /// Whether an address is in Europe. `None` if there is none, or no file.
+    /// Whether an address is in Europe. `None` if there is none, or no file that knows its country: a file of networks says
+    /// of nobody that they are elsewhere.
     fn in_europe(&self, address: Option<IpAddr>) -> Option<bool> {
-        let files = self.0.load();
-        if files.is_empty() {
-            return None;
-        }
         let address = address?.to_canonical();
         let country = |file: &File| {
             let found: CountryOnly<'_> = file.reader.lookup(address).ok()?.decode().ok()??;
             let registered = || found.registered_country?.iso_code;
             found.country.and_then(|code| code.iso_code).or_else(registered).map(is_european)
         };
-        Some(files.iter().find_map(country).unwrap_or(false))
+        self.0.load().iter().find_map(country)
     }
 
-    /// Whether an event's visitor is in Europe: by their address, and else by what was noted while there was one. Without
-    /// any file nobody is looked for, so that an address that is gone has taken nothing away.
+    /// Whether an event's visitor is in Europe: by their address, and else by what was noted while there was one. A click
+    /// always had one, also where it was emptied before anything was noted. Without any file nobody is looked for, so that an
+    /// address that is gone has taken nothing away.
     #[must_use]
     pub fn europe(&self, event: &OutboundEvent) -> Europe {
-        let noted = event.origin.europe;
-        match self.in_europe(address_of(event)) {
+        let (noted, address) = (event.origin.europe, address_of(event));
+        match self.in_europe(address) {
             Some(in_europe) => Europe::noted(Some(in_europe), true),
             None if noted == Europe::Unknown && self.is_empty() => Europe::Unsaid,
+            None if address.is_none() && event.origin.click_time.is_some() && !self.is_empty() => {
+                noted.without_address()
+            }
             None => noted,
         }
     }

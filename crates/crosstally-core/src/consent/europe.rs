@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub enum Europe {
     /// They are elsewhere, or nobody can say where their address is.
     Outside,
-    /// Nothing was noted: their address tells it, if there is one.
+    /// Nothing was noted: their address tells it, if there is one and a file knows it.
     #[default]
     Unsaid,
     /// Nothing was noted and their address is gone: they may be.

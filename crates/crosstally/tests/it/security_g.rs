@@ -2,9 +2,14 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use crosstally_core::consent::Europe;
+use crosstally_core::event::OutboundEvent;
+use crosstally_core::ids::ClickId;
+use crosstally_core::retention::Class;
 use crosstally_core::time::HOUR_MS;
 use crosstally_http::DoorOptions;
+use crosstally_store::{PurgePlace, PurgeStep};
 use crosstally_testkit::client::{self, get, post_as};
 use crosstally_testkit::database::Kind;
 use crosstally_testkit::server::{CONFIG, TestServer};
@@ -20,6 +25,8 @@ on_both! {
     g5_limited_data_use_reaches_meta => ldu;
     /// Line G6: a visitor of Europe whom nobody asked is not sent to Google, and the delivery says why.
     g6_google_gets_nobody_of_europe_without_a_word => europe;
+    /// Line G6: where nobody knows the country nothing is noted, and a note goes before a file that does not know.
+    g6_what_nobody_knows_is_not_elsewhere => noted;
     /// Line G6: that an address is gone by its time makes nobody of Europe somebody from elsewhere.
     g6_who_was_of_europe_stays_so_without_an_address => purged;
     /// Line G7: strings of consent leave byte for byte; what is malformed is absent and counted; no denial is lost.
@@ -205,6 +212,61 @@ async fn purged(kind: Kind) -> Result<()> {
         assert!(code == expected && detail.contains(says), "{codes:?}");
     }
     assert_eq!(server.accepted().await?.len(), 2);
+    server.stop().await;
+    Ok(())
+}
+
+/// As a version before this left an event of which it took the address.
+fn without_a_note(event: &OutboundEvent, _: Class) -> Option<OutboundEvent> {
+    let mut left = event.clone();
+    left.visitor.client_ip_address = None;
+    left.origin.europe = Europe::Unsaid;
+    Some(left)
+}
+
+async fn noted(kind: Kind) -> Result<()> {
+    let doors = DoorOptions { trusted_proxies: vec!["127.0.0.0/8".parse()?], ..DoorOptions::default() };
+    let server = TestServer::behind(kind, doors).await?;
+    server.apply(&format!("{}\n{GA4}", CONFIG.replace("[\"meta-main\"]", "[\"ga\"]"))).await?;
+    let networks = server.database.directory().join("networks.mmdb");
+    let network = mmdb::Value::Map(vec![("autonomous_system_number", mmdb::Value::Number(64_500))]);
+    let german = [("x-forwarded-for", "203.0.113.7")];
+    std::fs::write(&networks, mmdb::file(&[("203.0.113.0".parse()?, 24, network)]))?;
+    let (places, engine) = (places(&server)?, &server.engine);
+    let in_europe = async |headers: &[(&str, &str)]| -> Result<Option<bool>> {
+        let id = ClickId::parse_unchecked(&click(&server, "", headers).await?.0)?;
+        Ok(engine.store.click(id).await?.context("the click")?.in_europe)
+    };
+    // Who knows no country says of nobody that they are elsewhere, and neither does who does not know the address.
+    engine.geo.open(std::slice::from_ref(&networks))?;
+    assert_eq!(in_europe(&german).await?, None);
+    engine.geo.open(&[networks.clone(), places])?;
+    assert_eq!(in_europe(&german).await?, Some(true));
+    assert_eq!(in_europe(&[("x-forwarded-for", "198.51.100.7")]).await?, Some(false));
+    assert_eq!(in_europe(&[("x-forwarded-for", "192.0.2.7")]).await?, None);
+    let id = click(&server, "", &german).await?.0;
+    server.postback(&format!("click_id={id}&tid=N1&payout=12.34")).await?;
+    let sale = engine.store.list_conversions(None, 1).await?.remove(0).id;
+    let europe = async || -> Result<Europe> {
+        let event = engine.store.goal_events_of_conversion(sale).await?.remove(0);
+        Ok(engine.geo.europe(&event.event))
+    };
+    assert_eq!(europe().await?, Europe::Inside);
+    engine.geo.open(&[networks])?;
+    assert_eq!(europe().await?, Europe::Inside, "a node without that file goes by the note");
+    let step = PurgeStep {
+        class: Class::Ip,
+        place: PurgePlace::Events,
+        from: [0; 16],
+        before: engine.clock.now().plus_millis(1_000),
+        limit: 10,
+        without: without_a_note,
+        now: engine.clock.now(),
+    };
+    assert_eq!(engine.store.purge(step).await?.rows, 1);
+    assert_eq!(europe().await?, Europe::Unknown, "a click had an address, whoever took it");
+    engine.geo.open(&[])?;
+    assert_eq!(europe().await?, Europe::Unsaid, "without a file nobody is looked for");
     server.stop().await;
     Ok(())
 }
