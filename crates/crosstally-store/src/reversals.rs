@@ -14,16 +14,17 @@ pub struct OpenReversal {
     pub conversion: ConversionId,
     /// Its last movement, up to which it is to be followed.
     pub sequence: u32,
-    /// Of a movement zeroes; else a delivery has noted it, as it may have something to tell again, and this is new each
-    /// time: of two notes of one delivery the first may have been read and the second not.
+    /// Of a movement zeroes. A delivery that has noted it, as it may have something to tell again, makes all but the first
+    /// byte new each time: of two notes of one delivery the first may have been read and the second not. The first byte is
+    /// zero as long as a movement is among those who noted it.
     pub mark: [u8; 16],
 }
 
 impl OpenReversal {
-    /// Whether a movement was the last to note it.
+    /// Whether a movement is among those who noted it.
     #[must_use]
-    pub fn is_of_movement(&self) -> bool {
-        self.mark == [0; 16]
+    pub const fn is_of_movement(&self) -> bool {
+        self.mark[0] == 0
     }
 }
 

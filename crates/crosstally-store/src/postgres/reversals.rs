@@ -21,16 +21,19 @@ const NOTE: &str = "INSERT INTO open_reversals (workspace, conversion, sequence)
     ON CONFLICT (conversion, workspace) DO UPDATE SET sequence = excluded.sequence, noted_by = excluded.noted_by";
 /// Notes what goes out again, from `again`, which has the deliveries' ids and conversions: each may have moved since its
 /// event was made. Other rows of a transaction are locked in the order of their ids, and so are these. A movement that was
-/// booked meanwhile has a higher number than the one that is seen here, and keeps it.
+/// booked meanwhile has a higher number than the one that is seen here, and keeps it; and who notes it beside a movement is
+/// not that movement, and takes nothing away from it either.
 macro_rules! note_again {
     () => {
         "noted AS (
             INSERT INTO open_reversals (workspace, conversion, sequence, noted_by)
-            SELECT $1::bigint, c.id, c.movements, gen_random_uuid()
+            SELECT $1::bigint, c.id, c.movements, ('01' || substr(gen_random_uuid()::text, 3))::uuid
             FROM again AS n JOIN conversions AS c ON c.id = n.conversion
             WHERE c.movements > 1 GROUP BY c.id, c.movements ORDER BY c.id
             ON CONFLICT (conversion, workspace) DO UPDATE
-            SET sequence = greatest(open_reversals.sequence, excluded.sequence), noted_by = excluded.noted_by
+            SET sequence = greatest(open_reversals.sequence, excluded.sequence),
+                noted_by = CASE WHEN left(open_reversals.noted_by::text, 2) = '00'
+                    THEN ('00' || substr(excluded.noted_by::text, 3))::uuid ELSE excluded.noted_by END
         )"
     };
 }
@@ -39,12 +42,14 @@ macro_rules! note_failed {
     () => {
         "noted AS (
             INSERT INTO open_reversals (workspace, conversion, sequence, noted_by)
-            SELECT $1::bigint, c.id, c.movements, gen_random_uuid()
+            SELECT $1::bigint, c.id, c.movements, ('01' || substr(gen_random_uuid()::text, 3))::uuid
             FROM failed AS n JOIN conversions AS c ON c.id = n.conversion
             JOIN adjustments AS a ON a.conversion = n.conversion AND a.goal_event = n.goal_event
             GROUP BY c.id, c.movements ORDER BY c.id
             ON CONFLICT (conversion, workspace) DO UPDATE
-            SET sequence = greatest(open_reversals.sequence, excluded.sequence), noted_by = excluded.noted_by
+            SET sequence = greatest(open_reversals.sequence, excluded.sequence),
+                noted_by = CASE WHEN left(open_reversals.noted_by::text, 2) = '00'
+                    THEN ('00' || substr(excluded.noted_by::text, 3))::uuid ELSE excluded.noted_by END
         )"
     };
 }

@@ -14,17 +14,31 @@ use crate::{OpenReversal, OverstatedSum, StoreError, WORKSPACE};
 
 const NOTE: &str = "INSERT INTO open_reversals (conversion, workspace, sequence) VALUES (?1, ?2, ?3)
     ON CONFLICT (conversion) DO UPDATE SET sequence = excluded.sequence, noted_by = excluded.noted_by";
+/// Who notes it beside a movement is not that movement, and takes nothing away from it either.
+macro_rules! renoted {
+    () => {
+        "ON CONFLICT (conversion) DO UPDATE SET sequence = excluded.sequence,
+            noted_by = CASE WHEN substr(noted_by, 1, 1) = x'00'
+                THEN CAST(x'00' || substr(excluded.noted_by, 2) AS BLOB) ELSE excluded.noted_by END"
+    };
+}
 /// Of a delivery that goes out again: its conversion may have moved since its event was made.
-const NOTE_AGAIN: &str = "INSERT INTO open_reversals (conversion, workspace, sequence, noted_by)
-    SELECT c.id, ?2, c.movements, randomblob(16) FROM deliveries AS d JOIN conversions AS c ON c.id = d.conversion
+const NOTE_AGAIN: &str = concat!(
+    "INSERT INTO open_reversals (conversion, workspace, sequence, noted_by)
+    SELECT c.id, ?2, c.movements, CAST(x'01' || randomblob(15) AS BLOB) FROM deliveries AS d JOIN conversions AS c ON c.id = d.conversion
     WHERE d.id = ?1 AND c.movements > 1
-    ON CONFLICT (conversion) DO UPDATE SET sequence = excluded.sequence, noted_by = excluded.noted_by";
+    ",
+    renoted!()
+);
 /// Of an adjustment that ended without arriving.
-const NOTE_FAILED: &str = "INSERT INTO open_reversals (conversion, workspace, sequence, noted_by)
-    SELECT c.id, ?2, c.movements, randomblob(16) FROM deliveries AS d JOIN conversions AS c ON c.id = d.conversion
+const NOTE_FAILED: &str = concat!(
+    "INSERT INTO open_reversals (conversion, workspace, sequence, noted_by)
+    SELECT c.id, ?2, c.movements, CAST(x'01' || randomblob(15) AS BLOB) FROM deliveries AS d JOIN conversions AS c ON c.id = d.conversion
     JOIN adjustments AS a ON a.conversion = d.conversion AND a.goal_event = d.goal_event
     WHERE d.id = ?1
-    ON CONFLICT (conversion) DO UPDATE SET sequence = excluded.sequence, noted_by = excluded.noted_by";
+    ",
+    renoted!()
+);
 const OPEN: &str = "SELECT conversion, sequence, noted_by FROM open_reversals WHERE workspace = ?1
     ORDER BY conversion LIMIT ?2";
 const TAKE: &str = "DELETE FROM open_reversals WHERE conversion = ?1 AND sequence = ?2 AND noted_by = ?3";

@@ -144,6 +144,7 @@ suite! {
         only_what_was_never_tried_is_withdrawn
         who_comes_late_withdraws_and_restores_nothing
         what_goes_out_again_is_noted_if_its_sale_has_moved
+        a_movements_note_stays_one_whoever_notes_it_too
         an_adjustment_that_fails_is_noted
         what_is_over_stated_is_as_it_was_told_last
     }

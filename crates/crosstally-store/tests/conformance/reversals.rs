@@ -137,7 +137,13 @@ pub(crate) async fn who_comes_late_withdraws_and_restores_nothing(stage: &Stage)
 
 /// Books a sale with a dead delivery to Meta, after so many movements.
 async fn dead(store: &Store, movements: u32) -> ConversionId {
+    dead_after(store, movements, false).await
+}
+
+/// The same; whether the last movement took something back.
+async fn dead_after(store: &Store, movements: u32, reverses: bool) -> ConversionId {
     let mut booking = build::sale(0, build::key(ACME, &build::unique_name()), &[]);
+    booking.reverses = reverses;
     let event = booking.goal_events[0].clone();
     let delivery = NewDelivery { state: DeliveryState::Dead, ..build::delivery(0, &event, META) };
     booking.deliveries = vec![delivery];
@@ -167,6 +173,30 @@ pub(crate) async fn what_goes_out_again_is_noted_if_its_sale_has_moved(stage: &S
     assert!(!store.follow_reversal(open[0], Follows::default(), at(41)).await.unwrap());
     let open = store.open_reversals(10).await.unwrap();
     assert!(store.follow_reversal(open[0], Follows::default(), at(41)).await.unwrap());
+}
+
+pub(crate) async fn a_movements_note_stays_one_whoever_notes_it_too(stage: &Stage) {
+    let store = stage.open().await;
+    dead_after(&store, 3, true).await;
+    let first = store.open_reversals(10).await.unwrap()[0];
+    let again = DeliveryFilter { destination: None, state: None, id: None };
+    let refused = Outcome::Refused { reason: Reason::DestRejected };
+    // Noted once more before anybody has followed it, it is still a movement that is to be followed.
+    let mut notes = vec![first.mark];
+    for round in 0..2 {
+        let ms = 10 + 100 * round;
+        assert_eq!(store.requeue_deliveries(again.clone(), at(ms), at(10_000)).await.unwrap(), 1);
+        build::work(&store, ms + 10, refused.clone(), After::Dead).await;
+        let open = store.open_reversals(10).await.unwrap()[0];
+        assert!(open.is_of_movement() && !notes.contains(&open.mark), "{open:?}");
+        notes.push(open.mark);
+    }
+    assert!(!store.follow_reversal(first, Follows::default(), at(300)).await.unwrap());
+    let last = store.open_reversals(10).await.unwrap()[0];
+    assert!(store.follow_reversal(last, Follows::default(), at(300)).await.unwrap());
+    // Then it is followed.
+    assert_eq!(store.requeue_deliveries(again, at(310), at(10_000)).await.unwrap(), 1);
+    assert!(!store.open_reversals(10).await.unwrap()[0].is_of_movement());
 }
 
 /// Books an adjustment of a sale's event as what follows from its reversal.
