@@ -321,14 +321,9 @@ impl Engine {
     ) -> Result<PostbackOut, StoreError> {
         let mut receipt = self.receipt(inbound, snapshot, now);
         if stopped.stranger {
-            receipt.query.truncate(STRANGER_BYTES_MAX);
-            receipt.body.truncate(STRANGER_BYTES_MAX);
-            receipt.sealed = None;
-            receipt.labels.push(STRANGER.to_owned());
+            receipt = of_stranger(receipt);
         }
-        let original = receipt.sealed.is_some().then_some(inbound.body.as_slice());
-        let names = || snapshot.call_names(&inbound.partner);
-        if !self.has_erased() || !self.keeps_erased(&receipt, original, &names()) {
+        if !self.would_keep_erased(&receipt, inbound, snapshot) {
             return self.record_stopped(receipt, stopped).await;
         }
         // Its sender learns what was wrong; what is kept does not repeat it.
@@ -336,6 +331,15 @@ impl Engine {
         let stop = Stop { detail: String::new(), ..stopped.stop };
         let out = self.record_stopped(erasure::receipt(receipt), Stopped { stop, ..stopped }).await?;
         Ok(PostbackOut { detail, ..out })
+    }
+
+    /// Whether what a receipt keeps of a call would bring back what was erased.
+    fn would_keep_erased(&self, receipt: &Receipt, inbound: &Inbound, snapshot: &Snapshot) -> bool {
+        if !self.has_erased() {
+            return false;
+        }
+        let original = receipt.sealed.is_some().then_some(inbound.body.as_slice());
+        self.keeps_erased(receipt, original, &snapshot.call_names(&inbound.partner))
     }
 
     async fn record_stopped(
@@ -392,6 +396,15 @@ impl Engine {
             awaits: None,
         }
     }
+}
+
+/// What is kept of a call whose sender did not show who it is.
+fn of_stranger(mut receipt: Receipt) -> Receipt {
+    receipt.query.truncate(STRANGER_BYTES_MAX);
+    receipt.body.truncate(STRANGER_BYTES_MAX);
+    receipt.sealed = None;
+    receipt.labels.push(STRANGER.to_owned());
+    receipt
 }
 
 /// A server event that waits, sealed: what it says about its visitor and the order is not kept in the open, and must not be

@@ -189,11 +189,12 @@ impl Engine {
             if is_erased(&receipt) || named.is_some_and(|id| self.is_click_text_erased(id)) {
                 return Err(ReplayError::Erased(id));
             }
-            if is_of_stranger(&receipt) {
-                return Err(ReplayError::Stranger(id));
-            }
+            // Those with a wrong token are of both.
             if is_of_preflight(&receipt) {
                 return Err(ReplayError::Preflight(id));
+            }
+            if is_of_stranger(&receipt) {
+                return Err(ReplayError::Stranger(id));
             }
             if is_fixed_event(&receipt) {
                 return Err(ReplayError::ServerEvent(id));

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crosstally_core::erasure;
 use crosstally_core::postback::body::Row;
 use crosstally_core::postback::book;
 use crosstally_core::postback::{Inbound, Postback, Receipt, dedupe};
@@ -12,7 +13,7 @@ use crosstally_core::time::Timestamp;
 use crosstally_core::verdict::{Stop, Verdict};
 use crosstally_store::StoreError;
 
-use super::{PostbackOut, STRANGER_BYTES_MAX, nameless, read, told};
+use super::{PostbackOut, nameless, of_stranger, read, told};
 use crate::Engine;
 use crate::snapshot::Snapshot;
 
@@ -39,17 +40,15 @@ impl Engine {
                 if let Err(away) = self.admit_stranger(inbound, snapshot, now).await {
                     return vec![Ok(away)];
                 }
-                let mut receipt = self.receipt(inbound, snapshot, now);
-                receipt.query.truncate(STRANGER_BYTES_MAX);
-                receipt.body.truncate(STRANGER_BYTES_MAX);
-                return vec![self.record_marked(receipt, snapshot, Err(stop)).await];
+                let receipt = of_stranger(self.receipt(inbound, snapshot, now));
+                return vec![self.record_marked(receipt, inbound, snapshot, Err(stop)).await];
             }
         };
         let rows = match rows {
             Ok(rows) => rows,
             Err(stop) => {
                 let receipt = self.receipt(inbound, snapshot, now);
-                return vec![self.record_marked(receipt, snapshot, Err(stop)).await];
+                return vec![self.record_marked(receipt, inbound, snapshot, Err(stop)).await];
             }
         };
         let mut outs = Vec::with_capacity(rows.len());
@@ -60,7 +59,8 @@ impl Engine {
             };
             let read = params
                 .and_then(|params| read::postback(params, &part, snapshot, &self.click_id_key, now, None));
-            outs.push(self.record_marked(self.receipt(&part, snapshot, now), snapshot, read).await);
+            let receipt = self.receipt(&part, snapshot, now);
+            outs.push(self.record_marked(receipt, &part, snapshot, read).await);
         }
         outs
     }
@@ -68,6 +68,7 @@ impl Engine {
     async fn record_marked(
         &self,
         mut receipt: Receipt,
+        inbound: &Inbound,
         snapshot: &Arc<Snapshot>,
         read: Result<Postback, Stop>,
     ) -> Result<PostbackOut, StoreError> {
@@ -97,6 +98,9 @@ impl Engine {
         };
         (receipt.reason, receipt.detail) = (Some(reason), detail);
         let out = told(&receipt);
+        if self.would_keep_erased(&receipt, inbound, snapshot) {
+            receipt = erasure::receipt(receipt);
+        }
         self.store.record_receipt(receipt).await?;
         Ok(out)
     }

@@ -5,9 +5,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use bytes::Bytes;
+use crosstally_core::postback::{Receipt, STRANGER};
+use crosstally_core::verdict::Verdict;
 use crosstally_testkit::client;
 use crosstally_testkit::database::Kind;
 use crosstally_testkit::on_both;
+use crosstally_testkit::server::TestServer;
+use http::Request;
+use http_body_util::Full;
 use serde_json::json;
 
 use super::checklist::{ask, outcomes};
@@ -59,6 +65,33 @@ async fn late(kind: Kind) -> Result<()> {
     Ok(())
 }
 
+/// What is kept of a marked call is what is kept of any other of its kind.
+async fn short_and_without_the_erased(server: &TestServer, mark: &str) -> Result<()> {
+    let newest = async || -> Result<Receipt> {
+        server.advance(10);
+        Ok(server.engine.store.list_receipts(Some("acme".to_owned()), None, 1).await?.remove(0))
+    };
+    let broken = format!("{{\"note\": \"{}", "x".repeat(20_000));
+    let door = format!("/postback/acme?token=guess&ct_test={mark}");
+    client::send(server.tracking, json_call(&door, broken)?).await?;
+    let stranger = newest().await?;
+    assert!(stranger.sealed.is_none() && stranger.labels.contains(&STRANGER.to_owned()), "{stranger:?}");
+    let wanted = json!({"click_ids": ["markerForeign"], "apply": true}).to_string();
+    let reply = client::post_as(server.admin, "/api/v1/erasures", &server.token, &wanted).await?;
+    assert!(reply.status < 300, "{}", reply.text());
+    server.advance(10);
+    let call = format!("/postback/acme?token=acme-secret&click_id=markerForeign&payout=1&ct_test={mark}");
+    client::get(server.tracking, &call).await?;
+    let kept = newest().await?;
+    assert_eq!(kept.verdict, Verdict::Test);
+    assert!(kept.query.is_empty() && kept.labels.contains(&"erased".to_owned()), "{kept:?}");
+    Ok(())
+}
+
+fn json_call(path: &str, body: String) -> Result<Request<Full<Bytes>>> {
+    Ok(Request::post(path).header("content-type", "application/json").body(body.into())?)
+}
+
 async fn flood(kind: Kind) -> Result<()> {
     let shop = Shop::open().await?;
     let server = start(kind, &shop, |config| config).await?;
@@ -83,6 +116,7 @@ async fn flood(kind: Kind) -> Result<()> {
     fly(&server, &request).await?;
     let call = paths.lock().unwrap().iter().find(|path| path.starts_with("/postback/acme")).cloned();
     let mark = call.as_deref().and_then(|path| path.split("ct_test=").nth(1)).context("a mark")?.to_owned();
+    short_and_without_the_erased(&server, &mark).await?;
     let before = server.engine.store.list_receipts(Some("acme".to_owned()), None, 1_000).await?.len();
     let long = "x".repeat(6_000);
     for number in 0..600 {
