@@ -123,6 +123,25 @@ impl Person {
         self.names.insert(name_of(key))
     }
 
+    /// The marks that another one has not.
+    #[must_use]
+    pub fn without(&self, other: &Self) -> Self {
+        let left = |own: &BTreeSet<String>, others| own.difference(others).cloned().collect();
+        Self {
+            clicks: left(&self.clicks, &other.clicks),
+            contacts: left(&self.contacts, &other.contacts),
+            users: left(&self.users, &other.users),
+            aliases: left(&self.aliases, &other.aliases),
+            names: left(&self.names, &other.names),
+        }
+    }
+
+    /// Whether only a conversion can have a mark of it: no text speaks of a name.
+    #[must_use]
+    pub fn is_known_by_names_only(&self) -> bool {
+        self.is_nobody() && self.aliases.is_empty()
+    }
+
     /// Whether nobody is meant.
     #[must_use]
     pub fn is_nobody(&self) -> bool {

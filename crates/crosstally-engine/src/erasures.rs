@@ -5,12 +5,15 @@
 //! first. Of each record a rest stays, with its money. What else the person was found to be known by, such as clicks of a
 //! conversion, is buried as well, and looked for in another pass.
 
+use std::time::Duration;
+
 use crosstally_core::erasure::{MARKS_MAX, Person};
 use crosstally_core::ids::ErasureId;
 use crosstally_core::time::SECOND_MS;
 use crosstally_store::{Erasure, StoreError};
 
 use crate::Engine;
+use crate::clock::watch;
 
 mod around;
 mod search;
@@ -27,6 +30,8 @@ const PAGES_MAX: u32 = 200;
 const PASSES_MAX: u32 = 8;
 /// Pages that a preview looks at in each place.
 const PREVIEW_PAGES_MAX: u32 = 400;
+/// How long it looks: whoever asked waits for the answer.
+const PREVIEW_MAX: Duration = Duration::from_secs(30);
 
 /// Who is to be erased.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -88,41 +93,49 @@ impl Engine {
     /// # Errors
     /// See [`StoreError`].
     pub async fn preview_erasure(&self, person: &Person) -> Result<ErasurePreview, StoreError> {
-        // What else the person is found to be known by is looked for as well, as the erasure itself will.
-        let mut person = person.clone();
+        let began = watch();
         let mut preview = ErasurePreview { counts: Vec::new(), complete: true };
         let mut seen = around::Seen::default();
+        // What else the person is found to be known by is looked for as well, as the erasure itself will: all that is kept
+        // was looked through for the rest already.
+        let (mut known, mut wanted) = (person.clone(), person.clone());
         for pass in 1..=PASSES_MAX {
-            let grew = self.preview_pass(pass, &mut person, &mut seen, &mut preview.complete).await?;
+            let looked_for = (&wanted, &known);
+            preview.complete &= self.preview_pass(pass, looked_for, &mut seen, began).await?;
+            let before = known.clone();
+            let grew = seen.add_to(&mut known);
             if !grew {
                 break;
             }
             preview.complete &= pass < PASSES_MAX;
+            wanted = known.without(&before);
         }
         preview.counts = seen.counts();
         Ok(preview)
     }
 
-    /// One pass of it; whether the next one has more to look for.
+    /// One pass of it; whether all was looked at.
     async fn preview_pass(
         &self,
         pass: u32,
-        person: &mut Person,
+        (wanted, known): (&Person, &Person),
         seen: &mut around::Seen,
-        complete: &mut bool,
+        began: Duration,
     ) -> Result<bool, StoreError> {
         let mut place = Some(Place::first(pass, self.clock.now()));
-        let (mut pages, mut grew) = (0, false);
+        let (mut pages, mut complete) = (0, true);
         while let Some(at) = place {
-            let page = self.search(person, &at).await?;
+            if watch().saturating_sub(began) > PREVIEW_MAX {
+                return Ok(false);
+            }
+            let page = self.search(wanted, known, &at).await?;
             for found in page.found {
                 self.look_around(&found, seen).await?;
             }
-            grew |= seen.add_to(person);
             pages += 1;
             place = match page.next {
                 Some(next) if next.stage == at.stage && pages >= PREVIEW_PAGES_MAX => {
-                    *complete = false;
+                    complete = false;
                     pages = 0;
                     next.after_stage()
                 }
@@ -133,7 +146,7 @@ impl Engine {
                 None => None,
             };
         }
-        Ok(grew)
+        Ok(complete)
     }
 
     /// Begins to erase a person; it goes on by itself on every node that works by the clock. From this moment on nothing of
@@ -198,7 +211,7 @@ impl Engine {
             if self.clock.now() < place.not_before {
                 return Ok(false);
             }
-            let page = self.search(&person, &place).await?;
+            let page = self.search(&person, &person, &place).await?;
             let mut seen = around::Seen::default();
             for found in &page.found {
                 self.look_around(found, &mut seen).await?;

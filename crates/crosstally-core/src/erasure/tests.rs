@@ -166,6 +166,20 @@ fn in_a_call_the_names_of_the_contract_count() {
 }
 
 #[test]
+fn what_was_found_since_is_looked_for_alone() {
+    let (before, mut known) = (ann(), ann());
+    let key = DedupeKey { partner: "acme".into(), key: "t:o1".into() };
+    assert!(known.add_name(&key));
+    assert!(known.without(&before).is_known_by_names_only());
+    assert!(known.add_alias("other-99"));
+    let fresh = known.without(&before);
+    assert!(fresh.is_nobody() && !fresh.is_known_by_names_only());
+    let own = "click_id=other-Tracker_77";
+    assert!(has(&before, own) && !has(&fresh, own));
+    assert!(!before.is_known_by_names_only());
+}
+
+#[test]
 fn what_names_nobody_is_no_mark() {
     let mut person = Person::default();
     for nothing in ["", "  ", "a\u{0}b"] {

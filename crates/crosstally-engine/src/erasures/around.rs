@@ -202,8 +202,11 @@ impl Engine {
         seen.add("events", self.store.goal_events_of_conversion(id).await?.len());
         let deliveries = self.store.deliveries_of_conversion(id).await?;
         seen.add("deliveries", deliveries.len());
-        let pending = deliveries.iter().filter(|delivery| delivery.state == DeliveryState::Pending);
-        seen.add("deliveries_cancelled", pending.count());
+        // What had arrived before it was sent once more stays that.
+        let cancelled = deliveries
+            .iter()
+            .filter(|delivery| delivery.state == DeliveryState::Pending && delivery.arrived_at.is_none());
+        seen.add("deliveries_cancelled", cancelled.count());
         for click in self.clicks_of(&conversion).await? {
             Box::pin(self.look_at_click(click, seen)).await?;
         }

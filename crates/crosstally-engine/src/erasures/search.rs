@@ -142,8 +142,13 @@ fn is_full(rows: usize, page: u32) -> bool {
 }
 
 impl Engine {
-    /// One page.
-    pub(super) async fn search(&self, person: &Person, at: &Place) -> Result<Page, StoreError> {
+    /// One page of what has a mark of a person. Of the `whole` person some may have been looked for already.
+    pub(super) async fn search(
+        &self,
+        person: &Person,
+        whole: &Person,
+        at: &Place,
+    ) -> Result<Page, StoreError> {
         match at.stage {
             Stage::Named => {
                 let found = self.named(person).await?;
@@ -156,7 +161,10 @@ impl Engine {
                 Ok(Page { found: own.map(|row| Found::Conversion(Box::new(row))).collect(), next })
             }
             // A click that is known by its id alone has been found already, with all around it.
-            Stage::Browsers | Stage::Clicks if person.is_known_by_clicks_only() => {
+            Stage::Browsers | Stage::Clicks if whole.is_known_by_clicks_only() => {
+                Ok(Page { found: Vec::new(), next: at.after_stage() })
+            }
+            Stage::Receipts | Stage::Runs if person.is_known_by_names_only() => {
                 Ok(Page { found: Vec::new(), next: at.after_stage() })
             }
             Stage::Browsers => self.browsers(person, at).await,

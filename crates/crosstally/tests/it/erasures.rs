@@ -373,6 +373,18 @@ async fn pending(kind: Kind) -> Result<()> {
     let errors = server.api("/api/v1/deliveries/days?days=1").await?;
     assert_eq!(rows(&errors)[0]["failed"], json!(0), "nothing failed: {errors}");
     assert!(!errors.to_string().contains(&click));
+    // What has arrived and is on its way once more stays arrived, and is told so before and after.
+    let again = json!({"destination": "meta-main", "states": ["delivered"], "apply": true});
+    ask(&server, "/api/v1/deliveries/replay", &again).await?;
+    server.engine.work_on_jobs().await?;
+    assert!(states(&server).await?.iter().any(|(state, _)| state == "pending"));
+    let bob = json!({"emails": ["bob@mail.example"]});
+    let preview = ask(&server, "/api/v1/erasures", &bob).await?;
+    let done = erase(&server, &bob).await?;
+    for told in [&preview, &done] {
+        assert_eq!(told["counts"]["deliveries"], json!(1), "{told}");
+        assert_eq!(told["counts"].get("deliveries_cancelled"), None, "{told}");
+    }
     server.stop().await;
     Ok(())
 }
