@@ -129,7 +129,7 @@ pub async fn check(bench: &Bench<'_>, wanted: &Wanted) -> Report {
 
 /// A link of this installation's own with the mark of a test; nothing if it is none.
 fn as_test(bench: &Bench<'_>, url: &str) -> Option<String> {
-    let mut marked = Url::parse(url).ok()?;
+    let mut marked = Url::parse(&without_mark(url)).ok()?;
     let to = match bench.http_out.own_link(&marked)? {
         (true, campaign) => MarkedFor::Link(campaign),
         (false, offer) => MarkedFor::Step(offer),
@@ -146,6 +146,18 @@ fn as_test(bench: &Bench<'_>, url: &str) -> Option<String> {
     Some(marked.into())
 }
 
+/// A URL as it is told: whoever leads a link of ours on, such as a proxy from http to https, passes the mark on as well, and
+/// whoever read it in a run could make tests of other visitors' clicks.
+fn without_mark(url: &str) -> String {
+    let (rest, fragment) = url.split_at(url.find('#').unwrap_or(url.len()));
+    let unmarked = rest.split_once('?').and_then(|(address, query)| {
+        let (end, _) = preflight::mark(query.as_bytes())?;
+        let query = query.get(..end)?;
+        Some(if query.is_empty() { address.to_owned() } else { format!("{address}?{query}") })
+    });
+    unmarked.unwrap_or_else(|| rest.to_owned()) + fragment
+}
+
 async fn follow(door: &impl Ask, wanted: &Wanted) -> Report {
     let mut report = Report::default();
     let mut trail = Trail::default();
@@ -154,9 +166,10 @@ async fn follow(door: &impl Ask, wanted: &Wanted) -> Report {
     let began = watch();
     let mut next = wanted.url.trim().to_owned();
     loop {
-        if !seen.insert(next.clone()) {
+        let told = without_mark(&next);
+        if !seen.insert(told.clone()) {
             let fix = "break the circle; if a page only wants its cookie back, a browser passes and this check does not";
-            report.problem("redirect_loop", format!("leads back to {}", shown::text(&next)), fix);
+            report.problem("redirect_loop", format!("leads back to {}", shown::text(&told)), fix);
             break;
         }
         if report.hops.len() == hops_max {
@@ -168,7 +181,7 @@ async fn follow(door: &impl Ask, wanted: &Wanted) -> Report {
             report.problem("too_slow", "was given up after 45 seconds", "take slow hops out");
             break;
         }
-        let params = trail.follow(&next);
+        let params = trail.follow(&told);
         tell_params(&mut report, &params);
         match hop(door, &next, params, &mut report).await {
             Some(target) => next = target,
@@ -194,7 +207,7 @@ async fn hop(door: &impl Ask, url: &str, params: Vec<Told>, report: &mut Report)
     let answer = door.ask(url).await;
     let mut hop = Hop {
         number: report.hops.len() + 1,
-        url: shown::text(url),
+        url: shown::text(&without_mark(url)),
         status: None,
         time_ms: elapsed_ms(began),
         leads_on_by: None,

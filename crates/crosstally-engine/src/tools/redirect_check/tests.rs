@@ -55,6 +55,35 @@ async fn counting() -> (u16, Arc<AtomicUsize>) {
     (port, calls)
 }
 
+#[test]
+fn a_mark_is_told_nobody() {
+    let mark = "0".repeat(preflight::MARK_DIGITS);
+    for (url, told) in [
+        (format!("https://t.example/c/x?ct_test={mark}"), "https://t.example/c/x"),
+        (format!("https://t.example/c/x?a=1&ct_test={mark}#top"), "https://t.example/c/x?a=1#top"),
+        (format!("https://t.example/c/x?a=1&ct_test={mark}1"), ""),
+        ("https://t.example/c/x?ct_test=1".to_owned(), ""),
+        ("https://t.example/c/x#a?b".to_owned(), ""),
+    ] {
+        assert_eq!(without_mark(&url), if told.is_empty() { &url } else { told });
+    }
+}
+
+#[tokio::test]
+async fn a_mark_that_is_passed_on_is_not_told() {
+    let http_out = HttpOut::new().unwrap();
+    let bench = bench(&http_out, None);
+    let wanted = Wanted { url: PUBLIC.to_owned(), ..Wanted::default() };
+    let mark = "0".repeat(preflight::MARK_DIGITS);
+    for first in leading_to(&format!("http://127.0.0.1:9/go?fbclid=AbC&ct_test={mark}")) {
+        let door = Behind { door: Door { bench: &bench, wanted: &wanted }, first };
+        let report = follow(&door, &wanted).await;
+        assert_eq!(report.hops.len(), 2);
+        let told = serde_json::to_string(&report).unwrap();
+        assert!(told.contains("127.0.0.1:9/go") && !told.contains(&mark), "{told}");
+    }
+}
+
 #[tokio::test]
 async fn a13_no_later_hop_leads_inside() {
     let (port, calls) = counting().await;
