@@ -256,7 +256,11 @@ impl Engine {
     async fn spool_click(&self, click: &Arc<Click>) {
         // A disk that hangs must not hold the visitor: the writer goes on, the redirect does not wait for it.
         let written = tokio::time::timeout(COMMIT_WAIT, self.spool.append(click)).await;
-        let how = if written.unwrap_or(false) { "spooled" } else { "lost" };
+        let how = match written {
+            _ if click.test => "test",
+            Ok(true) => "spooled",
+            Ok(false) | Err(_) => "lost",
+        };
         self.metrics.count(Name::Clicks, &[("mode", how)], 1);
     }
 }

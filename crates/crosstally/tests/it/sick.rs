@@ -1,6 +1,8 @@
 //! The store is sick: visitors are sent on all the same, partners are told the truth, and nothing is lost.
 
 use anyhow::Result;
+use crosstally_core::ids::ClickId;
+use crosstally_engine::clock::Clock as _;
 use crosstally_testkit::client;
 use crosstally_testkit::database::Kind;
 use crosstally_testkit::on_both;
@@ -64,6 +66,13 @@ async fn steps(kind: Kind) -> Result<()> {
     assert_eq!(reply.header("location"), Some(format!("https://shop.example/?c={click}").as_str()));
     let metrics = client::get(server.admin, "/metrics").await?.text();
     assert!(metrics.contains("crosstally_steps_total{mode=\"spooled\"} 1"), "{metrics}");
+    // A test visitor's counts nowhere, whatever way it goes.
+    let test = ClickId::new_test(&server.engine.click_id_key, server.clock.now(), [7; 3]);
+    client::get(server.tracking, &format!("/o/shop?cid={test}")).await?;
+    let metrics = client::get(server.admin, "/metrics").await?.text();
+    for mode in ["spooled", "test"] {
+        assert!(metrics.contains(&format!("crosstally_steps_total{{mode=\"{mode}\"}} 1")), "{metrics}");
+    }
     drop(lock);
     let mut steps = Value::Null;
     for _ in 0..200 {
