@@ -94,13 +94,44 @@ impl Batch {
     }
 }
 
-/// Whether an event of an earlier movement of the same conversion is still on its way here. Movements are numbered as they
-/// were booked; ids tell that no finer than clocks do, and of one millisecond not at all.
+/// Whether an event of an earlier movement of the same conversion is still on its way here.
 fn comes_behind_another(id: DeliveryId, events: &[GoalEvent], here: &[&DeliveryRecord]) -> bool {
-    let place = |one: &DeliveryRecord| {
-        let event = events.iter().find(|event| event.id == one.goal_event);
-        (event.map_or(0, |event| event.sequence), one.id)
-    };
-    let own = here.iter().find(|one| one.id == id).map(|one| place(one));
-    here.iter().any(|one| one.state == DeliveryState::Pending && own.is_some_and(|own| place(one) < own))
+    let event_of = |one: &DeliveryRecord| events.iter().find(|event| event.id == one.goal_event);
+    let Some(own) = here.iter().find(|one| one.id == id).and_then(|one| event_of(one)) else { return false };
+    let waits = here.iter().filter(|one| one.state == DeliveryState::Pending && one.id != id);
+    waits
+        .filter_map(|one| Some((event_of(one)?, one.id)))
+        .any(|(event, other)| is_before((event, other), (own, id)))
+}
+
+/// Movements are numbered as they were booked; ids tell that no finer than clocks do, and of one millisecond not at all. An
+/// event that a repair has brought along has the number that its movement had in another conversion: between the two, time
+/// has to do.
+fn is_before(one: (&GoalEvent, DeliveryId), other: (&GoalEvent, DeliveryId)) -> bool {
+    match one.0.conversion == other.0.conversion {
+        true => (one.0.sequence, one.1) < (other.0.sequence, other.1),
+        false => (one.0.created_at, one.1) < (other.0.created_at, other.1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_came_along_from_another_conversion_is_as_old_as_it_is() {
+        let event = |conversion, sequence, ms| {
+            let created_at = Timestamp::from_millis(ms);
+            let id = GoalEventId::new(created_at, [conversion; 10]);
+            let conversion = ConversionId::new(Timestamp::from_millis(1), [conversion; 10]);
+            let (goal, event) = (String::new(), OutboundEvent::default());
+            (GoalEvent { id, conversion, goal, sequence, event, created_at }, DeliveryId::of(id, 0))
+        };
+        // One was booked by a node whose clock is behind.
+        let (old, first, second) = (event(1, 5, 100), event(2, 1, 210), event(2, 2, 200));
+        for (one, other) in [(&old, &second), (&old, &first), (&first, &second)] {
+            assert!(is_before((&one.0, one.1), (&other.0, other.1)));
+            assert!(!is_before((&other.0, other.1), (&one.0, one.1)));
+        }
+    }
 }
