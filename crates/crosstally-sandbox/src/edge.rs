@@ -64,6 +64,9 @@ pub(crate) struct Said(pub(crate) u16, pub(crate) Value);
 /// What each event of a batch came to.
 pub(crate) type Verdicts = Vec<Checked>;
 
+/// When an event came first, in milliseconds: asked by its platform, name and id.
+pub(crate) type Known<'a> = &'a dyn Fn(Platform, &str, &str) -> Option<i64>;
+
 /// One platform's events edge.
 pub(crate) trait Edge: Sync {
     fn platform(&self) -> Platform;
@@ -89,6 +92,15 @@ pub(crate) trait Edge: Sync {
     fn names<'e>(&self, event: &'e Map<String, Value>) -> (Option<&'e str>, Option<&'e str>);
     /// Checks one event.
     fn check(&self, event: &Map<String, Value>, main: &Map<String, Value>, now_ms: i64) -> Checked;
+    /// Checks one event against what has come before. `knows` tells when an event of this edge's or another one's dataset came
+    /// first, by its platform, name and id.
+    fn check_against(&self, _event: &Map<String, Value>, _knows: Known<'_>, _now_ms: i64) -> Checked {
+        Ok(())
+    }
+    /// Whether an event is recognised again by its id.
+    fn is_recognised(&self, _event: &Map<String, Value>) -> bool {
+        true
+    }
     /// Whether one bad event refuses all.
     fn all_or_nothing(&self, main: &Map<String, Value>) -> bool;
     /// How long an event is recognised again.
@@ -269,7 +281,12 @@ impl Play {
             if index >= kept || wanted.is_some_and(|(key, text)| self.holds(sent, key, text)) {
                 return Err("refused by a fault".to_owned());
             }
-            self.edge.check(&sent.event, &batch.main, arrival.received_ms)
+            self.edge.check(&sent.event, &batch.main, arrival.received_ms)?;
+            let knows = |platform: Platform, name: &str, id: &str| {
+                let key = join(&[platform.name(), &self.dataset, name, id]);
+                self.sandbox.ledger().came_first(&key, arrival.received_ms)
+            };
+            self.edge.check_against(&sent.event, &knows, arrival.received_ms)
         };
         batch.events.iter().enumerate().map(verdict).collect()
     }
@@ -292,7 +309,7 @@ impl Play {
             let (name, id) = self.edge.names(&sent.event);
             match verdict {
                 Ok(()) if !refuses => entries.push(Entry {
-                    keys: self.keys(name, id),
+                    keys: self.keys(name, id.filter(|_| self.edge.is_recognised(&sent.event))),
                     event_name: name.unwrap_or_default().to_owned(),
                     event_id: id.map(str::to_owned),
                     event: sent.raw.to_owned(),

@@ -140,6 +140,11 @@ impl Edge for GoogleDataManager {
         true
     }
 
+    /// A conversion is known for as long as it can be adjusted, and longer.
+    fn window_ms(&self) -> i64 {
+        BOUNDS.age_ms
+    }
+
     fn taken(&self, verdicts: &Verdicts, _main: &Map<String, Value>, trace: &str) -> Said {
         let violation = |(index, verdict): (usize, &Checked)| {
             let words = verdict.as_ref().err()?;

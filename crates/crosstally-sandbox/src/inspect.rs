@@ -38,6 +38,7 @@ pub(crate) async fn index() -> Response {
             "microsoft": ["POST /v1/{tag}/events"],
             "openai": ["POST /v1/events?pid={pixel}"],
             "google_data_manager": ["POST /v1/events:ingest", "POST /token"],
+            "google_ads": ["POST /v26/customers/{id}:uploadConversionAdjustments"],
             "ga4": ["POST /mp/collect", "POST /debug/mp/collect"],
             "linkedin": ["POST /rest/conversionEvents"],
             "x": ["POST /12/measurement/conversions/{pixel}"],

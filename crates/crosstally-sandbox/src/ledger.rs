@@ -127,6 +127,11 @@ impl Ledger {
         self.dedup.has_room_for(keys, self.room.dedup_keys_max, now_ms)
     }
 
+    /// When the event came whose key this is, if it would still be recognised.
+    pub(crate) fn came_first(&self, key: &str, now_ms: i64) -> Option<i64> {
+        self.dedup.find(key, now_ms).map(|seen| seen.first_ms)
+    }
+
     /// Records the valid events of one request.
     pub(crate) fn record(&mut self, arrival: &Arrival, entries: Vec<Entry>) {
         let mut accepted = 0;

@@ -19,6 +19,8 @@ pub enum Platform {
     Openai,
     /// Google's Data Manager API.
     GoogleDataManager,
+    /// The Google Ads API, of which only adjustments are played.
+    GoogleAds,
     /// Google Analytics' Measurement Protocol.
     Ga4,
     /// LinkedIn's Conversions API.
@@ -42,6 +44,7 @@ impl Platform {
         Self::Microsoft,
         Self::Openai,
         Self::GoogleDataManager,
+        Self::GoogleAds,
         Self::Ga4,
         Self::Linkedin,
         Self::X,
@@ -61,6 +64,7 @@ impl Platform {
             Self::Microsoft => "microsoft",
             Self::Openai => "openai",
             Self::GoogleDataManager => "google_data_manager",
+            Self::GoogleAds => "google_ads",
             Self::Ga4 => "ga4",
             Self::Linkedin => "linkedin",
             Self::X => "x",

@@ -6,6 +6,7 @@ use axum::routing::{MethodRouter, any, delete, get, post};
 
 use crate::edge::{self, Edge};
 use crate::ga4::Ga4;
+use crate::google_ads::GoogleAds;
 use crate::google_data_manager::{self, GoogleDataManager};
 use crate::linkedin::Linkedin;
 use crate::microsoft::Microsoft;
@@ -49,6 +50,7 @@ pub fn router(sandbox: Sandbox) -> Router {
         .route("/v1/events", edge(&Openai))
         // Google
         .route("/v1/events:ingest", edge(&GoogleDataManager))
+        .route("/{version}/customers/{call}", edge(&GoogleAds))
         .route("/token", post(google_data_manager::token))
         .route("/mp/collect", edge(&Ga4 { debug: false }))
         .route("/debug/mp/collect", edge(&Ga4 { debug: true }))

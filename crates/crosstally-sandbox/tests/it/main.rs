@@ -5,6 +5,7 @@
     reason = "a sender under test is no part of the server: it connects by itself"
 )]
 
+mod adjustments;
 mod faults;
 mod inspect;
 mod meta;
