@@ -99,6 +99,9 @@ pub struct Adjustment {
     /// What is taken off since the last that was told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub taken_back: Option<String>,
+    /// Whether something is left again after it was told that nothing is.
+    #[serde(skip_serializing_if = "is_default")]
+    pub again: bool,
 }
 
 /// Identifiers of the visitor that are sent as they are.

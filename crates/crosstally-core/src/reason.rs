@@ -304,6 +304,18 @@ reasons! {
     NothingToAdjust "nothing_to_adjust" Fine false
         "The event that this one would adjust never arrived, or the destination takes no adjustment."; "A reversal of an event that was refused, expired or withheld.";
         "Nothing.".
+    StandsAgain "stands_again" Fine false
+        "The sale stood again before its retraction left, so that was not sent."; "A rejection that was put right while the destination was paused or slow.";
+        "Nothing.".
+    RetractionStands "retraction_stands" Problem false
+        "The sale stands again, but the destination has taken its conversion out of the count for good."; "A sale that is approved once more after its rejection was told where retractions are final.";
+        "Nothing can be sent; tell the partner to reject only what is final, or restate in place of retracting (`retractions = false`).".
+    UnknownThere "unknown_there" Notice true
+        "The destination does not know the event that this one adjusts, or not yet; it is tried again."; "A conversion that the platform still processes, or one that it took and did not count.";
+        "Nothing, if it is young; else compare the platform's own report: it may never have counted the conversion.".
+    AdjustmentsHeld "adjustments_held" Problem true
+        "The destination takes events and not their adjustments, which wait and are tried again; events go on."; "An account, project or token that may not use the platform's API for adjustments, or a version of it that is gone.";
+        "Do what the detail of the attempt says.".
     DestRejected "dest_rejected" Problem false
         "The destination refused the event for good."; "A field that the platform does not accept.";
         "See the platform's answer.".

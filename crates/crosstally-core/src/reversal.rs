@@ -137,6 +137,38 @@ pub fn to_restore(conversion: &Conversion, sent: &[Sent]) -> Vec<DeliveryId> {
     sent.iter().filter(withdrawn).map(|one| one.id).collect()
 }
 
+/// Adjustments that have not left and that a later movement has overtaken: nothing was left of the sale, now something is, and
+/// whoever is told the first for good cannot be told the second.
+#[must_use]
+pub fn overtaken(
+    conversion: &Conversion,
+    events: &[GoalEvent],
+    sent: &[Sent],
+    retracts: &dyn Fn(&str, &OutboundEvent) -> bool,
+) -> Vec<DeliveryId> {
+    if is_taken_back(conversion.status) {
+        return Vec::new();
+    }
+    let is_old = |event: &&GoalEvent| {
+        event.event.adjustment.as_ref().is_some_and(|told| told.movement < conversion.movements)
+    };
+    let waits = |one: &&Sent| one.state == DeliveryState::Pending && one.attempts == 0;
+    let retraction = |one: &&Sent| {
+        let event = events.iter().filter(is_old).find(|event| event.id == one.goal_event);
+        event.is_some_and(|event| retracts(&one.destination, &event.event))
+    };
+    sent.iter().filter(waits).filter(retraction).map(|one| one.id).collect()
+}
+
+/// Whether an adjustment says that nothing is left.
+#[must_use]
+pub fn leaves_nothing(event: &OutboundEvent) -> bool {
+    let Some(adjustment) = &event.adjustment else { return false };
+    let is_zero = |left: &str| left.bytes().all(|b| matches!(b, b'0' | b'.'));
+    Status::from_word(&event.origin.status).is_some_and(is_taken_back)
+        || adjustment.left.as_deref().is_some_and(is_zero)
+}
+
 /// Decides what follows, over the conversion as it stands now and all that was sent of it. Asked again, it decides the same:
 /// what is booked is not booked twice, and what was refused is not tried again until something else happens.
 #[must_use]
@@ -225,8 +257,8 @@ impl<'a> Told<'a> {
                     let this = (event, state == DeliveryState::Delivered);
                     last = last.filter(|(last, _)| last.sequence > event.sequence).or(Some(this));
                 }
-                // Nobody refused it: its event had not arrived, and is on its way again.
-                Some((_, Some(Reason::NothingToAdjust))) => {}
+                // Nobody refused it: its event had not arrived, and is on its way again; or the sale stood again first.
+                Some((_, Some(Reason::NothingToAdjust | Reason::StandsAgain))) => {}
                 Some(_) => refused_at = refused_at.max(Some(event.sequence)),
                 None => {}
             }
@@ -244,6 +276,8 @@ struct Left {
     last: Option<i64>,
     /// Whether there is anything new to tell.
     changed: bool,
+    /// Whether something is left after it was told that nothing is.
+    again: bool,
 }
 
 impl Left {
@@ -274,7 +308,9 @@ impl Left {
             None => stated,
         };
         let turned = Status::from_word(status).is_some_and(is_taken_back) != is_taken_back(conversion.status);
-        Self { currency, left, last, changed: turned || left != last }
+        let is_nothing = is_taken_back(conversion.status) || left == Some(0);
+        let again = leaves_nothing(&last_told.event) && !is_nothing;
+        Self { currency, left, last, changed: turned || left != last, again }
     }
 
     fn overstated(&self, one: &Sent, conversion: &Conversion) -> Option<Overstated> {
@@ -322,6 +358,7 @@ fn adjusted(
         booked_at: Some(conversion.updated_at),
         left: amounts.left.and_then(decimal),
         taken_back: taken_back.filter(|minor| *minor > 0).and_then(decimal),
+        again: amounts.again,
     });
     event.event_time = happened_at.max(original.event.event_time);
     event.value = amounts.left.and_then(decimal);

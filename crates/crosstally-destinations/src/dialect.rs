@@ -389,6 +389,10 @@ pub trait Dialect: Sync {
     fn adjusts(&self, _settings: &Settings, _event: &OutboundEvent) -> bool {
         false
     }
+    /// Whether it takes this adjustment for good: told that nothing is left, it cannot be told that something is again.
+    fn retracts(&self, _settings: &Settings, _event: &OutboundEvent) -> bool {
+        false
+    }
     /// Whether these settings hand an objection to this event on as the visitor made it.
     fn passes_on(&self, _settings: &Settings, _event: &OutboundEvent, _objection: Objection) -> bool {
         false
@@ -409,4 +413,15 @@ pub trait Dialect: Sync {
     fn build(&self, settings: &Settings, events: &[OutboundEvent], now: Timestamp) -> Built;
     /// Reads the answer to a request that carried `sent` events.
     fn read(&self, settings: &Settings, response: &Response, sent: usize, now: Timestamp) -> Reading;
+    /// The same of this very request, for a kind whose requests go to more than one place.
+    fn read_answer_to(
+        &self,
+        _request: &Request,
+        settings: &Settings,
+        response: &Response,
+        sent: usize,
+        now: Timestamp,
+    ) -> Reading {
+        self.read(settings, response, sent, now)
+    }
 }

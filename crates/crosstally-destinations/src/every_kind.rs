@@ -239,6 +239,7 @@ fn an_adjustment_goes_where_it_is_taken() {
         booked_at: Some(NOW),
         left: Some("7.50".into()),
         taken_back: Some("2.50".into()),
+        again: false,
     };
     let mut reversed =
         OutboundEvent { adjustment: Some(adjustment), value: Some("7.50".into()), ..event(&[]) };

@@ -1,13 +1,15 @@
 //! Google's Data Manager API: conversions for Google Ads.
 //!
 //! It takes a batch or refuses it with the places of what is wrong; whether an event it took is counted shows only later,
-//! so "taken, not proven" is the best that an answer says. The rules and their sources stand in
-//! `docs/destinations/google_data_manager.md`.
+//! so "taken, not proven" is the best that an answer says. It cannot take a conversion out of the count: where the settings
+//! ask for that, adjustments go to the Google Ads API (`ads.rs`), in requests of their own. The rules and their sources
+//! stand in `docs/destinations/google_data_manager.md`.
 
 use std::collections::BTreeMap;
 
 use crosstally_core::config::Setting;
 use crosstally_core::event::OutboundEvent;
+use crosstally_core::reversal::leaves_nothing;
 use crosstally_core::time::Timestamp;
 
 use crate::dialect::{
@@ -16,6 +18,7 @@ use crate::dialect::{
 };
 use crate::oauth;
 
+mod ads;
 mod config;
 mod request;
 mod response;
@@ -73,14 +76,36 @@ impl Dialect for GoogleDataManager {
     }
 
     fn adjusts(&self, settings: &Settings, event: &OutboundEvent) -> bool {
-        settings.flag("adjustments") && event.value.is_some()
+        let asked = settings.flag("adjustments") || config::retracts(settings);
+        ads::takes(settings, event) || asked && event.value.is_some()
+    }
+
+    fn retracts(&self, settings: &Settings, event: &OutboundEvent) -> bool {
+        ads::takes(settings, event) && leaves_nothing(event)
     }
 
     fn build(&self, settings: &Settings, events: &[OutboundEvent], now: Timestamp) -> Built {
-        request::build(settings, events, now)
+        ads::apart(settings, events, |events, adjustments| match adjustments {
+            true => ads::build(settings, events, now),
+            false => request::build(settings, events, now),
+        })
     }
 
     fn read(&self, settings: &Settings, response: &Response, sent: usize, now: Timestamp) -> Reading {
         response::read(settings, response, sent, now)
+    }
+
+    fn read_answer_to(
+        &self,
+        request: &Request,
+        settings: &Settings,
+        response: &Response,
+        sent: usize,
+        now: Timestamp,
+    ) -> Reading {
+        match ads::is_call(request) {
+            true => ads::answer::read(settings, request, response, sent, now),
+            false => self.read(settings, response, sent, now),
+        }
     }
 }

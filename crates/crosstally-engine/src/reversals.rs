@@ -61,6 +61,13 @@ impl Engine {
             self.store.restore_deliveries(open, standing_again, now).await?;
             sent = self.sent(open).await?;
         }
+        let overtaken = reversal::overtaken(&conversion, &events, &sent, &|destination, event| {
+            snapshot.destination(destination).is_some_and(|ready| ready.retracts(event))
+        });
+        if !overtaken.is_empty() {
+            self.store.withdraw_deliveries(open, overtaken, Reason::StandsAgain, now).await?;
+            sent = self.sent(open).await?;
+        }
         let (happened_at, hops) = self.cause_of(open, &conversion).await?;
         let mut follows = self.decide_reversal(&snapshot, &conversion, (&events, &sent), happened_at);
         for event in &mut follows.events {

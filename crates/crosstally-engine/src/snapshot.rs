@@ -91,6 +91,12 @@ impl ReadyDestination {
         self.dialect.adjusts(&self.settings, event)
     }
 
+    /// Whether it takes this adjustment for good.
+    #[must_use]
+    pub fn retracts(&self, event: &OutboundEvent) -> bool {
+        self.dialect.retracts(&self.settings, event)
+    }
+
     /// How long after it may have taken an event a further try is sure to be recognised, with an hour to spare.
     #[must_use]
     pub fn recognises_for_ms(&self) -> Option<i64> {

@@ -10,6 +10,8 @@ use crate::{names, oauth, setting};
 pub(super) const TOKEN_ENDPOINT: &str = "https://oauth2.googleapis.com/token";
 pub(super) const ACTIONS: &str = "conversion_actions";
 const ENDPOINT: &str = "https://datamanager.googleapis.com";
+const ADS_ENDPOINT: &str = "https://googleads.googleapis.com";
+const ADS_API_VERSION: &str = "v26";
 /// Google takes ten destinations in one request, so no batch can ever need more.
 const ACTIONS_MAX: usize = 10;
 const ID_DIGITS_MAX: usize = 20;
@@ -50,6 +52,22 @@ pub(super) const FIELDS: &[SettingField] = &[
         help: "Whether a conversion that was taken back is restated to what is left of its value.",
     },
     SettingField {
+        name: "retractions",
+        field_type: FieldType::Flag,
+        required: false,
+        help: "Whether that goes through the Google Ads API, which takes a conversion of which nothing is left out of the count.",
+    },
+    setting::optional_text(
+        "ads_api_version",
+        "The version of the Google Ads API for retractions, such as v26, which is the default; each lives for about a year.",
+    ),
+    SettingField {
+        name: "ads_endpoint",
+        field_type: FieldType::Url,
+        required: false,
+        help: "Where to send retractions instead of https://googleads.googleapis.com: a sandbox or a proxy.",
+    },
+    SettingField {
         name: "validate_only",
         field_type: FieldType::Flag,
         required: false,
@@ -73,9 +91,16 @@ pub(super) fn check(settings: &BTreeMap<String, Setting>) -> Vec<SettingProblem>
         "consent" => (!matches!(text, "granted" | "denied"))
             .then(|| "is neither granted nor denied; write one of them or remove it".to_owned()),
         "endpoint" => setting::endpoint(text, ENDPOINT),
+        "ads_endpoint" => setting::endpoint(text, ADS_ENDPOINT),
+        "ads_api_version" => (!is_version(text))
+            .then(|| format!("is not a version of the Google Ads API; write it like {ADS_API_VERSION}")),
         "token_endpoint" => setting::endpoint(text, TOKEN_ENDPOINT),
         _ => None,
     });
+    if retracts_by(settings) && settings.get("adjustments") == Some(&Setting::Flag(false)) {
+        let problem = "tells of what was taken back, and adjustments = false does not; remove one of the two";
+        problems.push(SettingProblem::new("retractions", problem));
+    }
     let from = "the conversion action's address in Google Ads, where it follows ctId=";
     problems.extend(names::objects_problem(settings, ACTIONS, is_id, from));
     if let Some(Setting::Map(actions)) = settings.get(ACTIONS)
@@ -88,6 +113,12 @@ pub(super) fn check(settings: &BTreeMap<String, Setting>) -> Vec<SettingProblem>
         problems.push(SettingProblem::new(ACTIONS, problem));
     }
     problems
+}
+
+/// `v` and a number.
+fn is_version(text: &str) -> bool {
+    text.strip_prefix('v')
+        .is_some_and(|number| (1..=3).contains(&number.len()) && number.bytes().all(|b| b.is_ascii_digit()))
 }
 
 fn is_id(text: &str) -> bool {
@@ -115,3 +146,22 @@ pub(super) fn url(settings: &Settings) -> String {
     let endpoint = settings.text("endpoint").unwrap_or(ENDPOINT).trim_end_matches('/');
     format!("{endpoint}/v1/events:ingest")
 }
+
+/// Whether adjustments go to the Google Ads API.
+pub(super) fn retracts(settings: &Settings) -> bool {
+    retracts_by(&settings.values)
+}
+
+fn retracts_by(settings: &BTreeMap<String, Setting>) -> bool {
+    matches!(settings.get("retractions"), Some(Setting::Flag(true)))
+}
+
+/// The address of the Google Ads API for an account.
+pub(super) fn ads_url(settings: &Settings, account: &str) -> String {
+    let endpoint = settings.text("ads_endpoint").unwrap_or(ADS_ENDPOINT).trim_end_matches('/');
+    let version = settings.text("ads_api_version").unwrap_or(ADS_API_VERSION);
+    format!("{endpoint}/{version}/customers/{account}{ADS_CALL}")
+}
+
+/// How its address ends.
+pub(super) const ADS_CALL: &str = ":uploadConversionAdjustments";

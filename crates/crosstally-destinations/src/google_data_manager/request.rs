@@ -114,9 +114,7 @@ fn payload(
     if money.value.is_some() && money.currency.is_none() {
         return Err(Refused::incomplete("currency is required beside a value"));
     }
-    // An action knows a click by one id; the most exact goes first.
-    let click =
-        ["gclid", "gbraid", "wbraid"].iter().find_map(|&name| Some((name, ad_click_id(event, name)?)));
+    let click = click(event);
     let contact = &event.contact;
     let emails = sha256_only(&contact.google_email).map(|hash| ("emailAddress", hash));
     let phones = sha256_only(&contact.google_phone).map(|hash| ("phoneNumber", hash));
@@ -131,8 +129,7 @@ fn payload(
     let mut object = Object::open(&mut out);
     object.put("destinationReferences", &[action]);
     // The same on every attempt, and the same as the tag's in the browser: Google counts it once for each action.
-    let order = custom::text(&event.custom, "order_id").or_else(|| present(Some(&event.event_id)));
-    object.put_some("transactionId", order);
+    object.put_some("transactionId", transaction(event));
     object.put("eventTimestamp", &time.to_string());
     // By the id of the transaction Google knows which conversion is meant, by this which of several words is the last.
     let updated = restated.is_some().then(|| at.to_string());
@@ -150,6 +147,16 @@ fn payload(
     write_consent(&mut object, user_data, personalization);
     object.close();
     Ok(out)
+}
+
+/// The click's id and its name. An action knows a click by one; the most exact goes first.
+pub(super) fn click(event: &OutboundEvent) -> Option<(&'static str, &str)> {
+    ["gclid", "gbraid", "wbraid"].into_iter().find_map(|name| Some((name, ad_click_id(event, name)?)))
+}
+
+/// The name under which Google knows the conversion.
+pub(super) fn transaction(event: &OutboundEvent) -> Option<&str> {
+    custom::text(&event.custom, "order_id").or_else(|| present(Some(&event.event_id)))
 }
 
 /// A conversion that is restated is the one of before, with what is left of its value.

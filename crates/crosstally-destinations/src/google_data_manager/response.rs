@@ -89,7 +89,7 @@ fn place(field: &str) -> Option<usize> {
 }
 
 /// `"retryDelay": "30s"`.
-fn retry_delay_ms(details: &[Value]) -> Option<i64> {
+pub(super) fn retry_delay_ms(details: &[Value]) -> Option<i64> {
     let text = details.iter().find_map(|detail| detail.get("retryDelay")?.as_str())?;
     let seconds = text.strip_suffix('s')?.split('.').next()?.parse::<i64>().ok()?;
     Some(seconds.saturating_mul(SECOND_MS).clamp(0, WAIT_MAX_MS))

@@ -15,6 +15,8 @@ use serde_json::{Map, Value, json};
 use super::GoogleDataManager;
 use crate::dialect::{BatchOutcome, Built, Dialect, Response, Settings};
 
+mod ads;
+
 const NOW: Timestamp = Timestamp::from_millis(1_764_205_300_000);
 
 fn text(text: &str) -> Setting {

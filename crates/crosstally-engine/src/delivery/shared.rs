@@ -124,7 +124,7 @@ impl Shared {
         permit: Option<OwnedSemaphorePermit>,
     ) -> Answered {
         let answer = self.send(request).await;
-        let reading = self.read(settings, &answer, events);
+        let reading = self.read(settings, request, &answer, events);
         if matches!(reading.outcome, BatchOutcome::Whole(Outcome::Pause { reason: Reason::DestAuth })) {
             self.sign_in.forget().await;
         }
@@ -147,11 +147,17 @@ impl Shared {
         }
     }
 
-    fn read(&self, settings: &Settings, answer: &Result<Response, SendError>, sent: usize) -> Reading {
+    fn read(
+        &self,
+        settings: &Settings,
+        request: &Request,
+        answer: &Result<Response, SendError>,
+        sent: usize,
+    ) -> Reading {
         match answer {
             Ok(response) => {
                 let now = self.engine.clock.now();
-                let read = || self.ready.dialect.read(settings, response, sent, now);
+                let read = || self.ready.dialect.read_answer_to(request, settings, response, sent, now);
                 catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
                     let unread = Outcome::Retry { reason: Reason::DestUnreadable, after_ms: None };
                     Reading::whole(unread, "reading the answer failed inside this program")

@@ -49,7 +49,8 @@ const DAYS: &str =
     "SELECT coalesce(e.created_at, d.created_at) / 86400000, d.destination, coalesce(e.event_name, ''),
         count(*) FILTER (WHERE d.state = 'delivered' OR d.arrived_at IS NOT NULL),
         count(*) FILTER (WHERE d.state IN ('dead', 'expired', 'cancelled')
-            AND coalesce(d.reason, '') NOT IN ('consent_denied', 'taken_back', 'nothing_to_adjust', 'erased')),
+            AND coalesce(d.reason, '') NOT IN
+                ('consent_denied', 'taken_back', 'nothing_to_adjust', 'stands_again', 'erased')),
         count(*) FILTER (WHERE d.state = 'pending' AND d.arrived_at IS NULL), sum(d.attempts)::bigint
     FROM deliveries AS d LEFT JOIN goal_events AS e ON e.id = d.goal_event
     WHERE d.workspace = $1 AND d.id >= $2 AND d.id < $3

@@ -27,7 +27,8 @@ pub(super) const NEXT_DUE: &str = "SELECT min(at) FROM (
 const DAYS: &str =
     "SELECT coalesce(e.created_at, d.created_at) / 86400000, d.destination, coalesce(e.event_name, ''),
         sum(d.state = 'delivered' OR d.arrived_at IS NOT NULL), sum(d.state IN ('dead', 'expired', 'cancelled') 
-            AND coalesce(d.reason, '') NOT IN ('consent_denied', 'taken_back', 'nothing_to_adjust', 'erased')),
+            AND coalesce(d.reason, '') NOT IN
+                ('consent_denied', 'taken_back', 'nothing_to_adjust', 'stands_again', 'erased')),
         sum(d.state = 'pending' AND d.arrived_at IS NULL),
         sum(d.attempts)
     FROM deliveries AS d LEFT JOIN goal_events AS e ON e.id = d.goal_event
