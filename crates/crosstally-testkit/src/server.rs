@@ -213,6 +213,15 @@ impl TestServer {
         if reply.status >= 300 { bail!("the sandbox refused the fault: {}", reply.text()) } else { Ok(()) }
     }
 
+    /// Lets the sandbox forget all that it has seen, faults too.
+    ///
+    /// # Errors
+    /// The network failed.
+    pub async fn forget(&self) -> Result<()> {
+        let request = http::Request::delete("/_sandbox").body(http_body_util::Full::default())?;
+        client::send(self.sandbox, request).await.map(drop)
+    }
+
     /// Takes all faults back; what was accepted stays.
     ///
     /// # Errors

@@ -47,6 +47,7 @@ mod refunds;
 mod replayed;
 mod reread;
 mod retention;
+mod retractions;
 mod reversals;
 mod security_a;
 mod security_a12;

@@ -32,16 +32,16 @@ on_both! {
     what_is_over_stated_is_what_a_model_says => model;
 }
 
-fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
+pub(super) fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
     value.pointer(pointer).and_then(Value::as_str).unwrap_or("")
 }
 
-fn rows(list: &Value) -> Vec<Value> {
+pub(super) fn rows(list: &Value) -> Vec<Value> {
     list["data"].as_array().cloned().unwrap_or_default()
 }
 
 /// The usual configuration under a contract whose refunds state a part, with destinations besides.
-fn config(more: &str, send_to: &str, delay: &str) -> String {
+pub(super) fn config(more: &str, send_to: &str, delay: &str) -> String {
     CONFIG
         .replace(
             "currency = \"USD\"\n\n[[destination]]",
@@ -62,14 +62,14 @@ endpoint = "http://SANDBOX"
 allow_private = true
 "#;
 
-async fn call(server: &TestServer, query: &str) -> Result<()> {
+pub(super) async fn call(server: &TestServer, query: &str) -> Result<()> {
     let reply = server.postback(query).await?;
     assert_eq!(reply.status, 200, "{query}: {}", reply.text());
     Ok(())
 }
 
 /// Every delivery as destination, state and code, in order.
-async fn deliveries(server: &TestServer) -> Result<Vec<String>> {
+pub(super) async fn deliveries(server: &TestServer) -> Result<Vec<String>> {
     let mut found: Vec<String> = rows(&server.api("/api/v1/deliveries?limit=500").await?)
         .iter()
         .map(|row| format!("{} {} {}", text(row, "/destination"), text(row, "/state"), text(row, "/code")))
@@ -79,7 +79,7 @@ async fn deliveries(server: &TestServer) -> Result<Vec<String>> {
 }
 
 /// What was sent in every attempt to a destination, oldest first.
-async fn sent(server: &TestServer, destination: &str) -> Result<Vec<Value>> {
+pub(super) async fn sent(server: &TestServer, destination: &str) -> Result<Vec<Value>> {
     let mut all = Vec::new();
     let mut listed = rows(&server.api("/api/v1/deliveries?limit=500").await?);
     listed.reverse();
