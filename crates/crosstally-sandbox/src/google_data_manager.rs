@@ -11,7 +11,8 @@ use serde_json::{Map, Value, json};
 use url::form_urlencoded;
 
 use crate::body;
-use crate::edge::{Edge, Said, Token, Trouble, Verdicts};
+use crate::edge::{Edge, Said, Token, Trouble, Verdicts, query};
+use crate::faults::{Call, Met};
 use crate::json::{Bounds, Checked, Part, Shape};
 use crate::misbehave;
 use crate::platform::Platform;
@@ -145,7 +146,7 @@ impl Edge for GoogleDataManager {
         BOUNDS.age_ms
     }
 
-    fn taken(&self, verdicts: &Verdicts, _main: &Map<String, Value>, trace: &str) -> Said {
+    fn taken(&self, verdicts: &Verdicts, main: &Map<String, Value>, trace: &str) -> Said {
         let violation = |(index, verdict): (usize, &Checked)| {
             let words = verdict.as_ref().err()?;
             let field = words.split(' ').next().unwrap_or_default();
@@ -153,7 +154,7 @@ impl Edge for GoogleDataManager {
         };
         let violations: Vec<Value> = verdicts.iter().enumerate().filter_map(violation).collect();
         if violations.is_empty() {
-            return Said(200, json!({ "requestId": trace }));
+            return Said(200, json!({ "requestId": request_id(trace, main, verdicts.len()) }));
         }
         let details =
             json!([{"@type": "type.googleapis.com/google.rpc.BadRequest", "fieldViolations": violations}]);
@@ -180,6 +181,62 @@ impl Edge for GoogleDataManager {
         };
         error(status, name, words, json!([]))
     }
+}
+
+/// An id that says by itself what was sent: the sandbox keeps no requests.
+fn request_id(trace: &str, main: &Map<String, Value>, events: usize) -> String {
+    let destinations = main.get("destinations").and_then(Value::as_array).into_iter().flatten();
+    let actions: Vec<&str> =
+        destinations.filter_map(|destination| destination.get("productDestinationId")?.as_str()).collect();
+    format!("{trace}.{events}.{}", actions.join("-"))
+}
+
+/// `GET /v1/requestStatus:retrieve?requestId=..`: what became of a request. All of it counts, unless a fault for the dataset
+/// `requestStatus` says otherwise.
+pub(crate) async fn status(State(sandbox): State<Sandbox>, request: Request<Body>) -> Response {
+    let (met, answer) = judged(&sandbox, &request);
+    match met {
+        Some(met) => misbehave::bend(&met.kind, answer).await.sent().await,
+        None => answer,
+    }
+}
+
+fn judged(sandbox: &Sandbox, request: &Request<Body>) -> (Option<Met>, Response) {
+    let nobody = |_: &str, _: &str| false;
+    let call = Call {
+        platform: Platform::GoogleDataManager,
+        dataset: "requestStatus",
+        body_read: true,
+        holds: &nobody,
+    };
+    let met = sandbox.faults().meet(&call);
+    let said = status_of(request);
+    let answer = met.as_ref().and_then(|met| misbehave::spelled_out(&met.kind)).unwrap_or_else(|| {
+        let mut response = (misbehave::status(said.0), said.1.to_string()).into_response();
+        misbehave::set(&mut response, header::CONTENT_TYPE, "application/json");
+        response
+    });
+    (met, answer)
+}
+
+fn status_of(request: &Request<Body>) -> Said {
+    let bearer = request.headers().get("authorization").and_then(|value| value.to_str().ok());
+    if !bearer.is_some_and(|text| text.starts_with("Bearer ya29.")) {
+        return error(401, "UNAUTHENTICATED", "Request had invalid authentication credentials.", json!([]));
+    }
+    let id = query(request.uri(), "requestId").unwrap_or_default();
+    let mut parts = id.split('.').skip(1);
+    let (Some(events), Some(actions)) = (parts.next(), parts.next()) else {
+        return error(404, "NOT_FOUND", "There is no such request.", json!([]));
+    };
+    let one = |action: &str| {
+        json!({
+            "destination": {"reference": action, "productDestinationId": action},
+            "requestStatus": "SUCCESS",
+            "eventsIngestionStatus": {"recordCount": events},
+        })
+    };
+    Said(200, json!({"requestStatusPerDestination": actions.split('-').map(one).collect::<Vec<_>>()}))
 }
 
 fn error(status: u16, name: &str, words: &str, details: Value) -> Said {

@@ -37,7 +37,7 @@ pub(crate) async fn index() -> Response {
             "reddit": ["POST /api/v3/pixels/{id}/conversion_events"],
             "microsoft": ["POST /v1/{tag}/events"],
             "openai": ["POST /v1/events?pid={pixel}"],
-            "google_data_manager": ["POST /v1/events:ingest", "POST /token"],
+            "google_data_manager": ["POST /v1/events:ingest", "GET /v1/requestStatus:retrieve", "POST /token"],
             "google_ads": ["POST /v26/customers/{id}:uploadConversionAdjustments"],
             "ga4": ["POST /mp/collect", "POST /debug/mp/collect"],
             "linkedin": ["POST /rest/conversionEvents"],

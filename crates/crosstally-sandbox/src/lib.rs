@@ -20,6 +20,7 @@
 //! | `POST /v1/{tag}/events` | Microsoft: 1 to 1,000 events; one bad event refuses all, or with `continueOnValidationError` itself |
 //! | `POST /v1/events?pid={pixel}` | OpenAI: 1 to 1,000 events; one bad event refuses all; `validate_only` records nothing |
 //! | `POST /v1/events:ingest` | Google Ads: 1 to 2,000 events; one bad event refuses all, every bad place is named; `validateOnly` records nothing |
+//! | `GET /v1/requestStatus:retrieve` | Google Ads: what became of a request, all of it counted; a fault for the dataset `requestStatus` says otherwise |
 //! | `POST /v26/customers/{id}:uploadConversionAdjustments` | Google Ads: 1 to 2,000 adjustments of what came to `events:ingest`, taken in part; unknown, too old and retracted conversions are named |
 //! | `POST /token` | Google: a refresh token, unless it starts with `expired`, becomes an access token; faults do not meet it |
 //! | `POST /mp/collect` | Google Analytics: 1 to 25 events, always 204; what is wrong is listed as refused |

@@ -51,6 +51,7 @@ pub fn router(sandbox: Sandbox) -> Router {
         // Google
         .route("/v1/events:ingest", edge(&GoogleDataManager))
         .route("/{version}/customers/{call}", edge(&GoogleAds))
+        .route("/v1/requestStatus:retrieve", get(google_data_manager::status))
         .route("/token", post(google_data_manager::token))
         .route("/mp/collect", edge(&Ga4 { debug: false }))
         .route("/debug/mp/collect", edge(&Ga4 { debug: true }))

@@ -110,3 +110,33 @@ async fn adjustments_are_checked() {
     assert_eq!(taken["data"].as_array().unwrap().len(), 0);
     server.stop().await;
 }
+
+#[tokio::test]
+async fn whoever_asks_is_told_what_became_of_a_request() {
+    let server = Server::start().await;
+    let account = json!({"accountType": "GOOGLE_ADS", "accountId": "1234567890"});
+    let destination = json!({"reference": "1", "operatingAccount": account, "productDestinationId": "1"});
+    let event = json!({"destinationReferences": ["1"], "transactionId": "a", "eventTimestamp": "2025-11-27T01:00:00Z",
+        "eventSource": "WEB", "adIdentifiers": {"gclid": "g"}});
+    let body = json!({"destinations": [destination], "events": [event]});
+    let taken = call(&server, "/v1/events:ingest", "Bearer ya29.a", &body).await;
+    let id = taken.json()["requestId"].as_str().unwrap().to_owned();
+    let ask = async |id: &str, token: &str| {
+        let path = format!("/v1/requestStatus:retrieve?requestId={id}");
+        server.send(Method::GET, &path, &[("authorization", token)], String::new()).await.unwrap()
+    };
+    let told = ask(&id, "Bearer ya29.a").await.json();
+    assert_eq!(told["requestStatusPerDestination"][0]["requestStatus"], "SUCCESS");
+    assert_eq!(told["requestStatusPerDestination"][0]["destination"]["reference"], "1");
+    assert_eq!(ask("x", "Bearer ya29.a").await.status, 404);
+    assert_eq!(ask(&id, "Bearer expired-1").await.status, 401);
+    let working = r#"{"requestStatusPerDestination":[{"requestStatus":"PROCESSING"}]}"#;
+    server
+        .fault(
+            json!({"kind": "status", "status": 200, "body": working, "dataset": "requestStatus", "times": 1}),
+        )
+        .await;
+    assert_eq!(ask(&id, "Bearer ya29.a").await.text, working);
+    assert_eq!(ask(&id, "Bearer ya29.a").await.json(), told);
+    server.stop().await;
+}
