@@ -19,6 +19,7 @@ mod idempotency;
 mod jobs;
 mod journeys;
 mod ledger;
+mod lookbacks;
 mod losses;
 mod migrate;
 mod nonces;

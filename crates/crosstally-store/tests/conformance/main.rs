@@ -24,6 +24,7 @@ mod jobs;
 mod journeys;
 mod ledger;
 mod ledger_sums;
+mod lookbacks;
 mod nonces;
 mod offers;
 mod opening;
@@ -157,6 +158,11 @@ suite! {
     }
     approvals {
         the_share_of_approvals_is_of_what_was_decided
+    }
+    lookbacks {
+        a_call_is_taken_by_one_and_comes_again
+        what_was_found_is_written_where_it_still_stands
+        what_was_sent_again_is_left_alone
     }
     ledger_sums {
         sums_are_those_of_a_model_at_every_time

@@ -1,0 +1,110 @@
+//! Look-backs: calls whose events a platform took and judges later, until it was asked what became of them.
+
+use crosstally_core::ids::{CallId, DeliveryId};
+use crosstally_core::reason::Reason;
+use crosstally_core::time::Timestamp;
+
+use super::outbox::count_moved;
+use super::reversals::note_failed;
+use super::rows::{Columns, Id, Text};
+use super::transact::Value;
+use super::{Postgres, rows};
+use crate::{Found, Lookback, NewLookback, StoreError, WORKSPACE};
+
+const NOTE: &str = "INSERT INTO lookbacks (workspace, call, destination, receipt, looks, due_at)
+    VALUES ($1, $2, $3, $4, 0, $5) ON CONFLICT (call, workspace) DO NOTHING";
+const TAKE: &str = "WITH due AS (
+        SELECT call, due_at FROM lookbacks WHERE workspace = $1 AND destination = $2 AND due_at <= $3
+        ORDER BY due_at, call LIMIT $5 FOR UPDATE SKIP LOCKED
+    ), taken AS (
+        UPDATE lookbacks AS l SET due_at = $4 FROM due WHERE l.workspace = $1 AND l.call = due.call
+        RETURNING l.call, l.receipt, l.looks, due.due_at
+    )
+    SELECT t.call, t.receipt, t.looks, a.delivery, a.payload FROM taken AS t
+    LEFT JOIN attempts AS a ON a.call = t.call AND a.payload <> '' AND a.outcome = 'delivered'
+    ORDER BY t.due_at, t.call, a.delivery";
+const PUT_OFF: &str =
+    "UPDATE lookbacks SET due_at = $3, looks = looks + 1 WHERE workspace = $1 AND call = $2";
+const SETTLE: &str = concat!(
+    "WITH done AS (
+        DELETE FROM lookbacks WHERE workspace = $1 AND call = $6
+    ), found AS (
+        UPDATE deliveries AS d SET state = n.state, reason = n.reason, detail = n.detail,
+            finished_at = CASE WHEN n.state = 'delivered' THEN d.finished_at ELSE $7 END
+        FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[]) AS n (id, state, reason, detail)
+        WHERE d.id = n.id AND d.state = 'delivered' AND d.reason = $8 AND (d.workspace = $1) IS TRUE
+            AND EXISTS (SELECT FROM attempts AS a WHERE a.delivery = d.id AND a.number = d.attempts AND a.call = $6)
+        RETURNING d.id, d.goal_event, d.conversion, d.destination, d.state
+    ), failed AS (
+        SELECT id, goal_event, conversion FROM found WHERE state <> 'delivered'
+    ), ",
+    note_failed!(),
+    ", moved AS (
+        SELECT destination, 'delivered' AS state, -1 AS change FROM found WHERE state <> 'delivered'
+        UNION ALL SELECT destination, state, 1 FROM found WHERE state <> 'delivered'
+    ), ",
+    count_moved!(),
+    " SELECT count(*) FROM found"
+);
+
+impl Postgres {
+    pub(crate) async fn note_lookback(&self, lookback: NewLookback) -> Result<(), StoreError> {
+        let values: [&Value<'_>; 5] = [
+            &WORKSPACE,
+            &Id::from(lookback.call),
+            &Text(&lookback.destination),
+            &Text(&lookback.receipt),
+            &lookback.due_at.as_millis(),
+        ];
+        self.engine.write(NOTE, &values).await.map(drop)
+    }
+
+    pub(crate) async fn take_lookbacks(
+        &self,
+        destination: String,
+        now: Timestamp,
+        again_at: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Lookback>, StoreError> {
+        let values: [&Value<'_>; 5] =
+            [&WORKSPACE, &Text(&destination), &now.as_millis(), &again_at.as_millis(), &i64::from(limit)];
+        let mut due: Vec<Lookback> = Vec::new();
+        for row in &self.engine.write(TAKE, &values).await? {
+            let call = CallId::from_bytes(rows::id(row, 0)?);
+            if due.last().is_none_or(|last| last.call != call) {
+                let looks = u32::try_from(rows::count(row, 2)?)
+                    .map_err(|_| StoreError::Corrupt("a number of looks is none".into()))?;
+                due.push(Lookback { call, receipt: rows::get(row, 1)?, looks, sent: Vec::new() });
+            }
+            let sent = rows::optional_id(row, 3)?.map(DeliveryId::from_bytes);
+            if let (Some(one), Some(id)) = (due.last_mut(), sent) {
+                one.sent.push((id, rows::get(row, 4)?));
+            }
+        }
+        Ok(due)
+    }
+
+    pub(crate) async fn put_off_lookback(&self, call: CallId, due_at: Timestamp) -> Result<(), StoreError> {
+        let values: [&Value<'_>; 3] = [&WORKSPACE, &Id::from(call), &due_at.as_millis()];
+        self.engine.write(PUT_OFF, &values).await.map(drop)
+    }
+
+    pub(crate) async fn settle_lookback(
+        &self,
+        call: CallId,
+        mut found: Vec<Found>,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        found.sort_unstable_by_key(|one| one.delivery);
+        let columns = Columns::of(&found)
+            .with(|one| Id::from(one.delivery))
+            .with(|one| one.state.as_str())
+            .with(|one| one.reason.code())
+            .with(|one| Text(&one.detail));
+        let (call, now, unverified) = (Id::from(call), now.as_millis(), Reason::AcceptedUnverified.code());
+        let mut values = columns.values();
+        values.extend([&call as &Value<'_>, &now, &unverified]);
+        let answer = self.engine.write(SETTLE, &values).await?;
+        answer.first().map_or(Ok(0), |row| rows::count(row, 0))
+    }
+}

@@ -1,0 +1,112 @@
+//! Look-backs: calls whose events a platform took and judges later, until it was asked what became of them.
+
+use crosstally_core::delivery::DeliveryState;
+use crosstally_core::ids::{CallId, DeliveryId};
+use crosstally_core::reason::Reason;
+use crosstally_core::time::Timestamp;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{Sqlite, outbox, reversals};
+use crate::{Found, Lookback, NewLookback, StoreError, WORKSPACE};
+
+const NOTE: &str = "INSERT INTO lookbacks (call, workspace, destination, receipt, looks, due_at)
+    VALUES (?1, ?2, ?3, ?4, 0, ?5) ON CONFLICT (call) DO NOTHING";
+const FIND_DUE: &str = "SELECT call, receipt, looks FROM lookbacks
+    WHERE workspace = ?1 AND destination = ?2 AND due_at <= ?3 ORDER BY due_at, call LIMIT ?4";
+const TAKE: &str = "UPDATE lookbacks SET due_at = ?2 WHERE call = ?1";
+const SENT: &str = "SELECT delivery, payload FROM attempts
+    WHERE call = ?1 AND payload <> '' AND outcome = 'delivered' ORDER BY delivery";
+const PUT_OFF: &str = "UPDATE lookbacks SET due_at = ?2, looks = looks + 1 WHERE call = ?1";
+const DONE: &str = "DELETE FROM lookbacks WHERE call = ?1";
+const FOUND: &str = "UPDATE deliveries SET state = ?2, reason = ?3, detail = ?4,
+        finished_at = CASE WHEN ?2 = 'delivered' THEN finished_at ELSE ?5 END
+    WHERE id = ?1 AND state = 'delivered' AND reason = ?7
+        AND EXISTS (SELECT 1 FROM attempts AS a WHERE a.delivery = ?1 AND a.number = deliveries.attempts AND a.call = ?6)
+    RETURNING destination";
+
+impl Sqlite {
+    pub(crate) async fn note_lookback(&self, lookback: NewLookback) -> Result<(), StoreError> {
+        let work = move |connection: &Connection| {
+            connection.prepare_cached(NOTE)?.execute(params![
+                lookback.call.as_bytes(),
+                WORKSPACE,
+                lookback.destination,
+                lookback.receipt,
+                lookback.due_at.as_millis(),
+            ])?;
+            Ok(())
+        };
+        self.engine.write(1, work).await
+    }
+
+    pub(crate) async fn take_lookbacks(
+        &self,
+        destination: String,
+        now: Timestamp,
+        again_at: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Lookback>, StoreError> {
+        let work = move |connection: &Connection| {
+            let mut ask = connection.prepare_cached(FIND_DUE)?;
+            let due = ask.query_map(params![WORKSPACE, destination, now.as_millis(), limit], |row| {
+                let call = CallId::from_bytes(row.get(0)?);
+                Ok(Lookback { call, receipt: row.get(1)?, looks: row.get(2)?, sent: Vec::new() })
+            })?;
+            let mut due: Vec<Lookback> = due.collect::<rusqlite::Result<_>>()?;
+            for one in &mut due {
+                let call = one.call.as_bytes();
+                connection.prepare_cached(TAKE)?.execute(params![call, again_at.as_millis()])?;
+                let mut ask = connection.prepare_cached(SENT)?;
+                let sent = ask.query_map([call], |row| {
+                    Ok((DeliveryId::from_bytes(row.get(0)?), row.get::<_, String>(1)?))
+                })?;
+                one.sent = sent.collect::<rusqlite::Result<_>>()?;
+            }
+            Ok(due)
+        };
+        self.engine.write(2, work).await
+    }
+
+    pub(crate) async fn put_off_lookback(&self, call: CallId, due_at: Timestamp) -> Result<(), StoreError> {
+        let work = move |connection: &Connection| {
+            connection.prepare_cached(PUT_OFF)?.execute(params![call.as_bytes(), due_at.as_millis()])?;
+            Ok(())
+        };
+        self.engine.write(1, work).await
+    }
+
+    pub(crate) async fn settle_lookback(
+        &self,
+        call: CallId,
+        found: Vec<Found>,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let weight = found.len() + 1;
+        let work = move |connection: &Connection| {
+            connection.prepare_cached(DONE)?.execute([call.as_bytes()])?;
+            let mut changed = 0;
+            for one in &found {
+                let id = one.delivery.as_bytes();
+                let values = params![
+                    id,
+                    one.state.as_str(),
+                    one.reason.code(),
+                    one.detail,
+                    now.as_millis(),
+                    call.as_bytes(),
+                    Reason::AcceptedUnverified.code(),
+                ];
+                let destination: Option<String> =
+                    connection.prepare_cached(FOUND)?.query_row(values, |row| row.get(0)).optional()?;
+                let Some(destination) = destination else { continue };
+                changed += 1;
+                if one.state != DeliveryState::Delivered {
+                    outbox::moved(connection, &destination, DeliveryState::Delivered, one.state, 1)?;
+                    reversals::note_failed(connection, id)?;
+                }
+            }
+            Ok(changed)
+        };
+        self.engine.write(weight, work).await
+    }
+}

@@ -1,0 +1,102 @@
+//! Look-backs: taken once at a time, settled for what still stands as it was taken.
+
+use crosstally_core::delivery::{DeliveryState, Outcome};
+use crosstally_core::ids::{CallId, DeliveryId};
+use crosstally_core::reason::Reason;
+use crosstally_store::{After, DeliveryFilter, Found, NewLookback, Settlement, Store};
+
+use crate::build::{self, META, at};
+use crate::stage::Stage;
+
+/// Takes all that is due in one call, noted to be asked about from the given time on.
+async fn taken(store: &Store, ms: i64, ask_at: i64) -> (CallId, Vec<DeliveryId>) {
+    let held = build::held(&store.lease_deliveries(build::wanted(META, ms)).await.unwrap());
+    let call = build::new_call(ms, &held);
+    let id = call.id;
+    assert_eq!(store.open_call(call).await.unwrap(), held);
+    let ids = held.iter().map(|held| held.id).collect();
+    let (outcome, after, reason) = (Outcome::Unverified, After::Delivered, Reason::AcceptedUnverified);
+    let settle = |held| Settlement { held, outcome: outcome.clone(), after, reason, last_at: None };
+    let settlements = held.into_iter().map(settle).collect();
+    store.settle_call(build::result(id, ms + 10), settlements, None).await.unwrap();
+    let lookback =
+        NewLookback { call: id, destination: META.into(), receipt: format!("r-{ms}"), due_at: at(ask_at) };
+    store.note_lookback(lookback.clone()).await.unwrap();
+    store.note_lookback(lookback).await.unwrap();
+    (id, ids)
+}
+
+fn found(delivery: DeliveryId, state: DeliveryState, reason: Reason) -> Found {
+    Found { delivery, state, reason, detail: "1 CLICK_NOT_FOUND".into() }
+}
+
+async fn stands(store: &Store, id: DeliveryId) -> (DeliveryState, Option<Reason>, String) {
+    let record = store.delivery(id).await.unwrap().unwrap();
+    (record.state, record.reason, record.detail)
+}
+
+pub(crate) async fn a_call_is_taken_by_one_and_comes_again(stage: &Stage) {
+    let store = stage.open().await;
+    build::book_deliveries(&store, META, 2).await;
+    let (call, mut ids) = taken(&store, 10, 100).await;
+    ids.sort_unstable();
+    let take = async |ms| store.take_lookbacks(META.into(), at(ms), at(ms + 50), 10).await.unwrap();
+    assert_eq!(take(99).await, []);
+    assert_eq!(store.take_lookbacks("other".into(), at(100), at(150), 10).await.unwrap(), []);
+    let first = take(100).await;
+    assert_eq!((first.len(), first[0].call, first[0].receipt.as_str(), first[0].looks), (1, call, "r-10", 0));
+    let sent: Vec<_> = ids.iter().map(|id| (*id, format!("{{\"event\":\"{id}\"}}"))).collect();
+    assert_eq!(first[0].sent, sent);
+    assert_eq!(take(149).await, [], "somebody has it");
+    assert_eq!(take(150).await[0].looks, 0, "nobody came back: it is asked about again");
+    store.put_off_lookback(call, at(300)).await.unwrap();
+    assert_eq!(take(299).await, []);
+    assert_eq!(take(300).await[0].looks, 1);
+    assert_eq!(store.settle_lookback(call, Vec::new(), at(301)).await.unwrap(), 0);
+    assert_eq!(take(10_000).await, []);
+    let unverified = (DeliveryState::Delivered, Some(Reason::AcceptedUnverified), "fine".to_owned());
+    assert_eq!(stands(&store, ids[0]).await, unverified);
+}
+
+pub(crate) async fn what_was_found_is_written_where_it_still_stands(stage: &Stage) {
+    let store = stage.open().await;
+    build::book_deliveries(&store, META, 3).await;
+    let (call, ids) = taken(&store, 10, 100).await;
+    let all = vec![
+        found(ids[0], DeliveryState::Delivered, Reason::Delivered),
+        found(ids[1], DeliveryState::Dead, Reason::RefusedLater),
+        found(ids[2], DeliveryState::Delivered, Reason::RefusedInPart),
+    ];
+    assert_eq!(store.settle_lookback(call, all.clone(), at(200)).await.unwrap(), 3);
+    assert_eq!(store.settle_lookback(call, all, at(210)).await.unwrap(), 0, "nothing is changed twice");
+    let words = "1 CLICK_NOT_FOUND".to_owned();
+    assert_eq!(
+        stands(&store, ids[0]).await,
+        (DeliveryState::Delivered, Some(Reason::Delivered), words.clone())
+    );
+    assert_eq!(
+        stands(&store, ids[1]).await,
+        (DeliveryState::Dead, Some(Reason::RefusedLater), words.clone())
+    );
+    assert_eq!(stands(&store, ids[2]).await, (DeliveryState::Delivered, Some(Reason::RefusedInPart), words));
+    let record = store.delivery(ids[1]).await.unwrap().unwrap();
+    assert_eq!(record.finished_at, Some(at(200)));
+    let counts = store.count_deliveries().await.unwrap();
+    let count = |state| counts.iter().find(|row| row.state == state).map(|row| row.count);
+    assert_eq!((count(DeliveryState::Delivered), count(DeliveryState::Dead)), (Some(2), Some(1)));
+}
+
+pub(crate) async fn what_was_sent_again_is_left_alone(stage: &Stage) {
+    let store = stage.open().await;
+    build::book_deliveries(&store, META, 1).await;
+    let (first, ids) = taken(&store, 10, 100).await;
+    let dead = |id| vec![found(id, DeliveryState::Dead, Reason::RefusedLater)];
+    assert_eq!(store.settle_lookback(first, dead(ids[0]), at(200)).await.unwrap(), 1);
+    let filter = DeliveryFilter { destination: None, state: None, id: None };
+    assert_eq!(store.requeue_deliveries(filter, at(300), at(100_000)).await.unwrap(), 1);
+    let (second, _) = taken(&store, 310, 400).await;
+    // The verdict on the first call says nothing of the second.
+    assert_eq!(store.settle_lookback(first, dead(ids[0]), at(410)).await.unwrap(), 0);
+    assert_eq!(stands(&store, ids[0]).await.0, DeliveryState::Delivered);
+    assert_eq!(store.settle_lookback(second, dead(ids[0]), at(420)).await.unwrap(), 1);
+}
