@@ -270,7 +270,7 @@ fn a_trouble_of_adjustments_alone_stops_nothing_else_and_says_what_to_do() {
         assert!(reading.detail.contains(words), "{code}: {}", reading.detail);
         assert!(!reading.detail.contains("ya29"), "{}", reading.detail);
         assert_eq!(reading.slow_down_ms, None, "{code}");
-        assert_eq!(each(reading), [expected.clone()], "{code}");
+        assert_eq!(each(reading), std::slice::from_ref(expected), "{code}");
     }
     let door = |reason: &str| json!({"error": {"code": 403, "details": [{"reason": reason}]}}).to_string();
     for (reason, words) in [
@@ -279,7 +279,7 @@ fn a_trouble_of_adjustments_alone_stops_nothing_else_and_says_what_to_do() {
     ] {
         let reading = answer(&one, 403, &door(reason), 1);
         assert!(reading.detail.contains(words), "{}", reading.detail);
-        assert_eq!(each(reading), [held.clone()]);
+        assert_eq!(each(reading), std::slice::from_ref(&held));
     }
     let gone = answer(&one, 404, "<html>", 1);
     assert!(gone.detail.contains("ads_api_version"), "{}", gone.detail);
