@@ -7,6 +7,7 @@ use crate::reason::Reason;
 pub mod digest;
 pub mod job;
 pub mod lane;
+pub mod lookback;
 pub mod retry;
 
 /// Where a delivery stands. There is no state for "being worked on": that is a lease beside `Pending`, which ends by

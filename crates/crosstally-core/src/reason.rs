@@ -283,6 +283,12 @@ reasons! {
     AcceptedUnverified "accepted_unverified" Fine false
         "The destination took the event without saying whether it counts."; "A platform that answers every call alike, or checks what it took only later.";
         "Nothing; compare the platform's own reports when the sums matter.".
+    RefusedLater "refused_later" Problem false
+        "The destination took the event and found later that it does not count it."; "A click id of another account, a click that is too old or too young, or consent that was denied.";
+        "See the platform's own code in the detail; mend the cause, then replay the delivery.".
+    RefusedInPart "refused_in_part" Problem false
+        "Of the events of one call the destination found later that it does not count some, and does not tell which."; "The same causes, of some events among many.";
+        "See the counts and codes in the detail, and the platform's own report.".
     EventTooOld "event_too_old" Problem false
         "The event is older than the destination accepts."; "A long delay before approval, or a long outage.";
         "Send the goal's event earlier, or set another event time.".

@@ -69,6 +69,13 @@ pub(crate) fn bearer_post(settings: &Settings, url: String, body: Vec<u8>) -> Re
     json_post(url, header, body, token.cloned().into_iter().collect())
 }
 
+/// A GET whose token, the setting `access_token`, goes as a bearer's.
+pub(crate) fn bearer_get(settings: &Settings, url: String) -> Request {
+    let post = bearer_post(settings, url, Vec::new());
+    let headers = post.headers.into_iter().filter(|(name, _)| name != "content-type").collect();
+    Request { method: "GET", headers, ..post }
+}
+
 /// A POST of JSON. `headers` are those beyond the type; secrets in them or in the URL must stand in `secrets`.
 pub(crate) fn json_post(
     url: String,

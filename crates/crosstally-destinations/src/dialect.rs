@@ -288,6 +288,35 @@ pub enum BatchOutcome {
     Each(Vec<Outcome>),
 }
 
+/// What became of an event that was taken before it was judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Became {
+    /// It counts.
+    Counted,
+    /// It does not count; the platform's codes.
+    Refused(String),
+    /// It or some of those sent with it do not count, and which is not told; the platform's codes.
+    InPart(String),
+    /// Nothing is told of it.
+    Unsaid,
+}
+
+/// What a platform tells when it is asked what became of a call's events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lookback {
+    /// It is still at work.
+    NotYet,
+    /// What became of each event, in order.
+    Told(Vec<Became>),
+    /// It does not know the call, or not any more.
+    Gone,
+    /// It cannot be asked now; whether that is for the token's sake.
+    Trouble {
+        /// The token is no longer good.
+        token: bool,
+    },
+}
+
 /// What a kind can be told about an event that must not be used in full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Told {
@@ -413,6 +442,18 @@ pub trait Dialect: Sync {
     fn build(&self, settings: &Settings, events: &[OutboundEvent], now: Timestamp) -> Built;
     /// Reads the answer to a request that carried `sent` events.
     fn read(&self, settings: &Settings, response: &Response, sent: usize, now: Timestamp) -> Reading;
+    /// Under which name the platform tells later what became of the events of this answer, if it judges them later.
+    fn receipt(&self, _settings: &Settings, _response: &Response) -> Option<String> {
+        None
+    }
+    /// The request that asks for it; `None` if nobody can be asked.
+    fn lookback(&self, _settings: &Settings, _receipt: &str) -> Option<Request> {
+        None
+    }
+    /// Reads what it answers; `sent` is what each event looked like in the request.
+    fn read_lookback(&self, _settings: &Settings, _response: &Response, _sent: &[String]) -> Lookback {
+        Lookback::Gone
+    }
     /// The same of this very request, for a kind whose requests go to more than one place.
     fn read_answer_to(
         &self,

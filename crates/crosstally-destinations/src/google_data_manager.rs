@@ -13,13 +13,14 @@ use crosstally_core::reversal::leaves_nothing;
 use crosstally_core::time::Timestamp;
 
 use crate::dialect::{
-    AccessToken, Built, Dialect, Reading, Request, Response, SettingField, SettingProblem, Settings,
-    TestMode, Told,
+    AccessToken, Built, Dialect, Lookback, Reading, Request, Response, SettingField, SettingProblem,
+    Settings, TestMode, Told,
 };
 use crate::oauth;
 
 mod ads;
 mod config;
+mod lookback;
 mod request;
 mod response;
 #[cfg(test)]
@@ -93,6 +94,18 @@ impl Dialect for GoogleDataManager {
 
     fn read(&self, settings: &Settings, response: &Response, sent: usize, now: Timestamp) -> Reading {
         response::read(settings, response, sent, now)
+    }
+
+    fn receipt(&self, settings: &Settings, response: &Response) -> Option<String> {
+        lookback::receipt(settings, response)
+    }
+
+    fn lookback(&self, settings: &Settings, receipt: &str) -> Option<Request> {
+        Some(lookback::request(settings, receipt))
+    }
+
+    fn read_lookback(&self, _settings: &Settings, response: &Response, sent: &[String]) -> Lookback {
+        lookback::read(response, sent)
     }
 
     fn read_answer_to(

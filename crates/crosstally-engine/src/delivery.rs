@@ -8,6 +8,7 @@ mod batch;
 mod bisect;
 mod lane;
 mod leases;
+mod lookback;
 pub(crate) mod outcomes;
 mod pace;
 mod part;

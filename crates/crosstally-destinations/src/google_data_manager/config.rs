@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use crosstally_core::config::Setting;
 
+use url::form_urlencoded;
+
 use crate::dialect::{FieldType, SettingField, SettingProblem, Settings};
 use crate::{names, oauth, setting};
 
@@ -141,10 +143,19 @@ pub(super) fn validates_only(settings: &Settings) -> bool {
     settings.flag("validate_only")
 }
 
-/// The address.
+/// The address of events.
 pub(super) fn url(settings: &Settings) -> String {
-    let endpoint = settings.text("endpoint").unwrap_or(ENDPOINT).trim_end_matches('/');
-    format!("{endpoint}/v1/events:ingest")
+    format!("{}/v1/events:ingest", endpoint(settings))
+}
+
+/// The address under which Google tells what became of a request.
+pub(super) fn status_url(settings: &Settings, request_id: &str) -> String {
+    let id: String = form_urlencoded::byte_serialize(request_id.as_bytes()).collect();
+    format!("{}/v1/requestStatus:retrieve?requestId={id}", endpoint(settings))
+}
+
+fn endpoint(settings: &Settings) -> &str {
+    settings.text("endpoint").unwrap_or(ENDPOINT).trim_end_matches('/')
 }
 
 /// Whether adjustments go to the Google Ads API.

@@ -16,6 +16,7 @@ use super::GoogleDataManager;
 use crate::dialect::{BatchOutcome, Built, Dialect, Response, Settings};
 
 mod ads;
+mod lookback;
 
 const NOW: Timestamp = Timestamp::from_millis(1_764_205_300_000);
 

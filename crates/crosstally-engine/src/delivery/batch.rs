@@ -233,6 +233,9 @@ impl Batch {
         may_split: bool,
         counts: &mut Delivered,
     ) -> Result<(bool, bool), StoreError> {
+        let receipt = answered.answer.as_ref().ok();
+        let receipt =
+            receipt.and_then(|response| self.ready.dialect.receipt(&self.ready.settings, response));
         let follows = self.follows(id, request, part, answered, may_split);
         let end = &follows.end;
         let write = || {
@@ -240,6 +243,7 @@ impl Batch {
             self.engine.store.settle_call(result, settlements, end.state.clone())
         };
         let settled = self.write_down(write).await?;
+        self.note_lookback(id, receipt, &end.settlements, end.result.finished_at).await;
         self.account([(end, settled)], counts);
         if !follows.split {
             self.leases.forget(part.held());

@@ -12,6 +12,7 @@ use tokio::task::{JoinError, JoinSet};
 use super::batch::Batch;
 use super::bisect;
 use super::leases::{LEASE_MS, Leases};
+use super::lookback::{self, Round};
 use super::outcomes::Delivered;
 use super::pace::{CALLS_MAX, Pace};
 use super::part::Part;
@@ -45,6 +46,9 @@ pub(super) struct Lane {
     told: Arc<Told>,
     sign_in: Arc<SignIn>,
     running: JoinSet<Delivered>,
+    /// The round of look-backs that runs, at most one.
+    looking_back: JoinSet<Result<(), StoreError>>,
+    looked_back_at: Timestamp,
     counts: Delivered,
     /// There is probably something to lease: the last one took as much as was asked for, or somebody rang.
     more: bool,
@@ -74,6 +78,8 @@ impl Lane {
             told: Arc::default(),
             sign_in: Arc::default(),
             running: JoinSet::new(),
+            looking_back: JoinSet::new(),
+            looked_back_at: Timestamp::default(),
             counts: Delivered::default(),
             more: false,
             paced: true,
@@ -89,6 +95,7 @@ impl Lane {
             match self.turn(&ready).await {
                 Ok(turn) => {
                     store_wait_ms = STORE_WAIT_MS_MIN;
+                    self.look_back(&ready);
                     self.rest(turn, &ready, &bell).await;
                 }
                 Err(error) => {
@@ -117,10 +124,39 @@ impl Lane {
             if turn == Turn::More {
                 continue;
             }
-            let Some(ended) = self.running.join_next().await else { break };
+            let Some(ended) = self.running.join_next().await else {
+                if Round::is_possible(&ready) {
+                    self.round(&ready).run().await?;
+                }
+                break;
+            };
             self.ended(ended);
         }
         Ok(std::mem::take(&mut self.counts))
+    }
+
+    /// Begins a round of look-backs from time to time, beside the deliveries.
+    fn look_back(&mut self, ready: &Arc<ReadyDestination>) {
+        while let Some(ended) = self.looking_back.try_join_next() {
+            if let Ok(Err(error)) = ended {
+                tracing::warn!(destination = self.slug, error = %error, "look-backs are tried again later");
+            }
+        }
+        let now = self.engine.clock.now();
+        let is_time = now.millis_since(self.looked_back_at) >= lookback::EVERY_MS;
+        if is_time && self.looking_back.is_empty() && Round::is_possible(ready) {
+            self.looked_back_at = now;
+            self.looking_back.spawn(self.round(ready).run());
+        }
+    }
+
+    fn round(&self, ready: &Arc<ReadyDestination>) -> Round {
+        Round {
+            engine: self.engine.clone(),
+            ready: Arc::clone(ready),
+            sign_in: Arc::clone(&self.sign_in),
+            stopping: self.stopping.clone(),
+        }
     }
 
     fn destination(&self) -> Option<Arc<ReadyDestination>> {

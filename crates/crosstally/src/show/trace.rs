@@ -1,5 +1,6 @@
 //! The trace for people: one hop under the other, the evidence indented below.
 
+use crosstally_core::reason::Reason;
 use crosstally_core::visit::Way;
 use crosstally_http::api::browser_events::BrowserEventOut;
 use crosstally_http::api::clicks::ClickOut;
@@ -339,7 +340,9 @@ fn delivery(page: &mut Page<'_>, hop: &DeliveryTraceOut) {
     );
     page.fact("id", &found.id);
     page.fact("consent", hop.consent.as_deref().unwrap_or(""));
-    if found.state != "delivered" {
+    // Of several in one call some are refused, and it may be this one: that is no plain arrival.
+    let in_part = found.code.as_deref() == Some(Reason::RefusedInPart.code());
+    if found.state != "delivered" || in_part {
         page.fact("why", found.reason.as_deref().unwrap_or(""));
         page.fact("", &found.detail);
         page.fact("fix", found.fix.as_deref().unwrap_or(""));

@@ -30,6 +30,7 @@ mod journeys;
 mod kept;
 mod ledger;
 mod links;
+mod lookbacks;
 mod new_user;
 mod nodes;
 mod oracle;

@@ -81,12 +81,12 @@ async fn refuse_once(server: &TestServer) -> Result<()> {
     server.fault(&json!({"kind": "status", "platform": "partner", "status": 400, "times": 1})).await
 }
 
-/// Sends what the partner refused once more, by hand.
-async fn retry(server: &TestServer) -> Result<()> {
+/// Sends what a destination refused once more, by hand.
+pub(super) async fn retry(server: &TestServer, destination: &str) -> Result<()> {
     let request = http::Request::post("/api/v1/deliveries/retry")
         .header("authorization", format!("Bearer {}", server.token))
         .header("content-type", "application/json");
-    let wanted = json!({"destination": "net", "state": "dead"}).to_string();
+    let wanted = json!({"destination": destination, "state": "dead"}).to_string();
     let reply = client::send(server.admin, request.body(http_body_util::Full::from(wanted))?).await?;
     assert_eq!(reply.json()?, json!({"requeued": 1}));
     Ok(())
@@ -133,7 +133,7 @@ async fn followed(kind: Kind) -> Result<()> {
     sold(&server, "status=reversed&payout=2.34").await?;
     server.deliver().await?;
     assert_eq!(states(&server).await?, ["net dead dest_rejected"]);
-    retry(&server).await?;
+    retry(&server, "net").await?;
     settle(&server).await?;
     assert_eq!(told(&server, "net").await?, ["approved 12.34", "approved 10.00"]);
     assert!(over(&server).await?.is_empty());
@@ -150,7 +150,7 @@ async fn refunded_meanwhile(kind: Kind) -> Result<()> {
     settle(&server).await?;
     settle(&server).await?;
     assert_eq!(states(&server).await?, ["net cancelled nothing_to_adjust", "net dead dest_rejected"]);
-    retry(&server).await?;
+    retry(&server, "net").await?;
     settle(&server).await?;
     assert_eq!(told(&server, "net").await?, ["approved 12.34", "approved 10.00"]);
     assert!(over(&server).await?.is_empty());
@@ -221,7 +221,7 @@ async fn untold(kind: Kind) -> Result<()> {
     settle(&server).await?;
     assert_eq!(states(&server).await?, ["net dead dest_rejected", "net delivered delivered"]);
     assert_eq!(over(&server).await?, ["net 234"]);
-    retry(&server).await?;
+    retry(&server, "net").await?;
     settle(&server).await?;
     assert_eq!(told(&server, "net").await?, ["approved 12.34", "approved 10.00"]);
     assert!(over(&server).await?.is_empty());

@@ -1,0 +1,149 @@
+//! Look-backs: where a platform takes events and judges them later, it is asked some time after what became of them.
+//!
+//! Nothing waits for it: an event that was taken is delivered. What is found afterwards is written to the delivery; what is
+//! never told stays as it was taken.
+
+use std::sync::Arc;
+
+use crosstally_core::delivery::lookback::wait_ms;
+use crosstally_core::delivery::{DeliveryState, Outcome};
+use crosstally_core::ids::CallId;
+use crosstally_core::reason::Reason;
+use crosstally_core::time::{MINUTE_MS, Timestamp};
+use crosstally_destinations::dialect::{Became, Lookback, Request, Response};
+use crosstally_store::{Found, NewLookback, Settlement, StoreError};
+
+use super::batch::Batch;
+use super::sign_in::SignIn;
+use super::standing::{self, Here, Standing};
+use super::stopping::{Phase, Stopping};
+use crate::Engine;
+use crate::http_out::{SendError, SendOptions};
+use crate::snapshot::ReadyDestination;
+
+/// How many calls are asked about in one round.
+const AT_ONCE: u32 = 20;
+/// How often there is a round.
+pub(super) const EVERY_MS: i64 = MINUTE_MS;
+/// When a call is asked about again whose answer did not come: by whoever is first.
+const AGAIN_MS: i64 = 10 * MINUTE_MS;
+const CALL_MS_MAX: u64 = 10_000;
+
+impl Batch {
+    /// Notes that a call which was taken is to be asked about. If that fails, its events stay as they were taken.
+    pub(super) async fn note_lookback(
+        &self,
+        call: CallId,
+        receipt: Option<String>,
+        settlements: &[Settlement],
+        now: Timestamp,
+    ) {
+        let taken = settlements.iter().any(|settlement| settlement.outcome == Outcome::Unverified);
+        let (true, Some(receipt), Some(wait)) = (taken, receipt, wait_ms(0)) else { return };
+        let destination = self.ready.config.slug.clone();
+        let lookback = NewLookback { call, destination, receipt, due_at: now.plus_millis(wait) };
+        if let Err(error) = self.engine.store.note_lookback(lookback).await {
+            tracing::warn!(error = %error, "what became of a call will not be asked for");
+        }
+    }
+}
+
+/// One round over the calls of a destination. What fails is asked for again later, and ends the round.
+pub(super) struct Round {
+    pub(super) engine: Engine,
+    pub(super) ready: Arc<ReadyDestination>,
+    pub(super) sign_in: Arc<SignIn>,
+    pub(super) stopping: Stopping,
+}
+
+impl Round {
+    /// Whether the destination can be asked at all.
+    pub(super) fn is_possible(ready: &ReadyDestination) -> bool {
+        ready.dialect.lookback(&ready.settings, "x").is_some()
+    }
+
+    /// Asks about what is due.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub(super) async fn run(self) -> Result<(), StoreError> {
+        let now = self.engine.clock.now();
+        let slug = &self.ready.config.slug;
+        let states = self.engine.store.destination_states().await?;
+        let state = states.iter().find(|state| state.destination == *slug);
+        if standing::standing(state, Here::of(&self.ready, now)) != Standing::Open {
+            return Ok(());
+        }
+        let again_at = now.plus_millis(AGAIN_MS);
+        let due = self.engine.store.take_lookbacks(slug.clone(), now, again_at, AT_ONCE).await?;
+        for one in due {
+            let (ids, sent): (Vec<_>, Vec<String>) = one.sent.into_iter().unzip();
+            let answer = if ids.is_empty() { Lookback::Gone } else { self.ask(&one.receipt, &sent).await };
+            let told = match answer {
+                Lookback::Trouble { token } => {
+                    if token {
+                        self.sign_in.forget().await;
+                    }
+                    return Ok(());
+                }
+                Lookback::NotYet => match wait_ms(one.looks.saturating_add(1)) {
+                    Some(wait) => {
+                        let due_at = self.engine.clock.now().plus_millis(wait);
+                        self.engine.store.put_off_lookback(one.call, due_at).await?;
+                        continue;
+                    }
+                    None => Vec::new(),
+                },
+                Lookback::Gone => Vec::new(),
+                Lookback::Told(told) => told,
+            };
+            let found = ids.into_iter().zip(told).filter_map(|(delivery, became)| {
+                let (state, reason, detail) = standing_after(became)?;
+                Some(Found { delivery, state, reason, detail })
+            });
+            self.engine.store.settle_lookback(one.call, found.collect(), self.engine.clock.now()).await?;
+        }
+        Ok(())
+    }
+
+    async fn ask(&self, receipt: &str, sent: &[String]) -> Lookback {
+        let trouble = Lookback::Trouble { token: false };
+        let now = || self.engine.clock.now();
+        let send = async |request: Request| self.send(&request).await;
+        let Ok(settings) = self.sign_in.settings(&self.ready, now, send).await else { return trouble };
+        let settings = settings.as_ref().unwrap_or(&self.ready.settings);
+        let Some(request) = self.ready.dialect.lookback(settings, receipt) else { return Lookback::Gone };
+        match self.send(&request).await {
+            Ok(response) => self.ready.dialect.read_lookback(settings, &response, sent),
+            Err(_) => trouble,
+        }
+    }
+
+    async fn send(&self, request: &Request) -> Result<Response, SendError> {
+        let options = SendOptions {
+            deadline_ms: CALL_MS_MAX,
+            allow_private: self.ready.config.allow_private,
+            ..SendOptions::default()
+        };
+        tokio::select! {
+            answer = self.engine.http_out.send(request, options) => answer,
+            () = self.stopping.reached(Phase::Draining) => Err(SendError {
+                reason: Reason::OutcomeUnknown,
+                detail: "this server was stopped before the answer came".to_owned(),
+                may_have_arrived: true,
+            }),
+        }
+    }
+}
+
+/// Where a delivery stands after what was found; `None` if nothing was.
+fn standing_after(became: Became) -> Option<(DeliveryState, Reason, String)> {
+    Some(match became {
+        Became::Counted => {
+            (DeliveryState::Delivered, Reason::Delivered, "counted, as the platform told later".to_owned())
+        }
+        Became::Refused(detail) => (DeliveryState::Dead, Reason::RefusedLater, detail),
+        Became::InPart(detail) => (DeliveryState::Delivered, Reason::RefusedInPart, detail),
+        Became::Unsaid => return None,
+    })
+}

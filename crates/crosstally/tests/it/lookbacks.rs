@@ -1,0 +1,142 @@
+//! Look-backs: what Google took it judges later; it is asked, and what it says is written down.
+
+use anyhow::Result;
+use crosstally_testkit::database::Kind;
+use crosstally_testkit::on_both;
+use crosstally_testkit::server::TestServer;
+use serde_json::{Value, json};
+
+use crate::ledger::printed;
+use crate::replayed::retry;
+use crate::reversals::{GOOGLE, call, config, deliveries};
+
+on_both! {
+    /// Half an hour later it counts.
+    what_was_taken_is_confirmed_later => confirmed;
+    /// Or it does not: it is dead, said, and can be replayed.
+    what_is_refused_later_is_dead_and_replayed => refused;
+    /// Of several in one call some are refused, and which is not told.
+    what_is_refused_in_part_is_said_of_all => in_part;
+    /// While Google works on it, it is asked again, and no longer than four days.
+    what_is_never_told_stays_as_it_was_taken => never;
+    /// A throttle ends the round; nothing is lost, and new events go on.
+    trouble_with_asking_holds_nothing_up => trouble;
+}
+
+const HALF_AN_HOUR_MS: i64 = 31 * 60_000;
+
+async fn start(kind: Kind) -> Result<TestServer> {
+    let server = TestServer::start(kind).await?;
+    server.apply(&config(&GOOGLE.replace("ADJUSTMENTS", "false"), "\"google\"", "0s")).await?;
+    Ok(server)
+}
+
+async fn sale(server: &TestServer, transaction: &str) -> Result<()> {
+    let click = server.click("gclid=Abc-1").await?;
+    call(server, &format!("click_id={click}&tid={transaction}&payout=12.34")).await
+}
+
+/// What Google says when it is asked.
+async fn says(server: &TestServer, status: u16, body: &Value) -> Result<()> {
+    let fault =
+        json!({"kind": "status", "status": status, "body": body.to_string(), "dataset": "requestStatus"});
+    server.fault(&fault).await
+}
+
+fn judged(word: &str, codes: &Value) -> Value {
+    let status = json!({"destination": {"reference": "4242"}, "requestStatus": word,
+        "errorInfo": {"errorCounts": codes}, "eventsIngestionStatus": {"recordCount": "2"}});
+    json!({ "requestStatusPerDestination": [status] })
+}
+
+async fn confirmed(kind: Kind) -> Result<()> {
+    let server = start(kind).await?;
+    sale(&server, "C1").await?;
+    server.deliver().await?;
+    server.advance(29 * 60_000);
+    server.deliver().await?;
+    assert_eq!(deliveries(&server).await?, ["google delivered accepted_unverified"]);
+    server.advance(2 * 60_000);
+    server.deliver().await?;
+    assert_eq!(deliveries(&server).await?, ["google delivered delivered"]);
+    assert_eq!(server.accepted().await?.len(), 1);
+    server.stop().await;
+    Ok(())
+}
+
+async fn refused(kind: Kind) -> Result<()> {
+    let server = start(kind).await?;
+    sale(&server, "R1").await?;
+    server.deliver().await?;
+    let codes = json!([{"reason": "PROCESSING_ERROR_REASON_CLICK_NOT_FOUND", "recordCount": "1"}]);
+    says(&server, 200, &judged("FAILED", &codes)).await?;
+    server.advance(HALF_AN_HOUR_MS);
+    server.deliver().await?;
+    assert_eq!(deliveries(&server).await?, ["google dead refused_later"]);
+    let errors = server.api("/api/v1/deliveries/errors").await?.to_string();
+    assert!(errors.contains("refused_later"), "{errors}");
+    let trace = printed(&server, &["trace", "R1"])?;
+    assert!(trace.contains("1 CLICK_NOT_FOUND"), "{trace}");
+    server.no_faults().await?;
+    retry(&server, "google").await?;
+    server.deliver().await?;
+    assert_eq!(deliveries(&server).await?, ["google delivered accepted_unverified"]);
+    server.advance(HALF_AN_HOUR_MS);
+    server.deliver().await?;
+    assert_eq!(deliveries(&server).await?, ["google delivered delivered"]);
+    server.stop().await;
+    Ok(())
+}
+
+async fn in_part(kind: Kind) -> Result<()> {
+    let server = start(kind).await?;
+    sale(&server, "P1").await?;
+    sale(&server, "P2").await?;
+    server.deliver().await?;
+    let codes = json!([{"reason": "PROCESSING_ERROR_REASON_EVENT_TOO_OLD", "recordCount": "1"}]);
+    says(&server, 200, &judged("PARTIAL_SUCCESS", &codes)).await?;
+    server.advance(HALF_AN_HOUR_MS);
+    server.deliver().await?;
+    assert_eq!(deliveries(&server).await?, ["google delivered refused_in_part"; 2]);
+    let trace = printed(&server, &["trace", "P1"])?;
+    assert!(trace.contains("of 2 events: 1 EVENT_TOO_OLD"), "{trace}");
+    server.stop().await;
+    Ok(())
+}
+
+async fn never(kind: Kind) -> Result<()> {
+    let server = start(kind).await?;
+    sale(&server, "N1").await?;
+    server.deliver().await?;
+    says(&server, 200, &judged("PROCESSING", &json!([]))).await?;
+    for _ in 0..6 {
+        server.advance(49 * 3_600_000);
+        server.deliver().await?;
+    }
+    assert_eq!(deliveries(&server).await?, ["google delivered accepted_unverified"]);
+    server.no_faults().await?;
+    server.advance(49 * 3_600_000);
+    server.deliver().await?;
+    assert_eq!(deliveries(&server).await?, ["google delivered accepted_unverified"], "nobody asks any more");
+    server.stop().await;
+    Ok(())
+}
+
+async fn trouble(kind: Kind) -> Result<()> {
+    let server = start(kind).await?;
+    sale(&server, "T1").await?;
+    server.deliver().await?;
+    says(&server, 429, &json!({})).await?;
+    server.advance(HALF_AN_HOUR_MS);
+    server.deliver().await?;
+    sale(&server, "T2").await?;
+    server.deliver().await?;
+    assert_eq!(deliveries(&server).await?, ["google delivered accepted_unverified"; 2]);
+    server.no_faults().await?;
+    server.advance(11 * 60_000);
+    server.deliver().await?;
+    let states = ["google delivered accepted_unverified", "google delivered delivered"];
+    assert_eq!(deliveries(&server).await?, states);
+    server.stop().await;
+    Ok(())
+}
