@@ -234,8 +234,7 @@ impl Batch {
         counts: &mut Delivered,
     ) -> Result<(bool, bool), StoreError> {
         let receipt = answered.answer.as_ref().ok();
-        let receipt =
-            receipt.and_then(|response| self.ready.dialect.receipt(&self.ready.settings, response));
+        let receipt = receipt.and_then(|response| self.ready.dialect.receipt(&self.ready.settings, response));
         let follows = self.follows(id, request, part, answered, may_split);
         let end = &follows.end;
         let write = || {

@@ -28,7 +28,7 @@ const STEPS: &[&str] = &[
     include_str!("../../migrations/postgres/0012_privacy.sql"),
     include_str!("../../migrations/postgres/0013_payloads.sql"),
     include_str!("../../migrations/postgres/0014_europe.sql"),
-    include_str!("../../migrations/postgres/0016_lookbacks.sql"),
+    include_str!("../../migrations/postgres/0015_lookbacks.sql"),
 ];
 
 const REGISTER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (version BIGINT NOT NULL PRIMARY KEY)";

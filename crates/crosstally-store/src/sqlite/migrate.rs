@@ -25,7 +25,7 @@ const STEPS: &[&str] = &[
     include_str!("../../migrations/sqlite/0012_privacy.sql"),
     include_str!("../../migrations/sqlite/0013_payloads.sql"),
     include_str!("../../migrations/sqlite/0014_europe.sql"),
-    include_str!("../../migrations/sqlite/0016_lookbacks.sql"),
+    include_str!("../../migrations/sqlite/0015_lookbacks.sql"),
 ];
 
 const REGISTER: &str =
