@@ -160,6 +160,23 @@ pub fn overtaken(
     sent.iter().filter(waits).filter(retraction).map(|one| one.id).collect()
 }
 
+/// Whether an adjustment that says that nothing is left has been overtaken by what happened since: the sale stands again, or
+/// something was left again of it. Asked when it is about to leave, however often it was tried, by whom and why.
+#[must_use]
+pub fn is_overtaken(event: &OutboundEvent, conversion: &Conversion, events: &[GoalEvent]) -> bool {
+    let Some(told) = event.adjustment.as_ref().filter(|_| leaves_nothing(event)) else { return false };
+    let was_taken_back = Status::from_word(&event.origin.status).is_some_and(is_taken_back);
+    let is_later = |other: &GoalEvent| {
+        other
+            .event
+            .adjustment
+            .as_ref()
+            .is_some_and(|other| other.event == told.event && other.movement > told.movement)
+    };
+    (was_taken_back && !is_taken_back(conversion.status))
+        || events.iter().any(|other| is_later(other) && !leaves_nothing(&other.event))
+}
+
 /// Whether an adjustment says that nothing is left.
 #[must_use]
 pub fn leaves_nothing(event: &OutboundEvent) -> bool {

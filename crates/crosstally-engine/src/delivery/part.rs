@@ -179,7 +179,9 @@ fn unsent(held: Held, reason: Reason, detail: String) -> Unsent {
     let state = match reason {
         Reason::EventTooOld => DeliveryState::Expired,
         // Nothing failed: it was never to be sent.
-        Reason::ConsentDenied | Reason::NothingToAdjust | Reason::Erased => DeliveryState::Cancelled,
+        Reason::ConsentDenied | Reason::NothingToAdjust | Reason::StandsAgain | Reason::Erased => {
+            DeliveryState::Cancelled
+        }
         _ => DeliveryState::Dead,
     };
     Unsent { held, state, reason, detail }

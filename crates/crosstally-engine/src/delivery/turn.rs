@@ -5,6 +5,7 @@ use crosstally_core::delivery::DeliveryState;
 use crosstally_core::event::{Adjustment, OutboundEvent};
 use crosstally_core::ids::{ConversionId, DeliveryId, GoalEventId};
 use crosstally_core::reason::Reason;
+use crosstally_core::reversal;
 use crosstally_core::route::GoalEvent;
 use crosstally_core::time::{MINUTE_MS, SECOND_MS, Timestamp};
 use crosstally_store::{DeliveryRecord, StoreError, Unsent};
@@ -21,14 +22,18 @@ const NEXT_IN_ORDER_MS: i64 = 2 * SECOND_MS;
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Turn {
     Go,
+    /// It says that something is left again; here nobody was told for good that nothing is.
+    GoAfresh,
     Wait,
     Never,
+    /// It would say for good that nothing is left, and the sale stands again.
+    Overtaken,
 }
 
 impl Batch {
     /// Takes out what must not be sent now: adjustments whose event, or an earlier adjustment of it, is still on its way
-    /// stay leased for a minute, those whose event never arrived end unsent; what waits for its order stays for two
-    /// seconds.
+    /// stay leased for a minute, those whose event never arrived or that what happened since has overtaken end unsent; what
+    /// waits for its order stays for two seconds.
     pub(super) async fn take_those_before_their_turn(
         &self,
         part: &mut Part,
@@ -46,15 +51,24 @@ impl Batch {
             let of: Vec<_> = turns.iter().filter(|(_, of)| *of == turn).map(|(held, _)| *held).collect();
             of
         };
-        let (never, wait) = (is(Turn::Never), is(Turn::Wait));
-        let ended = part.take_unless(|lease| !never.contains(&lease.held));
+        let (never, overtaken, wait) = (is(Turn::Never), is(Turn::Overtaken), is(Turn::Wait));
+        let afresh = is(Turn::GoAfresh);
+        for (lease, event) in part.leases.iter().zip(&mut part.events) {
+            if let Some(adjustment) = event.adjustment.as_mut().filter(|_| afresh.contains(&lease.held)) {
+                adjustment.again = false;
+            }
+        }
+        let mut ended =
+            part.take_unless(|lease| !never.contains(&lease.held)).unsent(Reason::NothingToAdjust, "");
+        let overtaken = part.take_unless(|lease| !overtaken.contains(&lease.held));
+        ended.extend(overtaken.unsent(Reason::StandsAgain, ""));
         let waiting = part.take_unless(|lease| !wait.contains(&lease.held));
         if !waiting.is_empty() {
             self.leases.forget(waiting.held());
             let until = now.plus_millis(if in_order { NEXT_IN_ORDER_MS } else { LOOK_AGAIN_MS });
             self.engine.store.renew_leases(waiting.held().collect(), until).await?;
         }
-        Ok(ended.unsent(Reason::NothingToAdjust, ""))
+        Ok(ended)
     }
 
     async fn turn_of(&self, id: DeliveryId, event: &OutboundEvent) -> Result<Turn, StoreError> {
@@ -72,13 +86,19 @@ impl Batch {
         }
         let adjusts = |_: &&Adjustment| self.ready.adjusts(event);
         let Some(adjustment) = event.adjustment.as_ref().filter(adjusts) else { return Ok(alone) };
+        if self.ready.retracts(event)
+            && let Some(conversion) = self.engine.store.conversion(conversion).await?
+            && reversal::is_overtaken(event, &conversion, &events)
+        {
+            return Ok(Turn::Overtaken);
+        }
         let is_earlier = |id: GoalEventId| {
             let event = events.iter().find(|event| event.id == id);
             let told = event.and_then(|event| event.event.adjustment.as_ref());
             told.is_some_and(|told| told.event == adjustment.event && told.movement < adjustment.movement)
         };
         let (mut turn, mut earlier_waits) = (Turn::Never, false);
-        for one in here {
+        for one in &here {
             if one.goal_event.to_string() == adjustment.event {
                 match one.state {
                     DeliveryState::Delivered => turn = Turn::Go,
@@ -89,9 +109,33 @@ impl Batch {
                 earlier_waits = true;
             }
         }
-        // The last word counts with whoever is told: one that was overtaken would undo what came after it.
-        Ok(if earlier_waits && turn == Turn::Go { Turn::Wait } else { turn })
+        Ok(match turn {
+            // The last word counts with whoever is told: one that was overtaken would undo what came after it.
+            Turn::Go if earlier_waits => Turn::Wait,
+            Turn::Go if adjustment.again && !self.was_retracted(adjustment, &events, &here) => Turn::GoAfresh,
+            turn => turn,
+        })
     }
+}
+
+impl Batch {
+    /// Whether this destination took it for good that nothing is left of what this adjusts.
+    fn was_retracted(&self, told: &Adjustment, events: &[GoalEvent], here: &[&DeliveryRecord]) -> bool {
+        let retracts = |event: &&GoalEvent| {
+            let adjusts = event.event.adjustment.as_ref().is_some_and(|other| other.event == told.event);
+            adjusts && self.ready.retracts(&event.event)
+        };
+        let arrived = |event: &GoalEvent| {
+            let of = |one: &&&DeliveryRecord| one.goal_event == event.id;
+            here.iter().filter(of).any(|one| one.state == DeliveryState::Delivered || may_have_arrived(one))
+        };
+        events.iter().filter(retracts).any(arrived)
+    }
+}
+
+/// Whether a delivery that ended otherwise may have been taken all the same.
+fn may_have_arrived(one: &DeliveryRecord) -> bool {
+    one.attempts > 0 && one.reason == Some(Reason::OutcomeUnknown)
 }
 
 /// Whether an event of an earlier movement of the same conversion is still on its way here.

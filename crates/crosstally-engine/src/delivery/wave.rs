@@ -119,6 +119,12 @@ async fn open_some(
     let taken = part.len();
     part.take_unless(|lease| batch.leases.holds(lease.held));
     let ready = prepare(batch, part, now, counts).await;
+    if batch.is_stopped() {
+        // Meanwhile: what is ready goes back with all that waits.
+        batch.give_back_these(ready.iter().flat_map(|one| one.part.held()).collect()).await;
+        in_hand.ended(taken);
+        return false;
+    }
     let opened = open(batch, ready, now).await;
     drop(turn);
     // What is called ends by itself, all else has ended.
@@ -136,15 +142,16 @@ async fn open_some(
 /// The requests that may leave now; what must not leave at all ends. One that fails takes no other along.
 async fn prepare(batch: &Batch, part: Part, now: Timestamp, counts: &mut Delivered) -> Vec<Ready> {
     let checked = part.singles().map(|mut one| async move {
-        let unsent = batch.take_unsendable(&mut one, now).await;
-        (one, unsent)
+        let held: Vec<_> = one.held().collect();
+        let checking = AssertUnwindSafe(batch.take_unsendable(&mut one, now)).catch_unwind();
+        let unsent = checking.await.unwrap_or_else(|_| Err(StoreError::Corrupt(FAILED_INSIDE.to_owned())));
+        (one, held, unsent)
     });
     let (mut ready, mut ended) = (Vec::new(), Vec::new());
-    for (one, unsent) in join_all(checked).await {
+    for (one, held, unsent) in join_all(checked).await {
         match unsent {
             Ok(unsent) => ended.extend(unsent),
             Err(error) => {
-                let held: Vec<_> = one.held().collect();
                 failed(batch, held, &error);
                 continue;
             }

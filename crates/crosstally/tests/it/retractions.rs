@@ -22,6 +22,8 @@ on_both! {
     conversions_do_not_wait_for_retractions => held;
     /// Approved again before anything left: nothing is told.
     a_retraction_that_was_overtaken_is_not_sent => overtaken;
+    /// The same if Google had turned it away before: it is not sent when Google would take it.
+    a_retraction_that_waited_and_was_overtaken_is_not_sent => overtaken_later;
 }
 
 async fn start(kind: Kind) -> Result<TestServer> {
@@ -198,6 +200,29 @@ async fn overtaken(kind: Kind) -> Result<()> {
     // Rejected for good after that: told once.
     moved(&server, "tid=O1&status=rejected&n=1").await?;
     assert_eq!(adjusted(&server).await?.len(), 1);
+    server.stop().await;
+    Ok(())
+}
+
+async fn overtaken_later(kind: Kind) -> Result<()> {
+    let server = start(kind).await?;
+    sale(&server, "O2").await?;
+    server.fault(&json!({"kind": "permission", "platform": "google_ads"})).await?;
+    moved(&server, "tid=O2&status=rejected").await?;
+    let held = deliveries(&server).await?;
+    assert!(held.iter().any(|state| state == "google pending adjustments_held"), "{held:?}");
+    moved(&server, "tid=O2&status=approved&payout=12.34&n=1").await?;
+    server.no_faults().await?;
+    for _ in 0..3 {
+        server.advance(2 * 3_600_000);
+        server.deliver().await?;
+    }
+    let told = adjusted(&server).await?;
+    let types: Vec<_> = told.iter().map(|row| text(row, "/adjustmentType")).collect();
+    assert!(types.iter().all(|kind| *kind == "RESTATEMENT"), "{told:?}");
+    let states = deliveries(&server).await?;
+    assert!(states.iter().any(|state| state == "google cancelled stands_again"), "{states:?}");
+    assert!(!states.iter().any(|state| state.contains("dead")), "{states:?}");
     server.stop().await;
     Ok(())
 }
