@@ -6,6 +6,7 @@
 mod cli;
 mod commands;
 mod exit;
+mod limits;
 mod local;
 mod remote;
 mod settings;

@@ -9,13 +9,15 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::cli::Role;
+use crate::limits;
 use crate::local;
 use crate::settings::ServeSettings;
 
 /// Runs a server until it is told to stop.
 #[expect(clippy::disallowed_methods, reason = "the program's few supervised tasks, each awaited below")]
 pub(crate) async fn run(settings: ServeSettings) -> Result<()> {
-    // 1. The ground: one server per embedded store, one spool per server.
+    // 1. The ground: room for every connection, one server per embedded store, one spool per server.
+    limits::raise_open_files();
     let _store_lock = local::lock_store(&settings.ground)?;
     let (spool, _spool_lock) = local::take_spool(&settings.ground)?;
     // 2. The engine over its store; it takes up the configuration in force.
