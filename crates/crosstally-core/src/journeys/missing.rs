@@ -5,7 +5,7 @@ use super::{Kind, LATE_AT_LEAST_MS, LATE_TIMES, Outcome, Picks, span_words};
 /// What was looked at, and what is known of the partner.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Seen {
-    /// Calls of the month.
+    /// Calls of the month that booked something.
     pub calls: u64,
     /// How many of them were looked at.
     pub looked_at: u64,
@@ -32,7 +32,7 @@ pub struct Missing {
 #[must_use]
 pub fn why(kind: Kind, picks: &Picks, seen: &Seen) -> Missing {
     let why = if seen.calls == 0 {
-        "no call of this partner came in this month".to_owned()
+        "no call of this partner booked anything in this month".to_owned()
     } else if !picks.candidates(kind).is_empty() {
         "those that there were are erased, of tests, or told above as another kind".to_owned()
     } else {

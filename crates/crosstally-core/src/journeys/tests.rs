@@ -91,7 +91,7 @@ fn what_is_missing_is_told_with_why() {
     let none = Picks::default();
     let idle = Seen::default();
     for kind in Kind::ALL {
-        assert_eq!(told(kind, &none, &idle), "no call of this partner came in this month");
+        assert_eq!(told(kind, &none, &idle), "no call of this partner booked anything in this month");
     }
     assert_eq!(told(Kind::Approved, &none, &seen), "no approval in this month");
     assert!(told(Kind::Rejected, &none, &seen).contains("does this partner send rejections at all?"));

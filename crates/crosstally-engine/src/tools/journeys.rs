@@ -33,7 +33,7 @@ const PAGE: u32 = 500;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Wanted {
-    /// Of this partner; without it of all that had a call.
+    /// Of this partner; without it of all of which a call booked something.
     pub partner: Option<String>,
     /// The month, as 2026-11; without it the last one that is over.
     pub month: Option<String>,

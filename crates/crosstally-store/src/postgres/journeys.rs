@@ -8,21 +8,22 @@ use tokio_postgres::Row;
 use super::rows::{Id, Text};
 use super::transact::Value;
 use super::{Postgres, rows};
-use crate::journeys::{calls_of, right_behind};
+use crate::journeys::{Found, calls_of, decided};
 use crate::{DecidingCall, DecidingCalls, StoreError, WORKSPACE};
 
-// Each call is looked at once, by the index; what is joined is one row each, by its key: a limit inside keeps the planner from
-// reading a whole table for it.
-const LOOK: &str = "SELECT r.id, e.conversion, f.receipt, e.status, p.status, c.labels
+// A call's movement is one row by its key; of a call that was read again all movements of its conversion are looked at. A limit
+// or an offset inside keeps the planner from reading a whole table for it.
+const LOOK: &str = "SELECT r.id, e.conversion, f.receipt, e.status, p.status, c.labels, e.sequence
     FROM (
-        SELECT id, verdict, conversion, sequence FROM receipts
-        WHERE partner = $2 AND workspace = $1 AND id >= $3 AND id < $4 ORDER BY id LIMIT $5
+        SELECT id, conversion, CASE WHEN revision = 0 THEN sequence ELSE 1 END AS lowest,
+            CASE WHEN revision = 0 THEN sequence ELSE 4294967295 END AS highest
+        FROM receipts WHERE partner = $2 AND workspace = $1 AND id >= $3 AND id < $4
+            AND verdict IN ('recorded', 'updated') ORDER BY id LIMIT $5
     ) AS r
     LEFT JOIN LATERAL (
         SELECT conversion, sequence, status FROM ledger_entries
-        WHERE r.verdict IN ('recorded', 'updated') AND conversion = r.conversion AND sequence = r.sequence
-            AND receipt = r.id AND status IN ('approved', 'rejected', 'reversed') AND kind IN ('call', 'replay')
-            AND (workspace = $1) IS TRUE LIMIT 1
+        WHERE conversion = r.conversion AND sequence BETWEEN r.lowest AND r.highest AND receipt = r.id
+            AND kind IN ('call', 'replay') AND (workspace = $1) IS TRUE OFFSET 0
     ) AS e ON TRUE
     LEFT JOIN LATERAL (
         SELECT status FROM ledger_entries
@@ -34,10 +35,9 @@ const LOOK: &str = "SELECT r.id, e.conversion, f.receipt, e.status, p.status, c.
     ) AS f ON TRUE
     LEFT JOIN LATERAL (
         SELECT labels FROM conversions WHERE id = e.conversion AND (workspace = $1) IS TRUE LIMIT 1
-    ) AS c ON TRUE
-    ORDER BY r.id";
+    ) AS c ON TRUE";
 const COUNT: &str = "SELECT coalesce(sum(count), 0)::bigint FROM receipt_hours
-    WHERE partner = $2 AND hour >= $3 AND hour < $4 AND (workspace = $1) IS TRUE";
+    WHERE partner = $2 AND hour >= $3 AND hour < $4 AND verdict IN ('recorded', 'updated') AND (workspace = $1) IS TRUE";
 
 impl Postgres {
     pub(crate) async fn deciding_calls(
@@ -51,11 +51,8 @@ impl Postgres {
         let values: [&Value<'_>; 5] =
             [&WORKSPACE, &Text(&partner), &Id::from(first), &Id::from(end), &i64::from(limit)];
         let found = self.engine.read(LOOK, &values).await?;
-        let found = found.iter().map(deciding).collect::<Result<Vec<_>, StoreError>>()?;
-        let looked_at = u32::try_from(found.len()).unwrap_or(u32::MAX);
-        let last = found.last().filter(|_| looked_at == limit).map(|(id, _)| *id);
-        let rows = found.into_iter().filter_map(|(_, call)| call).collect();
-        Ok(DecidingCalls { rows, looked_at, next: last.map(right_behind) })
+        let found = found.iter().map(movement).collect::<Result<Vec<_>, StoreError>>()?;
+        Ok(decided(found, limit))
     }
 
     pub(crate) async fn count_calls_of(
@@ -69,8 +66,8 @@ impl Postgres {
     }
 }
 
-/// The call, and what it decided, if anything.
-fn deciding(row: &Row) -> Result<(ReceiptId, Option<DecidingCall>), StoreError> {
+/// The call, and a movement that it made, if any.
+fn movement(row: &Row) -> Result<Found, StoreError> {
     let receipt = ReceiptId::from_bytes(rows::id(row, 0)?);
     let Some(conversion) = rows::optional_id(row, 1)?.map(ConversionId::from_bytes) else {
         return Ok((receipt, None));
@@ -83,5 +80,5 @@ fn deciding(row: &Row) -> Result<(ReceiptId, Option<DecidingCall>), StoreError> 
         before: rows::optional(row, 4, Status::from_word)?,
         labels: rows::optional_labels(row, 5)?,
     };
-    Ok((receipt, Some(call)))
+    Ok((receipt, Some((rows::number(row, 6)?, call))))
 }

@@ -6,21 +6,24 @@ use crosstally_core::time::Timestamp;
 use rusqlite::{Connection, Row, params};
 
 use super::{Sqlite, rows};
-use crate::journeys::{calls_of, right_behind};
+use crate::journeys::{Found, calls_of, decided};
 use crate::{DecidingCall, DecidingCalls, StoreError, WORKSPACE};
 
-// Each call is looked at once, by the index; what is joined is one row each, by its key.
-pub(super) const LOOK: &str = "SELECT r.id, e.conversion, f.receipt, e.status, p.status, c.labels
-    FROM receipts AS r
-    LEFT JOIN ledger_entries AS e ON r.verdict IN ('recorded', 'updated')
-        AND e.conversion = r.conversion AND e.sequence = r.sequence AND e.receipt = r.id
-        AND e.status IN ('approved', 'rejected', 'reversed') AND e.kind IN ('call', 'replay')
+// A call's movement is one row by its key; of a call that was read again all movements of its conversion are looked at.
+pub(super) const LOOK: &str = "SELECT call, e.conversion, f.receipt, e.status, p.status, c.labels, e.sequence
+    FROM (
+        SELECT id AS call, conversion AS told, iif(revision = 0, sequence, 1) AS lowest,
+            iif(revision = 0, sequence, 4294967295) AS highest
+        FROM receipts WHERE workspace = ?1 AND partner = ?2 AND id >= ?3 AND id < ?4
+            AND verdict IN ('recorded', 'updated') ORDER BY id LIMIT ?5
+    )
+    LEFT JOIN ledger_entries AS e ON e.conversion = told AND e.sequence BETWEEN lowest AND highest AND e.receipt = call
+        AND e.kind IN ('call', 'replay')
     LEFT JOIN ledger_entries AS p ON p.conversion = e.conversion AND p.sequence = e.sequence - 1
     LEFT JOIN ledger_entries AS f ON f.conversion = e.conversion AND f.sequence = 1
-    LEFT JOIN conversions AS c ON c.id = e.conversion
-    WHERE r.workspace = ?1 AND r.partner = ?2 AND r.id >= ?3 AND r.id < ?4 ORDER BY r.id LIMIT ?5";
+    LEFT JOIN conversions AS c ON c.id = e.conversion";
 pub(super) const COUNT: &str = "SELECT coalesce(sum(count), 0) FROM receipt_hours
-    WHERE workspace = ?1 AND partner = ?2 AND hour >= ?3 AND hour < ?4";
+    WHERE workspace = ?1 AND partner = ?2 AND hour >= ?3 AND hour < ?4 AND verdict IN ('recorded', 'updated')";
 
 impl Sqlite {
     pub(crate) async fn deciding_calls(
@@ -34,11 +37,8 @@ impl Sqlite {
             let (first, end) = calls_of(span, from);
             let mut ask = connection.prepare_cached(LOOK)?;
             let values = params![WORKSPACE, partner, first.as_bytes(), end.as_bytes(), limit];
-            let found = ask.query_map(values, deciding)?.collect::<rusqlite::Result<Vec<_>>>()?;
-            let looked_at = u32::try_from(found.len()).unwrap_or(u32::MAX);
-            let last = found.last().filter(|_| looked_at == limit).map(|(id, _)| *id);
-            let rows = found.into_iter().filter_map(|(_, call)| call).collect();
-            Ok(DecidingCalls { rows, looked_at, next: last.map(right_behind) })
+            let found = ask.query_map(values, movement)?.collect::<rusqlite::Result<Vec<_>>>()?;
+            Ok(decided(found, limit))
         };
         self.engine.read(work).await
     }
@@ -56,8 +56,8 @@ impl Sqlite {
     }
 }
 
-/// The call, and what it decided, if anything.
-fn deciding(row: &Row<'_>) -> rusqlite::Result<(ReceiptId, Option<DecidingCall>)> {
+/// The call, and a movement that it made, if any.
+fn movement(row: &Row<'_>) -> rusqlite::Result<Found> {
     let receipt = ReceiptId::from_bytes(row.get(0)?);
     let Some(conversion) = row.get::<_, Option<_>>(1)?.map(ConversionId::from_bytes) else {
         return Ok((receipt, None));
@@ -70,5 +70,5 @@ fn deciding(row: &Row<'_>) -> rusqlite::Result<(ReceiptId, Option<DecidingCall>)
         before: rows::optional(row, 4, Status::from_word)?,
         labels: rows::optional_labels(row, 5)?,
     };
-    Ok((receipt, Some(call)))
+    Ok((receipt, Some((row.get(6)?, call))))
 }

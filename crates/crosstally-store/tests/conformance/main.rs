@@ -135,6 +135,8 @@ suite! {
     }
     journeys {
         deciding_calls_come_with_what_was_before
+        a_call_that_was_read_again_decided_what_it_came_to
+        calls_that_booked_nothing_are_not_looked_at
         calls_are_looked_at_page_by_page_and_counted
     }
     ledger {

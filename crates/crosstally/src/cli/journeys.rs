@@ -13,7 +13,7 @@ pub(crate) enum Journeys {
 
 #[derive(Debug, Args)]
 pub(crate) struct JourneysReview {
-    /// Of this partner [default: all that had a call in the month].
+    /// Of this partner [default: all of which a call booked something in the month].
     #[arg(long)]
     pub(crate) partner: Option<String>,
     /// The month, as 2026-11, in the workspace's time zone [default: the last one that is over].

@@ -36,7 +36,7 @@ fn page(answer: &Value) -> String {
         page.push_str(&format!("{month}, {} ({begins} to {ends})\n", text(answer, "timezone")));
     }
     if !month.is_empty() && list(answer, "reviews").is_empty() {
-        page.push_str("no partner had a call\n");
+        page.push_str("no call of a partner booked anything\n");
     }
     for review in list(answer, "reviews") {
         one_review(&mut page, review);

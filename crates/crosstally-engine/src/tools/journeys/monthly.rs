@@ -1,5 +1,5 @@
-//! The review of the month before, put together once a month by itself: a run for each partner that had a call. A partner's
-//! month is taken by one node; a review that broke off is taken again after a while, by whoever comes.
+//! The review of the month before, put together once a month by itself: a run for each partner of which a call booked something.
+//! A partner's month is taken by one node; a review that broke off is taken again after a while, by whoever comes.
 
 use crosstally_core::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 use crosstally_store::{Claim, StoreError};
