@@ -16,7 +16,6 @@ use crate::keys::hex_of;
 use crate::trace::Trace;
 
 pub(crate) use hidden::hidden;
-pub(crate) use records::document;
 
 mod hidden;
 mod pack;

@@ -152,7 +152,7 @@ fn sent(delivery: &str, attempt: &AttemptRecord) -> Record {
 }
 
 /// What was sent or answered, masked: as a document where it is one.
-pub(crate) fn document(text: &str) -> Value {
+fn document(text: &str) -> Value {
     match serde_json::from_str::<Value>(text) {
         Ok(value @ (Value::Object(_) | Value::Array(_))) => shown::masked(&value),
         _ => Value::from(shown::text(text)),

@@ -112,11 +112,7 @@ fn one_journey(page: &mut String, journey: &Value) {
         let (to, event, stands) =
             (text(sent, "destination"), text(sent, "event_name"), with_code(sent, "stands"));
         let status = text(sent, "status");
-        let answer = if status.is_empty() {
-            String::new()
-        } else {
-            format!(", answered {status} {}", text(sent, "answer"))
-        };
+        let answer = if status.is_empty() { String::new() } else { format!(", answered {status}") };
         line("sent", &format!("{}  {event} to {to}: {stands}{answer}", text(sent, "sent_at")));
     }
     if let Some(span) = span("click_to_first_call_ms") {

@@ -2,7 +2,8 @@
 //! contact values, addresses of visitors and their cookies are left out or masked as in an evidence pack.
 //!
 //! What is kept of a run must go when its person is erased, and a run is found by the click ids in it: so ids that the partner
-//! or the page gave are told only where there is a click.
+//! or the page gave are told only where there is a click. What a destination answered is told by its status alone: its text can
+//! name people, and is kept no longer than raw calls are.
 
 use crosstally_core::journeys::{Decision, Kind, Outcome, Picks, span_words};
 use crosstally_core::ledger::LedgerEntry;
@@ -11,15 +12,13 @@ use crosstally_core::tools::shown;
 use crosstally_core::verdict::Verdict;
 use serde_json::{Map, Value, json};
 
-use crate::evidence::{document, hidden};
+use crate::evidence::hidden;
 use crate::trace::{ConversionTrace, DeliveryTrace, Trace};
 
 /// Rows of each list that are told.
 const ROWS_MAX: usize = 20;
 /// Deliveries that are told.
 const SENT_MAX: usize = 10;
-/// Signs of a destination's answer.
-const ANSWER_MAX: usize = 300;
 
 /// The journey; nothing if the trace is not of this conversion.
 pub(super) fn told(kind: Kind, decision: &Decision, trace: &Trace, picks: &Picks) -> Option<Value> {
@@ -147,17 +146,7 @@ fn sent(hop: &DeliveryTrace, hops: &ConversionTrace, has_click: bool) -> Value {
         "sent_at": last.map(|attempt| attempt.started_at.to_string()),
         "answered_at": last.and_then(|attempt| attempt.finished_at).map(|at| at.to_string()),
         "status": last.and_then(|attempt| attempt.status), "outcome": last.and_then(|attempt| attempt.outcome.as_ref()),
-        "answer": last.map(|attempt| short(&attempt.response)),
     })
-}
-
-/// The beginning of an answer, masked before it is cut.
-fn short(answer: &str) -> String {
-    let masked = match hidden(document(answer)) {
-        Value::String(text) => text,
-        other => other.to_string(),
-    };
-    masked.chars().take(ANSWER_MAX).collect()
 }
 
 /// How many rows of which list are not told.
