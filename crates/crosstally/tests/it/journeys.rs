@@ -359,6 +359,10 @@ async fn monthly(kind: Kind) -> Result<()> {
         server.engine.forget_keys().await?;
         assert_eq!(server.engine.review_the_month_before().await?, 0, "once, {days} days on");
     }
+    // Its node died after the review was kept, and before it was noted as done.
+    server.database.run("UPDATE idempotency_keys SET status = NULL, created_at = 0").await?;
+    assert_eq!(server.engine.review_the_month_before().await?, 0, "there is one");
+    assert_eq!(runs().await?.len(), 1);
     call(&server, "other", "tid=M2&status=approved&payout=1").await?;
     set(&server, "2027-01-09T00:00:00Z")?;
     assert_eq!(server.engine.review_the_month_before().await?, 1, "December, late as no server ran before");

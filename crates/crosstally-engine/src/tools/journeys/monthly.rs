@@ -2,7 +2,8 @@
 //! A partner's month is taken by one node; a review that broke off is taken again after a while, by whoever comes.
 
 use crosstally_core::time::{DAY_MS, HOUR_MS, MINUTE_MS};
-use crosstally_store::{Claim, StoreError};
+use crosstally_core::tools::shown;
+use crosstally_store::{Claim, StoreError, ToolRun};
 use serde_json::{Value, json};
 
 use super::{Span, Wanted};
@@ -18,6 +19,8 @@ const STALE_MS: i64 = 10 * MINUTE_MS;
 const KEPT_LONGER_MS: i64 = 40 * DAY_MS;
 /// The status under which a review is noted as done.
 const DONE: u16 = 200;
+/// Kept runs that are looked at in one go.
+const RUNS: u32 = 20;
 /// Who makes them.
 const AUTHOR: &str = "monthly review";
 
@@ -45,22 +48,46 @@ impl Engine {
             let had_calls = self.store.count_calls_of(partner.slug.clone(), span.hours()).await? > 0;
             if had_calls {
                 let wanted = Wanted { partner: Some(partner.slug.clone()), month: Some(month.to_string()) };
-                if !self.review_by_itself(wanted).await {
-                    continue;
-                }
-                reviewed += 1;
+                let Some(made) = self.review_by_itself(wanted, span).await else { continue };
+                reviewed += made;
             }
             self.store.answer_key(key, Some((DONE, String::new()))).await?;
         }
         Ok(reviewed)
     }
 
-    /// Whether it was made and kept; one that broke off stays open, and is begun anew when its claim is stale.
-    async fn review_by_itself(&self, wanted: Wanted) -> bool {
+    /// Whether it is kept already: whoever made it may have died before it was noted as done.
+    async fn is_reviewed(&self, wanted: &Wanted, span: Span) -> Result<bool, StoreError> {
+        let asked = shown::masked(&json!(wanted));
+        let is_it = |run: &ToolRun| {
+            run.author == AUTHOR && serde_json::from_str::<Value>(&run.request).is_ok_and(|it| it == asked)
+        };
+        let mut before = None;
+        loop {
+            let runs = self.store.list_tool_runs(Some(JOURNEYS_REVIEW.to_owned()), before, RUNS).await?;
+            if runs.iter().any(is_it) {
+                return Ok(true);
+            }
+            // None was made by itself before the month was over.
+            match runs.last() {
+                Some(last) if last.at >= span.to => before = Some(last.id),
+                _ => return Ok(false),
+            }
+        }
+    }
+
+    /// How many were made and kept, which is none where one is kept already. Nothing of one that broke off: it stays open, and
+    /// is begun anew when its claim is stale.
+    async fn review_by_itself(&self, wanted: Wanted, span: Span) -> Option<usize> {
         let request = json!(wanted);
         let partner = wanted.partner.clone().unwrap_or_default();
         let month = wanted.month.clone().unwrap_or_default();
-        match self.run_tool(JOURNEYS_REVIEW, &request, &Call::Journeys(wanted), AUTHOR).await {
+        let made = match self.is_reviewed(&wanted, span).await {
+            Ok(true) => return Some(0),
+            Ok(false) => self.run_tool(JOURNEYS_REVIEW, &request, &Call::Journeys(wanted), AUTHOR).await,
+            Err(error) => Err(Unable::Store(error)),
+        };
+        match made {
             Ok(answer) => {
                 let run = answer.get("run").and_then(Value::as_str).unwrap_or_default();
                 let rows =
@@ -75,16 +102,16 @@ impl Engine {
                     missing,
                     "the month's journeys were put together"
                 );
-                true
+                Some(1)
             }
             // Nobody can make it: the partner was taken out meanwhile.
             Err(Unable::Call(problem)) => {
                 tracing::warn!(partner, month, problem = %problem, "the month's journeys cannot be put together");
-                true
+                Some(1)
             }
             Err(Unable::Store(error)) => {
                 tracing::warn!(partner, month, error = %error, "the month's journeys broke off, and are put together later");
-                false
+                None
             }
         }
     }
