@@ -111,6 +111,9 @@ impl Engine {
             let contract = snapshot.partner(slug).map(|(partner, _)| &partner.contract);
             reviews.push(self.review(slug, contract, span, calls).await?);
         }
+        // A person may have been erased since its journey was put together: what is kept of this run must not outlive them.
+        self.refresh_erased().await?;
+        reviews.iter_mut().for_each(|review| drop_erased(review, |click| self.is_click_text_erased(click)));
         let told = json!({
             "month": month.to_string(), "timezone": snapshot.config.workspace.timezone,
             "begins": span.from.to_string(), "ends": span.to.to_string(), "is_over": span.is_over,
@@ -226,6 +229,25 @@ impl Looked {
     }
 }
 
+/// Leaves out of a review the journeys whose clicks are erased by now.
+fn drop_erased(review: &mut Value, is_erased: impl Fn(&str) -> bool) {
+    let mut dropped = Vec::new();
+    if let Some(journeys) = review["journeys"].as_array_mut() {
+        journeys.retain(|journey| {
+            let click = journey.pointer("/click/id").and_then(Value::as_str);
+            let is_dropped = click.is_some_and(&is_erased);
+            if is_dropped {
+                let why = "its person was erased while it was put together";
+                dropped.push(json!({ "kind": journey["kind"], "why": why }));
+            }
+            !is_dropped
+        });
+    }
+    if let Some(missing) = review["missing"].as_array_mut() {
+        missing.append(&mut dropped);
+    }
+}
+
 /// Neither erased since it was picked, nor a test.
 fn can_be_told(trace: &Trace) -> bool {
     let is_erased = |labels: &[String]| labels.iter().any(|label| label == LABEL);
@@ -267,4 +289,22 @@ fn notes(looked: &Looked, span: Span) -> Vec<String> {
         notes.push(format!("{} is not over: the journeys may be others when it is", span.month));
     }
     notes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_erased_meanwhile_is_told_of_no_more() {
+        let journey = |kind: &str, click: Value| json!({ "kind": kind, "click": click });
+        let (gone, stays) =
+            (journey("approved", json!({ "id": "a" })), journey("rejected", json!({ "id": "b" })));
+        let without = journey("late_approval", Value::Null);
+        let mut review = json!({ "journeys": [gone, stays, without], "missing": [] });
+        drop_erased(&mut review, |click| click == "a");
+        assert_eq!(review["journeys"], json!([stays, without]));
+        let why = "its person was erased while it was put together";
+        assert_eq!(review["missing"], json!([{ "kind": "approved", "why": why }]));
+    }
 }
