@@ -25,12 +25,15 @@ const TAKE: &str = "WITH due AS (
     ORDER BY t.due_at, t.call, a.delivery";
 const PUT_OFF: &str =
     "UPDATE lookbacks SET due_at = $3, looks = looks + 1 WHERE workspace = $1 AND call = $2";
+/// What had arrived before stays delivered, since then.
 const SETTLE: &str = concat!(
     "WITH done AS (
         DELETE FROM lookbacks WHERE workspace = $1 AND call = $6
     ), found AS (
-        UPDATE deliveries AS d SET state = n.state, reason = n.reason, detail = n.detail,
-            finished_at = CASE WHEN n.state = 'delivered' THEN d.finished_at ELSE $7 END
+        UPDATE deliveries AS d SET state = CASE WHEN d.arrived_at IS NULL THEN n.state ELSE 'delivered' END,
+            reason = CASE WHEN n.state = 'delivered' OR d.arrived_at IS NULL THEN n.reason ELSE $9 END,
+            detail = n.detail,
+            finished_at = CASE WHEN n.state = 'delivered' THEN d.finished_at ELSE coalesce(d.arrived_at, $7) END
         FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[]) AS n (id, state, reason, detail)
         WHERE d.id = n.id AND d.state = 'delivered' AND d.reason = $8 AND (d.workspace = $1) IS TRUE
             AND EXISTS (SELECT FROM attempts AS a WHERE a.delivery = d.id AND a.number = d.attempts AND a.call = $6)
@@ -102,8 +105,9 @@ impl Postgres {
             .with(|one| one.reason.code())
             .with(|one| Text(&one.detail));
         let (call, now, unverified) = (Id::from(call), now.as_millis(), Reason::AcceptedUnverified.code());
+        let stands = Reason::FirstDeliveryStands.code();
         let mut values = columns.values();
-        values.extend([&call as &Value<'_>, &now, &unverified]);
+        values.extend([&call as &Value<'_>, &now, &unverified, &stands]);
         let answer = self.engine.write(SETTLE, &values).await?;
         answer.first().map_or(Ok(0), |row| rows::count(row, 0))
     }

@@ -18,11 +18,13 @@ const SENT: &str = "SELECT delivery, payload FROM attempts
     WHERE call = ?1 AND payload <> '' AND outcome = 'delivered' ORDER BY delivery";
 const PUT_OFF: &str = "UPDATE lookbacks SET due_at = ?2, looks = looks + 1 WHERE call = ?1";
 const DONE: &str = "DELETE FROM lookbacks WHERE call = ?1";
-const FOUND: &str = "UPDATE deliveries SET state = ?2, reason = ?3, detail = ?4,
-        finished_at = CASE WHEN ?2 = 'delivered' THEN finished_at ELSE ?5 END
+/// What had arrived before stays delivered, since then.
+const FOUND: &str = "UPDATE deliveries SET state = CASE WHEN arrived_at IS NULL THEN ?2 ELSE 'delivered' END,
+        reason = CASE WHEN ?2 = 'delivered' OR arrived_at IS NULL THEN ?3 ELSE ?8 END, detail = ?4,
+        finished_at = CASE WHEN ?2 = 'delivered' THEN finished_at ELSE coalesce(arrived_at, ?5) END
     WHERE id = ?1 AND state = 'delivered' AND reason = ?7
         AND EXISTS (SELECT 1 FROM attempts AS a WHERE a.delivery = ?1 AND a.number = deliveries.attempts AND a.call = ?6)
-    RETURNING destination";
+    RETURNING destination, state";
 
 impl Sqlite {
     pub(crate) async fn note_lookback(&self, lookback: NewLookback) -> Result<(), StoreError> {
@@ -95,13 +97,14 @@ impl Sqlite {
                     now.as_millis(),
                     call.as_bytes(),
                     Reason::AcceptedUnverified.code(),
+                    Reason::FirstDeliveryStands.code(),
                 ];
-                let destination: Option<String> =
-                    connection.prepare_cached(FOUND)?.query_row(values, |row| row.get(0)).optional()?;
-                let Some(destination) = destination else { continue };
+                let written =
+                    connection.prepare_cached(FOUND)?.query_row(values, outbox::ended).optional()?;
+                let Some((destination, state)) = written else { continue };
                 changed += 1;
-                if one.state != DeliveryState::Delivered {
-                    outbox::moved(connection, &destination, DeliveryState::Delivered, one.state, 1)?;
+                if state != DeliveryState::Delivered {
+                    outbox::moved(connection, &destination, DeliveryState::Delivered, state, 1)?;
                     reversals::note_failed(connection, id)?;
                 }
             }

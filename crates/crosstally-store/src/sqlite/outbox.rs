@@ -367,7 +367,8 @@ fn fail(
     Ok(ended)
 }
 
-fn ended(row: &Row<'_>) -> rusqlite::Result<(String, DeliveryState)> {
+/// The destination of a delivery and the state it has now.
+pub(super) fn ended(row: &Row<'_>) -> rusqlite::Result<(String, DeliveryState)> {
     Ok((row.get(0)?, rows::word(row, 1, DeliveryState::from_word)?))
 }
 

@@ -1,11 +1,13 @@
 //! Look-backs: taken once at a time, settled for what still stands as it was taken.
 
+use crosstally_core::delivery::job::Word;
 use crosstally_core::delivery::{DeliveryState, Outcome};
 use crosstally_core::ids::{CallId, DeliveryId};
 use crosstally_core::reason::Reason;
-use crosstally_store::{After, DeliveryFilter, Found, NewLookback, Settlement, Store};
+use crosstally_store::{After, DeliveryFilter, Found, JobAnswer, NewLookback, Settlement, Store};
 
 use crate::build::{self, META, at};
+use crate::jobs;
 use crate::stage::Stage;
 
 /// Takes all that is due in one call, noted to be asked about from the given time on.
@@ -99,4 +101,33 @@ pub(crate) async fn what_was_sent_again_is_left_alone(stage: &Stage) {
     assert_eq!(store.settle_lookback(first, dead(ids[0]), at(410)).await.unwrap(), 0);
     assert_eq!(stands(&store, ids[0]).await.0, DeliveryState::Delivered);
     assert_eq!(store.settle_lookback(second, dead(ids[0]), at(420)).await.unwrap(), 1);
+}
+
+pub(crate) async fn what_had_arrived_before_stands(stage: &Stage) {
+    let store = stage.open().await;
+    build::book_deliveries(&store, META, 2).await;
+    let (first, mut ids) = taken(&store, 10, 100).await;
+    ids.sort_unstable();
+    let counted = ids.iter().map(|id| found(*id, DeliveryState::Delivered, Reason::Delivered)).collect();
+    assert_eq!(store.settle_lookback(first, counted, at(200)).await.unwrap(), 2);
+    let again = jobs::job(jobs::filter(&[Word::Delivered]), None);
+    store.begin_job(again.clone()).await.unwrap();
+    let step = jobs::step(&again, jobs::START, &ids, true);
+    let done = store.advance_job(step).await.unwrap();
+    assert_eq!(done, JobAnswer::Done { requeued: 2, skipped: 0 });
+    let (second, _) = taken(&store, 510, 600).await;
+    let told = vec![
+        found(ids[0], DeliveryState::Dead, Reason::RefusedLater),
+        found(ids[1], DeliveryState::Delivered, Reason::RefusedInPart),
+    ];
+    assert_eq!(store.settle_lookback(second, told, at(620)).await.unwrap(), 2);
+    let words = "1 CLICK_NOT_FOUND".to_owned();
+    let stood = (DeliveryState::Delivered, Some(Reason::FirstDeliveryStands), words.clone());
+    assert_eq!(stands(&store, ids[0]).await, stood);
+    assert_eq!(stands(&store, ids[1]).await, (DeliveryState::Delivered, Some(Reason::RefusedInPart), words));
+    let record = store.delivery(ids[0]).await.unwrap().unwrap();
+    assert_eq!((record.arrived_at, record.finished_at), (Some(at(20)), Some(at(20))), "since the first time");
+    let counts = store.count_deliveries().await.unwrap();
+    let count = |state| counts.iter().filter(|row| row.state == state).map(|row| row.count).sum::<u64>();
+    assert_eq!((count(DeliveryState::Delivered), count(DeliveryState::Dead)), (2, 0));
 }

@@ -165,6 +165,7 @@ suite! {
         a_call_is_taken_by_one_and_comes_again
         what_was_found_is_written_where_it_still_stands
         what_was_sent_again_is_left_alone
+        what_had_arrived_before_stands
     }
     ledger_sums {
         sums_are_those_of_a_model_at_every_time
