@@ -3,9 +3,19 @@
 use crosstally_core::delivery::DeliveryState;
 use crosstally_core::ids::{CallId, DeliveryId};
 use crosstally_core::reason::Reason;
-use crosstally_core::time::Timestamp;
+use crosstally_core::time::{DAY_MS, Timestamp};
 
 use crate::{Store, StoreError, on};
+
+/// Calls that were made longer ago are not asked about any more, whatever has kept them: no platform tells of them.
+const KEPT_MS: i64 = 50 * DAY_MS;
+/// How many of those are forgotten at once.
+pub(crate) const FORGOTTEN_MAX: u32 = 200;
+
+/// Before every call that is still asked about. Ids begin with the time at which they were made.
+pub(crate) fn oldest(now: Timestamp) -> CallId {
+    CallId::new(now.plus_millis(-KEPT_MS), [0; 10])
+}
 
 /// A call to be asked about later.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +66,7 @@ impl Store {
     }
 
     /// Takes calls of a destination that are due to be asked about, the oldest first. Nobody else gets them until `again_at`.
+    /// Of calls of whatever destination that were made fifty days ago some are forgotten with it.
     ///
     /// # Errors
     /// See [`StoreError`].

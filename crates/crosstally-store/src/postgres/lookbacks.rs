@@ -9,12 +9,18 @@ use super::reversals::note_failed;
 use super::rows::{Columns, Id, Text};
 use super::transact::Value;
 use super::{Postgres, rows};
+use crate::lookbacks::{FORGOTTEN_MAX, oldest};
 use crate::{Found, Lookback, NewLookback, StoreError, WORKSPACE};
 
 const NOTE: &str = "INSERT INTO lookbacks (workspace, call, destination, receipt, looks, due_at)
     VALUES ($1, $2, $3, $4, 0, $5) ON CONFLICT (call, workspace) DO NOTHING";
-const TAKE: &str = "WITH due AS (
-        SELECT call, due_at FROM lookbacks WHERE workspace = $1 AND destination = $2 AND due_at <= $3
+const TAKE: &str = "WITH old AS (
+        SELECT call FROM lookbacks WHERE call < $6 AND workspace = $1 ORDER BY call LIMIT $7 FOR UPDATE SKIP LOCKED
+    ), forgotten AS (
+        DELETE FROM lookbacks AS l USING old WHERE l.workspace = $1 AND l.call = old.call
+    ), due AS (
+        SELECT call, due_at FROM lookbacks
+        WHERE workspace = $1 AND destination = $2 AND due_at <= $3 AND call >= $6
         ORDER BY due_at, call LIMIT $5 FOR UPDATE SKIP LOCKED
     ), taken AS (
         UPDATE lookbacks AS l SET due_at = $4 FROM due WHERE l.workspace = $1 AND l.call = due.call
@@ -69,8 +75,15 @@ impl Postgres {
         again_at: Timestamp,
         limit: u32,
     ) -> Result<Vec<Lookback>, StoreError> {
-        let values: [&Value<'_>; 5] =
-            [&WORKSPACE, &Text(&destination), &now.as_millis(), &again_at.as_millis(), &i64::from(limit)];
+        let values: [&Value<'_>; 7] = [
+            &WORKSPACE,
+            &Text(&destination),
+            &now.as_millis(),
+            &again_at.as_millis(),
+            &i64::from(limit),
+            &Id::from(oldest(now)),
+            &i64::from(FORGOTTEN_MAX),
+        ];
         let mut due: Vec<Lookback> = Vec::new();
         for row in &self.engine.write(TAKE, &values).await? {
             let call = CallId::from_bytes(rows::id(row, 0)?);

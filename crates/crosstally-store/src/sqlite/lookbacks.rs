@@ -7,12 +7,15 @@ use crosstally_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{Sqlite, outbox, reversals};
+use crate::lookbacks::{FORGOTTEN_MAX, oldest};
 use crate::{Found, Lookback, NewLookback, StoreError, WORKSPACE};
 
 const NOTE: &str = "INSERT INTO lookbacks (call, workspace, destination, receipt, looks, due_at)
     VALUES (?1, ?2, ?3, ?4, 0, ?5) ON CONFLICT (call) DO NOTHING";
+const FORGET: &str = "DELETE FROM lookbacks WHERE call IN (
+        SELECT call FROM lookbacks WHERE call < ?2 AND workspace = ?1 ORDER BY call LIMIT ?3)";
 const FIND_DUE: &str = "SELECT call, receipt, looks FROM lookbacks
-    WHERE workspace = ?1 AND destination = ?2 AND due_at <= ?3 ORDER BY due_at, call LIMIT ?4";
+    WHERE workspace = ?1 AND destination = ?2 AND due_at <= ?3 AND call >= ?5 ORDER BY due_at, call LIMIT ?4";
 const TAKE: &str = "UPDATE lookbacks SET due_at = ?2 WHERE call = ?1";
 const SENT: &str = "SELECT delivery, payload FROM attempts
     WHERE call = ?1 AND payload <> '' AND outcome = 'delivered' ORDER BY delivery";
@@ -49,8 +52,15 @@ impl Sqlite {
         limit: u32,
     ) -> Result<Vec<Lookback>, StoreError> {
         let work = move |connection: &Connection| {
+            let oldest = oldest(now);
+            connection.prepare_cached(FORGET)?.execute(params![
+                WORKSPACE,
+                oldest.as_bytes(),
+                FORGOTTEN_MAX
+            ])?;
             let mut ask = connection.prepare_cached(FIND_DUE)?;
-            let due = ask.query_map(params![WORKSPACE, destination, now.as_millis(), limit], |row| {
+            let wanted = params![WORKSPACE, destination, now.as_millis(), limit, oldest.as_bytes()];
+            let due = ask.query_map(wanted, |row| {
                 let call = CallId::from_bytes(row.get(0)?);
                 Ok(Lookback { call, receipt: row.get(1)?, looks: row.get(2)?, sent: Vec::new() })
             })?;

@@ -4,6 +4,7 @@ use crosstally_core::delivery::job::Word;
 use crosstally_core::delivery::{DeliveryState, Outcome};
 use crosstally_core::ids::{CallId, DeliveryId};
 use crosstally_core::reason::Reason;
+use crosstally_core::time::DAY_MS;
 use crosstally_store::{After, DeliveryFilter, Found, JobAnswer, NewLookback, Settlement, Store};
 
 use crate::build::{self, META, at};
@@ -130,4 +131,16 @@ pub(crate) async fn what_had_arrived_before_stands(stage: &Stage) {
     let counts = store.count_deliveries().await.unwrap();
     let count = |state| counts.iter().filter(|row| row.state == state).map(|row| row.count).sum::<u64>();
     assert_eq!((count(DeliveryState::Delivered), count(DeliveryState::Dead)), (2, 0));
+}
+
+pub(crate) async fn what_is_too_old_is_forgotten(stage: &Stage) {
+    const DAYS_50_MS: i64 = 50 * DAY_MS;
+    let store = stage.open().await;
+    build::book_deliveries(&store, META, 1).await;
+    taken(&store, 10, 100).await;
+    let take = async |to: &str, ms| store.take_lookbacks(to.into(), at(ms), at(100), 10).await.unwrap();
+    assert_eq!(take(META, DAYS_50_MS + 10).await.len(), 1);
+    // Whoever asks next, for whatever destination.
+    assert_eq!(take("other", DAYS_50_MS + 11).await, []);
+    assert_eq!(take(META, DAYS_50_MS).await, [], "it is gone");
 }

@@ -166,6 +166,7 @@ suite! {
         what_was_found_is_written_where_it_still_stands
         what_was_sent_again_is_left_alone
         what_had_arrived_before_stands
+        what_is_too_old_is_forgotten
     }
     ledger_sums {
         sums_are_those_of_a_model_at_every_time
