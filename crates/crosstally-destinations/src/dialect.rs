@@ -310,7 +310,9 @@ pub enum Lookback {
     Told(Vec<Became>),
     /// It does not know the call, or not any more.
     Gone,
-    /// It cannot be asked now; whether that is for the token's sake.
+    /// It answered what nobody understands, and may do so whenever it is asked about this call.
+    Unclear,
+    /// It cannot be asked now, about whatever call; whether that is for the token's sake.
     Trouble {
         /// The token is no longer good.
         token: bool,

@@ -104,8 +104,8 @@ impl Dialect for GoogleDataManager {
         Some(lookback::request(settings, receipt))
     }
 
-    fn read_lookback(&self, _settings: &Settings, response: &Response, sent: &[String]) -> Lookback {
-        lookback::read(response, sent)
+    fn read_lookback(&self, settings: &Settings, response: &Response, sent: &[String]) -> Lookback {
+        lookback::read(settings, response, sent)
     }
 
     fn read_answer_to(

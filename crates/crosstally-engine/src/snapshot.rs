@@ -97,6 +97,12 @@ impl ReadyDestination {
         self.dialect.retracts(&self.settings, event)
     }
 
+    /// Whether it can be asked later what became of what it took.
+    #[must_use]
+    pub fn looks_back(&self) -> bool {
+        self.dialect.lookback(&self.settings, "x").is_some()
+    }
+
     /// How long after it may have taken an event a further try is sure to be recognised, with an hour to spare.
     #[must_use]
     pub fn recognises_for_ms(&self) -> Option<i64> {

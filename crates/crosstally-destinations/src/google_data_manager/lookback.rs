@@ -5,7 +5,7 @@
 use serde_json::Value;
 
 use super::config;
-use crate::answer::{EXCERPT_CHARS_MAX, is_success, line, object};
+use crate::answer::{is_success, object, shown};
 use crate::batch;
 use crate::dialect::{Became, Lookback, Request, Response, Settings};
 
@@ -28,16 +28,17 @@ pub(super) fn request(settings: &Settings, receipt: &str) -> Request {
 }
 
 /// Reads what Google tells of a request that carried these events.
-pub(super) fn read(response: &Response, sent: &[String]) -> Lookback {
+pub(super) fn read(settings: &Settings, response: &Response, sent: &[String]) -> Lookback {
     match response.status {
         400 | 404 => return Lookback::Gone,
         401 => return Lookback::Trouble { token: true },
-        status if !is_success(status) => return Lookback::Trouble { token: false },
+        429 | 500.. => return Lookback::Trouble { token: false },
+        status if !is_success(status) => return Lookback::Unclear,
         _ => {}
     }
     let json = object(response);
     let told = json.as_ref().and_then(|json| json.get("requestStatusPerDestination")?.as_array());
-    let Some(told) = told.filter(|told| !told.is_empty()) else { return Lookback::Trouble { token: false } };
+    let Some(told) = told.filter(|told| !told.is_empty()) else { return Lookback::Unclear };
     let word =
         |status: &Value| status.get("requestStatus").and_then(Value::as_str).unwrap_or_default().to_owned();
     if told.iter().any(|status| !matches!(word(status).as_str(), "SUCCESS" | "FAILED" | "PARTIAL_SUCCESS")) {
@@ -51,8 +52,9 @@ pub(super) fn read(response: &Response, sent: &[String]) -> Lookback {
         match word(own).as_str() {
             _ if refused.as_ref().is_some_and(Vec::is_empty) => Became::Counted,
             "SUCCESS" => Became::Counted,
-            "FAILED" => Became::Refused(counts(own)),
-            _ => Became::InPart(counts(own)),
+            // One that Google had already counts, also if the answer to the call that brought it was lost.
+            "FAILED" if !has_duplicates(own) => Became::Refused(counts(settings, own)),
+            _ => Became::InPart(counts(settings, own)),
         }
     };
     Lookback::Told(sent.iter().map(became).collect())
@@ -69,10 +71,18 @@ fn is_of(status: &Value, action: Option<&str>) -> bool {
     action.is_some() && named.iter().any(|path| status.pointer(path).and_then(Value::as_str) == action)
 }
 
+fn is_duplicate(code: &str) -> bool {
+    code.starts_with("DUPLICATE")
+}
+
+fn has_duplicates(status: &Value) -> bool {
+    codes(status).iter().any(|(code, _)| is_duplicate(code))
+}
+
 /// The codes of what does not count; `None` if Google gives none. What it knew already counts.
 fn refusals(status: &Value) -> Option<Vec<&str>> {
     let codes = codes(status);
-    let refused = codes.iter().map(|(code, _)| *code).filter(|code| !code.starts_with("DUPLICATE")).collect();
+    let refused = codes.iter().map(|(code, _)| *code).filter(|code| !is_duplicate(code)).collect();
     (!codes.is_empty()).then_some(refused)
 }
 
@@ -97,11 +107,10 @@ fn number(value: Option<&Value>) -> String {
 }
 
 /// `of 3 events: 1 CLICK_NOT_FOUND, 1 EVENT_TOO_OLD`.
-fn counts(status: &Value) -> String {
+fn counts(settings: &Settings, status: &Value) -> String {
     let all = number(status.pointer("/eventsIngestionStatus/recordCount"));
     let each: Vec<String> =
         codes(status).into_iter().map(|(code, count)| format!("{count} {code}")).collect();
     let why = if each.is_empty() { "no reason is given".to_owned() } else { each.join(", ") };
-    let text = line(&format!("of {all} events: {why}"));
-    text.chars().take(EXCERPT_CHARS_MAX).collect()
+    shown(settings, &format!("of {all} events: {why}"))
 }

@@ -11,7 +11,7 @@ use crosstally_core::ids::CallId;
 use crosstally_core::reason::Reason;
 use crosstally_core::time::{MINUTE_MS, Timestamp};
 use crosstally_destinations::dialect::{Became, Lookback, Request, Response};
-use crosstally_store::{Found, NewLookback, Settlement, StoreError};
+use crosstally_store::{Found, Lookback as Taken, NewLookback, Settlement, StoreError};
 
 use super::batch::Batch;
 use super::sign_in::SignIn;
@@ -21,8 +21,10 @@ use crate::Engine;
 use crate::http_out::{SendError, SendOptions};
 use crate::snapshot::ReadyDestination;
 
-/// How many calls are asked about in one round.
+/// How many calls are taken at once, to be asked about one after the other: no more than can be before somebody else may.
 const AT_ONCE: u32 = 20;
+/// How many calls are asked about in one round at most.
+const A_ROUND: u32 = 100;
 /// How often there is a round.
 pub(super) const EVERY_MS: i64 = MINUTE_MS;
 /// When a call is asked about again whose answer did not come: by whoever is first.
@@ -48,7 +50,17 @@ impl Batch {
     }
 }
 
-/// One round over the calls of a destination. What fails is asked for again later, and ends the round.
+/// How a round went.
+#[derive(Debug, Default)]
+struct Went {
+    asked: u32,
+    /// Those whose answers nobody understood.
+    unclear: u32,
+    /// Nobody can be asked just now.
+    trouble: bool,
+}
+
+/// One round over the calls of a destination. What fails is asked for again later; if nobody can be asked, it ends.
 pub(super) struct Round {
     pub(super) engine: Engine,
     pub(super) ready: Arc<ReadyDestination>,
@@ -59,51 +71,81 @@ pub(super) struct Round {
 impl Round {
     /// Whether the destination can be asked at all.
     pub(super) fn is_possible(ready: &ReadyDestination) -> bool {
-        ready.dialect.lookback(&ready.settings, "x").is_some()
+        ready.looks_back()
     }
 
-    /// Asks about what is due.
+    /// Asks about what is due, as long as there is more and not too much was asked.
     ///
     /// # Errors
     /// The store failed.
     pub(super) async fn run(self) -> Result<(), StoreError> {
-        let now = self.engine.clock.now();
-        let slug = &self.ready.config.slug;
-        let states = self.engine.store.destination_states().await?;
-        let state = states.iter().find(|state| state.destination == *slug);
-        if standing::standing(state, Here::of(&self.ready, now)) != Standing::Open {
-            return Ok(());
+        let mut went = Went::default();
+        let ended = self.ask_about_all(&mut went).await;
+        if (went.unclear > 0 || went.trouble) && !self.stopping.asked() {
+            tracing::warn!(
+                destination = self.ready.config.slug,
+                asked = went.asked,
+                unclear = went.unclear,
+                ended_early = went.trouble,
+                "what became of calls could not be read from every answer; they are asked about again later"
+            );
         }
-        let again_at = now.plus_millis(AGAIN_MS);
-        let due = self.engine.store.take_lookbacks(slug.clone(), now, again_at, AT_ONCE).await?;
-        for one in due {
-            let (ids, sent): (Vec<_>, Vec<String>) = one.sent.into_iter().unzip();
-            let answer = if ids.is_empty() { Lookback::Gone } else { self.ask(&one.receipt, &sent).await };
-            let told = match answer {
-                Lookback::Trouble { token } => {
-                    if token {
-                        self.sign_in.forget().await;
-                    }
+        ended
+    }
+
+    async fn ask_about_all(&self, went: &mut Went) -> Result<(), StoreError> {
+        while went.asked < A_ROUND {
+            let now = self.engine.clock.now();
+            let slug = &self.ready.config.slug;
+            let states = self.engine.store.destination_states().await?;
+            let state = states.iter().find(|state| state.destination == *slug);
+            if standing::standing(state, Here::of(&self.ready, now)) != Standing::Open {
+                return Ok(());
+            }
+            let again_at = now.plus_millis(AGAIN_MS);
+            let due = self.engine.store.take_lookbacks(slug.clone(), now, again_at, AT_ONCE).await?;
+            let is_full = u32::try_from(due.len()).unwrap_or(u32::MAX) >= AT_ONCE;
+            for one in due {
+                self.ask_about(one, went).await?;
+                if went.trouble {
                     return Ok(());
                 }
-                Lookback::NotYet => match wait_ms(one.looks.saturating_add(1)) {
-                    Some(wait) => {
-                        let due_at = self.engine.clock.now().plus_millis(wait);
-                        self.engine.store.put_off_lookback(one.call, due_at).await?;
-                        continue;
-                    }
-                    None => Vec::new(),
-                },
-                Lookback::Gone => Vec::new(),
-                Lookback::Told(told) => told,
-            };
-            let found = ids.into_iter().zip(told).filter_map(|(delivery, became)| {
-                let (state, reason, detail) = standing_after(became)?;
-                Some(Found { delivery, state, reason, detail })
-            });
-            self.engine.store.settle_lookback(one.call, found.collect(), self.engine.clock.now()).await?;
+            }
+            if !is_full {
+                return Ok(());
+            }
         }
         Ok(())
+    }
+
+    async fn ask_about(&self, one: Taken, went: &mut Went) -> Result<(), StoreError> {
+        let (ids, sent): (Vec<_>, Vec<String>) = one.sent.into_iter().unzip();
+        went.asked += 1;
+        let answer = if ids.is_empty() { Lookback::Gone } else { self.ask(&one.receipt, &sent).await };
+        let told = match answer {
+            Lookback::Trouble { token } => {
+                if token {
+                    self.sign_in.forget().await;
+                }
+                went.trouble = true;
+                return Ok(());
+            }
+            Lookback::NotYet | Lookback::Unclear => {
+                went.unclear += u32::from(answer == Lookback::Unclear);
+                if let Some(wait) = wait_ms(one.looks.saturating_add(1)) {
+                    let due_at = self.engine.clock.now().plus_millis(wait);
+                    return self.engine.store.put_off_lookback(one.call, due_at).await;
+                }
+                Vec::new()
+            }
+            Lookback::Gone => Vec::new(),
+            Lookback::Told(told) => told,
+        };
+        let found = ids.into_iter().zip(told).filter_map(|(delivery, became)| {
+            let (state, reason, detail) = standing_after(became)?;
+            Some(Found { delivery, state, reason, detail })
+        });
+        self.engine.store.settle_lookback(one.call, found.collect(), self.engine.clock.now()).await.map(drop)
     }
 
     async fn ask(&self, receipt: &str, sent: &[String]) -> Lookback {
@@ -114,7 +156,7 @@ impl Round {
         let settings = settings.as_ref().unwrap_or(&self.ready.settings);
         let Some(request) = self.ready.dialect.lookback(settings, receipt) else { return Lookback::Gone };
         match self.send(&request).await {
-            Ok(response) => self.ready.dialect.read_lookback(settings, &response, sent),
+            Ok(response) => masked(self.ready.dialect.read_lookback(settings, &response, sent), &request),
             Err(_) => trouble,
         }
     }
@@ -136,6 +178,17 @@ impl Round {
     }
 }
 
+/// The same with every secret of the request masked in the platform's words.
+fn masked(answer: Lookback, request: &Request) -> Lookback {
+    let Lookback::Told(told) = answer else { return answer };
+    let each = told.into_iter().map(|became| match became {
+        Became::Refused(detail) => Became::Refused(request.masked(&detail)),
+        Became::InPart(detail) => Became::InPart(request.masked(&detail)),
+        same @ (Became::Counted | Became::Unsaid) => same,
+    });
+    Lookback::Told(each.collect())
+}
+
 /// Where a delivery stands after what was found; `None` if nothing was.
 fn standing_after(became: Became) -> Option<(DeliveryState, Reason, String)> {
     Some(match became {
@@ -146,4 +199,30 @@ fn standing_after(became: Became) -> Option<(DeliveryState, Reason, String)> {
         Became::InPart(detail) => (DeliveryState::Delivered, Reason::RefusedInPart, detail),
         Became::Unsaid => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use crosstally_core::secret::Secret;
+
+    use super::*;
+
+    #[test]
+    fn no_words_of_a_platform_repeat_a_secret() {
+        let request = Request {
+            method: "GET",
+            url: "https://platform.example/status".into(),
+            headers: Vec::new(),
+            body: Vec::new(),
+            body_shown: Vec::new(),
+            secrets: vec![Secret::new("ya29.secret-token")],
+        };
+        let words = |token: &str| format!("1 {token}");
+        let each = |token: &str| {
+            vec![Became::Counted, Became::Refused(words(token)), Became::InPart(words(token)), Became::Unsaid]
+        };
+        let told = masked(Lookback::Told(each("ya29.secret-token")), &request);
+        assert_eq!(told, Lookback::Told(each("***")));
+        assert_eq!(masked(Lookback::NotYet, &request), Lookback::NotYet);
+    }
 }

@@ -1,6 +1,7 @@
 //! Look-backs: what Google took it judges later; it is asked, and what it says is written down.
 
 use anyhow::Result;
+use crosstally_testkit::client;
 use crosstally_testkit::database::Kind;
 use crosstally_testkit::on_both;
 use crosstally_testkit::server::TestServer;
@@ -19,6 +20,12 @@ on_both! {
     what_is_refused_in_part_is_said_of_all => in_part;
     /// While Google works on it, it is asked again, and no longer than four days.
     what_is_never_told_stays_as_it_was_taken => never;
+    /// What nobody can read is asked about again, and no longer than four days; the others are asked about.
+    what_is_not_understood_holds_nothing_up => unclear;
+    /// There may be more than are taken at once.
+    a_round_goes_on_while_there_is_more => many;
+    /// What was counted stays counted, whatever is said of sending it again.
+    what_was_counted_once_stands => counted;
     /// A throttle ends the round; nothing is lost, and new events go on.
     trouble_with_asking_holds_nothing_up => trouble;
 }
@@ -118,6 +125,63 @@ async fn never(kind: Kind) -> Result<()> {
     server.advance(49 * 3_600_000);
     server.deliver().await?;
     assert_eq!(deliveries(&server).await?, ["google delivered accepted_unverified"], "nobody asks any more");
+    server.stop().await;
+    Ok(())
+}
+
+async fn unclear(kind: Kind) -> Result<()> {
+    let server = start(kind).await?;
+    for transaction in ["U1", "U2"] {
+        sale(&server, transaction).await?;
+        server.deliver().await?;
+    }
+    says(&server, 403, &json!({})).await?;
+    for _ in 0..6 {
+        server.advance(49 * 3_600_000);
+        server.deliver().await?;
+    }
+    server.no_faults().await?;
+    server.advance(49 * 3_600_000);
+    server.deliver().await?;
+    let states = deliveries(&server).await?;
+    assert_eq!(states, ["google delivered accepted_unverified"; 2], "nobody asks any more, about neither");
+    server.stop().await;
+    Ok(())
+}
+
+async fn many(kind: Kind) -> Result<()> {
+    let server = start(kind).await?;
+    for number in 0..25 {
+        sale(&server, &format!("M{number}")).await?;
+        server.deliver().await?;
+    }
+    server.advance(HALF_AN_HOUR_MS);
+    server.deliver().await?;
+    assert_eq!(deliveries(&server).await?, ["google delivered delivered"; 25]);
+    server.stop().await;
+    Ok(())
+}
+
+async fn counted(kind: Kind) -> Result<()> {
+    let server = start(kind).await?;
+    sale(&server, "S1").await?;
+    server.deliver().await?;
+    server.advance(HALF_AN_HOUR_MS);
+    server.deliver().await?;
+    assert_eq!(deliveries(&server).await?, ["google delivered delivered"]);
+    let again = json!({"destination": "google", "states": ["delivered"], "apply": true});
+    let path = "/api/v1/deliveries/replay";
+    let reply = client::post_as(server.admin, path, &server.token, &again.to_string()).await?;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    assert_eq!(server.engine.work_on_jobs().await?, 1);
+    server.deliver().await?;
+    assert_eq!(deliveries(&server).await?, ["google delivered accepted_unverified"]);
+    let codes = json!([{"reason": "PROCESSING_ERROR_REASON_EVENT_TOO_OLD", "recordCount": "1"}]);
+    says(&server, 200, &judged("FAILED", &codes)).await?;
+    server.advance(HALF_AN_HOUR_MS);
+    server.deliver().await?;
+    assert_eq!(deliveries(&server).await?, ["google delivered first_delivery_stands"]);
+    assert_eq!(server.api("/api/v1/deliveries/errors").await?["data"], json!([]));
     server.stop().await;
     Ok(())
 }
