@@ -17,6 +17,8 @@ const STEP_MAX: u32 = 500;
 const WAITING_MAX: u32 = 2_000;
 /// Jobs that may be open at once. One that has nothing to do at this moment costs nothing.
 const JOBS_MAX: u32 = 1_000;
+/// How far back what was refused in part is looked for: among all that arrived, of which there is much.
+const IN_PART_MS: i64 = 31 * DAY_MS;
 
 /// What is to be sent once more.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -214,7 +216,8 @@ impl Engine {
         Ok(budget.min(u32::try_from(room).unwrap_or(u32::MAX)))
     }
 
-    /// What did not arrive, in groups by reason: of one destination, or of all that there are or were.
+    /// What did not arrive, in groups by reason: of one destination, or of all that there are or were. With it what arrived in
+    /// the last 31 days and was refused in part later, where a destination tells that.
     ///
     /// # Errors
     /// See [`JobError`].
@@ -248,7 +251,16 @@ impl Engine {
                 ids: Vec::new(),
                 taken_back: true,
             };
-            let found = self.store.preview_job(filter, None).await?;
+            let in_part = JobFilter {
+                states: vec![Word::Delivered],
+                code: Some(Reason::RefusedInPart.code().to_owned()),
+                from: Some(filter.to.plus_millis(-IN_PART_MS)),
+                ..filter.clone()
+            };
+            let mut found = self.store.preview_job(filter, None).await?;
+            if self.snapshot.load().destination(&slug).is_some_and(|ready| ready.looks_back()) {
+                found.extend(self.store.preview_job(in_part, None).await?);
+            }
             groups.extend(found.into_iter().map(|group| (slug.clone(), group)));
         }
         Ok(groups)

@@ -19,12 +19,12 @@ pub const DAYS_MAX: u32 = 92;
 /// Days without any wish.
 pub const DAYS_USUAL: u32 = 7;
 
-/// Deliveries of one destination that did not arrive, alike in state, reason and name.
+/// Deliveries of one destination that did not arrive, or of which some do not count, alike in state, reason and name.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ErrorOut {
     /// The destination.
     pub destination: String,
-    /// `dead`, `expired`, `cancelled`.
+    /// `dead`, `expired`, `cancelled`; `delivered` for what was refused in part later.
     pub state: String,
     /// The reason code.
     pub code: Option<String>,

@@ -107,6 +107,10 @@ async fn in_part(kind: Kind) -> Result<()> {
     assert_eq!(deliveries(&server).await?, ["google delivered refused_in_part"; 2]);
     let trace = printed(&server, &["trace", "P1"])?;
     assert!(trace.contains("of 2 events: 1 EVENT_TOO_OLD"), "{trace}");
+    let errors = server.api("/api/v1/deliveries/errors").await?;
+    let group = &errors["data"][0];
+    let told = (&group["state"], &group["code"], &group["count"]);
+    assert_eq!(told, (&json!("delivered"), &json!("refused_in_part"), &json!(2)), "{errors}");
     server.stop().await;
     Ok(())
 }
