@@ -159,7 +159,7 @@ impl Store {
 
     /// Leaves of a conversion, its movements, events and deliveries what is handed in: what is pending is cancelled, what
     /// was sent stays counted without its payload. The money stays as it is. No, and nothing of it, if the conversion has
-    /// moved since it was read: what it was moved by is not among what is handed in.
+    /// moved or was adjusted since it was read: what it was moved by, and its adjustment, are not among what is handed in.
     ///
     /// # Errors
     /// See [`StoreError`].

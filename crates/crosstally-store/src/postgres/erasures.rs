@@ -60,6 +60,9 @@ const LEAVE_CONVERSION: &str = "UPDATE conversions SET dedupe_key = $3, transact
     WHERE workspace = $1 AND id = $2 AND movements = $6 AND position('\"erased\"' IN coalesce(labels, '')) = 0";
 const HAS_MOVED: &str = "SELECT FROM conversions
     WHERE workspace = $1 AND id = $2 AND movements <> $3 AND position('\"erased\"' IN coalesce(labels, '')) = 0";
+/// What follows from a movement is booked without one.
+const HAS_ADJUSTED: &str = "SELECT FROM adjustments
+    WHERE workspace = $1 AND conversion = $2 AND goal_event <> ALL ($3::uuid[]) LIMIT 1";
 const LEAVE_MOVEMENTS: &str = "UPDATE ledger_entries
     SET click = NULL, content = '00000000-0000-0000-0000-000000000000' WHERE workspace = $1 AND conversion = $2";
 const FORGET_SIGHTINGS: &str = "DELETE FROM sightings WHERE workspace = $1 AND conversion = $2";
@@ -323,7 +326,12 @@ fn erase_conversion<'t>(
         count(transaction, *erasure, "movements", moved).await?;
         let seen = run(transaction, FORGET_SIGHTINGS, &[&WORKSPACE, &id]).await?;
         count(transaction, *erasure, "sightings", seen).await?;
+        // Whoever follows the reversal takes its note: either that has happened by now and is seen, or it never will.
         run(transaction, FORGET_REVERSAL, &[&WORKSPACE, &id]).await?;
+        let events: Vec<Id> = erased.events.iter().map(|(event, _)| Id::from(*event)).collect();
+        if transaction.query_opt(HAS_ADJUSTED, &[&WORKSPACE, &id, &events]).await?.is_some() {
+            return Ok(None);
+        }
         bury(transaction, &erased.tombstones, erased.now).await?;
         Ok(Some(()))
     })

@@ -99,11 +99,19 @@ pub(super) fn goal_events_met(
     let conversion = list(connection, "id = ?1 LIMIT 1", [id.as_bytes()])?.pop();
     let met = conversion.map(|conversion| conversion.goals_met).unwrap_or_default();
     let mut events: Vec<GoalEventId> = met.iter().map(|met| met.event).collect();
-    let mut ask = connection.prepare_cached("SELECT goal_event FROM adjustments WHERE conversion = ?1")?;
-    let adjusted = ask.query_map([id.as_bytes()], |row| Ok(GoalEventId::from_bytes(row.get(0)?)))?;
-    events.extend(adjusted.collect::<rusqlite::Result<Vec<_>>>()?);
+    events.extend(adjustments(connection, id)?);
     events.sort_unstable();
     Ok(events)
+}
+
+/// The events of a conversion that follow from its reversals.
+pub(super) fn adjustments(
+    connection: &Connection,
+    id: ConversionId,
+) -> Result<Vec<GoalEventId>, StoreError> {
+    let mut ask = connection.prepare_cached("SELECT goal_event FROM adjustments WHERE conversion = ?1")?;
+    let adjusted = ask.query_map([id.as_bytes()], |row| Ok(GoalEventId::from_bytes(row.get(0)?)))?;
+    Ok(adjusted.collect::<rusqlite::Result<_>>()?)
 }
 
 fn list(

@@ -11,7 +11,7 @@ use crosstally_core::reason::Reason;
 use crosstally_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 
-use super::{Sqlite, clicks, outbox, rows};
+use super::{Sqlite, clicks, conversions, outbox, rows};
 use crate::{ErasedClick, ErasedConversion, Erasure, StoreError, Tombstone, WORKSPACE};
 
 const COLUMNS: &str = "id, at, author, subject, wanted, done_to, finished_at";
@@ -55,7 +55,7 @@ const LEAVE_CONVERSION: &str = "UPDATE conversions SET dedupe_key = ?2, transact
         event_id = NULL, external_id = NULL, contact = ?3, labels = ?4
     WHERE id = ?1 AND movements = ?5 AND instr(coalesce(labels, ''), '\"erased\"') = 0";
 const HAS_MOVED: &str = "SELECT 1 FROM conversions
-    WHERE id = ?1 AND movements <> ?2 AND instr(coalesce(labels, ''), '\"erased\"') = 0";
+    WHERE id = ?1 AND (movements <> ?2 OR ?3) AND instr(coalesce(labels, ''), '\"erased\"') = 0";
 const UNLINK_CONVERSION: &str = "DELETE FROM click_links
     WHERE click = (SELECT click FROM conversions WHERE id = ?1) AND conversion = ?1";
 const LEAVE_MOVEMENTS: &str =
@@ -235,7 +235,10 @@ impl Sqlite {
             let _overwriting = Overwriting::on(connection)?;
             let left = &erased.left;
             let (id, movements) = (left.id.as_bytes(), left.movements);
-            if connection.prepare_cached(HAS_MOVED)?.exists(params![id, movements])? {
+            // What follows from a movement is booked without one.
+            let mut adjusted = conversions::adjustments(connection, left.id)?.into_iter();
+            let has_adjusted = adjusted.any(|event| !erased.events.iter().any(|(read, _)| *read == event));
+            if connection.prepare_cached(HAS_MOVED)?.exists(params![id, movements, has_adjusted])? {
                 return Ok(false);
             }
             run(connection, UNLINK_CONVERSION, params![id])?;
@@ -276,8 +279,7 @@ impl Sqlite {
                 clicks::insert(connection, left, &clicks::Texts::of(left))?;
             }
             count(connection, erasure, "browser_events", run(connection, FORGET_TOLD, params![id])?)?;
-            let steps = run(connection, FORGET_STEPS, params![WORKSPACE, id])?;
-            count(connection, erasure, "steps", steps)?;
+            count(connection, erasure, "steps", run(connection, FORGET_STEPS, params![WORKSPACE, id])?)?;
             let aliases = run(connection, FORGET_ALIASES, params![WORKSPACE, id])?;
             count(connection, erasure, "aliases", aliases)?;
             run(connection, FORGET_LINKS, params![id])?;

@@ -5,10 +5,12 @@ use crosstally_core::delivery::job::Word;
 use crosstally_core::delivery::{DeliveryState, Outcome};
 use crosstally_core::erasure;
 use crosstally_core::fx::{Fx, Origin, Source};
-use crosstally_core::ids::{ClickId, ErasureId};
+use crosstally_core::ids::{ClickId, DeliveryId, ErasureId};
 use crosstally_core::postback::{Booking, ConversionChange, Receipt};
 use crosstally_core::pricing;
 use crosstally_core::reason::Reason;
+use crosstally_core::reversal::Follows;
+use crosstally_core::route::{GoalEvent, NewDelivery};
 use crosstally_core::visit::Step;
 use crosstally_store::{
     After, ErasedClick, ErasedConversion, Erasure, JobAnswer, Replay, ReplayAnswer, Settled, Settlement,
@@ -381,6 +383,37 @@ pub(crate) async fn a_sale_that_moves_while_it_is_erased_is_read_again(stage: &S
     }
     assert!(store.erase_conversion(request, late).await.unwrap(), "done once more it finds it done");
     assert!(counts(&store, request).await.contains(&count("conversions", 1)));
+}
+
+pub(crate) async fn a_sale_that_is_adjusted_while_it_is_erased_is_read_again(stage: &Stage) {
+    let store = stage.open().await;
+    let request = begun(&store, 0).await;
+    let mut sale = build::sale(1, build::key("acme", "t:1"), &[META]);
+    sale.reverses = true;
+    build::book(&store, &sale).await;
+    let (early, _) = known(&store, &sale).await;
+    // Its event once more, with all that it knows of the person, and no movement.
+    let open = store.open_reversals(10).await.unwrap()[0];
+    let event = GoalEvent { id: build::goal_event_id(7), ..sale.goal_events[0].clone() };
+    let delivery = NewDelivery {
+        id: DeliveryId::of(event.id, 0),
+        goal_event: event.id,
+        ..build::delivery(7, &event, META)
+    };
+    let follows = Follows { events: vec![event], deliveries: vec![delivery], overstated: Vec::new() };
+    assert!(store.follow_reversal(open, follows, at(8)).await.unwrap());
+    let stands = store.conversion(early.left.id).await.unwrap();
+    assert!(!store.erase_conversion(request, early.clone()).await.unwrap());
+    assert_eq!(store.conversion(early.left.id).await.unwrap(), stands, "nothing of it is erased alone");
+    assert_eq!(counts(&store, request).await, []);
+    let (late, _) = known(&store, &sale).await;
+    assert!(store.erase_conversion(request, late).await.unwrap());
+    let events = store.goal_events_of_conversion(early.left.id).await.unwrap();
+    assert!(events.len() == 2 && events.iter().all(|event| event.event.origin.erased), "{events:?}");
+    for delivery in store.deliveries_of_conversion(early.left.id).await.unwrap() {
+        assert_eq!(delivery.state, DeliveryState::Cancelled);
+    }
+    assert!(store.erase_conversion(request, early).await.unwrap(), "done once more it finds it done");
 }
 
 pub(crate) async fn an_answer_that_comes_after_is_not_kept(stage: &Stage) {

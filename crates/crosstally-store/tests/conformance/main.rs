@@ -250,6 +250,7 @@ suite! {
         what_is_under_way_brings_nothing_back
         a_replay_finds_an_erased_sale_moved
         a_sale_that_moves_while_it_is_erased_is_read_again
+        a_sale_that_is_adjusted_while_it_is_erased_is_read_again
         an_answer_that_comes_after_is_not_kept
     }
     purges {
