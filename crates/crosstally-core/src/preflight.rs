@@ -24,6 +24,8 @@ pub const ACTIONS_USUAL: usize = 24;
 /// See [`ACTIONS_USUAL`].
 pub const ACTIONS_MAX: usize = 100;
 
+/// The parameter of a mark.
+pub const MARK_NAME: &str = "ct_test";
 const MARK_PARAM: &[u8] = b"ct_test=";
 /// Digits of a mark: the time, and what shows that it was made here.
 pub const MARK_DIGITS: usize = 40;

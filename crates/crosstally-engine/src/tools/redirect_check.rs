@@ -146,16 +146,31 @@ fn as_test(bench: &Bench<'_>, url: &str) -> Option<String> {
     Some(marked.into())
 }
 
-/// A URL as it is told: whoever leads a link of ours on, such as a proxy from http to https, passes the mark on as well, and
-/// whoever read it in a run could make tests of other visitors' clicks.
-fn without_mark(url: &str) -> String {
-    let (rest, fragment) = url.split_at(url.find('#').unwrap_or(url.len()));
-    let unmarked = rest.split_once('?').and_then(|(address, query)| {
-        let (end, _) = preflight::mark(query.as_bytes())?;
-        let query = query.get(..end)?;
-        Some(if query.is_empty() { address.to_owned() } else { format!("{address}?{query}") })
-    });
-    unmarked.unwrap_or_else(|| rest.to_owned()) + fragment
+/// A text as it is told: whoever leads a link of ours on, such as a proxy from http to https, passes the mark on as well,
+/// behind it with parameters of its own or within another link, and whoever read it in a run could make tests of other
+/// visitors' clicks.
+fn without_mark(text: &str) -> String {
+    let lower = text.to_ascii_lowercase();
+    let (mut told, mut done) = (String::with_capacity(text.len()), 0);
+    for (start, name) in lower.match_indices(preflight::MARK_NAME) {
+        let Some(end) = end_of_mark(&lower, start + name.len()) else { continue };
+        told.push_str(text.get(done..start).unwrap_or_default());
+        let is_first = told.ends_with('?') && lower.get(end..).is_some_and(|rest| rest.starts_with('&'));
+        if !is_first && told.ends_with(['?', '&']) {
+            told.pop();
+        }
+        done = end + usize::from(is_first);
+    }
+    told + text.get(done..).unwrap_or_default()
+}
+
+/// Where a mark ends, behind its name. However often the sign before the digits is encoded, and whatever stands behind them,
+/// they can be read out.
+fn end_of_mark(lower: &str, named: usize) -> Option<usize> {
+    let behind = lower.get(named..)?;
+    let value = behind.trim_start_matches(|sign: char| !sign.is_ascii_hexdigit() && sign != '&');
+    let rest = value.trim_start_matches(|sign: char| sign.is_ascii_hexdigit());
+    (value.len() - rest.len() >= preflight::MARK_DIGITS).then_some(lower.len() - rest.len())
 }
 
 async fn follow(door: &impl Ask, wanted: &Wanted) -> Report {
@@ -237,7 +252,7 @@ async fn hop(door: &impl Ask, url: &str, params: Vec<Told>, report: &mut Report)
     if onward.is_none()
         && let Some(target) = page::script_target(&body)
     {
-        let target = shown::text(&target);
+        let target = shown::text(&without_mark(&target));
         hop.notes.push(format!("a script would lead on to {target}; scripts are not run"));
     }
     hop.leads_on_by = onward.as_ref().map(|(via, _, _)| *via);
@@ -308,7 +323,7 @@ const fn failure(error: &SendError) -> (&'static str, &'static str) {
 
 fn cookies(response: &Response) -> Vec<CookieSet> {
     let set = response.headers.iter().filter(|(name, _)| name == "set-cookie");
-    set.map(|(_, value)| hop::cookie_set(value)).collect()
+    set.map(|(_, value)| hop::cookie_set(&without_mark(value))).collect()
 }
 
 pub(super) fn onward(response: &Response, body: &str) -> Option<(Via, String, u32)> {

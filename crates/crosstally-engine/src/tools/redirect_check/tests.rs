@@ -61,7 +61,19 @@ fn a_mark_is_told_nobody() {
     for (url, told) in [
         (format!("https://t.example/c/x?ct_test={mark}"), "https://t.example/c/x"),
         (format!("https://t.example/c/x?a=1&ct_test={mark}#top"), "https://t.example/c/x?a=1#top"),
-        (format!("https://t.example/c/x?a=1&ct_test={mark}1"), ""),
+        (format!("https://t.example/c/x?a=1&ct_test={mark}1"), "https://t.example/c/x?a=1"),
+        (format!("https://t.example/c/x?ct_test={mark}&x=1"), "https://t.example/c/x?x=1"),
+        (format!("https://t.example/c/x?ct_test={mark}&ct_test={mark}#top"), "https://t.example/c/x#top"),
+        (format!("https://t.example/c/x?a=1&CT_TEST={mark}/&x=1"), "https://t.example/c/x?a=1/&x=1"),
+        (
+            format!("https://p.example/?u=https%3A%2F%2Ft.example%2Fc%2Fx%3Fct_test%3D{mark}&x=1"),
+            "https://p.example/?u=https%3A%2F%2Ft.example%2Fc%2Fx%3F&x=1",
+        ),
+        (
+            format!("https://p.example/?u=t.example%252F%253Fct_test%253d{mark}%2526x&ct_test={mark}"),
+            "https://p.example/?u=t.example%252F%253F%2526x",
+        ),
+        (format!("https://p.example/?ct_test=&order={mark}"), ""),
         ("https://t.example/c/x?ct_test=1".to_owned(), ""),
         ("https://t.example/c/x#a?b".to_owned(), ""),
     ] {
@@ -81,6 +93,24 @@ async fn a_mark_that_is_passed_on_is_not_told() {
         assert_eq!(report.hops.len(), 2);
         let told = serde_json::to_string(&report).unwrap();
         assert!(told.contains("127.0.0.1:9/go") && !told.contains(&mark), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn a_mark_within_a_link_or_in_a_script_is_not_told() {
+    let http_out = HttpOut::new().unwrap();
+    let bench = bench(&http_out, None);
+    let wanted = Wanted { url: PUBLIC.to_owned(), ..Wanted::default() };
+    let mark = "0".repeat(preflight::MARK_DIGITS);
+    let wrapped = format!("http://127.0.0.1:9/go?u=https%3A%2F%2Ft.example%2Fc%2Fx%3Fct_test%3D{mark}&x=1");
+    let script = format!("<script>location.href = \"/go?fbclid=AbC&ct_test={mark}\"</script>");
+    let headers = vec![("set-cookie".to_owned(), format!("a=b; Path=/c/x?ct_test={mark}"))];
+    let script = Response { status: 200, headers, body: script.into_bytes(), ..Response::default() };
+    for first in leading_to(&wrapped).into_iter().chain([script]) {
+        let door = Behind { door: Door { bench: &bench, wanted: &wanted }, first };
+        let told = serde_json::to_string(&follow(&door, &wanted).await).unwrap();
+        assert!(told.contains("/go?u=") || told.contains("lead on to /go?fbclid="), "{told}");
+        assert!(!told.contains(&mark), "{told}");
     }
 }
 
