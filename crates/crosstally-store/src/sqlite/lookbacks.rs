@@ -12,8 +12,9 @@ use crate::{Found, Lookback, NewLookback, StoreError, WORKSPACE};
 
 const NOTE: &str = "INSERT INTO lookbacks (call, workspace, destination, receipt, looks, due_at)
     VALUES (?1, ?2, ?3, ?4, 0, ?5) ON CONFLICT (call) DO NOTHING";
+// By the ids alone: the plus hides a condition that would lead to another index, and so to all rows.
 const FORGET: &str = "DELETE FROM lookbacks WHERE call IN (
-        SELECT call FROM lookbacks WHERE call < ?2 AND workspace = ?1 ORDER BY call LIMIT ?3)";
+        SELECT call FROM lookbacks WHERE call < ?2 AND +workspace = ?1 ORDER BY call LIMIT ?3)";
 const FIND_DUE: &str = "SELECT call, receipt, looks FROM lookbacks
     WHERE workspace = ?1 AND destination = ?2 AND due_at <= ?3 AND call >= ?5 ORDER BY due_at, call LIMIT ?4";
 const TAKE: &str = "UPDATE lookbacks SET due_at = ?2 WHERE call = ?1";
