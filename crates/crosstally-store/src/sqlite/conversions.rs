@@ -105,10 +105,7 @@ pub(super) fn goal_events_met(
 }
 
 /// The events of a conversion that follow from its reversals.
-pub(super) fn adjustments(
-    connection: &Connection,
-    id: ConversionId,
-) -> Result<Vec<GoalEventId>, StoreError> {
+pub(super) fn adjustments(connection: &Connection, id: ConversionId) -> Result<Vec<GoalEventId>, StoreError> {
     let mut ask = connection.prepare_cached("SELECT goal_event FROM adjustments WHERE conversion = ?1")?;
     let adjusted = ask.query_map([id.as_bytes()], |row| Ok(GoalEventId::from_bytes(row.get(0)?)))?;
     Ok(adjusted.collect::<rusqlite::Result<_>>()?)
