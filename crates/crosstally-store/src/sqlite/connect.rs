@@ -15,6 +15,8 @@ mod tests;
 const FILE: &str = "crosstally.db";
 /// How long a lock of another process is waited for.
 const BUSY_WAIT: Duration = Duration::from_secs(5);
+const LOG_TRIES: u32 = 100;
+const LOG_WAIT: Duration = Duration::from_millis(20);
 /// What the write-ahead log's file is cut back to after it had to grow.
 const WAL_BYTES_KEPT: i64 = 64 * 1024 * 1024;
 /// Page cache of the writer and of each reader, in KB.
@@ -87,7 +89,7 @@ pub(super) fn connect_with_cache(
         connection.pragma_update(None, "foreign_keys", false)?;
         connection.pragma_update(None, "trusted_schema", false)?;
         if access == Access::Write {
-            connection.pragma_update(None, "journal_mode", "wal")?;
+            log_ahead(&connection)?;
             connection.pragma_update(None, "synchronous", "full")?;
             // On systems whose plain sync leaves data in the drive's cache.
             connection.pragma_update(None, "fullfsync", true)?;
@@ -103,6 +105,21 @@ pub(super) fn connect_with_cache(
         check_durable(&connection)?;
     }
     Ok(connection)
+}
+
+/// Turns the log on. Of several who open a fresh database at once one writes that down; the others are told that it is locked,
+/// without the wait that they have for everything else.
+fn log_ahead(connection: &Connection) -> rusqlite::Result<()> {
+    let mut tries = 0;
+    loop {
+        match connection.pragma_update(None, "journal_mode", "wal") {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && tries < LOG_TRIES => {
+                tries += 1;
+                std::thread::sleep(LOG_WAIT);
+            }
+            done => return done,
+        }
+    }
 }
 
 /// Reads back what a commit is worth. SQLite ignores what it cannot or was built not to do, without an error.
