@@ -13,6 +13,7 @@ pub(crate) mod outcomes;
 mod pace;
 mod part;
 mod persist;
+mod send;
 mod shared;
 pub(crate) mod sign_in;
 mod standing;

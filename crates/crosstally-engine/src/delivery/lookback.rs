@@ -14,11 +14,12 @@ use crosstally_destinations::dialect::{Became, Lookback, Request, Response};
 use crosstally_store::{Found, Lookback as Taken, NewLookback, Settlement, StoreError};
 
 use super::batch::Batch;
+use super::send;
 use super::sign_in::SignIn;
 use super::standing::{self, Here, Standing};
 use super::stopping::{Phase, Stopping};
 use crate::Engine;
-use crate::http_out::{SendError, SendOptions};
+use crate::http_out::SendError;
 use crate::snapshot::ReadyDestination;
 
 /// How many calls are taken at once, to be asked about one after the other: no more than can be before somebody else may.
@@ -29,7 +30,6 @@ const A_ROUND: u32 = 100;
 pub(super) const EVERY_MS: i64 = MINUTE_MS;
 /// When a call is asked about again whose answer did not come: by whoever is first.
 const AGAIN_MS: i64 = 10 * MINUTE_MS;
-const CALL_MS_MAX: u64 = 10_000;
 
 impl Batch {
     /// Notes that a call which was taken is to be asked about. If that fails, its events stay as they were taken.
@@ -162,19 +162,7 @@ impl Round {
     }
 
     async fn send(&self, request: &Request) -> Result<Response, SendError> {
-        let options = SendOptions {
-            deadline_ms: CALL_MS_MAX,
-            allow_private: self.ready.config.allow_private,
-            ..SendOptions::default()
-        };
-        tokio::select! {
-            answer = self.engine.http_out.send(request, options) => answer,
-            () = self.stopping.reached(Phase::Draining) => Err(SendError {
-                reason: Reason::OutcomeUnknown,
-                detail: "this server was stopped before the answer came".to_owned(),
-                may_have_arrived: true,
-            }),
-        }
+        send::send(&self.engine, &self.ready, (&self.stopping, Phase::Draining), request).await
     }
 }
 

@@ -19,17 +19,15 @@ use super::outcomes::{self, Delivered};
 use super::pace::{Pace, Unwritten};
 use super::part::Part;
 use super::persist;
+use super::send;
 use super::sign_in::{NotSignedIn, SignIn};
 use super::standing::{self, Here};
 use super::stopping::{Phase, Stopping};
 use super::told::Told;
 use crate::Engine;
-use crate::http_out::{SendError, SendOptions};
+use crate::http_out::SendError;
 use crate::metrics::Name;
 use crate::snapshot::ReadyDestination;
-
-/// How long a call may take. Tests of destinations that hang have no ten seconds.
-const CALL_MS_MAX: u64 = if cfg!(test) { 5_000 } else { 10_000 };
 
 /// Everything that the calls of what was leased together share. Made once for all of them: where each is a single event,
 /// making it takes longer than some of the calls.
@@ -132,19 +130,7 @@ impl Shared {
     }
 
     async fn send(&self, request: &Request) -> Result<Response, SendError> {
-        let options = SendOptions {
-            deadline_ms: CALL_MS_MAX,
-            allow_private: self.ready.config.allow_private,
-            ..SendOptions::default()
-        };
-        tokio::select! {
-            answer = self.engine.http_out.send(request, options) => answer,
-            () = self.stopping.reached(Phase::Cutting) => Err(SendError {
-                reason: Reason::OutcomeUnknown,
-                detail: "this server was stopped before the answer came".to_owned(),
-                may_have_arrived: true,
-            }),
-        }
+        send::send(&self.engine, &self.ready, (&self.stopping, Phase::Cutting), request).await
     }
 
     fn read(
