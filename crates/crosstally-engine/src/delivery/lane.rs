@@ -143,8 +143,10 @@ impl Lane {
             }
         }
         let now = self.engine.clock.now();
-        let is_time = now.millis_since(self.looked_back_at) >= lookback::EVERY_MS;
-        if is_time && self.looking_back.is_empty() && Round::is_possible(ready) {
+        if lookback::is_time(self.looked_back_at, now)
+            && self.looking_back.is_empty()
+            && Round::is_possible(ready)
+        {
             self.looked_back_at = now;
             self.looking_back.spawn(self.round(ready).run());
         }

@@ -27,7 +27,7 @@ const AT_ONCE: u32 = 20;
 /// How many calls are asked about in one round at most.
 const A_ROUND: u32 = 100;
 /// How often there is a round.
-pub(super) const EVERY_MS: i64 = MINUTE_MS;
+const EVERY_MS: i64 = MINUTE_MS;
 /// When a call is asked about again whose answer did not come: by whoever is first.
 const AGAIN_MS: i64 = 10 * MINUTE_MS;
 
@@ -66,6 +66,12 @@ pub(super) struct Round {
     pub(super) ready: Arc<ReadyDestination>,
     pub(super) sign_in: Arc<SignIn>,
     pub(super) stopping: Stopping,
+}
+
+/// Whether there may be another round. A clock that was set back that far counts like one that went on: else nobody would be
+/// asked until it is again where it was.
+pub(super) fn is_time(last: Timestamp, now: Timestamp) -> bool {
+    now.millis_since(last).saturating_abs() >= EVERY_MS
 }
 
 impl Round {
@@ -192,8 +198,26 @@ fn standing_after(became: Became) -> Option<(DeliveryState, Reason, String)> {
 #[cfg(test)]
 mod tests {
     use crosstally_core::secret::Secret;
+    use crosstally_core::time::DAY_MS;
 
     use super::*;
+
+    #[test]
+    fn a_clock_that_was_set_back_stops_no_rounds() {
+        let last = Timestamp::from_millis(1_764_201_600_000);
+        for (ms, expected) in [
+            (0, false),
+            (EVERY_MS - 1, false),
+            (EVERY_MS, true),
+            (-1, false),
+            (1 - EVERY_MS, false),
+            (-EVERY_MS, true),
+            (-365 * DAY_MS, true),
+        ] {
+            assert_eq!(is_time(last, last.plus_millis(ms)), expected, "{ms}");
+        }
+        assert!(is_time(Timestamp::default(), last), "there was none yet");
+    }
 
     #[test]
     fn no_words_of_a_platform_repeat_a_secret() {
