@@ -138,9 +138,7 @@ impl Lane {
     /// Begins a round of look-backs from time to time, beside the deliveries.
     fn look_back(&mut self, ready: &Arc<ReadyDestination>) {
         while let Some(ended) = self.looking_back.try_join_next() {
-            if let Ok(Err(error)) = ended {
-                tracing::warn!(destination = self.slug, error = %error, "look-backs are tried again later");
-            }
+            self.looked_back(ended);
         }
         let now = self.engine.clock.now();
         if lookback::is_time(self.looked_back_at, now)
@@ -149,6 +147,20 @@ impl Lane {
         {
             self.looked_back_at = now;
             self.looking_back.spawn(self.round(ready).run());
+        }
+    }
+
+    fn looked_back(&self, ended: Result<Result<(), StoreError>, JoinError>) {
+        match ended {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(destination = self.slug, error = %error, "look-backs are tried again later");
+            }
+            Err(error) if error.is_panic() => tracing::error!(
+                destination = self.slug,
+                "a round of look-backs failed inside this program; what it had taken is asked about again later"
+            ),
+            Err(_) => {}
         }
     }
 

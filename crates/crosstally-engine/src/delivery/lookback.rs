@@ -22,7 +22,8 @@ use crate::Engine;
 use crate::http_out::SendError;
 use crate::snapshot::ReadyDestination;
 
-/// How many calls are taken at once, to be asked about one after the other: no more than can be before somebody else may.
+/// How many calls are taken at once, to be asked about one after the other. Even if signing in and asking take as long as they
+/// may for each of them, all are asked about before [`AGAIN_MS`] is over and another node may take them as well.
 const AT_ONCE: u32 = 20;
 /// How many calls are asked about in one round at most.
 const A_ROUND: u32 = 100;

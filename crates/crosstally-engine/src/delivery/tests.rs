@@ -5,6 +5,7 @@ mod desk;
 mod leases;
 mod pauses;
 mod poison;
+mod rounds;
 mod sign_in;
 mod singles;
 mod split;

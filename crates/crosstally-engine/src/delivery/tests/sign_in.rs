@@ -13,11 +13,11 @@ use super::desk::{Desk, NOW, Platform, Reply, TOKEN};
 use crate::delivery::Delivered;
 use crate::delivery::sign_in::SignIn;
 
-fn token(text: &str) -> String {
+pub(super) fn token(text: &str) -> String {
     format!(r#"{{"access_token":"{text}","expires_in":3600,"token_type":"Bearer"}}"#)
 }
 
-fn say(status: u16, body: &str) -> Reply {
+pub(super) fn say(status: u16, body: &str) -> Reply {
     Reply::Say(status, "", body.to_owned())
 }
 
@@ -37,7 +37,7 @@ async fn desk(mut signs_in: impl FnMut() -> Reply + Send + 'static) -> Desk {
     desk
 }
 
-async fn book(desk: &Desk, count: usize) {
+pub(super) async fn book(desk: &Desk, count: usize) {
     for number in 0..count {
         let query =
             format!("transaction_id=g{number}&status=approved&payout=10.00&email=a{number}@b.example");

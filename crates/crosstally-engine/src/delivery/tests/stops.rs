@@ -117,6 +117,11 @@ impl Fragile {
     pub(super) fn arm(&self) {
         self.armed.store(true, Ordering::SeqCst);
     }
+
+    /// Whether it has failed since it was armed.
+    pub(super) fn has_failed(&self) -> bool {
+        !self.armed.load(Ordering::SeqCst)
+    }
 }
 
 impl Clock for Fragile {
@@ -141,7 +146,7 @@ async fn a_lane_that_fails_inside_is_started_anew() {
     #[expect(clippy::disallowed_methods, reason = "the test waits for its end")]
     let running = tokio::spawn(delivery::run(live, stopped));
     let failing = async {
-        while fragile.armed.load(Ordering::SeqCst) {
+        while !fragile.has_failed() {
             tokio::task::yield_now().await;
         }
     };
