@@ -76,8 +76,8 @@ impl Engine {
         }
     }
 
-    /// How many were made and kept, which is none where one is kept already. Nothing of one that broke off: it stays open, and
-    /// is begun anew when its claim is stale.
+    /// How many were made and kept, which is none where one is kept already or nobody can make it. Nothing of one that broke
+    /// off: it stays open, and is begun anew when its claim is stale.
     async fn review_by_itself(&self, wanted: Wanted, span: Span) -> Option<usize> {
         let request = json!(wanted);
         let partner = wanted.partner.clone().unwrap_or_default();
@@ -107,12 +107,50 @@ impl Engine {
             // Nobody can make it: the partner was taken out meanwhile.
             Err(Unable::Call(problem)) => {
                 tracing::warn!(partner, month, problem = %problem, "the month's journeys cannot be put together");
-                Some(1)
+                Some(0)
             }
             Err(Unable::Store(error)) => {
                 tracing::warn!(partner, month, error = %error, "the month's journeys broke off, and are put together later");
                 None
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use std::sync::Arc;
+
+    use crosstally_core::time::Timestamp;
+    use crosstally_store::{Location, OpenOptions, Store};
+
+    use super::*;
+    use crate::clock::FakeClock;
+    use crate::open::Parts;
+    use crate::random::Random;
+    use crate::secrets::FixedSecrets;
+
+    #[tokio::test]
+    async fn what_nobody_can_make_is_done_and_not_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = OpenOptions::at(Location::Directory(folder.path().join("data")));
+        let engine = Engine::build(Parts {
+            store: Store::open(options).await.unwrap(),
+            clock: Arc::new(FakeClock::at(Timestamp::from_millis(1_764_201_600_000))),
+            random: Random::seeded(1),
+            secret_source: Arc::new(FixedSecrets::default()),
+            master_key: None,
+            spool: folder.path(),
+        })
+        .await
+        .unwrap();
+        let (zone, now) = (engine.snapshot.load().zone.clone(), engine.clock.now());
+        let month = zone.month(now).before();
+        // It was taken out of the configuration after its review was begun.
+        let wanted = Wanted { partner: Some("gone".into()), month: Some(month.to_string()) };
+        assert_eq!(engine.review_by_itself(wanted, Span::of(month, &zone, now)).await, Some(0));
+        assert_eq!(engine.store.list_tool_runs(None, None, RUNS).await.unwrap(), []);
     }
 }
