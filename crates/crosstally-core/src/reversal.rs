@@ -1,6 +1,9 @@
 //! Reversals: what follows for the events that left before a sale was taken back, in whole or in part. What has not left
 //! stays here; what has arrived is adjusted where the destination takes that, and else told as over-stated.
 
+#[cfg(test)]
+mod tests;
+
 use crate::config::{Config, Destination, SendValue, Word as _};
 use crate::conversion::Conversion;
 use crate::delivery::DeliveryState;
