@@ -7,6 +7,7 @@ use crosstally_testkit::server::TestServer;
 use serde_json::{Value, json};
 
 use crate::ledger::printed;
+use crate::replayed::retry;
 use crate::reversals::{GOOGLE, call, config, deliveries, rows, sent, text};
 
 on_both! {
@@ -24,6 +25,8 @@ on_both! {
     a_retraction_that_was_overtaken_is_not_sent => overtaken;
     /// The same if Google had turned it away before: it is not sent when Google would take it.
     a_retraction_that_waited_and_was_overtaken_is_not_sent => overtaken_later;
+    /// The same if Google had refused it, and somebody sends it once more when the sale stands again.
+    a_retraction_that_was_refused_and_overtaken_is_not_sent => overtaken_by_hand;
 }
 
 async fn start(kind: Kind) -> Result<TestServer> {
@@ -62,6 +65,11 @@ async fn adjusted(server: &TestServer) -> Result<Vec<Value>> {
         .filter(|row| row["platform"] == json!("google_ads"))
         .map(|row| row["event"].clone())
         .collect())
+}
+
+/// In which ways.
+async fn types(server: &TestServer) -> Result<Vec<String>> {
+    Ok(adjusted(server).await?.iter().map(|one| text(one, "/adjustmentType").to_owned()).collect())
 }
 
 async fn once(kind: Kind) -> Result<()> {
@@ -217,12 +225,30 @@ async fn overtaken_later(kind: Kind) -> Result<()> {
         server.advance(2 * 3_600_000);
         server.deliver().await?;
     }
-    let told = adjusted(&server).await?;
-    let types: Vec<_> = told.iter().map(|row| text(row, "/adjustmentType")).collect();
-    assert!(types.iter().all(|kind| *kind == "RESTATEMENT"), "{told:?}");
+    assert_eq!(types(&server).await?, ["RESTATEMENT"]);
     let states = deliveries(&server).await?;
     assert!(states.iter().any(|state| state == "google cancelled stands_again"), "{states:?}");
     assert!(!states.iter().any(|state| state.contains("dead")), "{states:?}");
+    server.stop().await;
+    Ok(())
+}
+
+async fn overtaken_by_hand(kind: Kind) -> Result<()> {
+    let server = start(kind).await?;
+    sale(&server, "O3").await?;
+    server.fault(&json!({"kind": "status", "platform": "google_ads", "status": 400})).await?;
+    moved(&server, "tid=O3&status=rejected").await?;
+    server.no_faults().await?;
+    moved(&server, "tid=O3&status=approved&payout=12.34&n=1").await?;
+    let sold = "google delivered accepted_unverified";
+    assert_eq!(deliveries(&server).await?, ["google dead dest_rejected", sold]);
+    retry(&server, "google").await?;
+    server.deliver().await?;
+    assert_eq!(deliveries(&server).await?, ["google cancelled stands_again", sold]);
+    assert_eq!(types(&server).await?, [] as [&str; 0]);
+    // Rejected for good after that: told once.
+    moved(&server, "tid=O3&status=rejected&n=2").await?;
+    assert_eq!(types(&server).await?, ["RETRACTION"]);
     server.stop().await;
     Ok(())
 }
