@@ -1,4 +1,4 @@
-//! Failures inside a dialect, and leases lost before the call: one batch, handed in directly.
+//! Failures inside a dialect, and leases lost before the call: what was leased is handed in directly.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,6 +25,7 @@ use crate::delivery::pace::InHand;
 use crate::delivery::part::Part;
 use crate::delivery::shared::Shared;
 use crate::delivery::stopping::{Phase, Stopping};
+use crate::delivery::wave;
 use crate::snapshot::ReadyDestination;
 
 /// The real dialect with a defect: it fails on some events and some answers.
@@ -115,13 +116,26 @@ pub(super) fn batch(
     (batch, part, in_hand, phase)
 }
 
-async fn deliver(
+/// Who delivers what was leased.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Way {
+    /// Many events in one call.
+    Batch,
+    /// A call for each.
+    Wave,
+}
+
+pub(super) async fn deliver(
+    way: Way,
     desk: &Desk,
     change: impl FnOnce(&mut ReadyDestination),
     leased: Vec<LeasedDelivery>,
 ) -> Delivered {
     let (batch, part, in_hand, _phase) = batch(&desk.engine, change, leased);
-    bisect::deliver(batch, part, in_hand).await
+    match way {
+        Way::Batch => bisect::deliver(batch, part, in_hand).await,
+        Way::Wave => wave::deliver(batch, part, in_hand).await,
+    }
 }
 
 #[tokio::test]
@@ -131,7 +145,7 @@ async fn an_event_that_cannot_be_built_dies_alone() {
     desk.book_sale(5, "66.66").await;
     desk.book(6, 9).await;
     let leased = lease(&desk, NOW, 100).await;
-    let counts = deliver(&desk, |ready| ready.dialect = &Defective, leased).await;
+    let counts = deliver(Way::Batch, &desk, |ready| ready.dialect = &Defective, leased).await;
     assert_eq!((counts.delivered, counts.dead), (8, 1));
     let deliveries = desk.deliveries().await;
     let dead = deliveries.iter().find(|one| one.state == DeliveryState::Dead).unwrap();
@@ -140,11 +154,15 @@ async fn an_event_that_cannot_be_built_dies_alone() {
 
 #[tokio::test]
 async fn an_answer_that_cannot_be_read_confirms_nothing() {
-    let desk = Desk::at(Platform::start(|_| Reply::Say(299, "", String::new())).await).await;
-    desk.book(0, 2).await;
-    let leased = lease(&desk, NOW, 100).await;
-    assert_eq!(deliver(&desk, |ready| ready.dialect = &Defective, leased).await.retried, 2);
-    assert_eq!(desk.one().await.reason, Some(Reason::DestUnreadable));
+    for way in [Way::Batch, Way::Wave] {
+        let desk = Desk::at(Platform::start(|_| Reply::Say(299, "", String::new())).await).await;
+        desk.book(0, 2).await;
+        let leased = lease(&desk, NOW, 100).await;
+        let counts = deliver(way, &desk, |ready| ready.dialect = &Defective, leased).await;
+        assert_eq!((counts.retried, counts.delivered), (2, 0), "{way:?}");
+        let reasons: Vec<_> = desk.deliveries().await.iter().map(|one| one.reason).collect();
+        assert_eq!(reasons, [Some(Reason::DestUnreadable); 2], "{way:?}");
+    }
 }
 
 #[tokio::test]
@@ -154,7 +172,7 @@ async fn what_another_node_has_taken_over_is_left_out_of_the_call() {
     let leased = lease(&desk, NOW, 100).await;
     let taken = lease(&desk, NOW.plus_millis(LEASE_MS), 1).await;
     assert_eq!(
-        deliver(&desk, |_| {}, leased).await,
+        deliver(Way::Batch, &desk, |_| {}, leased).await,
         Delivered { calls: 1, delivered: 2, ..Delivered::default() }
     );
     let sent = desk.platform.calls().remove(0).events;
@@ -171,7 +189,7 @@ async fn the_deadline_counts_whatever_the_dialect_would_take() {
     desk.book(0, 2).await;
     let mut leased = lease(&desk, NOW, 100).await;
     leased[0].deadline_at = NOW;
-    let counts = deliver(&desk, |_| {}, leased).await;
+    let counts = deliver(Way::Batch, &desk, |_| {}, leased).await;
     assert_eq!((counts.expired, counts.delivered), (1, 1));
 }
 
@@ -180,7 +198,7 @@ async fn a_private_address_pauses_and_nothing_is_sent() {
     let desk = Desk::at(Platform::start(|_| Reply::Accept).await).await;
     desk.book(0, 2).await;
     let leased = lease(&desk, NOW, 100).await;
-    let counts = deliver(&desk, |ready| ready.config.allow_private = false, leased).await;
+    let counts = deliver(Way::Batch, &desk, |ready| ready.config.allow_private = false, leased).await;
     assert_eq!((counts.waiting, desk.platform.sizes().len()), (2, 0));
     assert_eq!(desk.state().await.unwrap().paused, Some(Reason::AddressForbidden));
 }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use crosstally_core::delivery::DeliveryState;
 use crosstally_core::reason::Reason;
-use crosstally_store::{DeliveryRecord, LeasedDelivery};
+use crosstally_store::DeliveryRecord;
 
 use super::desk::{Desk, NOW, Platform, Reply, TOKEN, soon};
-use super::poison::{Defective, batch, lease};
+use super::poison::{Defective, Way, batch, deliver, lease};
 use super::stops::Fragile;
 use crate::clock::Clock;
 use crate::delivery::leases::LEASE_MS;
@@ -15,16 +15,6 @@ use crate::delivery::outcomes::Delivered;
 use crate::delivery::pace::CALLS_MAX;
 use crate::delivery::stopping::Phase;
 use crate::delivery::wave;
-use crate::snapshot::ReadyDestination;
-
-async fn deliver(
-    desk: &Desk,
-    change: impl FnOnce(&mut ReadyDestination),
-    leased: Vec<LeasedDelivery>,
-) -> Delivered {
-    let (batch, part, in_hand, _phase) = batch(&desk.engine, change, leased);
-    wave::deliver(batch, part, in_hand).await
-}
 
 /// Waits until so many deliveries are as asked.
 async fn until(desk: &Desk, count: usize, is: impl Fn(&DeliveryRecord) -> bool) {
@@ -43,7 +33,7 @@ async fn each_is_a_call_of_its_own_with_its_own_end() {
     desk.book_sale(5, "66.66").await;
     desk.book(6, 9).await;
     let leased = lease(&desk, NOW, 100).await;
-    let counts = deliver(&desk, |ready| ready.dialect = &Defective, leased).await;
+    let counts = deliver(Way::Wave, &desk, |ready| ready.dialect = &Defective, leased).await;
     assert_eq!((counts.calls, counts.delivered, counts.dead), (8, 8, 1));
     assert_eq!(desk.platform.sizes(), [1; 8]);
     for one in desk.deliveries().await {
@@ -54,15 +44,6 @@ async fn each_is_a_call_of_its_own_with_its_own_end() {
 }
 
 #[tokio::test]
-async fn an_answer_that_cannot_be_read_confirms_nothing() {
-    let desk = Desk::at(Platform::start(|_| Reply::Say(299, "", String::new())).await).await;
-    desk.book(0, 2).await;
-    let leased = lease(&desk, NOW, 100).await;
-    assert_eq!(deliver(&desk, |ready| ready.dialect = &Defective, leased).await.retried, 2);
-    assert!(desk.deliveries().await.iter().all(|one| one.reason == Some(Reason::DestUnreadable)));
-}
-
-#[tokio::test]
 async fn who_is_taken_over_or_late_is_not_called_and_the_others_are() {
     let desk = Desk::at(Platform::start(|_| Reply::Accept).await).await;
     desk.book(0, 4).await;
@@ -70,7 +51,7 @@ async fn who_is_taken_over_or_late_is_not_called_and_the_others_are() {
     let taken = lease(&desk, NOW.plus_millis(LEASE_MS), 1).await;
     let late = leased.iter_mut().find(|one| one.id != taken[0].id).unwrap();
     late.deadline_at = NOW;
-    let counts = deliver(&desk, |_| {}, leased).await;
+    let counts = deliver(Way::Wave, &desk, |_| {}, leased).await;
     assert_eq!(counts, Delivered { calls: 2, delivered: 2, expired: 1, ..Delivered::default() });
     let calls = desk.platform.calls();
     assert!(calls.iter().all(|call| call.events[0]["event_id"] != taken[0].event.event_id.as_str()));
@@ -86,7 +67,7 @@ async fn a_slow_call_keeps_nobody_elses_end_waiting() {
     let desk = Desk::at(Platform::start(reply).await).await;
     desk.book(0, 20).await;
     let leased = lease(&desk, NOW, 100).await;
-    let (counts, ()) = tokio::join!(deliver(&desk, |_| {}, leased), async {
+    let (counts, ()) = tokio::join!(deliver(Way::Wave, &desk, |_| {}, leased), async {
         until(&desk, 19, |one| one.state == DeliveryState::Delivered).await;
         desk.platform.go.send_replace(Some(Reply::Accept));
     });
@@ -101,7 +82,7 @@ async fn what_a_throttle_holds_up_is_given_back_at_once() {
     desk.book(0, CALLS_MAX + 5).await;
     let leased = lease(&desk, NOW, 1_000).await;
     assert_eq!(leased.len(), CALLS_MAX + 5);
-    let counts = deliver(&desk, |_| {}, leased).await;
+    let counts = deliver(Way::Wave, &desk, |_| {}, leased).await;
     assert_eq!(counts.calls, u64::try_from(CALLS_MAX).unwrap());
     let deliveries = desk.deliveries().await;
     let untouched: Vec<_> = deliveries.iter().filter(|one| one.attempts == 0).collect();
