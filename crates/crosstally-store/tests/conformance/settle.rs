@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crosstally_core::delivery::{DeliveryState, Outcome};
 use crosstally_core::reason::Reason;
 use crosstally_store::{
-    After, CallEnd, DeliveryFilter, DeliveryRecord, DestinationState, Held, LeaseWanted, Settled, Settlement,
-    Store, StoreError, Unsent,
+    After, CallEnd, DeliveryFilter, DeliveryRecord, DestinationState, Held, LeaseWanted, NewCall, Settled,
+    Settlement, Store, StoreError, Unsent,
 };
 
 use crate::build::{self, META};
@@ -306,4 +306,34 @@ pub(crate) async fn many_calls_are_written_down_together(stage: &Stage) {
     // A second time changes nothing.
     let twice = store.settle_calls(Arc::new(vec![end(0, Outcome::Delivered, After::Delivered)])).await;
     assert_eq!(twice[0].clone().unwrap(), Settled { applied: 0, stale: 1 });
+}
+
+pub(crate) async fn a_call_that_cannot_be_opened_holds_up_no_other(stage: &Stage) {
+    let store = stage.open().await;
+    let booked = build::book_deliveries(&store, META, 4).await;
+    let held = build::held(&store.lease_deliveries(build::wanted(META, 10)).await.unwrap());
+    let calls: Vec<_> = held.iter().map(|one| build::new_call(20, &[*one])).collect();
+    store.open_call(calls[0].clone()).await.unwrap();
+    // One of them comes under the id of a call that is open already.
+    let twice = NewCall { id: calls[0].id, ..calls[2].clone() };
+    let together = vec![calls[1].clone(), twice, calls[3].clone()];
+    let opened = store.open_calls(Arc::new(together)).await;
+    assert!(opened[1].is_err(), "{opened:?}");
+    for (number, call) in [(0, 1), (2, 3)] {
+        assert_eq!(opened[number].clone().unwrap(), [held[call]]);
+    }
+    let mut attempts = Vec::new();
+    for id in booked {
+        let record = store.delivery(id).await.unwrap().unwrap();
+        // None of it is written down for the one that failed; it is still leased to whoever asked.
+        assert_eq!(store.attempts(id).await.unwrap().len(), usize::try_from(record.attempts).unwrap());
+        attempts.push((record.attempts, record.lease.is_some()));
+    }
+    assert_eq!(attempts, [(1, true), (1, true), (0, true), (1, true)]);
+    let end = CallEnd {
+        result: build::result(calls[3].id, 30),
+        settlements: vec![settlement(held[3], Outcome::Delivered, After::Delivered)],
+        state: None,
+    };
+    assert_eq!(store.settle_calls(Arc::new(vec![end])).await[0].clone().unwrap(), ONE);
 }
