@@ -80,11 +80,18 @@ pub(crate) trait Edge: Sync {
     fn events_max(&self) -> usize;
     /// The dataset that a call is about.
     fn dataset(&self, uri: &Uri, main: Option<&Map<String, Value>>) -> Option<String>;
+    /// The flag beside the events by which a call asks to be validated only, where there is one.
+    fn validation_flag(&self) -> Option<&'static str> {
+        None
+    }
     /// The code under which a call is a test, if it is one.
-    fn test_code(&self, uri: &Uri, main: &Map<String, Value>) -> Option<String>;
+    fn test_code(&self, _uri: &Uri, main: &Map<String, Value>) -> Option<String> {
+        let flag = self.validation_flag()?;
+        (main.get(flag) == Some(&Value::Bool(true))).then(|| flag.to_owned())
+    }
     /// Whether a test is only validated.
     fn tests_are_forgotten(&self) -> bool {
-        false
+        self.validation_flag().is_some()
     }
     /// Checks what stands around the events.
     fn check_main(&self, main: &Map<String, Value>) -> Checked;

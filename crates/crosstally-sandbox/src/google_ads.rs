@@ -54,12 +54,8 @@ impl Edge for GoogleAds {
         (is_account(account) && call == CALL).then(|| account.to_owned())
     }
 
-    fn test_code(&self, _uri: &Uri, main: &Map<String, Value>) -> Option<String> {
-        (main.get("validateOnly") == Some(&Value::Bool(true))).then(|| "validateOnly".to_owned())
-    }
-
-    fn tests_are_forgotten(&self) -> bool {
-        true
+    fn validation_flag(&self) -> Option<&'static str> {
+        Some("validateOnly")
     }
 
     fn check_main(&self, main: &Map<String, Value>) -> Checked {

@@ -62,10 +62,6 @@ impl Edge for Linkedin {
         Some("conversionEvents".to_owned())
     }
 
-    fn test_code(&self, _uri: &Uri, _main: &Map<String, Value>) -> Option<String> {
-        None
-    }
-
     fn check_main(&self, main: &Map<String, Value>) -> Checked {
         Part::of(main).only(&[])
     }

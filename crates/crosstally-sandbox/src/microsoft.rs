@@ -36,10 +36,6 @@ impl Edge for Microsoft {
         segment(uri, 1)
     }
 
-    fn test_code(&self, _uri: &Uri, _main: &Map<String, Value>) -> Option<String> {
-        None
-    }
-
     fn check_main(&self, main: &Map<String, Value>) -> Checked {
         let main = Part::of(main);
         main.text("dataProvider")?;

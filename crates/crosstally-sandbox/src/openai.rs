@@ -51,12 +51,8 @@ impl Edge for Openai {
         query(uri, "pid").map(|pid| pid.into_owned())
     }
 
-    fn test_code(&self, _uri: &Uri, main: &Map<String, Value>) -> Option<String> {
-        (main.get("validate_only") == Some(&Value::Bool(true))).then(|| "validate_only".to_owned())
-    }
-
-    fn tests_are_forgotten(&self) -> bool {
-        true
+    fn validation_flag(&self) -> Option<&'static str> {
+        Some("validate_only")
     }
 
     fn check_main(&self, main: &Map<String, Value>) -> Checked {

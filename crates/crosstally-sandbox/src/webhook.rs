@@ -58,10 +58,6 @@ impl Edge for Webhook {
         segment(uri, 1)
     }
 
-    fn test_code(&self, _uri: &Uri, _main: &Map<String, Value>) -> Option<String> {
-        None
-    }
-
     fn check_main(&self, _main: &Map<String, Value>) -> Checked {
         Ok(())
     }

@@ -60,10 +60,6 @@ impl Edge for X {
         segment(uri, 3)
     }
 
-    fn test_code(&self, _uri: &Uri, _main: &Map<String, Value>) -> Option<String> {
-        None
-    }
-
     fn check_main(&self, main: &Map<String, Value>) -> Checked {
         Part::of(main).only(&[])
     }
