@@ -17,6 +17,7 @@ const READY_WAIT: Duration = Duration::from_secs(30);
 pub struct Program {
     path: PathBuf,
     environment: Vec<(String, String)>,
+    open_files: Option<u32>,
 }
 
 /// A running server or sandbox; killed when it is dropped.
@@ -40,13 +41,20 @@ pub fn free_address() -> Result<SocketAddr> {
 impl Program {
     /// The program in this file, with the token that the sandbox's configuration looks up.
     pub fn at(path: PathBuf) -> Self {
-        Self { path, environment: vec![("META_TOKEN".to_owned(), "tok-good".to_owned())] }
+        let environment = vec![("META_TOKEN".to_owned(), "tok-good".to_owned())];
+        Self { path, environment, open_files: None }
     }
 
     /// The same program with nothing in its environment but these.
     #[must_use]
     pub fn with_environment(self, environment: Vec<(String, String)>) -> Self {
         Self { environment, ..self }
+    }
+
+    /// The same program, started with this limit of open files, which it may raise.
+    #[must_use]
+    pub fn with_open_files(self, open_files: u32) -> Self {
+        Self { open_files: Some(open_files), ..self }
     }
 
     /// Its file.
@@ -81,7 +89,16 @@ impl Program {
     }
 
     fn command(&self, directory: &Path) -> Command {
-        let mut command = Command::new(&self.path);
+        let mut command = match self.open_files {
+            // The shell becomes the program: the process id stays the same.
+            Some(open_files) => {
+                let script = format!("ulimit -Sn {open_files} && exec \"$0\" \"$@\"");
+                let mut shell = Command::new("sh");
+                shell.args(["-c", &script]).arg(&self.path);
+                shell
+            }
+            None => Command::new(&self.path),
+        };
         command
             .current_dir(directory)
             .envs(self.environment.iter().map(|(name, value)| (name, value)))

@@ -29,6 +29,7 @@ mod journey;
 mod journeys;
 mod kept;
 mod ledger;
+mod limits;
 mod links;
 mod lookbacks;
 mod new_user;
