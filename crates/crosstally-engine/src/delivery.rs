@@ -6,6 +6,7 @@
 
 mod batch;
 mod bisect;
+mod ends;
 mod lane;
 mod leases;
 mod lookback;

@@ -1,6 +1,8 @@
 //! Peers that no sender should trust: `/hostile/{kind}` takes any method and answers as badly as the kind says, for ever
 //! and everybody. Keeps nothing and judges nothing.
 
+use std::sync::LazyLock;
+
 use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -37,6 +39,18 @@ pub(crate) const KINDS: &[(&str, &str)] = &[
     ("gone", "410"),
     ("unavailable", "503"),
 ];
+
+// Made once: whoever is measured beside them should not wait for them to be made.
+static MANY_HEADERS: LazyLock<Bytes> = LazyLock::new(|| {
+    let lines: String = (0..100_000).map(|number| format!("x-{number}: 1\r\n")).collect();
+    format!("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n{lines}\r\nOK").into()
+});
+static GZIP_BOMB: LazyLock<Bytes> = LazyLock::new(|| {
+    let packed = bomb(60 * 1024);
+    let head =
+        format!("HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: {}\r\n\r\n", packed.len());
+    [head.as_bytes(), &packed].concat().into()
+});
 
 /// `GET /hostile`
 pub(crate) async fn index() -> Response {
@@ -105,21 +119,8 @@ fn wire(kind: &str) -> Option<Wire> {
             endless("", Bytes::from(b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n".repeat(100)), 0)
         }
         "long_header" => endless("HTTP/1.1 200 OK\r\nx-long: ", Bytes::from(vec![b'a'; 0x4000]), 0),
-        "many_headers" => {
-            let lines: String = (0..100_000).map(|number| format!("x-{number}: 1\r\n")).collect();
-            let first = Bytes::from(format!("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n{lines}\r\nOK"));
-            Wire { first, ..Wire::default() }
-        }
-        "gzip_bomb" => {
-            let packed = bomb(60 * 1024);
-            let mut first = format!(
-                "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: {}\r\n\r\n",
-                packed.len()
-            )
-            .into_bytes();
-            first.extend_from_slice(&packed);
-            Wire { first: first.into(), end: End::Hang, ..Wire::default() }
-        }
+        "many_headers" => Wire { first: MANY_HEADERS.clone(), ..Wire::default() },
+        "gzip_bomb" => Wire { first: GZIP_BOMB.clone(), end: End::Hang, ..Wire::default() },
         _ => return None,
     })
 }

@@ -32,7 +32,7 @@ pub struct LeasedDelivery {
     /// The number of this lease; later writes must show it.
     pub fence: i64,
     /// The event to send.
-    pub event: OutboundEvent,
+    pub event: EventText,
     /// How many attempts were opened so far.
     pub attempts: u32,
     /// How many of them count against the schedule.
@@ -41,6 +41,32 @@ pub struct LeasedDelivery {
     pub deadline_at: Timestamp,
     /// When it was booked.
     pub created_at: Timestamp,
+}
+
+/// An event as it is kept. Whoever sends it reads it, one at a time and no sooner: many events in memory at once cost more
+/// than reading them.
+#[derive(Clone, PartialEq, Eq)]
+pub struct EventText(String);
+
+impl EventText {
+    /// What was kept.
+    #[must_use]
+    pub const fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The event; `None` if it cannot be read.
+    #[must_use]
+    pub fn read(&self) -> Option<OutboundEvent> {
+        serde_json::from_str(&self.0).ok()
+    }
+}
+
+// What it says of a person is not for logs.
+impl std::fmt::Debug for EventText {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "EventText({} bytes)", self.0.len())
+    }
 }
 
 /// A delivery under a lease, by its fence.

@@ -7,7 +7,7 @@ use crosstally_core::delivery::DeliveryState;
 use crosstally_core::ids::CallId;
 use crosstally_core::time::Timestamp;
 use crosstally_destinations::dialect::{Request, Response, Settings};
-use crosstally_store::{Held, StoreError, Unsent};
+use crosstally_store::{Held, LeasedDelivery, StoreError, Unsent};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::leases::Leases;
@@ -93,6 +93,16 @@ impl Batch {
             self.make_call(settings, ready, may_split, permit, now, &mut ended).await?;
         }
         Ok(ended)
+    }
+
+    /// The events of what was leased. One that cannot be read holds up no other: its lease runs out.
+    pub(super) fn read(&self, leased: Vec<LeasedDelivery>) -> Part {
+        let (part, unreadable) = Part::of(leased);
+        for held in &unreadable {
+            tracing::error!(delivery.id = %held.id, "a stored event cannot be read");
+        }
+        self.leases.forget(unreadable);
+        part
     }
 
     /// Takes out what must not be sent, or not yet, whatever the dialect says; what of it ends.

@@ -1,6 +1,8 @@
 //! One batch to its end. A destination that refuses a batch because of one bad event in it, without saying which, gets
 //! it in halves until the bad one stands alone; the others arrive.
 
+use crosstally_store::LeasedDelivery;
+
 use super::batch::Batch;
 use super::outcomes::Delivered;
 use super::pace::InHand;
@@ -10,9 +12,9 @@ use super::part::Part;
 const CALLS_MAX: usize = 256;
 
 /// Delivers a batch, its leases kept alive meanwhile; gives back what it could not send.
-pub(super) async fn deliver(batch: Batch, part: Part, in_hand: InHand) -> Delivered {
+pub(super) async fn deliver(batch: Batch, leased: Vec<LeasedDelivery>, in_hand: InHand) -> Delivered {
     let counts = tokio::select! {
-        counts = halve(&batch, part) => counts,
+        counts = halve(&batch, batch.read(leased)) => counts,
         // Never ends by itself.
         () = batch.leases.keep_alive(&batch.engine) => Delivered::default(),
     };

@@ -15,7 +15,6 @@ use super::leases::{LEASE_MS, Leases};
 use super::lookback::{self, Round};
 use super::outcomes::Delivered;
 use super::pace::{CALLS_MAX, Pace};
-use super::part::Part;
 use super::shared::Shared;
 use super::sign_in::SignIn;
 use super::standing::{self, Here, Standing};
@@ -29,7 +28,7 @@ use crate::snapshot::ReadyDestination;
 const BATCHES_IN_FLIGHT: usize = 2;
 /// Deliveries in hand for a destination that takes one event at a time. No more than [`CALLS_MAX`] of them are called at
 /// once; the others are being written down before or after, which takes longer.
-const SINGLES_IN_HAND: usize = 3 * CALLS_MAX;
+const SINGLES_IN_HAND: usize = 4 * CALLS_MAX;
 /// A lane looks again after this long, whether woken or not: other nodes book deliveries too, and die.
 const LOOK_EVERY_MS: u64 = 1_000;
 /// How long a woken lane lets further events gather for its next batch.
@@ -285,14 +284,14 @@ impl Lane {
         let most = if waves { wave::TOGETHER_MAX } else { batch_max };
         let mut leased = leased.into_iter().peekable();
         while leased.peek().is_some() {
-            let part = Part::of(leased.by_ref().take(most).collect());
-            let batch = Batch { shared: Arc::clone(&shared), leases: Leases::of(&part.leases) };
-            let in_hand = self.pace.take_in_hand(if waves { part.len() } else { 1 });
+            let some: Vec<_> = leased.by_ref().take(most).collect();
+            let batch = Batch { shared: Arc::clone(&shared), leases: Leases::of(&some) };
+            let in_hand = self.pace.take_in_hand(if waves { some.len() } else { 1 });
             // In a box, as the runtime would copy it several times.
             if waves {
-                self.running.spawn(Box::pin(wave::deliver(batch, part, in_hand)));
+                self.running.spawn(Box::pin(wave::deliver(batch, some, in_hand)));
             } else {
-                self.running.spawn(Box::pin(bisect::deliver(batch, part, in_hand)));
+                self.running.spawn(Box::pin(bisect::deliver(batch, some, in_hand)));
             }
         }
     }

@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crosstally_core::ids::DeliveryId;
-use crosstally_store::{Held, StoreError};
+use crosstally_store::{Held, LeasedDelivery, StoreError};
 
-use super::outcomes::Lease;
 use crate::Engine;
 
 /// How long a lease holds without being renewed.
@@ -21,8 +20,8 @@ const RENEW_AGAIN_MS: u64 = 500;
 pub(super) struct Leases(Mutex<BTreeMap<DeliveryId, i64>>);
 
 impl Leases {
-    pub(super) fn of(leases: &[Lease]) -> Self {
-        Self(Mutex::new(leases.iter().map(|lease| (lease.held.id, lease.held.fence)).collect()))
+    pub(super) fn of(leased: &[LeasedDelivery]) -> Self {
+        Self(Mutex::new(leased.iter().map(|one| (one.id, one.fence)).collect()))
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<DeliveryId, i64>> {

@@ -35,13 +35,19 @@ pub(super) struct Sorted {
 }
 
 impl Part {
-    pub(super) fn of(leased: Vec<LeasedDelivery>) -> Self {
-        let mut part = Self::default();
+    /// What was leased, and that of it whose events cannot be read.
+    pub(super) fn of(leased: Vec<LeasedDelivery>) -> (Self, Vec<Held>) {
+        let (mut part, mut unreadable) = (Self::default(), Vec::new());
         for one in leased {
             let held = Held { id: one.id, fence: one.fence };
-            part.push(Lease { held, failures: one.failures, deadline_at: one.deadline_at }, one.event);
+            match one.event.read() {
+                Some(event) => {
+                    part.push(Lease { held, failures: one.failures, deadline_at: one.deadline_at }, event);
+                }
+                None => unreadable.push(held),
+            }
         }
-        part
+        (part, unreadable)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -63,18 +69,6 @@ impl Part {
 
     fn into_pairs(self) -> impl Iterator<Item = (Lease, OutboundEvent)> {
         self.leases.into_iter().zip(self.events)
-    }
-
-    /// The first ones, at most so many; the others stay.
-    pub(super) fn take_first(&mut self, most: usize) -> Self {
-        let rest = most.min(self.len());
-        let others = Self { leases: self.leases.split_off(rest), events: self.events.split_off(rest) };
-        std::mem::replace(self, others)
-    }
-
-    /// Each by itself.
-    pub(super) fn singles(self) -> impl Iterator<Item = Self> {
-        self.into_pairs().map(|(lease, event)| Self { leases: vec![lease], events: vec![event] })
     }
 
     /// Both halves, the first one the smaller.

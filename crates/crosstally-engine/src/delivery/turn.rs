@@ -31,6 +31,11 @@ enum Turn {
 }
 
 impl Batch {
+    /// Whether somebody has to be asked whose turn it is.
+    pub(super) fn asks_for_turns(&self, part: &Part) -> bool {
+        self.ready.config.in_order || part.events.iter().any(|event| event.adjustment.is_some())
+    }
+
     /// Takes out what must not be sent now: adjustments whose event, or an earlier adjustment of it, is still on its way
     /// stay leased for a minute, those whose event never arrived or that what happened since has overtaken end unsent; what
     /// waits for its order stays for two seconds.
@@ -39,8 +44,7 @@ impl Batch {
         part: &mut Part,
         now: Timestamp,
     ) -> Result<Vec<Unsent>, StoreError> {
-        let in_order = self.ready.config.in_order;
-        if !in_order && part.events.iter().all(|event| event.adjustment.is_none()) {
+        if !self.asks_for_turns(part) {
             return Ok(Vec::new());
         }
         let mut turns = Vec::with_capacity(part.len());
@@ -65,7 +69,8 @@ impl Batch {
         let waiting = part.take_unless(|lease| !wait.contains(&lease.held));
         if !waiting.is_empty() {
             self.leases.forget(waiting.held());
-            let until = now.plus_millis(if in_order { NEXT_IN_ORDER_MS } else { LOOK_AGAIN_MS });
+            let until =
+                now.plus_millis(if self.ready.config.in_order { NEXT_IN_ORDER_MS } else { LOOK_AGAIN_MS });
             self.engine.store.renew_leases(waiting.held().collect(), until).await?;
         }
         Ok(ended)

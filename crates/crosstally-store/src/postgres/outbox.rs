@@ -11,7 +11,6 @@ use std::sync::Arc;
 
 use crosstally_core::delivery::DeliveryState;
 use crosstally_core::delivery::lane::reserved;
-use crosstally_core::event::OutboundEvent;
 use crosstally_core::ids::DeliveryId;
 use crosstally_core::reason::Reason;
 use crosstally_core::time::Timestamp;
@@ -23,8 +22,8 @@ use super::rows::{Columns, Id, Text};
 use super::transact::Value;
 use super::{Postgres, rows};
 use crate::{
-    After, CallEnd, CallResult, DestinationState, Held, LeaseWanted, LeasedDelivery, NewCall, Settled,
-    Settlement, StoreError, Unsent, WORKSPACE,
+    After, CallEnd, CallResult, DestinationState, EventText, Held, LeaseWanted, LeasedDelivery, NewCall,
+    Settled, Settlement, StoreError, Unsent, WORKSPACE,
 };
 
 /// Keeps the counts from `moved`, which says by how much they change. See the receipts' counts for order and slot.
@@ -236,7 +235,7 @@ impl Postgres {
             &wanted.unknown_for_ms,
         ];
         let leased = self.engine.write(LEASE, &values);
-        leased.await?.iter().filter_map(|row| leased_delivery(row).transpose()).collect()
+        leased.await?.iter().map(leased_delivery).collect()
     }
 
     pub(crate) async fn open_call(&self, call: NewCall) -> Result<Vec<Held>, StoreError> {
@@ -355,22 +354,17 @@ impl Postgres {
     }
 }
 
-/// `None` if the event cannot be read: one such event must not hold up all others.
-fn leased_delivery(row: &Row) -> Result<Option<LeasedDelivery>, StoreError> {
-    let id = DeliveryId::from_bytes(rows::id(row, 0)?);
-    let Ok(event) = rows::json::<OutboundEvent>(row, 2) else {
-        tracing::error!(delivery.id = %id, "a stored event cannot be read");
-        return Ok(None);
-    };
-    Ok(Some(LeasedDelivery {
-        id,
+/// None that is missing must hold up all others: nobody can read it.
+fn leased_delivery(row: &Row) -> Result<LeasedDelivery, StoreError> {
+    Ok(LeasedDelivery {
+        id: DeliveryId::from_bytes(rows::id(row, 0)?),
         fence: rows::get(row, 1)?,
-        event,
+        event: EventText::new(rows::get::<Option<String>>(row, 2)?.unwrap_or_default()),
         attempts: rows::number(row, 3)?,
         failures: rows::number(row, 4)?,
         deadline_at: rows::time(row, 5)?,
         created_at: rows::time(row, 6)?,
-    }))
+    })
 }
 
 fn settlement_columns(settlements: &[Settlement]) -> Columns<'_, Settlement> {

@@ -197,7 +197,7 @@ pub(crate) async fn a_job_books_for_another_destination(stage: &Stage) {
         let record = store.delivery(one.id).await.unwrap().unwrap();
         let siblings = store.deliveries_of_conversion(record.conversion).await.unwrap();
         assert_eq!(siblings.iter().filter(|sibling| sibling.destination == OTHER).count(), 1);
-        assert_eq!(one.event.event_name, "Purchase");
+        assert_eq!(one.event.read().unwrap().event_name, "Purchase");
     }
     // The same once more finds them all there.
     let twice = job(filter(&Word::ALL), Some(OTHER));

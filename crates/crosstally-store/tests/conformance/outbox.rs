@@ -37,13 +37,14 @@ pub(crate) async fn due_deliveries_are_leased_oldest_first(stage: &Stage) {
         let expected = LeasedDelivery {
             id: delivery.id,
             fence: 1,
-            event: booking.goal_events[0].event.clone(),
+            event: one.event.clone(),
             attempts: 0,
             failures: 0,
             deadline_at: delivery.deadline_at,
             created_at: booking.receipt.received_at,
         };
         assert_eq!(one, &expected);
+        assert_eq!(one.event.read(), Some(booking.goal_events[0].event.clone()));
         let record = store.delivery(one.id).await.unwrap().unwrap();
         assert_eq!(record.lease, Some(("node-1".into(), build::at(1_040))));
         assert_eq!(record.state, DeliveryState::Pending);

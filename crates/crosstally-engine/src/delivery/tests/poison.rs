@@ -12,7 +12,7 @@ use crosstally_destinations::catalog;
 use crosstally_destinations::dialect::{
     Built, Dialect, Reading, Response, SettingField, SettingProblem, Settings,
 };
-use crosstally_store::{LeaseWanted, LeasedDelivery};
+use crosstally_store::{EventText, LeaseWanted, LeasedDelivery};
 use tokio::sync::watch;
 
 use super::desk::{Desk, NOW, Platform, Reply};
@@ -22,7 +22,6 @@ use crate::delivery::bisect;
 use crate::delivery::leases::{LEASE_MS, Leases};
 use crate::delivery::outcomes::Delivered;
 use crate::delivery::pace::InHand;
-use crate::delivery::part::Part;
 use crate::delivery::shared::Shared;
 use crate::delivery::stopping::{Phase, Stopping};
 use crate::delivery::wave;
@@ -88,7 +87,7 @@ pub(super) fn batch(
     engine: &Engine,
     change: impl FnOnce(&mut ReadyDestination),
     leased: Vec<LeasedDelivery>,
-) -> (Batch, Part, InHand, watch::Sender<Phase>) {
+) -> (Batch, Vec<LeasedDelivery>, InHand, watch::Sender<Phase>) {
     let ready = Arc::clone(engine.snapshot.load().destination("meta-main").unwrap());
     let mut changed = ReadyDestination {
         config: ready.config.clone(),
@@ -98,7 +97,6 @@ pub(super) fn batch(
         digest: ready.digest.clone(),
     };
     change(&mut changed);
-    let part = Part::of(leased);
     let (phase, stopping) = Stopping::new();
     let shared = Shared {
         engine: engine.clone(),
@@ -111,9 +109,9 @@ pub(super) fn batch(
         told: Arc::default(),
         sign_in: Arc::default(),
     };
-    let batch = Batch { shared: Arc::new(shared), leases: Leases::of(&part.leases) };
-    let in_hand = batch.pace.take_in_hand(part.len());
-    (batch, part, in_hand, phase)
+    let batch = Batch { shared: Arc::new(shared), leases: Leases::of(&leased) };
+    let in_hand = batch.pace.take_in_hand(leased.len());
+    (batch, leased, in_hand, phase)
 }
 
 /// Who delivers what was leased.
@@ -131,10 +129,10 @@ pub(super) async fn deliver(
     change: impl FnOnce(&mut ReadyDestination),
     leased: Vec<LeasedDelivery>,
 ) -> Delivered {
-    let (batch, part, in_hand, _phase) = batch(&desk.engine, change, leased);
+    let (batch, leased, in_hand, _phase) = batch(&desk.engine, change, leased);
     match way {
-        Way::Batch => bisect::deliver(batch, part, in_hand).await,
-        Way::Wave => wave::deliver(batch, part, in_hand).await,
+        Way::Batch => bisect::deliver(batch, leased, in_hand).await,
+        Way::Wave => wave::deliver(batch, leased, in_hand).await,
     }
 }
 
@@ -166,6 +164,23 @@ async fn an_answer_that_cannot_be_read_confirms_nothing() {
 }
 
 #[tokio::test]
+async fn an_event_that_cannot_be_read_holds_up_no_other_and_is_not_tried_at_once() {
+    for way in [Way::Batch, Way::Wave] {
+        let desk = Desk::at(Platform::start(|_| Reply::Accept).await).await;
+        desk.book(0, 3).await;
+        let mut leased = lease(&desk, NOW, 100).await;
+        leased[1].event = EventText::new("{".into());
+        let broken = leased[1].id;
+        let counts = deliver(way, &desk, |_| {}, leased).await;
+        assert_eq!((counts.delivered, counts.dead), (2, 0), "{way:?}");
+        let deliveries = desk.deliveries().await;
+        let left = deliveries.iter().find(|one| one.id == broken).unwrap();
+        assert_eq!((left.state, left.attempts), (DeliveryState::Pending, 0), "{way:?}");
+        assert!(left.lease.is_some(), "{way:?}: its lease runs out by itself");
+    }
+}
+
+#[tokio::test]
 async fn what_another_node_has_taken_over_is_left_out_of_the_call() {
     let desk = Desk::at(Platform::start(|_| Reply::Accept).await).await;
     desk.book(0, 3).await;
@@ -177,7 +192,7 @@ async fn what_another_node_has_taken_over_is_left_out_of_the_call() {
     );
     let sent = desk.platform.calls().remove(0).events;
     assert_eq!(sent.len(), 2);
-    assert!(sent.iter().all(|event| event["event_id"] != taken[0].event.event_id.as_str()));
+    assert!(sent.iter().all(|event| event["event_id"] != taken[0].event.read().unwrap().event_id.as_str()));
     let deliveries = desk.deliveries().await;
     let left = deliveries.iter().find(|one| one.id == taken[0].id).unwrap();
     assert_eq!((left.state, left.attempts, left.lease.is_some()), (DeliveryState::Pending, 0, true));

@@ -54,7 +54,11 @@ async fn who_is_taken_over_or_late_is_not_called_and_the_others_are() {
     let counts = deliver(Way::Wave, &desk, |_| {}, leased).await;
     assert_eq!(counts, Delivered { calls: 2, delivered: 2, expired: 1, ..Delivered::default() });
     let calls = desk.platform.calls();
-    assert!(calls.iter().all(|call| call.events[0]["event_id"] != taken[0].event.event_id.as_str()));
+    assert!(
+        calls
+            .iter()
+            .all(|call| call.events[0]["event_id"] != taken[0].event.read().unwrap().event_id.as_str())
+    );
     let deliveries = desk.deliveries().await;
     let left = deliveries.iter().find(|one| one.id == taken[0].id).unwrap();
     assert_eq!((left.state, left.attempts, left.lease.is_some()), (DeliveryState::Pending, 0, true));
@@ -98,8 +102,8 @@ async fn a_stop_lets_calls_end_and_gives_the_others_back() {
     desk.apply_postback().await;
     desk.book(0, CALLS_MAX + 5).await;
     let leased = lease(&desk, NOW, 1_000).await;
-    let (batch, part, in_hand, phase) = batch(&desk.engine, |_| {}, leased);
-    let (counts, ()) = tokio::join!(wave::deliver(batch, part, in_hand), async {
+    let (batch, leased, in_hand, phase) = batch(&desk.engine, |_| {}, leased);
+    let (counts, ()) = tokio::join!(wave::deliver(batch, leased, in_hand), async {
         desk.platform.has_seen(CALLS_MAX).await;
         phase.send_replace(Phase::Draining);
         desk.platform.go.send_replace(Some(Reply::Say(200, "", String::new())));
@@ -120,8 +124,8 @@ async fn a_call_that_fails_inside_is_not_tried_again_at_once() {
     let fragile = Fragile::over(&desk.clock);
     let node = desk.node(Arc::clone(&fragile) as Arc<dyn Clock>, &[("META_TOKEN", TOKEN)]).await;
     let leased = lease(&desk, NOW, 100).await;
-    let (batch, part, in_hand, _phase) = batch(&node, |_| {}, leased);
-    let (counts, ()) = tokio::join!(wave::deliver(batch, part, in_hand), async {
+    let (batch, leased, in_hand, _phase) = batch(&node, |_| {}, leased);
+    let (counts, ()) = tokio::join!(wave::deliver(batch, leased, in_hand), async {
         until(&desk, 2, |one| one.state == DeliveryState::Delivered).await;
         fragile.arm();
         desk.platform.go.send_replace(Some(Reply::Accept));

@@ -1,12 +1,11 @@
 //! Leasing: which deliveries are due, and whose they are from now on.
 
 use crosstally_core::delivery::lane::{Lane, shares};
-use crosstally_core::event::OutboundEvent;
 use crosstally_core::ids::{DeliveryId, GoalEventId};
 use crosstally_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::{LeaseWanted, LeasedDelivery, StoreError, WORKSPACE};
+use crate::{EventText, LeaseWanted, LeasedDelivery, StoreError, WORKSPACE};
 
 pub(super) const FIND_DUE: &str =
     "SELECT id, fence, goal_event, attempts, failures, deadline_at, created_at FROM deliveries
@@ -104,18 +103,13 @@ pub(super) fn with_events(
     let mut find = connection.prepare_cached(FIND_EVENT)?;
     let mut leased = Vec::with_capacity(taken.len());
     for one in taken {
-        let text: Option<String> =
+        // None that is missing must hold up all others: nobody can read it.
+        let event: Option<String> =
             find.query_row([one.goal_event.as_bytes()], |row| row.get(0)).optional()?;
-        let event = text.and_then(|text| serde_json::from_str::<OutboundEvent>(&text).ok());
-        let Some(event) = event else {
-            // One unreadable event must not hold up all others.
-            tracing::error!(goal_event.id = %one.goal_event, delivery.id = %one.id, "a stored event cannot be read");
-            continue;
-        };
         leased.push(LeasedDelivery {
             id: one.id,
             fence: one.fence,
-            event,
+            event: EventText::new(event.unwrap_or_default()),
             attempts: one.attempts,
             failures: one.failures,
             deadline_at: one.deadline_at,

@@ -1,0 +1,119 @@
+//! The calls of a wave, each by itself, and how they end: those that end together are written down together.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crosstally_store::{CallEnd, Held, Settled};
+use futures_util::future::FutureExt as _;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use tokio::sync::mpsc;
+
+use super::batch::Batch;
+use super::outcomes::Delivered;
+use super::pace::{ENOUGH, InHand, Unwritten};
+use super::persist;
+use super::shared::{Follows, Shared};
+use super::wave::{Opened, failed, failed_inside};
+use crate::clock::{self, Sleep};
+
+/// Groups of ends that are being written at once. While one waits for the disk, the next one gathers.
+const WRITING_MAX: usize = 2;
+
+/// What a call came to, on its way to the store.
+struct Ended {
+    end: CallEnd,
+    unwritten: Option<Unwritten>,
+}
+
+/// Makes the calls as they are opened, until nobody opens any more, and writes down what came of them.
+pub(super) async fn call_all(
+    batch: &Batch,
+    mut opened: mpsc::Receiver<Vec<Opened>>,
+    in_hand: &InHand,
+) -> Delivered {
+    let mut counts = Delivered::default();
+    let (mut calls, mut writing) = (FuturesUnordered::new(), FuturesUnordered::new());
+    let (mut ended, mut gathering) = (Vec::new(), None::<Sleep<'static>>);
+    let (mut is_open, mut is_enough) = (true, false);
+    loop {
+        // Without others under way there is nothing to wait for.
+        is_enough |= ended.len() >= ENOUGH || calls.is_empty();
+        if !ended.is_empty() && is_enough && writing.len() < WRITING_MAX {
+            writing.push(settle(batch, std::mem::take(&mut ended)));
+            (gathering, is_enough) = (None, false);
+        }
+        tokio::select! {
+            more = opened.recv(), if is_open => match more {
+                Some(more) => calls.extend(more.into_iter().map(|one| call(&batch.shared, one))),
+                None => is_open = false,
+            },
+            Some((held, end)) = calls.next() => {
+                if let Some(end) = end {
+                    gathering.get_or_insert_with(clock::moment);
+                    ended.push(end);
+                } else {
+                    failed_inside(batch, held);
+                    in_hand.ended(1);
+                }
+            }
+            Some((calls, written)) = writing.next() => {
+                batch.account(written.iter().map(|(end, settled): &(CallEnd, Settled)| (end, *settled)), &mut counts);
+                in_hand.ended(calls);
+            }
+            () = wait(&mut gathering), if gathering.is_some() => (gathering, is_enough) = (None, true),
+            else => return counts,
+        }
+    }
+}
+
+async fn wait(gathering: &mut Option<Sleep<'static>>) {
+    if let Some(gathering) = gathering {
+        gathering.await;
+    }
+}
+
+/// Makes a call; nothing if it failed inside.
+async fn call(shared: &Shared, Opened { id, request, part, permit }: Opened) -> (Vec<Held>, Option<Ended>) {
+    let calling = async {
+        let answered = shared.exchange(&shared.ready.settings, &request, part.len(), permit).await;
+        let Follows { end, unwritten, .. } = shared.follows(id, &request, &part, answered, false);
+        Ended { end, unwritten }
+    };
+    let ended = AssertUnwindSafe(calling).catch_unwind().await;
+    (part.held().collect(), ended.ok())
+}
+
+/// How many there were, and those that are written down.
+async fn settle(batch: &Batch, ended: Vec<Ended>) -> (usize, Vec<(CallEnd, Settled)>) {
+    let calls = ended.len();
+    // The lane goes on when all of this is written down.
+    let (ends, _unwritten): (Vec<_>, Vec<_>) = ended.into_iter().map(|one| (one.end, one.unwritten)).unzip();
+    let held = |end: &CallEnd| end.settlements.iter().map(|one| one.held).collect::<Vec<_>>();
+    let all: Vec<_> = ends.iter().flat_map(held).collect();
+    let (left, written) = (Mutex::new(ends), Mutex::new(Vec::with_capacity(calls)));
+    let write = || async {
+        let ends = Arc::new(std::mem::take(&mut *lock(&left)));
+        let answers = batch.engine.store.settle_calls(Arc::clone(&ends)).await;
+        let mut error = None;
+        for (end, answer) in Arc::unwrap_or_clone(ends).into_iter().zip(answers) {
+            match answer {
+                Ok(settled) => lock(&written).push((end, settled)),
+                Err(problem) if persist::may_pass(&problem) => {
+                    lock(&left).push(end);
+                    error = Some(problem);
+                }
+                Err(problem) => failed(batch, held(&end), &problem),
+            }
+        }
+        error.map_or(Ok(()), Err)
+    };
+    if let Err(error) = batch.write_down(write).await {
+        failed(batch, Vec::new(), &error);
+    }
+    batch.leases.forget(all);
+    (calls, written.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+fn lock<T>(one: &Mutex<T>) -> MutexGuard<'_, T> {
+    one.lock().unwrap_or_else(PoisonError::into_inner)
+}
