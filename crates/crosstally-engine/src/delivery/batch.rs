@@ -1,13 +1,15 @@
 //! One call with everything around it: build, write the intent down, send, settle.
 
 use std::ops::Deref;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crosstally_core::delivery::DeliveryState;
+use crosstally_core::event::OutboundEvent;
 use crosstally_core::ids::CallId;
 use crosstally_core::time::Timestamp;
 use crosstally_destinations::dialect::{Request, Response, Settings};
-use crosstally_store::{Held, LeasedDelivery, StoreError, Unsent};
+use crosstally_store::{Held, StoreError, Unsent};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::leases::Leases;
@@ -95,16 +97,6 @@ impl Batch {
         Ok(ended)
     }
 
-    /// The events of what was leased. One that cannot be read holds up no other: its lease runs out.
-    pub(super) fn read(&self, leased: Vec<LeasedDelivery>) -> Part {
-        let (part, unreadable) = Part::of(leased);
-        for held in &unreadable {
-            tracing::error!(delivery.id = %held.id, "a stored event cannot be read");
-        }
-        self.leases.forget(unreadable);
-        part
-    }
-
     /// Takes out what must not be sent, or not yet, whatever the dialect says; what of it ends.
     pub(super) async fn take_unsendable(
         &self,
@@ -114,8 +106,17 @@ impl Batch {
         let mut unsent = part.take_expired(now);
         unsent.extend(part.take_erased());
         unsent.extend(self.take_those_before_their_turn(part, now).await?);
-        unsent.extend(part.take_withheld(|event| self.ready.leaving(event, &self.engine.geo)));
+        unsent.extend(self.take_withheld(part));
         Ok(unsent)
+    }
+
+    /// Where the check itself fails, it fails over each event by itself.
+    fn take_withheld(&self, part: &mut Part) -> Vec<Unsent> {
+        let leaving = |event: &OutboundEvent| {
+            let check = || self.ready.leaving(event, &self.engine.geo);
+            catch_unwind(AssertUnwindSafe(check)).ok()
+        };
+        part.take_withheld(leaving)
     }
 
     pub(super) async fn settle_unsent(

@@ -1,7 +1,7 @@
 //! One batch to its end. A destination that refuses a batch because of one bad event in it, without saying which, gets
 //! it in halves until the bad one stands alone; the others arrive.
 
-use crosstally_store::LeasedDelivery;
+use crosstally_store::{LeasedDelivery, StoreError};
 
 use super::batch::Batch;
 use super::outcomes::Delivered;
@@ -14,7 +14,7 @@ const CALLS_MAX: usize = 256;
 /// Delivers a batch, its leases kept alive meanwhile; gives back what it could not send.
 pub(super) async fn deliver(batch: Batch, leased: Vec<LeasedDelivery>, in_hand: InHand) -> Delivered {
     let counts = tokio::select! {
-        counts = halve(&batch, batch.read(leased)) => counts,
+        counts = halve(&batch, leased) => counts,
         // Never ends by itself.
         () = batch.leases.keep_alive(&batch.engine) => Delivered::default(),
     };
@@ -23,8 +23,13 @@ pub(super) async fn deliver(batch: Batch, leased: Vec<LeasedDelivery>, in_hand: 
     counts
 }
 
-async fn halve(batch: &Batch, whole: Part) -> Delivered {
+async fn halve(batch: &Batch, leased: Vec<LeasedDelivery>) -> Delivered {
     let mut counts = Delivered::default();
+    let (whole, unreadable) = Part::of(leased);
+    if let Err(error) = batch.settle_unsent(unreadable, &mut counts).await {
+        given_up(batch, &error);
+        return counts;
+    }
     let (mut calls, mut was_split) = (0, false);
     // The next part to send stands on top.
     let mut stack = vec![whole];
@@ -41,13 +46,7 @@ async fn halve(batch: &Batch, whole: Part) -> Delivered {
         let ended = match batch.call(part, calls < CALLS_MAX).await {
             Ok(ended) => ended,
             Err(error) => {
-                tracing::error!(
-                    destination = batch.ready.config.slug,
-                    error = %error,
-                    "the store failed in the middle of a delivery; it is tried again when its lease has run out"
-                );
-                // Nothing is given back either: an attempt may be open, and the end of its lease closes it.
-                batch.leases.forget(batch.leases.held());
+                given_up(batch, &error);
                 return counts;
             }
         };
@@ -68,4 +67,14 @@ async fn halve(batch: &Batch, whole: Part) -> Delivered {
         }
     }
     counts
+}
+
+/// Nothing is given back: an attempt may be open, and the end of its lease closes it.
+fn given_up(batch: &Batch, error: &StoreError) {
+    tracing::error!(
+        destination = batch.ready.config.slug,
+        error = %error,
+        "the store failed in the middle of a delivery; it is tried again when its lease has run out"
+    );
+    batch.leases.forget(batch.leases.held());
 }

@@ -35,8 +35,8 @@ pub(super) struct Sorted {
 }
 
 impl Part {
-    /// What was leased, and that of it whose events cannot be read.
-    pub(super) fn of(leased: Vec<LeasedDelivery>) -> (Self, Vec<Held>) {
+    /// What was leased. What cannot be read ends unsent, where people see it.
+    pub(super) fn of(leased: Vec<LeasedDelivery>) -> (Self, Vec<Unsent>) {
         let (mut part, mut unreadable) = (Self::default(), Vec::new());
         for one in leased {
             let held = Held { id: one.id, fence: one.fence };
@@ -44,7 +44,7 @@ impl Part {
                 Some(event) => {
                     part.push(Lease { held, failures: one.failures, deadline_at: one.deadline_at }, event);
                 }
-                None => unreadable.push(held),
+                None => unreadable.push(failed(held, "the stored event cannot be read")),
             }
         }
         (part, unreadable)
@@ -121,17 +121,24 @@ impl Part {
     }
 
     /// Each event in the form in which it may leave; what may not leave at all ends unsent.
-    pub(super) fn take_withheld(&mut self, leaving: impl Fn(&OutboundEvent) -> Leaving) -> Vec<Unsent> {
-        let leaving: Vec<Leaving> = self.events.iter().map(leaving).collect();
-        if leaving.iter().all(|one| matches!(one, Leaving::InFull)) {
+    /// Nothing leaves where that could not be found out.
+    pub(super) fn take_withheld(
+        &mut self,
+        leaving: impl Fn(&OutboundEvent) -> Option<Leaving>,
+    ) -> Vec<Unsent> {
+        let leaving: Vec<Option<Leaving>> = self.events.iter().map(leaving).collect();
+        if leaving.iter().all(|one| matches!(one, Some(Leaving::InFull))) {
             return Vec::new();
         }
         let (mut kept, mut withheld) = (Self::default(), Vec::new());
         for ((lease, event), leaving) in std::mem::take(self).into_pairs().zip(leaving) {
             match leaving {
-                Leaving::InFull => kept.push(lease, event),
-                Leaving::Limited { event, .. } => kept.push(lease, *event),
-                Leaving::Withheld { why } => withheld.push(unsent(lease.held, Reason::ConsentDenied, why)),
+                Some(Leaving::InFull) => kept.push(lease, event),
+                Some(Leaving::Limited { event, .. }) => kept.push(lease, *event),
+                Some(Leaving::Withheld { why }) => {
+                    withheld.push(unsent(lease.held, Reason::ConsentDenied, why));
+                }
+                None => withheld.push(failed(lease.held, "asking for consent failed inside this program")),
             }
         }
         *self = kept;
@@ -167,6 +174,10 @@ impl Part {
             }
         }
     }
+}
+
+fn failed(held: Held, detail: &str) -> Unsent {
+    unsent(held, Reason::EventIncomplete, detail.to_owned())
 }
 
 fn unsent(held: Held, reason: Reason, detail: String) -> Unsent {

@@ -148,8 +148,10 @@ async fn check_all(
             continue;
         }
         // Each is read, built and forgotten before the next: what is made of it fits into the place of the one before.
-        let part = batch.read(vec![one]);
-        if batch.asks_for_turns(&part) {
+        let (part, unreadable) = Part::of(vec![one]);
+        if part.is_empty() {
+            sort(held, Ok(Ok(Checked { ready: None, unsent: unreadable })));
+        } else if batch.asks_for_turns(&part) {
             asking.push((held, part));
         } else {
             sort(held, AssertUnwindSafe(check(batch, part, now)).catch_unwind().await);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crosstally_core::delivery::DeliveryState;
 use crosstally_core::reason::Reason;
 use crosstally_core::time::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, ToSql, params};
 
 use lease::{CLOSE_UNKNOWN, EVENTS_AT_ONCE_MAX, lease, with_events};
 
@@ -21,12 +21,11 @@ pub(super) mod requeue;
 #[cfg(test)]
 mod tests;
 
-// In two statements, as `RETURNING` would make and throw away a table for each call.
-const FIND_HELD: &str = "SELECT attempts + 1 FROM deliveries
+// The number comes along with the next statement: `RETURNING` would make and throw away a table for each call.
+const OPEN: &str = "UPDATE deliveries SET attempts = attempts + 1
     WHERE id = ?1 AND fence = ?2 AND lease_until > ?3 AND destination = ?4";
-const OPEN: &str = "UPDATE deliveries SET attempts = ?2 WHERE id = ?1";
 const INSERT_ATTEMPT: &str = "INSERT INTO attempts (delivery, number, workspace, call, payload)
-    VALUES (?1, ?2, ?3, ?4, ?5)";
+    SELECT id, attempts, ?2, ?3, ?4 FROM deliveries WHERE id = ?1";
 const INSERT_CALL: &str =
     "INSERT INTO calls (id, workspace, destination, started_at, method, url, batch, response, detail)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, '', '')";
@@ -110,13 +109,14 @@ impl Sqlite {
 
     pub(crate) async fn open_call(&self, call: NewCall) -> Result<Vec<Held>, StoreError> {
         let weight = call.deliveries.len();
-        self.engine.write(weight, move |connection| open_call(connection, &call)).await
+        self.engine.write(weight, move |connection| Intents::to(connection)?.write(&call)).await
     }
 
     pub(crate) async fn open_calls(&self, calls: Arc<Vec<NewCall>>) -> Vec<Result<Vec<Held>, StoreError>> {
         let (weight, together) = (calls.iter().map(|call| call.deliveries.len()).sum(), Arc::clone(&calls));
         let all = move |connection: &Connection| {
-            together.iter().map(|call| open_call(connection, call)).collect::<Result<Vec<_>, _>>()
+            let mut intents = Intents::to(connection)?;
+            together.iter().map(|call| intents.write(call)).collect::<Result<Vec<_>, _>>()
         };
         let opened = self.engine.write(weight, all).await;
         if !alone_is_better(&opened, calls.len()) {
@@ -233,33 +233,43 @@ impl Sqlite {
     }
 }
 
-fn open_call(connection: &Connection, call: &NewCall) -> Result<Vec<Held>, StoreError> {
-    let mut held = Vec::with_capacity(call.deliveries.len());
-    let mut find = connection.prepare_cached(FIND_HELD)?;
-    let mut open = connection.prepare_cached(OPEN)?;
-    let mut insert = connection.prepare_cached(INSERT_ATTEMPT)?;
-    for (one, payload) in &call.deliveries {
-        let guard = params![one.id.as_bytes(), one.fence, call.started_at.as_millis(), call.destination];
-        let number: Option<u32> = find.query_row(guard, |row| row.get(0)).optional()?;
-        if let Some(number) = number {
-            open.execute(params![one.id.as_bytes(), number])?;
-            insert.execute(params![one.id.as_bytes(), number, WORKSPACE, call.id.as_bytes(), payload])?;
-            held.push(*one);
+/// What writes intents down: looked up once for all that are written together.
+struct Intents<'c> {
+    open: CachedStatement<'c>,
+    attempt: CachedStatement<'c>,
+    call: CachedStatement<'c>,
+}
+
+impl<'c> Intents<'c> {
+    fn to(connection: &'c Connection) -> Result<Self, StoreError> {
+        let open = connection.prepare_cached(OPEN)?;
+        let attempt = connection.prepare_cached(INSERT_ATTEMPT)?;
+        Ok(Self { open, attempt, call: connection.prepare_cached(INSERT_CALL)? })
+    }
+
+    fn write(&mut self, call: &NewCall) -> Result<Vec<Held>, StoreError> {
+        let mut held = Vec::with_capacity(call.deliveries.len());
+        for (one, payload) in &call.deliveries {
+            let guard = params![one.id.as_bytes(), one.fence, call.started_at.as_millis(), call.destination];
+            if self.open.execute(guard)? == 1 {
+                self.attempt.execute(params![one.id.as_bytes(), WORKSPACE, call.id.as_bytes(), payload])?;
+                held.push(*one);
+            }
         }
+        let batch = u32::try_from(held.len()).unwrap_or(u32::MAX);
+        if batch > 0 {
+            self.call.execute(params![
+                call.id.as_bytes(),
+                WORKSPACE,
+                call.destination,
+                call.started_at.as_millis(),
+                call.method,
+                call.url,
+                batch,
+            ])?;
+        }
+        Ok(held)
     }
-    let batch = u32::try_from(held.len()).unwrap_or(u32::MAX);
-    if batch > 0 {
-        connection.prepare_cached(INSERT_CALL)?.execute(params![
-            call.id.as_bytes(),
-            WORKSPACE,
-            call.destination,
-            call.started_at.as_millis(),
-            call.method,
-            call.url,
-            batch,
-        ])?;
-    }
-    Ok(held)
 }
 
 fn weight_of(end: &CallEnd) -> usize {

@@ -10,7 +10,7 @@ use crosstally_core::reason::Reason;
 use crosstally_core::time::Timestamp;
 use crosstally_destinations::catalog;
 use crosstally_destinations::dialect::{
-    Built, Dialect, Reading, Response, SettingField, SettingProblem, Settings,
+    Built, Dialect, Reading, Response, SettingField, SettingProblem, Settings, Told,
 };
 use crosstally_store::{EventText, LeaseWanted, LeasedDelivery};
 use tokio::sync::watch;
@@ -27,8 +27,13 @@ use crate::delivery::stopping::{Phase, Stopping};
 use crate::delivery::wave;
 use crate::snapshot::ReadyDestination;
 
-/// The real dialect with a defect: it fails on some events and some answers.
-pub(super) struct Defective;
+/// The real dialect with a defect.
+pub(super) enum Defective {
+    /// It fails on some events and some answers.
+    OverEvents,
+    /// It fails when it is asked what it can tell of consent.
+    OverConsent,
+}
 
 fn real() -> &'static dyn Dialect {
     catalog::by_kind("meta").unwrap()
@@ -57,6 +62,11 @@ impl Dialect for Defective {
 
     fn max_age_ms(&self, settings: &BTreeMap<String, Setting>, action_source: &str) -> i64 {
         real().max_age_ms(settings, action_source)
+    }
+
+    fn told(&self) -> Told {
+        assert!(!matches!(self, Self::OverConsent), "a defect");
+        real().told()
     }
 
     fn build(&self, settings: &Settings, events: &[OutboundEvent], now: Timestamp) -> Built {
@@ -143,7 +153,7 @@ async fn an_event_that_cannot_be_built_dies_alone() {
     desk.book_sale(5, "66.66").await;
     desk.book(6, 9).await;
     let leased = lease(&desk, NOW, 100).await;
-    let counts = deliver(Way::Batch, &desk, |ready| ready.dialect = &Defective, leased).await;
+    let counts = deliver(Way::Batch, &desk, |ready| ready.dialect = &Defective::OverEvents, leased).await;
     assert_eq!((counts.delivered, counts.dead), (8, 1));
     let deliveries = desk.deliveries().await;
     let dead = deliveries.iter().find(|one| one.state == DeliveryState::Dead).unwrap();
@@ -156,7 +166,7 @@ async fn an_answer_that_cannot_be_read_confirms_nothing() {
         let desk = Desk::at(Platform::start(|_| Reply::Say(299, "", String::new())).await).await;
         desk.book(0, 2).await;
         let leased = lease(&desk, NOW, 100).await;
-        let counts = deliver(way, &desk, |ready| ready.dialect = &Defective, leased).await;
+        let counts = deliver(way, &desk, |ready| ready.dialect = &Defective::OverEvents, leased).await;
         assert_eq!((counts.retried, counts.delivered), (2, 0), "{way:?}");
         let reasons: Vec<_> = desk.deliveries().await.iter().map(|one| one.reason).collect();
         assert_eq!(reasons, [Some(Reason::DestUnreadable); 2], "{way:?}");
@@ -164,7 +174,7 @@ async fn an_answer_that_cannot_be_read_confirms_nothing() {
 }
 
 #[tokio::test]
-async fn an_event_that_cannot_be_read_holds_up_no_other_and_is_not_tried_at_once() {
+async fn an_event_that_cannot_be_read_dies_alone() {
     for way in [Way::Batch, Way::Wave] {
         let desk = Desk::at(Platform::start(|_| Reply::Accept).await).await;
         desk.book(0, 3).await;
@@ -172,11 +182,26 @@ async fn an_event_that_cannot_be_read_holds_up_no_other_and_is_not_tried_at_once
         leased[1].event = EventText::new("{".into());
         let broken = leased[1].id;
         let counts = deliver(way, &desk, |_| {}, leased).await;
-        assert_eq!((counts.delivered, counts.dead), (2, 0), "{way:?}");
+        assert_eq!((counts.delivered, counts.dead), (2, 1), "{way:?}");
         let deliveries = desk.deliveries().await;
-        let left = deliveries.iter().find(|one| one.id == broken).unwrap();
-        assert_eq!((left.state, left.attempts), (DeliveryState::Pending, 0), "{way:?}");
-        assert!(left.lease.is_some(), "{way:?}: its lease runs out by itself");
+        let dead = deliveries.iter().find(|one| one.id == broken).unwrap();
+        assert_eq!((dead.state, dead.attempts), (DeliveryState::Dead, 0), "{way:?}");
+        assert_eq!(dead.detail, "the stored event cannot be read", "{way:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_event_whose_consent_cannot_be_asked_for_is_not_sent() {
+    for way in [Way::Batch, Way::Wave] {
+        let desk = Desk::at(Platform::start(|_| Reply::Accept).await).await;
+        desk.book(0, 2).await;
+        let leased = lease(&desk, NOW, 100).await;
+        let counts = deliver(way, &desk, |ready| ready.dialect = &Defective::OverConsent, leased).await;
+        assert_eq!(counts, Delivered { dead: 2, ..Delivered::default() }, "{way:?}");
+        for one in desk.deliveries().await {
+            assert_eq!((one.reason, one.lease), (Some(Reason::EventIncomplete), None), "{way:?}");
+            assert_eq!(one.detail, "asking for consent failed inside this program", "{way:?}");
+        }
     }
 }
 

@@ -33,7 +33,7 @@ async fn each_is_a_call_of_its_own_with_its_own_end() {
     desk.book_sale(5, "66.66").await;
     desk.book(6, 9).await;
     let leased = lease(&desk, NOW, 100).await;
-    let counts = deliver(Way::Wave, &desk, |ready| ready.dialect = &Defective, leased).await;
+    let counts = deliver(Way::Wave, &desk, |ready| ready.dialect = &Defective::OverEvents, leased).await;
     assert_eq!((counts.calls, counts.delivered, counts.dead), (8, 8, 1));
     assert_eq!(desk.platform.sizes(), [1; 8]);
     for one in desk.deliveries().await {
