@@ -137,8 +137,6 @@ impl HttpOut {
                 .pool_idle_timeout(IDLE_FOR)
                 .pool_max_idle_per_host(IDLE_PER_HOST_MAX)
                 .http1_max_headers(HEADERS_MAX)
-                // Heads are short and bodies mostly too: one plain write costs less than a list of pieces.
-                .http1_writev(false)
                 .http1_max_buf_size(HEAD_BYTES_MAX)
                 .build(Connector::new(resolver.clone(), tls.clone(), cap.clone(), own.clone(), allow_private))
         };

@@ -57,7 +57,7 @@ impl Batch {
         };
         // Writing results down takes longer than most calls: only the calls are counted. What is waited for here can take
         // as long as a call; ages, signatures and the time on the call are those of after it.
-        let permit = self.pace.calls(1).await;
+        let permit = self.unless_stopped(self.pace.calls(1)).await.flatten();
         if self.is_stopped() {
             ended.go_on = false;
             return Ok(ended);

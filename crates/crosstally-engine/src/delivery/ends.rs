@@ -34,13 +34,11 @@ pub(super) async fn call_all(
     let mut counts = Delivered::default();
     let (mut calls, mut writing) = (FuturesUnordered::new(), FuturesUnordered::new());
     let (mut ended, mut gathering) = (Vec::new(), None::<Sleep<'static>>);
-    let (mut is_open, mut is_enough) = (true, false);
+    let (mut is_open, mut has_gathered) = (true, false);
     loop {
-        // Without others under way there is nothing to wait for.
-        is_enough |= ended.len() >= ENOUGH || calls.is_empty();
-        if !ended.is_empty() && is_enough && writing.len() < WRITING_MAX {
+        if is_worth_a_write(ended.len(), calls.len(), has_gathered) && writing.len() < WRITING_MAX {
             writing.push(settle(batch, std::mem::take(&mut ended)));
-            (gathering, is_enough) = (None, false);
+            (gathering, has_gathered) = (None, false);
         }
         tokio::select! {
             more = opened.recv(), if is_open => match more {
@@ -60,10 +58,15 @@ pub(super) async fn call_all(
                 batch.account(written.iter().map(|(end, settled): &(CallEnd, Settled)| (end, *settled)), &mut counts);
                 in_hand.ended(calls);
             }
-            () = wait(&mut gathering), if gathering.is_some() => (gathering, is_enough) = (None, true),
+            () = wait(&mut gathering), if gathering.is_some() => (gathering, has_gathered) = (None, true),
             else => return counts,
         }
     }
+}
+
+/// Whether what has ended is written down now. Without others under way there is nothing to wait for.
+const fn is_worth_a_write(ended: usize, under_way: usize, has_gathered: bool) -> bool {
+    ended > 0 && (ended >= ENOUGH || under_way == 0 || has_gathered)
 }
 
 async fn wait(gathering: &mut Option<Sleep<'static>>) {
@@ -83,14 +86,27 @@ async fn call(shared: &Shared, Opened { id, request, part, permit }: Opened) -> 
     (part.held().collect(), ended.ok())
 }
 
-/// How many there were, and those that are written down.
+/// How many there were, and those that are written down. What fails inside takes no other call along.
 async fn settle(batch: &Batch, ended: Vec<Ended>) -> (usize, Vec<(CallEnd, Settled)>) {
     let calls = ended.len();
     // The lane goes on when all of this is written down.
     let (ends, _unwritten): (Vec<_>, Vec<_>) = ended.into_iter().map(|one| (one.end, one.unwritten)).unzip();
-    let held = |end: &CallEnd| end.settlements.iter().map(|one| one.held).collect::<Vec<_>>();
     let all: Vec<_> = ends.iter().flat_map(held).collect();
-    let (left, written) = (Mutex::new(ends), Mutex::new(Vec::with_capacity(calls)));
+    let written = AssertUnwindSafe(write_down(batch, ends)).catch_unwind().await;
+    let written = written.unwrap_or_else(|_| {
+        failed_inside(batch, Vec::new());
+        Vec::new()
+    });
+    batch.leases.forget(all);
+    (calls, written)
+}
+
+fn held(end: &CallEnd) -> Vec<Held> {
+    end.settlements.iter().map(|one| one.held).collect()
+}
+
+async fn write_down(batch: &Batch, ends: Vec<CallEnd>) -> Vec<(CallEnd, Settled)> {
+    let (left, written) = (Mutex::new(ends), Mutex::new(Vec::new()));
     let write = || async {
         let ends = Arc::new(std::mem::take(&mut *lock(&left)));
         let answers = batch.engine.store.settle_calls(Arc::clone(&ends)).await;
@@ -110,10 +126,30 @@ async fn settle(batch: &Batch, ended: Vec<Ended>) -> (usize, Vec<(CallEnd, Settl
     if let Err(error) = batch.write_down(write).await {
         failed(batch, Vec::new(), &error);
     }
-    batch.leases.forget(all);
-    (calls, written.into_inner().unwrap_or_else(PoisonError::into_inner))
+    written.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn lock<T>(one: &Mutex<T>) -> MutexGuard<'_, T> {
     one.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_ends_gather_only_while_others_are_under_way() {
+        for (ended, under_way, has_gathered, is_time) in [
+            (0, 0, true, false),
+            (0, 9, true, false),
+            (1, 0, false, true),
+            (1, 9, false, false),
+            (ENOUGH - 1, 1, false, false),
+            (ENOUGH, 1, false, true),
+            (1, 9, true, true),
+        ] {
+            let decided = is_worth_a_write(ended, under_way, has_gathered);
+            assert_eq!(decided, is_time, "{ended} {under_way} {has_gathered}");
+        }
+    }
 }

@@ -149,7 +149,7 @@ impl Pace {
         let mut permit = tokio::select! {
             biased;
             enough = self.some_calls(enough) => enough?,
-            () = clock::moment() => self.some_calls(1).await?,
+            () = clock::moment(), if enough > 1 => self.some_calls(1).await?,
         };
         let further = most.saturating_sub(permit.num_permits()).min(self.calls.available_permits());
         let further = u32::try_from(further).unwrap_or(0);
@@ -157,6 +157,12 @@ impl Pace {
             permit.merge(further);
         }
         Some(permit)
+    }
+
+    /// How many more calls may be made now.
+    #[cfg(test)]
+    pub(super) fn free_calls(&self) -> usize {
+        self.calls.available_permits()
     }
 
     async fn some_calls(&self, count: usize) -> Option<OwnedSemaphorePermit> {

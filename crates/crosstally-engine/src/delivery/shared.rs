@@ -70,6 +70,15 @@ impl Shared {
         self.stopping.asked() || self.pace.stops() != self.stops
     }
 
+    /// Waits for something as long as calls may be made at all.
+    pub(super) async fn unless_stopped<T>(&self, wait: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            () = self.stopping.reached(Phase::Draining) => None,
+            done = wait => Some(done),
+        }
+    }
+
     /// Asks the dialect; `None` if it failed inside. A part without events needs no request.
     pub(super) fn build(&self, settings: &Settings, part: &Part, now: Timestamp) -> Option<Built> {
         if part.is_empty() {

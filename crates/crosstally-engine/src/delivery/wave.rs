@@ -71,16 +71,19 @@ async fn open_all(
     let mut counts = Delivered::default();
     while !waiting.is_empty() {
         let before: Vec<_> = waiting.iter().map(held).collect();
-        let opening = open_some(batch, &mut waiting, in_hand, &mut counts);
+        let opening = open_some(batch, &mut waiting, in_hand);
         match AssertUnwindSafe(opening).catch_unwind().await {
-            Ok(Some(opened)) => {
+            Ok(Some((opened, unsent))) => {
                 counts.calls += u64::try_from(opened.len()).unwrap_or(u64::MAX);
                 // Who calls goes only after the last of them.
                 open.send(opened).await.ok();
+                // Only now: if the store fails here, no call that is due waits for it.
+                end_unsent(batch, unsent, &mut counts).await;
             }
             Ok(None) => break,
             Err(_) => {
                 // Over which of them is not known: all that are not under way are left to the end of their leases.
+                in_hand.ended(before.len());
                 failed_inside(batch, before);
                 waiting.clear();
             }
@@ -92,47 +95,42 @@ async fn open_all(
     counts
 }
 
-/// Opens as many calls as may be made now; `None` if no further one makes sense.
+/// Opens as many calls as may be made now, and tells what is not to be sent at all; `None` if no further one makes sense.
 async fn open_some(
     batch: &Batch,
     waiting: &mut VecDeque<LeasedDelivery>,
     in_hand: &InHand,
-    counts: &mut Delivered,
-) -> Option<Vec<Opened>> {
+) -> Option<(Vec<Opened>, Vec<Unsent>)> {
     // One wave at a time, so that what others free meanwhile is taken together.
-    let turn = batch.pace.turn().await;
-    let mut permits = batch.pace.calls(waiting.len().min(TOGETHER_MAX)).await?;
+    let turn = batch.unless_stopped(batch.pace.turn()).await?;
+    let mut permits = batch.unless_stopped(batch.pace.calls(waiting.len().min(TOGETHER_MAX))).await??;
     if batch.is_stopped() {
         return None;
     }
     let now = batch.engine.clock.now();
     let taken: Vec<_> = waiting.drain(..permits.num_permits().min(waiting.len())).collect();
     let count = taken.len();
-    let ready = check_all(batch, taken, now, counts).await;
+    let (ready, unsent) = check_all(batch, taken, now).await;
     if batch.is_stopped() {
-        // Meanwhile: what is ready goes back with all that waits.
-        batch.give_back_these(ready.iter().flat_map(|one| one.part.held()).collect()).await;
+        // Meanwhile: all of it goes back with what waits.
+        let unsent = unsent.iter().map(|one| one.held);
+        batch.give_back_these(ready.iter().flat_map(|one| one.part.held()).chain(unsent).collect()).await;
         in_hand.ended(count);
         return None;
     }
     // Others may get ready while these are written down.
     drop(turn);
-    let mut opened = write_intents(batch, ready, now).await;
+    let mut opened = write_intents(batch, ready).await;
     for one in &mut opened {
         one.permit = permits.split(1);
     }
     // What is called ends by itself, all else has ended.
     in_hand.ended(count - opened.len());
-    Some(opened)
+    Some((opened, unsent))
 }
 
-/// The requests that may leave now; what must not leave at all ends. One that fails takes no other along.
-async fn check_all(
-    batch: &Batch,
-    taken: Vec<LeasedDelivery>,
-    now: Timestamp,
-    counts: &mut Delivered,
-) -> Vec<Ready> {
+/// The requests that may leave now, and what must not leave at all. One that fails takes no other along.
+async fn check_all(batch: &Batch, taken: Vec<LeasedDelivery>, now: Timestamp) -> (Vec<Ready>, Vec<Unsent>) {
     let (mut ready, mut ended, mut asking) = (Vec::with_capacity(taken.len()), Vec::new(), Vec::new());
     let mut sort = |held: Held, checked: Result<Result<Checked, StoreError>, _>| match checked {
         Ok(Ok(checked)) => {
@@ -163,10 +161,14 @@ async fn check_all(
     for (held, checked) in join_all(asking).await {
         sort(held, checked);
     }
-    if let Err(error) = batch.settle_unsent(ended.clone(), counts).await {
-        failed(batch, ended.iter().map(|one| one.held).collect(), &error);
+    (ready, ended)
+}
+
+async fn end_unsent(batch: &Batch, unsent: Vec<Unsent>, counts: &mut Delivered) {
+    let held = unsent.iter().map(|one| one.held).collect();
+    if let Err(error) = batch.settle_unsent(unsent, counts).await {
+        failed(batch, held, &error);
     }
-    ready
 }
 
 async fn check(batch: &Batch, mut one: Part, now: Timestamp) -> Result<Checked, StoreError> {
@@ -185,10 +187,12 @@ async fn check(batch: &Batch, mut one: Part, now: Timestamp) -> Result<Checked, 
 }
 
 /// Writes the intents down; the calls to make. What is not held any more is not called.
-async fn write_intents(batch: &Batch, ready: Vec<Ready>, now: Timestamp) -> Vec<Opened> {
+async fn write_intents(batch: &Batch, ready: Vec<Ready>) -> Vec<Opened> {
     if ready.is_empty() {
         return Vec::new();
     }
+    // Anew: whose turn it is may have had to be asked, and the leases must hold now.
+    let now = batch.engine.clock.now();
     let mut wanted = Vec::with_capacity(ready.len());
     let mut intents: Vec<NewCall> = Vec::with_capacity(ready.len());
     for Ready { request, part, payloads } in ready {

@@ -98,7 +98,7 @@ impl Sqlite {
             Err(taken) => taken,
         };
         let held = taken.iter().map(|one| Held { id: one.id, fence: one.fence }).collect();
-        // Events never change: many are read beside the writer, which has other things to do.
+        // Beside the writer, which has other things to do. Whoever changes an event takes its leases away.
         let leased = self.engine.read(move |connection| with_events(connection, taken)).await;
         if leased.is_err() {
             // Nobody will work on them; if this fails as well, the lease runs out.

@@ -21,6 +21,7 @@ use crate::delivery::batch::Batch;
 use crate::delivery::bisect;
 use crate::delivery::leases::{LEASE_MS, Leases};
 use crate::delivery::outcomes::Delivered;
+use crate::delivery::pace::CALLS_MAX;
 use crate::delivery::pace::InHand;
 use crate::delivery::shared::Shared;
 use crate::delivery::stopping::{Phase, Stopping};
@@ -140,10 +141,17 @@ pub(super) async fn deliver(
     leased: Vec<LeasedDelivery>,
 ) -> Delivered {
     let (batch, leased, in_hand, _phase) = batch(&desk.engine, change, leased);
-    match way {
+    let pace = Arc::clone(&batch.pace);
+    let counts = match way {
         Way::Batch => bisect::deliver(batch, leased, in_hand).await,
         Way::Wave => wave::deliver(batch, leased, in_hand).await,
-    }
+    };
+    assert_eq!(
+        (pace.is_idle(), pace.free_calls()),
+        (true, CALLS_MAX),
+        "{way:?}: something is never given back"
+    );
+    counts
 }
 
 #[tokio::test]

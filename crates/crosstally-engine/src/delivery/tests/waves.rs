@@ -79,6 +79,24 @@ async fn a_slow_call_keeps_nobody_elses_end_waiting() {
 }
 
 #[tokio::test]
+async fn few_free_calls_carry_the_rest_while_others_hang() {
+    let mut held = 100;
+    let reply = move |_: &_| {
+        held -= usize::from(held > 0);
+        if held > 0 { Reply::Held } else { Reply::Say(200, "", String::new()) }
+    };
+    let desk = Desk::at(Platform::start(reply).await).await;
+    desk.apply_postback().await;
+    desk.book(0, 200).await;
+    let leased = lease(&desk, NOW, 1_000).await;
+    let (counts, ()) = tokio::join!(deliver(Way::Wave, &desk, |_| {}, leased), async {
+        until(&desk, 101, |one| one.state == DeliveryState::Delivered).await;
+        desk.platform.go.send_replace(Some(Reply::Say(200, "", String::new())));
+    });
+    assert_eq!((counts.calls, counts.delivered), (200, 200));
+}
+
+#[tokio::test]
 async fn what_a_throttle_holds_up_is_given_back_at_once() {
     let reply = |_: &_| Reply::Say(429, "retry-after: 60\r\n", String::new());
     let desk = Desk::at(Platform::start(reply).await).await;
@@ -106,6 +124,8 @@ async fn a_stop_lets_calls_end_and_gives_the_others_back() {
     let (counts, ()) = tokio::join!(wave::deliver(batch, leased, in_hand), async {
         desk.platform.has_seen(CALLS_MAX).await;
         phase.send_replace(Phase::Draining);
+        // At once, although all calls hang.
+        until(&desk, 5, |one| one.attempts == 0 && one.lease.is_none()).await;
         desk.platform.go.send_replace(Some(Reply::Say(200, "", String::new())));
     });
     assert_eq!(counts.delivered, u64::try_from(CALLS_MAX).unwrap());
