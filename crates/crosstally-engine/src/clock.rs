@@ -46,13 +46,6 @@ pub fn watch() -> Duration {
     BEGAN.get_or_init(Instant::now).elapsed()
 }
 
-/// A moment in which what happens together can gather. Nothing is decided by it but how much is done in one go, so it is one
-/// of real time whatever the engine's clock says.
-#[must_use]
-pub(crate) fn moment() -> Sleep<'static> {
-    Box::pin(tokio::time::sleep(Duration::from_millis(4)))
-}
-
 /// A clock that a test moves by hand. Sleepers wake when it has been moved past their time.
 #[derive(Debug, Clone)]
 pub struct FakeClock {

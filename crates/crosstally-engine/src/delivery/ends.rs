@@ -4,17 +4,16 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crosstally_store::{CallEnd, Held, Settled};
-use futures_util::future::FutureExt as _;
+use futures_util::future::{self, FutureExt as _};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::mpsc;
 
 use super::batch::Batch;
 use super::outcomes::Delivered;
-use super::pace::{ENOUGH, InHand, Unwritten};
+use super::pace::{InHand, Unwritten};
 use super::persist;
 use super::shared::{Follows, Shared};
 use super::wave::{Opened, failed, failed_inside};
-use crate::clock::{self, Sleep};
 
 /// Groups of ends that are being written at once. While one waits for the disk, the next one gathers.
 const WRITING_MAX: usize = 2;
@@ -33,21 +32,16 @@ pub(super) async fn call_all(
 ) -> Delivered {
     let mut counts = Delivered::default();
     let (mut calls, mut writing) = (FuturesUnordered::new(), FuturesUnordered::new());
-    let (mut ended, mut gathering) = (Vec::new(), None::<Sleep<'static>>);
-    let (mut is_open, mut has_gathered) = (true, false);
+    let (mut ended, mut is_open) = (Vec::new(), true);
     loop {
-        if is_worth_a_write(ended.len(), calls.len(), has_gathered) && writing.len() < WRITING_MAX {
-            writing.push(settle(batch, std::mem::take(&mut ended)));
-            (gathering, has_gathered) = (None, false);
-        }
         tokio::select! {
+            biased;
             more = opened.recv(), if is_open => match more {
                 Some(more) => calls.extend(more.into_iter().map(|one| call(&batch.shared, one))),
                 None => is_open = false,
             },
             Some((held, end)) = calls.next() => {
                 if let Some(end) = end {
-                    gathering.get_or_insert_with(clock::moment);
                     ended.push(end);
                 } else {
                     failed_inside(batch, held);
@@ -55,23 +49,16 @@ pub(super) async fn call_all(
                 }
             }
             Some((calls, written)) = writing.next() => {
-                batch.account(written.iter().map(|(end, settled): &(CallEnd, Settled)| (end, *settled)), &mut counts);
+                let written: &Vec<(CallEnd, Settled)> = &written;
+                batch.account(written.iter().map(|(end, settled)| (end, *settled)), &mut counts);
                 in_hand.ended(calls);
             }
-            () = wait(&mut gathering), if gathering.is_some() => (gathering, has_gathered) = (None, true),
+            // Only when no further one has ended at this moment.
+            () = future::ready(()), if !ended.is_empty() && writing.len() < WRITING_MAX => {
+                writing.push(settle(batch, std::mem::take(&mut ended)));
+            }
             else => return counts,
         }
-    }
-}
-
-/// Whether what has ended is written down now. Without others under way there is nothing to wait for.
-const fn is_worth_a_write(ended: usize, under_way: usize, has_gathered: bool) -> bool {
-    ended > 0 && (ended >= ENOUGH || under_way == 0 || has_gathered)
-}
-
-async fn wait(gathering: &mut Option<Sleep<'static>>) {
-    if let Some(gathering) = gathering {
-        gathering.await;
     }
 }
 
@@ -131,25 +118,4 @@ async fn write_down(batch: &Batch, ends: Vec<CallEnd>) -> Vec<(CallEnd, Settled)
 
 fn lock<T>(one: &Mutex<T>) -> MutexGuard<'_, T> {
     one.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn few_ends_gather_only_while_others_are_under_way() {
-        for (ended, under_way, has_gathered, is_time) in [
-            (0, 0, true, false),
-            (0, 9, true, false),
-            (1, 0, false, true),
-            (1, 9, false, false),
-            (ENOUGH - 1, 1, false, false),
-            (ENOUGH, 1, false, true),
-            (1, 9, true, true),
-        ] {
-            let decided = is_worth_a_write(ended, under_way, has_gathered);
-            assert_eq!(decided, is_time, "{ended} {under_way} {has_gathered}");
-        }
-    }
 }

@@ -5,15 +5,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
-use crate::clock;
 use tokio::sync::{Mutex, MutexGuard, Notify, OwnedSemaphorePermit, Semaphore};
 
 /// Failed calls in a row that are taken for bad luck.
 pub(super) const BAD_LUCK: u32 = 2;
 /// Calls under way to one destination: as many connections as it gets from us at most.
 pub(super) const CALLS_MAX: usize = 128;
-/// So many calls are worth a write of their own. Fewer gather for a moment, if others are under way.
-pub(super) const ENOUGH: usize = CALLS_MAX / 2;
 /// Of what may be in hand, one part of this many must be free before more is leased.
 const FREE_SHARE: usize = 4;
 const FIRST_WAIT_MS: u64 = 250;
@@ -144,14 +141,9 @@ impl Pace {
 
     /// Waits until a call may be made, and takes as many as may be made then, at most so many.
     pub(super) async fn calls(&self, most: usize) -> Option<OwnedSemaphorePermit> {
-        let enough = most.clamp(1, ENOUGH);
         // It is never closed; if it were, nothing would be lost by not waiting.
-        let mut permit = tokio::select! {
-            biased;
-            enough = self.some_calls(enough) => enough?,
-            () = clock::moment(), if enough > 1 => self.some_calls(1).await?,
-        };
-        let further = most.saturating_sub(permit.num_permits()).min(self.calls.available_permits());
+        let mut permit = Arc::clone(&self.calls).acquire_owned().await.ok()?;
+        let further = most.saturating_sub(1).min(self.calls.available_permits());
         let further = u32::try_from(further).unwrap_or(0);
         if let Ok(further) = Arc::clone(&self.calls).try_acquire_many_owned(further) {
             permit.merge(further);
@@ -163,10 +155,6 @@ impl Pace {
     #[cfg(test)]
     pub(super) fn free_calls(&self) -> usize {
         self.calls.available_permits()
-    }
-
-    async fn some_calls(&self, count: usize) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.calls).acquire_many_owned(u32::try_from(count).ok()?).await.ok()
     }
 
     /// A call has ended.
