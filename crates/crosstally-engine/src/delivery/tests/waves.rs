@@ -1,15 +1,17 @@
 //! Deliveries that are written down together and called each by itself: what happens to one of them is no other's business.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use crosstally_core::delivery::DeliveryState;
 use crosstally_core::reason::Reason;
+use crosstally_core::time::Timestamp;
 use crosstally_store::DeliveryRecord;
+use tokio::sync::watch;
 
 use super::desk::{Desk, NOW, Platform, Reply, TOKEN, soon};
 use super::poison::{Defective, Way, batch, deliver, lease};
 use super::stops::Fragile;
-use crate::clock::Clock;
+use crate::clock::{Clock, FakeClock, Sleep};
 use crate::delivery::leases::LEASE_MS;
 use crate::delivery::outcomes::Delivered;
 use crate::delivery::pace::CALLS_MAX;
@@ -94,6 +96,56 @@ async fn few_free_calls_carry_the_rest_while_others_hang() {
         desk.platform.go.send_replace(Some(Reply::Say(200, "", String::new())));
     });
     assert_eq!((counts.calls, counts.delivered), (200, 200));
+}
+
+#[tokio::test]
+async fn what_fails_before_any_call_is_left_to_the_end_of_its_lease() {
+    let desk = Desk::at(Platform::start(|_| Reply::Accept).await).await;
+    desk.book(0, 3).await;
+    let fragile = Fragile::over(&desk.clock);
+    let node = desk.node(Arc::clone(&fragile) as Arc<dyn Clock>, &[("META_TOKEN", TOKEN)]).await;
+    let leased = lease(&desk, NOW, 100).await;
+    let (batch, leased, in_hand, _phase) = batch(&node, |_| {}, leased);
+    let pace = Arc::clone(&batch.pace);
+    fragile.arm();
+    assert_eq!(wave::deliver(batch, leased, in_hand).await, Delivered::default());
+    assert_eq!((pace.is_idle(), pace.free_calls()), (true, CALLS_MAX));
+    assert!(desk.deliveries().await.iter().all(|one| one.lease.is_some() && one.attempts == 0));
+    assert!(desk.platform.calls().is_empty());
+}
+
+/// A clock that stops the server when it is next asked for the time.
+#[derive(Debug)]
+struct Stopper {
+    clock: FakeClock,
+    phase: Mutex<Option<watch::Sender<Phase>>>,
+}
+
+impl Clock for Stopper {
+    fn now(&self) -> Timestamp {
+        if let Some(phase) = &*self.phase.lock().unwrap() {
+            phase.send_replace(Phase::Draining);
+        }
+        self.clock.now()
+    }
+
+    fn sleep(&self, ms: u64) -> Sleep<'_> {
+        self.clock.sleep(ms)
+    }
+}
+
+#[tokio::test]
+async fn a_stop_while_requests_are_built_gives_them_back_unopened() {
+    let desk = Desk::at(Platform::start(|_| Reply::Accept).await).await;
+    desk.book(0, 3).await;
+    let stopper = Arc::new(Stopper { clock: desk.clock.clone(), phase: Mutex::default() });
+    let node = desk.node(Arc::clone(&stopper) as Arc<dyn Clock>, &[("META_TOKEN", TOKEN)]).await;
+    let leased = lease(&desk, NOW, 100).await;
+    let (batch, leased, in_hand, phase) = batch(&node, |_| {}, leased);
+    *stopper.phase.lock().unwrap() = Some(phase);
+    assert_eq!(wave::deliver(batch, leased, in_hand).await, Delivered::default());
+    assert!(desk.deliveries().await.iter().all(|one| one.lease.is_none() && one.attempts == 0));
+    assert!(desk.platform.calls().is_empty());
 }
 
 #[tokio::test]
