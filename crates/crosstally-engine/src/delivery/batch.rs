@@ -261,6 +261,16 @@ impl Batch {
         Ok((follows.split, follows.go_on))
     }
 
+    /// The store failed over these. Nothing is given back: an attempt may be open, and the end of its lease closes it.
+    pub(super) fn store_failed(&self, held: impl IntoIterator<Item = Held>, error: &StoreError) {
+        self.leases.forget(held);
+        tracing::error!(
+            destination = self.ready.config.slug,
+            error = %error,
+            "the store failed in the middle of a delivery; it is tried again when its lease has run out"
+        );
+    }
+
     /// Gives back what is still held, due at once. If that fails, the leases run out by themselves.
     pub(super) async fn give_back(&self) {
         self.give_back_these(self.leases.held()).await;

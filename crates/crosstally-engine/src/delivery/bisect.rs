@@ -1,7 +1,7 @@
 //! One batch to its end. A destination that refuses a batch because of one bad event in it, without saying which, gets
 //! it in halves until the bad one stands alone; the others arrive.
 
-use crosstally_store::{LeasedDelivery, StoreError};
+use crosstally_store::LeasedDelivery;
 
 use super::batch::Batch;
 use super::outcomes::Delivered;
@@ -27,7 +27,7 @@ async fn halve(batch: &Batch, leased: Vec<LeasedDelivery>) -> Delivered {
     let mut counts = Delivered::default();
     let (whole, unreadable) = Part::of(leased);
     if let Err(error) = batch.settle_unsent(unreadable, &mut counts).await {
-        given_up(batch, &error);
+        batch.store_failed(batch.leases.held(), &error);
         return counts;
     }
     let (mut calls, mut was_split) = (0, false);
@@ -46,7 +46,7 @@ async fn halve(batch: &Batch, leased: Vec<LeasedDelivery>) -> Delivered {
         let ended = match batch.call(part, calls < CALLS_MAX).await {
             Ok(ended) => ended,
             Err(error) => {
-                given_up(batch, &error);
+                batch.store_failed(batch.leases.held(), &error);
                 return counts;
             }
         };
@@ -67,14 +67,4 @@ async fn halve(batch: &Batch, leased: Vec<LeasedDelivery>) -> Delivered {
         }
     }
     counts
-}
-
-/// Nothing is given back: an attempt may be open, and the end of its lease closes it.
-fn given_up(batch: &Batch, error: &StoreError) {
-    tracing::error!(
-        destination = batch.ready.config.slug,
-        error = %error,
-        "the store failed in the middle of a delivery; it is tried again when its lease has run out"
-    );
-    batch.leases.forget(batch.leases.held());
 }

@@ -13,7 +13,7 @@ use super::outcomes::Delivered;
 use super::pace::{InHand, Unwritten};
 use super::persist;
 use super::shared::{Follows, Shared};
-use super::wave::{Opened, failed, failed_inside};
+use super::wave::{Opened, failed_inside};
 
 /// Groups of ends that are being written at once. While one waits for the disk, the next one gathers.
 const WRITING_MAX: usize = 2;
@@ -105,13 +105,13 @@ async fn write_down(batch: &Batch, ends: Vec<CallEnd>) -> Vec<(CallEnd, Settled)
                     lock(&left).push(end);
                     error = Some(problem);
                 }
-                Err(problem) => failed(batch, held(&end), &problem),
+                Err(problem) => batch.store_failed(held(&end), &problem),
             }
         }
         error.map_or(Ok(()), Err)
     };
     if let Err(error) = batch.write_down(write).await {
-        failed(batch, Vec::new(), &error);
+        batch.store_failed(Vec::new(), &error);
     }
     written.into_inner().unwrap_or_else(PoisonError::into_inner)
 }

@@ -22,7 +22,7 @@ use super::part::{Part, Ready};
 /// Calls that are written down together at most; a lane leases as many in one go for each of its tasks.
 pub(super) const TOGETHER_MAX: usize = 128;
 /// What is told when a call failed inside.
-pub(super) const FAILED_INSIDE: &str =
+const FAILED_INSIDE: &str =
     "a call failed inside this program; its delivery is tried again when its lease has run out";
 
 /// A call that is written down and has to be made.
@@ -35,7 +35,6 @@ pub(super) struct Opened {
 }
 
 /// What becomes of one event before its call.
-#[derive(Default)]
 struct Checked {
     ready: Option<Ready>,
     unsent: Vec<Unsent>,
@@ -137,7 +136,7 @@ async fn check_all(batch: &Batch, taken: Vec<LeasedDelivery>, now: Timestamp) ->
             ready.extend(checked.ready);
             ended.extend(checked.unsent);
         }
-        Ok(Err(error)) => failed(batch, vec![held], &error),
+        Ok(Err(error)) => batch.store_failed(vec![held], &error),
         Err::<_, Box<dyn std::any::Any + Send>>(_) => failed_inside(batch, vec![held]),
     };
     for one in taken {
@@ -165,9 +164,9 @@ async fn check_all(batch: &Batch, taken: Vec<LeasedDelivery>, now: Timestamp) ->
 }
 
 async fn end_unsent(batch: &Batch, unsent: Vec<Unsent>, counts: &mut Delivered) {
-    let held = unsent.iter().map(|one| one.held).collect();
+    let held: Vec<_> = unsent.iter().map(|one| one.held).collect();
     if let Err(error) = batch.settle_unsent(unsent, counts).await {
-        failed(batch, held, &error);
+        batch.store_failed(held, &error);
     }
 }
 
@@ -206,7 +205,7 @@ async fn write_intents(batch: &Batch, ready: Vec<Ready>) -> Vec<Opened> {
         match held {
             Ok(held) if held.len() == one.part.len() => opened.push(one),
             Ok(_) => batch.leases.forget(one.part.held()),
-            Err(error) => failed(batch, one.part.held().collect(), &error),
+            Err(error) => batch.store_failed(one.part.held(), &error),
         }
     }
     opened
@@ -220,14 +219,4 @@ const fn held(leased: &LeasedDelivery) -> Held {
 pub(super) fn failed_inside(batch: &Batch, held: Vec<Held>) {
     batch.leases.forget(held);
     tracing::error!(destination = batch.ready.config.slug, "{FAILED_INSIDE}");
-}
-
-/// Nothing is given back: an attempt may be open, and the end of its lease closes it.
-pub(super) fn failed(batch: &Batch, held: Vec<Held>, error: &StoreError) {
-    batch.leases.forget(held);
-    tracing::error!(
-        destination = batch.ready.config.slug,
-        error = %error,
-        "the store failed in the middle of a delivery; it is tried again when its lease has run out"
-    );
 }
