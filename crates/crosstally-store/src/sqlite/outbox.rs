@@ -21,11 +21,12 @@ pub(super) mod requeue;
 #[cfg(test)]
 mod tests;
 
-// The number comes along with the next statement: `RETURNING` would make and throw away a table for each call.
+// The number comes along with the next statement: `RETURNING` would make and throw away a table for each call. Not as
+// `INSERT .. SELECT`, which may insert many rows, so that SQLite copies each page it changes to be able to take it back.
 const OPEN: &str = "UPDATE deliveries SET attempts = attempts + 1
     WHERE id = ?1 AND fence = ?2 AND lease_until > ?3 AND destination = ?4";
 const INSERT_ATTEMPT: &str = "INSERT INTO attempts (delivery, number, workspace, call, payload)
-    SELECT id, attempts, ?2, ?3, ?4 FROM deliveries WHERE id = ?1";
+    VALUES (?1, (SELECT attempts FROM deliveries WHERE id = ?1), ?2, ?3, ?4)";
 const INSERT_CALL: &str =
     "INSERT INTO calls (id, workspace, destination, started_at, method, url, batch, response, detail)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, '', '')";
@@ -99,7 +100,12 @@ impl Sqlite {
         };
         let held = taken.iter().map(|one| Held { id: one.id, fence: one.fence }).collect();
         // Beside the writer, which has other things to do. Whoever changes an event takes its leases away.
-        let leased = self.engine.read(move |connection| with_events(connection, taken)).await;
+        let read = move |connection: &Connection| {
+            // Otherwise each of them is a transaction of its own.
+            let _transaction = connection.unchecked_transaction()?;
+            with_events(connection, taken)
+        };
+        let leased = self.engine.read(read).await;
         if leased.is_err() {
             // Nobody will work on them; if this fails as well, the lease runs out.
             self.release_leases(held).await.ok();
