@@ -7,7 +7,9 @@
 
 mod capped;
 mod connect;
+mod connection;
 mod own;
+mod pool;
 mod resolve;
 mod target;
 #[cfg(test)]
@@ -18,20 +20,21 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use bytes::Bytes;
 use crosstally_core::limits::RESPONSE_READ_BYTES;
 use crosstally_core::reason::Reason;
 use crosstally_destinations::dialect::{Request, Response};
-use http_body_util::{BodyExt, Full};
+use http::Uri;
+use http::header::{self, HeaderValue};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::RootCertStore;
 
 use capped::{Cap, TooLong};
-use connect::{ConnectError, Connector};
+use connect::Connector;
+use connection::{Connection, Failed, Ready};
 use own::Own;
+use pool::{Place, Pool};
 use resolve::Resolver;
 
 /// The longest deadline that anybody may ask for.
@@ -40,18 +43,11 @@ const DEADLINE_MS_MAX: u64 = 75_000;
 const HEADERS_MAX: usize = 100;
 /// Bytes of an answer's head.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
-/// Connections to one host that are kept open between calls: as many calls as a destination has under way at once.
-const IDLE_PER_HOST_MAX: usize = 128;
-/// How long they are kept. Shorter than what servers usually allow, as a call that meets the server's own closing is
-/// lost.
-const IDLE_FOR: Duration = Duration::from_secs(4);
-
 /// The outbound client. Cheap to clone; clones share their open connections.
 #[derive(Clone)]
 pub struct HttpOut {
-    // Apart, so that a strict call never finds an open connection to a private address.
-    public: Client<Connector, Full<Bytes>>,
-    private: Client<Connector, Full<Bytes>>,
+    connector: Connector,
+    pool: Pool,
     cap: Cap,
     own: Own,
 }
@@ -128,19 +124,10 @@ impl HttpOut {
         Ok((Self::over(tls, &resolver), resolver))
     }
 
-    #[expect(clippy::disallowed_methods, reason = "this is the one door")]
     fn over(tls: TlsConnector, resolver: &Resolver) -> Self {
         let (cap, own) = (Cap::default(), Own::default());
-        let client = |allow_private| {
-            Client::builder(TokioExecutor::new())
-                .pool_timer(TokioTimer::new())
-                .pool_idle_timeout(IDLE_FOR)
-                .pool_max_idle_per_host(IDLE_PER_HOST_MAX)
-                .http1_max_headers(HEADERS_MAX)
-                .http1_max_buf_size(HEAD_BYTES_MAX)
-                .build(Connector::new(resolver.clone(), tls.clone(), cap.clone(), own.clone(), allow_private))
-        };
-        Self { public: client(false), private: client(true), cap, own }
+        let connector = Connector::new(resolver.clone(), tls, cap.clone(), own.clone());
+        Self { connector, pool: Pool::default(), cap, own }
     }
 
     /// Says where this server's own listeners are: no call goes there, also none that may go to private addresses.
@@ -188,17 +175,59 @@ impl HttpOut {
         if !is_link && self.own.is_host(host) {
             return Err(SendError::new(Reason::OwnAddress, connect::own(host)));
         }
-        let client = if options.allow_private { &self.private } else { &self.public };
         let deadline_ms = options.deadline_ms.min(DEADLINE_MS_MAX);
         self.cap.for_body(options.read_bytes_max);
-        let exchange = async {
-            let answer = client.request(ready).await.map_err(|error| no_answer(&error))?;
-            read(answer, options.read_bytes_max).await
-        };
+        let exchange = self.exchange_at(ready, options);
         tokio::time::timeout(Duration::from_millis(deadline_ms), exchange).await.unwrap_or_else(|_| {
             Err(SendError::new(Reason::DestTimeout, format!("no complete answer within {deadline_ms} ms")))
         })
     }
+
+    /// Over a free connection if there is one, else over a new one.
+    async fn exchange_at(&self, mut request: Ready, options: SendOptions) -> Result<Response, SendError> {
+        let place = Place::of(request.uri(), options.allow_private);
+        let uri = request.uri().clone();
+        addressed(&mut request)?;
+        while let Some(mut connection) = self.pool.take(&place) {
+            if connection.is_free().await {
+                match self.exchange_over(connection, &place, request, options).await {
+                    Err(Failed::Unsent(unsent)) => request = *unsent,
+                    answered => return answered.unwrap_or_else(|failed| Err(no_answer(failed))),
+                }
+            }
+        }
+        let stream = self.connector.connect(&uri, options.allow_private).await;
+        let stream = stream.map_err(|error| SendError::unsent(error.reason, error.detail))?;
+        let connection = Connection::over(stream).await.map_err(|error| broken_off(&error))?;
+        let answered = self.exchange_over(connection, &place, request, options).await;
+        answered.unwrap_or_else(|failed| Err(no_answer(failed)))
+    }
+
+    async fn exchange_over(
+        &self,
+        mut connection: Connection,
+        place: &Place,
+        request: Ready,
+        options: SendOptions,
+    ) -> Result<Result<Response, SendError>, Failed> {
+        let answered =
+            connection.exchange(request, async |answer| read(answer, options.read_bytes_max).await).await?;
+        if connection.is_free().await {
+            self.pool.put(place.clone(), connection);
+        }
+        Ok(answered)
+    }
+}
+
+/// What a server is asked for; the connection to it is made for the rest.
+fn addressed(ready: &mut Ready) -> Result<(), SendError> {
+    let unusable = || SendError::new(Reason::DestMisconfigured, "the URL has an impossible host");
+    let uri = std::mem::take(ready.uri_mut());
+    let authority = uri.authority().ok_or_else(unusable)?;
+    let host = HeaderValue::from_str(authority.as_str()).map_err(|_| unusable())?;
+    ready.headers_mut().insert(header::HOST, host);
+    *ready.uri_mut() = uri.into_parts().path_and_query.map_or_else(Uri::default, Uri::from);
+    Ok(())
 }
 
 async fn read(answer: http::Response<Incoming>, bytes_max: usize) -> Result<Response, SendError> {
@@ -229,18 +258,13 @@ async fn read(answer: http::Response<Incoming>, bytes_max: usize) -> Result<Resp
     Ok(response)
 }
 
-fn no_answer(error: &hyper_util::client::legacy::Error) -> SendError {
-    let mut cause: Option<&(dyn StdError + 'static)> = error.source();
-    while let Some(problem) = cause {
-        if let Some(connect) = problem.downcast_ref::<ConnectError>() {
-            return SendError::unsent(connect.reason, connect.detail.clone());
+fn no_answer(failed: Failed) -> SendError {
+    match failed {
+        Failed::Broken(error) => broken_off(&error),
+        Failed::Unsent(_) | Failed::Ended => {
+            SendError::new(Reason::DestUnreachable, "the connection closed before the answer came")
         }
-        if let Some(broken) = problem.downcast_ref::<hyper::Error>() {
-            return broken_off(broken);
-        }
-        cause = problem.source();
     }
-    SendError::new(Reason::DestUnreachable, "the connection failed")
 }
 
 fn broken_off(error: &hyper::Error) -> SendError {

@@ -2,18 +2,14 @@
 //!
 //! Names and literals go the same way, and what was vetted is what is connected to: the name is not looked up again.
 
-use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crosstally_core::address;
 use crosstally_core::reason::Reason;
 use http::Uri;
-use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
 use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
@@ -29,8 +25,6 @@ use super::resolve::Resolver;
 const ADDRESS_WAIT: Duration = Duration::from_millis(2_500);
 /// Addresses that are tried.
 const ADDRESSES_TRIED: usize = 6;
-/// A connection that is made for nobody any more still ends.
-const CONNECT_WAIT: Duration = Duration::from_secs(30);
 
 /// Opens connections.
 #[derive(Clone)]
@@ -39,7 +33,6 @@ pub(super) struct Connector {
     tls: TlsConnector,
     cap: Cap,
     own: Own,
-    allow_private: bool,
 }
 
 /// Why there is no connection. Fit for people's eyes: it names a host at most.
@@ -58,12 +51,6 @@ impl<T: hyper::rt::Read + hyper::rt::Write> Io for T {}
 /// An open connection, with or without TLS.
 pub(super) type Stream = Box<dyn Io + Send + Unpin>;
 
-impl Connection for Stream {
-    fn connected(&self) -> Connected {
-        Connected::new()
-    }
-}
-
 /// The TLS settings for these roots: our own choice of provider, no client certificate, HTTP/1.1 only.
 pub(super) fn tls(roots: RootCertStore) -> Result<TlsConnector, tokio_rustls::rustls::Error> {
     let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
@@ -76,26 +63,21 @@ pub(super) fn tls(roots: RootCertStore) -> Result<TlsConnector, tokio_rustls::ru
 }
 
 impl Connector {
-    pub(super) const fn new(
-        resolver: Resolver,
-        tls: TlsConnector,
-        cap: Cap,
-        own: Own,
-        allow_private: bool,
-    ) -> Self {
-        Self { resolver, tls, cap, own, allow_private }
+    pub(super) const fn new(resolver: Resolver, tls: TlsConnector, cap: Cap, own: Own) -> Self {
+        Self { resolver, tls, cap, own }
     }
 
-    async fn connect(self, uri: Uri) -> Result<Stream, ConnectError> {
+    /// Opens a connection to a URL's host, which may be a private one if that is allowed.
+    pub(super) async fn connect(&self, uri: &Uri, allow_private: bool) -> Result<Stream, ConnectError> {
         let host = uri.host().unwrap_or_default();
         let secure = uri.scheme() == Some(&http::uri::Scheme::HTTPS);
         let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
-        if !self.allow_private && address::is_this_machine(host) {
+        if !allow_private && address::is_this_machine(host) {
             return Err(not_public(host, "this machine"));
         }
         let found = self.resolver.addresses(host).await;
         let addresses = found.map_err(|problem| unreachable(host, &problem))?;
-        if !self.allow_private {
+        if !allow_private {
             vet(host, &addresses)?;
         }
         if addresses.iter().any(|&address| self.own.is_address(address, port)) {
@@ -108,33 +90,13 @@ impl Connector {
             return Err(is_own(host));
         }
         if !secure {
-            return Ok(Box::new(Capped::new(TokioIo::new(plain), self.cap)));
+            return Ok(Box::new(Capped::new(TokioIo::new(plain), self.cap.clone())));
         }
         let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned())
             .map_err(|_| unreachable(host, "the host has no name that a certificate could state"))?;
         let stream =
             self.tls.connect(name, plain).await.map_err(|error| unreachable(host, &tls_problem(&error)))?;
-        Ok(Box::new(Capped::new(TokioIo::new(stream), self.cap)))
-    }
-}
-
-impl tower::Service<Uri> for Connector {
-    type Response = Stream;
-    type Error = ConnectError;
-    type Future = Pin<Box<dyn Future<Output = Result<Stream, ConnectError>> + Send>>;
-
-    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), ConnectError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, uri: Uri) -> Self::Future {
-        let connector = self.clone();
-        Box::pin(async move {
-            let host = uri.host().unwrap_or_default().to_owned();
-            timeout(CONNECT_WAIT, connector.connect(uri))
-                .await
-                .unwrap_or_else(|_| Err(unreachable(&host, "no connection in time")))
-        })
+        Ok(Box::new(Capped::new(TokioIo::new(stream), self.cap.clone())))
     }
 }
 

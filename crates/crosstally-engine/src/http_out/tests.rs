@@ -2,6 +2,7 @@
 
 mod hostile;
 pub(crate) mod peer;
+mod pool;
 mod tls;
 
 use crosstally_core::reason::Reason;

@@ -1,0 +1,107 @@
+//! Connections that are used again, and those that must not be.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+
+use super::peer::{Peer, get, whole};
+use super::{PRIVATE, door};
+
+/// Answers each request with what the test says, until the other side hangs up.
+async fn answering(answer: &[u8]) -> Peer {
+    let answer = answer.to_vec();
+    Peer::start(move |mut peer| {
+        let answer = answer.clone();
+        async move { while !peer.read_request().await.is_empty() && peer.write(&answer).await {} }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn as_many_as_are_needed_at_once_are_used_again() {
+    let peer = answering(&whole("ok")).await;
+    let (door, request) = (door(), get(&peer.url("/")));
+    for _ in 0..5 {
+        for answer in join_all((0..20).map(|_| door.send(&request, PRIVATE))).await {
+            assert_eq!(answer.unwrap().body, b"ok");
+        }
+    }
+    assert_eq!(peer.connections(), 20);
+}
+
+/// Else whoever answers one call could write the answer to the next, which may be another destination's at the same host.
+#[tokio::test]
+async fn an_answer_that_nobody_asked_for_is_never_taken_for_the_next() {
+    for pause_ms in [0, 50] {
+        let peer = Peer::start(move |mut peer| async move {
+            peer.read_request().await;
+            let (first, planted) = (whole("first"), whole("planted"));
+            if pause_ms == 0 {
+                peer.write(&[first, planted].concat()).await;
+            } else {
+                peer.write(&first).await;
+                tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+                peer.write(&planted).await;
+            }
+            peer.wait_for_close().await;
+        })
+        .await;
+        let (door, request) = (door(), get(&peer.url("/")));
+        for call in 1..=3 {
+            assert_eq!(
+                door.send(&request, PRIVATE).await.unwrap().body,
+                b"first",
+                "{pause_ms} ms, call {call}"
+            );
+            tokio::time::sleep(Duration::from_millis(pause_ms * 2)).await;
+        }
+        assert_eq!(peer.connections(), 3, "{pause_ms} ms");
+    }
+}
+
+#[tokio::test]
+async fn what_a_peer_closes_or_leaves_half_read_is_not_used_again() {
+    for answer in [
+        &b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok"[..],
+        b"HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\nok",
+        b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n",
+        &whole(&"a".repeat(200_000)),
+    ] {
+        let peer = answering(answer).await;
+        let (door, request) = (door(), get(&peer.url("/")));
+        for _ in 0..3 {
+            door.send(&request, PRIVATE).await.unwrap();
+            peer.all_closed().await;
+        }
+        assert_eq!(peer.connections(), 3, "{:?}", String::from_utf8_lossy(&answer[..30]));
+    }
+}
+
+#[tokio::test]
+async fn what_nobody_uses_any_more_is_closed() {
+    let peer = answering(&whole("ok")).await;
+    let door = door();
+    for _ in 0..2 {
+        let request = get(&peer.url("/"));
+        for answer in join_all((0..10).map(|_| door.send(&request, PRIVATE))).await {
+            answer.unwrap();
+        }
+        peer.all_closed().await;
+    }
+    assert_eq!(peer.connections(), 20);
+}
+
+/// A call that is given up takes its connection along, and leaves nothing running.
+#[tokio::test]
+async fn who_does_not_wait_for_the_answer_hangs_up() {
+    let peer = Peer::start(async |mut peer| {
+        peer.read_request().await;
+        peer.wait_for_close().await;
+    })
+    .await;
+    let (door, request) = (door(), get(&peer.url("/")));
+    let given_up = tokio::time::timeout(Duration::from_millis(50), door.send(&request, PRIVATE)).await;
+    assert!(given_up.is_err());
+    peer.all_closed().await;
+    assert_eq!(peer.connections(), 1);
+}
