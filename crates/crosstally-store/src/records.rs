@@ -91,7 +91,7 @@ pub struct NewCall {
     pub method: String,
     /// The URL, secrets masked.
     pub url: String,
-    /// What each delivery looks like in the request, secrets masked.
+    /// What each delivery looks like in the request, secrets masked; nothing for a `GET` of which the URL says it all.
     pub deliveries: Vec<(Held, String)>,
 }
 
@@ -248,7 +248,7 @@ pub struct AttemptRecord {
     pub method: String,
     /// The URL, secrets masked.
     pub url: String,
-    /// The event as it stood in the request, secrets masked.
+    /// The event as it stood in the request, secrets masked: for a `GET` without anything else, its URL.
     pub payload: String,
     /// When the call started.
     pub started_at: Timestamp,

@@ -110,14 +110,22 @@ impl Shared {
         id: CallId,
         request: &Request,
         now: Timestamp,
-        deliveries: Vec<(Held, String)>,
+        mut deliveries: Vec<(Held, String)>,
     ) -> NewCall {
+        let url = request.url_shown();
+        if request.method == "GET" {
+            // Not kept twice.
+            deliveries
+                .iter_mut()
+                .filter(|(_, payload)| *payload == url)
+                .for_each(|(_, payload)| payload.clear());
+        }
         NewCall {
             id,
             destination: self.ready.config.slug.clone(),
             started_at: now,
             method: request.method.to_owned(),
-            url: request.url_shown(),
+            url,
             deliveries,
         }
     }

@@ -238,6 +238,7 @@ suite! {
         the_next_due_time_minds_leases
         counts_follow_every_change
         attempts_come_back_with_their_calls
+        what_the_url_of_a_get_says_is_its_payload
         hours_tell_what_arrived_by_its_ids
     }
     erasures {

@@ -247,6 +247,22 @@ pub(crate) async fn attempts_come_back_with_their_calls(stage: &Stage) {
     assert_eq!(record.detail, expected.last().unwrap().detail);
 }
 
+pub(crate) async fn what_the_url_of_a_get_says_is_its_payload(stage: &Stage) {
+    let store = stage.open().await;
+    let booked = build::book_deliveries(&store, META, 1).await;
+    for (ms, method, payload, said) in
+        [(100, "GET", "", "https://x.example/?a=1"), (200, "GET", "more", "more"), (300, "POST", "", "")]
+    {
+        let held = build::held(&store.lease_deliveries(build::wanted(META, ms)).await.unwrap());
+        let mut call = build::new_call(ms + 1, &held);
+        (call.method, call.url) = (method.into(), "https://x.example/?a=1".into());
+        call.deliveries[0].1 = payload.into();
+        assert_eq!(store.open_call(call).await.unwrap(), held, "{method}");
+        assert_eq!(store.attempts(booked[0]).await.unwrap().pop().unwrap().payload, said, "{method}");
+        store.release_leases(held).await.unwrap();
+    }
+}
+
 pub(crate) async fn hours_tell_what_arrived_by_its_ids(stage: &Stage) {
     let store = stage.open().await;
     // The hour of the event counts, not that of its booking. One id twice in an hour is one event; bytes decide the order.
