@@ -18,6 +18,7 @@ pub(crate) mod tests;
 use std::error::Error as StdError;
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crosstally_core::limits::RESPONSE_READ_BYTES;
@@ -177,28 +178,41 @@ impl HttpOut {
         }
         let deadline_ms = options.deadline_ms.min(DEADLINE_MS_MAX);
         self.cap.for_body(options.read_bytes_max);
-        let exchange = self.exchange_at(ready, options);
+        let may_have_left = AtomicBool::new(false);
+        let exchange = self.exchange_at(ready, options, &may_have_left);
         tokio::time::timeout(Duration::from_millis(deadline_ms), exchange).await.unwrap_or_else(|_| {
-            Err(SendError::new(Reason::DestTimeout, format!("no complete answer within {deadline_ms} ms")))
+            let detail = format!("no complete answer within {deadline_ms} ms");
+            let may_have_arrived = may_have_left.load(Ordering::Relaxed);
+            Err(SendError { may_have_arrived, ..SendError::new(Reason::DestTimeout, detail) })
         })
     }
 
     /// Over a free connection if there is one, else over a new one.
-    async fn exchange_at(&self, mut request: Ready, options: SendOptions) -> Result<Response, SendError> {
+    async fn exchange_at(
+        &self,
+        mut request: Ready,
+        options: SendOptions,
+        may_have_left: &AtomicBool,
+    ) -> Result<Response, SendError> {
         let place = Place::of(request.uri(), options.allow_private);
         let uri = request.uri().clone();
         addressed(&mut request)?;
         while let Some(mut connection) = self.pool.take(&place) {
-            if connection.is_free().await {
+            if connection.is_free() {
+                may_have_left.store(true, Ordering::Relaxed);
                 match self.exchange_over(connection, &place, request, options).await {
                     Err(Failed::Unsent(unsent)) => request = *unsent,
                     answered => return answered.unwrap_or_else(|failed| Err(no_answer(failed))),
                 }
+                may_have_left.store(false, Ordering::Relaxed);
             }
         }
         let stream = self.connector.connect(&uri, options.allow_private).await;
         let stream = stream.map_err(|error| SendError::unsent(error.reason, error.detail))?;
-        let connection = Connection::over(stream).await.map_err(|error| broken_off(&error))?;
+        let connection = Connection::over(stream).await;
+        let connection =
+            connection.map_err(|error| SendError { may_have_arrived: false, ..broken_off(&error) })?;
+        may_have_left.store(true, Ordering::Relaxed);
         let answered = self.exchange_over(connection, &place, request, options).await;
         answered.unwrap_or_else(|failed| Err(no_answer(failed)))
     }
@@ -212,7 +226,7 @@ impl HttpOut {
     ) -> Result<Result<Response, SendError>, Failed> {
         let answered =
             connection.exchange(request, async |answer| read(answer, options.read_bytes_max).await).await?;
-        if connection.is_free().await {
+        if connection.is_free() {
             self.pool.put(place.clone(), connection);
         }
         Ok(answered)
@@ -261,7 +275,10 @@ async fn read(answer: http::Response<Incoming>, bytes_max: usize) -> Result<Resp
 fn no_answer(failed: Failed) -> SendError {
     match failed {
         Failed::Broken(error) => broken_off(&error),
-        Failed::Unsent(_) | Failed::Ended => {
+        Failed::Unsent(_) => {
+            SendError::unsent(Reason::DestUnreachable, "the connection closed before the request left")
+        }
+        Failed::Ended => {
             SendError::new(Reason::DestUnreachable, "the connection closed before the answer came")
         }
     }

@@ -41,6 +41,13 @@ impl<T> Capped<T> {
     pub(super) const fn new(inner: T, cap: Cap) -> Self {
         Self { inner, cap, said: 0 }
     }
+
+    /// Only what has gone out counts: a peer that takes nothing could otherwise talk for as long as it is written to.
+    fn has_written(&mut self, written: &io::Result<usize>) {
+        if written.as_ref().is_ok_and(|&bytes| bytes > 0) {
+            self.said = 0;
+        }
+    }
 }
 
 impl<T: Read + Unpin> Read for Capped<T> {
@@ -68,8 +75,9 @@ impl<T: Write + Unpin> Write for Capped<T> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.said = 0;
-        Pin::new(&mut self.inner).poll_write(context, bytes)
+        let written = ready!(Pin::new(&mut self.inner).poll_write(context, bytes));
+        self.has_written(&written);
+        Poll::Ready(written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -89,7 +97,8 @@ impl<T: Write + Unpin> Write for Capped<T> {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.said = 0;
-        Pin::new(&mut self.inner).poll_write_vectored(context, slices)
+        let written = ready!(Pin::new(&mut self.inner).poll_write_vectored(context, slices));
+        self.has_written(&written);
+        Poll::Ready(written)
     }
 }

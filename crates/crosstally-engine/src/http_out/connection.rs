@@ -3,12 +3,13 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
+use tokio::task::unconstrained;
 
 use super::connect::Stream;
 use super::{HEAD_BYTES_MAX, HEADERS_MAX};
@@ -31,7 +32,7 @@ pub(super) enum Failed {
     Unsent(Box<Ready>),
     /// The connection broke.
     Broken(hyper::Error),
-    /// The connection ended without a word about this request.
+    /// The connection ended without a word about this request, which may have left.
     Ended,
 }
 
@@ -43,14 +44,12 @@ impl Connection {
         Ok(Self { sender, driver: Some(Box::pin(driver)) })
     }
 
-    /// Whether the next request may go over it: the last answer has come to its end, and the peer has neither hung up nor
-    /// said anything since.
-    pub(super) async fn is_free(&mut self) -> bool {
-        poll_fn(|context| {
-            drive(&mut self.driver, context);
-            Poll::Ready(self.driver.is_some() && self.sender.is_ready())
-        })
-        .await
+    /// Whether the next request may go over it: the last answer has come to its end, and nothing is known of the peer having
+    /// hung up or said anything since. What is not known yet the library finds out before it lets a request leave.
+    pub(super) fn is_free(&mut self) -> bool {
+        // Nobody waits for it: the next exchange looks again before it waits.
+        drive(&mut self.driver, &mut Context::from_waker(Waker::noop()));
+        self.driver.is_some() && self.sender.is_ready()
     }
 
     /// Sends a request and reads the answer.
@@ -69,7 +68,8 @@ impl Connection {
                 }),
             }
         };
-        let mut exchange = pin!(exchange);
+        // Else a busy task's share could be used up just when the answer is there and the connection at its end.
+        let mut exchange = pin!(unconstrained(exchange));
         let driver = &mut self.driver;
         poll_fn(|context| {
             if let Poll::Ready(done) = exchange.as_mut().poll(context) {

@@ -12,7 +12,9 @@ use super::connection::Connection;
 
 /// Connections to one place that are kept: as many calls as a destination has under way at once.
 const KEPT_PER_PLACE_MAX: usize = 128;
-/// How long they are kept. Shorter than what servers usually allow, as a call that meets the server's own closing is
+/// Connections that are kept in all: each is an open file.
+const KEPT_MAX: usize = 1_024;
+/// How long they are kept at least, and half as long again at most. Shorter than what servers usually allow, as a call that meets the server's own closing is
 /// lost. A test waits for it.
 const KEPT_FOR: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 4 });
 
@@ -41,6 +43,7 @@ pub(super) struct Pool(Arc<Mutex<Free>>);
 struct Free {
     /// By place, the one that was used last at the end.
     places: HashMap<Place, VecDeque<(Instant, Connection)>>,
+    count: usize,
     /// Closes what nobody asks for any more, as long as there is something.
     sweeping: JoinSet<()>,
     is_swept: bool,
@@ -49,17 +52,26 @@ struct Free {
 impl Pool {
     /// The one that was used last. Whether it still stands is for the caller to see.
     pub(super) fn take(&self, place: &Place) -> Option<Connection> {
-        let (since, connection) = lock(&self.0).places.get_mut(place)?.pop_back()?;
+        let mut free = lock(&self.0);
+        let (since, connection) = free.places.get_mut(place)?.pop_back()?;
+        free.count -= 1;
+        // Closing one is nothing that all others should wait for.
+        drop(free);
         (since.elapsed() < KEPT_FOR).then_some(connection)
     }
 
     /// Keeps a free one.
     pub(super) fn put(&self, place: Place, connection: Connection) {
         let mut free = lock(&self.0);
+        let is_full = free.count >= KEPT_MAX;
         let there = free.places.entry(place).or_default();
-        if there.len() < KEPT_PER_PLACE_MAX {
-            there.push_back((now(), connection));
+        if is_full || there.len() >= KEPT_PER_PLACE_MAX {
+            drop(free);
+            drop(connection);
+            return;
         }
+        there.push_back((now(), connection));
+        free.count += 1;
         if !std::mem::replace(&mut free.is_swept, true) {
             while free.sweeping.try_join_next().is_some() {}
             free.sweeping.spawn(sweep(Arc::downgrade(&self.0)));
@@ -72,17 +84,24 @@ async fn sweep(pool: Weak<Mutex<Free>>) {
     loop {
         tokio::time::sleep(KEPT_FOR / 2).await;
         let Some(pool) = pool.upgrade() else { return };
-        let mut free = lock(&pool);
-        for there in free.places.values_mut() {
-            while there.front().is_some_and(|(since, _)| since.elapsed() >= KEPT_FOR) {
-                there.pop_front();
-            }
+        let old = lock(&pool).take_old();
+        let Some(old) = old else { return };
+        drop(old);
+    }
+}
+
+impl Free {
+    /// What has been free for too long; nothing once there is nothing left to be swept.
+    fn take_old(&mut self) -> Option<Vec<(Instant, Connection)>> {
+        let mut old = Vec::new();
+        for there in self.places.values_mut() {
+            let count = there.iter().take_while(|(since, _)| since.elapsed() >= KEPT_FOR).count();
+            old.extend(there.drain(..count));
         }
-        free.places.retain(|_, there| !there.is_empty());
-        if free.places.is_empty() {
-            free.is_swept = false;
-            return;
-        }
+        self.count -= old.len();
+        self.places.retain(|_, there| !there.is_empty());
+        self.is_swept = !old.is_empty() || !self.places.is_empty();
+        self.is_swept.then_some(old)
     }
 }
 

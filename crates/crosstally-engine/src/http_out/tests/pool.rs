@@ -1,11 +1,15 @@
 //! Connections that are used again, and those that must not be.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use tokio::net::TcpSocket;
+use tokio::task::consume_budget;
 
-use super::peer::{Peer, get, whole};
-use super::{PRIVATE, door};
+use super::peer::{Peer, get, post, whole};
+use super::{PRIVATE, Reason, SendOptions, door};
 
 /// Answers each request with what the test says, until the other side hangs up.
 async fn answering(answer: &[u8]) -> Peer {
@@ -104,4 +108,60 @@ async fn who_does_not_wait_for_the_answer_hangs_up() {
     assert!(given_up.is_err());
     peer.all_closed().await;
     assert_eq!(peer.connections(), 1);
+}
+
+/// Many calls share one task and the share of time that the runtime gives it. Wherever that ends, an answer that came is not lost:
+/// a call whose answer is lost is made again.
+#[tokio::test]
+async fn no_answer_is_lost_when_a_busy_task_has_to_wait_its_turn() {
+    for answer in [
+        &b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok"[..],
+        b"HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\nok",
+        &[whole("ok"), whole("planted")].concat(),
+    ] {
+        let peer = answering(answer).await;
+        for used_up in 0..128 {
+            let (door, request) = (door(), get(&peer.url("/")));
+            let mut call = pin!(door.send(&request, PRIVATE));
+            let answer = poll_fn(|context| {
+                for _ in 0..used_up {
+                    let _ready = pin!(consume_budget()).poll(context);
+                }
+                call.as_mut().poll(context)
+            });
+            assert_eq!(answer.await.unwrap().body, b"ok", "{used_up} of the share used up");
+        }
+    }
+}
+
+/// What a peer says counts until something has gone out, and not only until something was tried.
+#[tokio::test]
+async fn a_peer_that_takes_nothing_cannot_talk_for_as_long_as_it_is_written_to() {
+    let peer = Peer::start(async |mut peer| {
+        // Little at a time, so that each piece is followed by another try to write.
+        while peer.write("HTTP/1.1 100 Continue\r\n\r\n".repeat(500).as_bytes()).await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    let long = SendOptions { deadline_ms: 20_000, ..PRIVATE };
+    let error = door().send(&post(&peer.url("/"), &vec![b'x'; 32 << 20]), long).await.unwrap_err();
+    assert_eq!(error.reason, Reason::DestUnreadable, "{error}");
+}
+
+#[tokio::test]
+async fn what_never_left_is_told_as_such() {
+    // What connects beyond a full backlog hangs.
+    let listening = TcpSocket::new_v4().unwrap();
+    listening.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = listening.listen(1).unwrap();
+    let request = get(&format!("http://{}/", listener.local_addr().unwrap()));
+    let (door, short) = (door(), SendOptions { deadline_ms: 500, ..PRIVATE });
+    let mut left = 0;
+    for error in join_all((0..6).map(|_| door.send(&request, short))).await {
+        let error = error.unwrap_err();
+        assert_eq!(error.reason, Reason::DestTimeout, "{error}");
+        left += u32::from(error.may_have_arrived);
+    }
+    assert!((1..6).contains(&left), "{left} of 6 found a place and wrote");
 }
