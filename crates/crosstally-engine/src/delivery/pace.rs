@@ -28,6 +28,8 @@ pub(super) struct Pace {
     batch_max: AtomicUsize,
     /// Calls after which it made no sense to make more just then.
     stops: AtomicU32,
+    /// Which of these was the last that paused the destination.
+    paused_at: AtomicU32,
     /// One permit for each call that may be under way.
     calls: Arc<Semaphore>,
     /// Whose turn it is to take permits.
@@ -45,6 +47,7 @@ impl Default for Pace {
             unwritten: AtomicU32::new(0),
             batch_max: AtomicUsize::new(usize::MAX),
             stops: AtomicU32::new(0),
+            paused_at: AtomicU32::new(0),
             calls: Arc::new(Semaphore::new(CALLS_MAX)),
             turn: Mutex::new(()),
             in_hand: AtomicUsize::new(0),
@@ -132,6 +135,16 @@ impl Pace {
     /// No further call makes sense just now.
     pub(super) fn stop(&self) {
         self.stops.fetch_add(1, Ordering::Release);
+    }
+
+    /// The same until somebody mends what the destination refuses, or a probe shows that it is mended.
+    pub(super) fn pause(&self) {
+        self.paused_at.fetch_max(self.stops.fetch_add(1, Ordering::AcqRel) + 1, Ordering::Release);
+    }
+
+    /// Whether the destination was paused after so many stops.
+    pub(super) fn is_paused_since(&self, stops: u32) -> bool {
+        self.paused_at.load(Ordering::Acquire) > stops
     }
 
     /// Waits until nobody else is opening calls.

@@ -181,12 +181,19 @@ impl Shared {
     ) -> Follows {
         let now = self.engine.clock.now();
         let here = Here::of(&self.ready, now);
-        let state = standing::after_call(&reading, self.state.as_ref(), self.probe, here);
+        let mut state = standing::after_call(&reading, self.state.as_ref(), self.probe, here);
+        // A neighbour's call may have found out more than this one.
+        let pauses = state.as_ref().is_some_and(|state| state.paused.is_some());
+        if !pauses && !self.probe && self.pace.is_paused_since(self.stops) {
+            state = None;
+        }
         let came_to_nothing = standing::came_to_nothing(&reading.outcome);
         let held_up = state.as_ref().is_some_and(|state| state.not_before > now);
         self.pace.note(came_to_nothing);
         let unwritten = state.is_some().then(|| self.pace.unwritten());
-        if held_up || self.pace.is_failing() {
+        if pauses {
+            self.pace.pause();
+        } else if held_up || self.pace.is_failing() {
             self.pace.stop();
         }
         // Whoever gets it next sees whether calls have been stopped.

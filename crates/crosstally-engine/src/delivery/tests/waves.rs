@@ -166,6 +166,32 @@ async fn what_a_throttle_holds_up_is_given_back_at_once() {
     assert!(desk.state().await.unwrap().not_before > NOW);
 }
 
+/// Else the next wave would be called all over again before the pause is found out anew.
+#[tokio::test]
+async fn a_throttle_does_not_undo_the_pause_that_a_neighbour_found_out() {
+    let mut first = true;
+    let reply = move |_: &_| {
+        let gone = Reply::Say(410, "", String::new());
+        if std::mem::take(&mut first) { gone } else { Reply::Held }
+    };
+    let desk = Desk::at(Platform::start(reply).await).await;
+    desk.apply_postback().await;
+    desk.book(0, 3).await;
+    let leased = lease(&desk, NOW, 100).await;
+    let paused = async || desk.state().await.and_then(|state| state.paused);
+    tokio::join!(deliver(Way::Wave, &desk, |_| {}, leased), async {
+        soon("the pause", async {
+            while paused().await.is_none() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        desk.platform.go.send_replace(Some(Reply::Say(429, "retry-after: 60\r\n", String::new())));
+    });
+    assert!(paused().await.is_some());
+    assert!(desk.deliveries().await.iter().all(|one| one.state == DeliveryState::Pending));
+}
+
 #[tokio::test]
 async fn a_stop_lets_calls_end_and_gives_the_others_back() {
     let desk = Desk::at(Platform::start(|_| Reply::Held).await).await;
