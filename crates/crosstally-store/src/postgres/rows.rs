@@ -254,7 +254,7 @@ pub(super) fn delivery(row: &Row) -> Result<DeliveryRecord> {
 
 /// Of `attempts AS a JOIN calls AS c`.
 pub(super) const ATTEMPT: &str = "a.number, a.call, c.batch, c.method, c.url, CASE WHEN a.payload = '' AND c.method = 'GET' \
-    THEN c.url ELSE a.payload END, c.started_at, c.finished_at, c.status, c.response, a.outcome, a.reason, c.detail";
+    AND c.batch = 1 THEN c.url ELSE a.payload END, c.started_at, c.finished_at, c.status, c.response, a.outcome, a.reason, c.detail";
 
 pub(super) fn attempt(row: &Row) -> Result<AttemptRecord> {
     Ok(AttemptRecord {
