@@ -250,7 +250,7 @@ impl Batch {
         let end = &follows.end;
         let write = || {
             let (result, settlements) = (end.result.clone(), end.settlements.clone());
-            self.engine.store.settle_call(result, settlements, end.state.clone())
+            self.engine.store.settle_call(result, settlements, self.still(end.state.as_ref()).cloned())
         };
         let settled = self.write_down(write).await?;
         self.note_lookback(id, receipt, &end.settlements, end.result.finished_at).await;

@@ -95,7 +95,11 @@ fn held(end: &CallEnd) -> Vec<Held> {
 async fn write_down(batch: &Batch, ends: Vec<CallEnd>) -> Vec<(CallEnd, Settled)> {
     let (left, written) = (Mutex::new(ends), Mutex::new(Vec::new()));
     let write = || async {
-        let ends = Arc::new(std::mem::take(&mut *lock(&left)));
+        let mut ends = std::mem::take(&mut *lock(&left));
+        for end in &mut ends {
+            end.state = batch.still(end.state.as_ref()).cloned();
+        }
+        let ends = Arc::new(ends);
         let answers = batch.engine.store.settle_calls(Arc::clone(&ends)).await;
         let mut error = None;
         for (end, answer) in Arc::unwrap_or_clone(ends).into_iter().zip(answers) {

@@ -203,6 +203,7 @@ impl Lane {
             Standing::Pause => {
                 let detail = format!("not set on this node: {}", ready.missing_secrets.join(", "));
                 let paused = standing::paused(Reason::SecretMissing, &detail, state.as_ref(), here);
+                self.pace.pause();
                 self.set(state.as_ref(), paused).await?;
                 return Ok(Turn::Idle(None));
             }

@@ -113,12 +113,11 @@ impl Shared {
         mut deliveries: Vec<(Held, String)>,
     ) -> NewCall {
         let url = request.url_shown();
-        if request.method == "GET" {
+        if let ("GET", [(_, payload)]) = (request.method, deliveries.as_mut_slice())
+            && *payload == url
+        {
             // Not kept twice.
-            deliveries
-                .iter_mut()
-                .filter(|(_, payload)| *payload == url)
-                .for_each(|(_, payload)| payload.clear());
+            payload.clear();
         }
         NewCall {
             id,
@@ -181,12 +180,8 @@ impl Shared {
     ) -> Follows {
         let now = self.engine.clock.now();
         let here = Here::of(&self.ready, now);
-        let mut state = standing::after_call(&reading, self.state.as_ref(), self.probe, here);
-        // A neighbour's call may have found out more than this one.
+        let state = standing::after_call(&reading, self.state.as_ref(), self.probe, here);
         let pauses = state.as_ref().is_some_and(|state| state.paused.is_some());
-        if !pauses && !self.probe && self.pace.is_paused_since(self.stops) {
-            state = None;
-        }
         let came_to_nothing = standing::came_to_nothing(&reading.outcome);
         let held_up = state.as_ref().is_some_and(|state| state.not_before > now);
         self.pace.note(came_to_nothing);
@@ -213,6 +208,12 @@ impl Shared {
         };
         let go_on = !came_to_nothing && !held_up;
         Follows { end: CallEnd { result, settlements, state }, split, go_on, unwritten }
+    }
+
+    /// What is to be written down of the destination now: no throttle over the pause that a neighbour's call found out
+    /// meanwhile. Asked for each try to write, as the neighbour may have come in between.
+    pub(super) fn still<'s>(&self, state: Option<&'s DestinationState>) -> Option<&'s DestinationState> {
+        state.filter(|state| state.paused.is_some() || self.probe || !self.pace.is_paused_since(self.stops))
     }
 
     fn settlements(
