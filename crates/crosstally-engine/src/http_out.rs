@@ -181,8 +181,9 @@ impl HttpOut {
         let may_have_left = AtomicBool::new(false);
         let exchange = self.exchange_at(ready, options, &may_have_left);
         tokio::time::timeout(Duration::from_millis(deadline_ms), exchange).await.unwrap_or_else(|_| {
-            let detail = format!("no complete answer within {deadline_ms} ms");
             let may_have_arrived = may_have_left.load(Ordering::Relaxed);
+            let missing = if may_have_arrived { "complete answer" } else { "connection" };
+            let detail = format!("no {missing} within {deadline_ms} ms");
             Err(SendError { may_have_arrived, ..SendError::new(Reason::DestTimeout, detail) })
         })
     }

@@ -45,7 +45,7 @@ impl Connection {
     }
 
     /// Whether the next request may go over it: the last answer has come to its end, and nothing is known of the peer having
-    /// hung up or said anything since. What is not known yet the library finds out before it lets a request leave.
+    /// hung up or said anything since. The library looks once more before it lets a request leave.
     pub(super) fn is_free(&mut self) -> bool {
         // Nobody waits for it: the next exchange looks again before it waits.
         drive(&mut self.driver, &mut Context::from_waker(Waker::noop()));
