@@ -248,7 +248,7 @@ impl Shared {
         let mut words: Vec<(&'static str, u64)> = Vec::new();
         let mut stale = 0;
         for (end, settled) in written {
-            if let Some(state) = &end.state {
+            if let Some(state) = self.still(end.state.as_ref()) {
                 self.told.about(self.state.as_ref(), state);
             }
             for settlement in &end.settlements {
