@@ -14,8 +14,8 @@ use super::connection::Connection;
 const KEPT_PER_PLACE_MAX: usize = 128;
 /// Connections that are kept in all: each is an open file.
 const KEPT_MAX: usize = 1_024;
-/// How long they are kept at least, and half as long again at most. Shorter than what servers usually allow, as a call that meets the server's own closing is
-/// lost. A test waits for it.
+/// How long they may be used again; they are closed by half as long after that. Shorter than what servers usually allow, as
+/// a call that meets the server's own closing is lost. A test waits for it.
 const KEPT_FOR: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 4 });
 
 /// Where a connection leads to, and for whom.
@@ -43,6 +43,7 @@ pub(super) struct Pool(Arc<Mutex<Free>>);
 struct Free {
     /// By place, the one that was used last at the end.
     places: HashMap<Place, VecDeque<(Instant, Connection)>>,
+    /// Of all places together.
     count: usize,
     /// Closes what nobody asks for any more, as long as there is something.
     sweeping: JoinSet<()>,

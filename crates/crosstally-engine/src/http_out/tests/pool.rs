@@ -24,6 +24,25 @@ async fn answering(answer: &[u8]) -> Peer {
     .await
 }
 
+/// Takes one request on each connection, says all of this and tells that it has; then it waits for the other side to hang up.
+async fn telling(pieces: &[Vec<u8>]) -> (Peer, Arc<Notify>) {
+    let told = Arc::new(Notify::new());
+    let (telling, pieces) = (Arc::clone(&told), pieces.to_vec());
+    let peer = Peer::start(move |mut peer| {
+        let (telling, pieces) = (Arc::clone(&telling), pieces.clone());
+        async move {
+            peer.read_request().await;
+            for piece in pieces {
+                peer.write(&piece).await;
+            }
+            telling.notify_one();
+            peer.wait_for_close().await;
+        }
+    })
+    .await;
+    (peer, told)
+}
+
 #[tokio::test]
 async fn as_many_as_are_needed_at_once_are_used_again() {
     let peer = answering(&whole("ok")).await;
@@ -39,24 +58,9 @@ async fn as_many_as_are_needed_at_once_are_used_again() {
 /// Else whoever answers one call could write the answer to the next, which may be another destination's at the same host.
 #[tokio::test]
 async fn an_answer_that_nobody_asked_for_is_never_taken_for_the_next() {
-    for at_once in [true, false] {
-        let planted = Arc::new(Notify::new());
-        let told = Arc::clone(&planted);
-        let peer = Peer::start(move |mut peer| {
-            let told = Arc::clone(&told);
-            async move {
-                peer.read_request().await;
-                if at_once {
-                    peer.write(&[whole("first"), whole("planted")].concat()).await;
-                } else {
-                    peer.write(&whole("first")).await;
-                    peer.write(&whole("planted")).await;
-                }
-                told.notify_one();
-                peer.wait_for_close().await;
-            }
-        })
-        .await;
+    let (first, planted) = (whole("first"), whole("planted"));
+    for pieces in [vec![[&first[..], &planted].concat()], vec![first.clone(), planted.clone()]] {
+        let (peer, planted) = telling(&pieces).await;
         let (door, request) = (door(), get(&peer.url("/")));
         for call in 1..=3 {
             assert_eq!(door.send(&request, PRIVATE).await.unwrap().body, b"first", "call {call}");
@@ -64,7 +68,7 @@ async fn an_answer_that_nobody_asked_for_is_never_taken_for_the_next() {
             // Until the system has told of it.
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        assert_eq!(peer.connections(), 3, "at once: {at_once}");
+        assert_eq!(peer.connections(), 3, "in {} pieces", pieces.len());
     }
 }
 
@@ -103,17 +107,7 @@ async fn what_nobody_uses_any_more_is_closed() {
 /// A call that is given up takes its connection along, and leaves nothing running.
 #[tokio::test]
 async fn who_does_not_wait_for_the_answer_hangs_up() {
-    let read = Arc::new(Notify::new());
-    let told = Arc::clone(&read);
-    let peer = Peer::start(move |mut peer| {
-        let told = Arc::clone(&told);
-        async move {
-            peer.read_request().await;
-            told.notify_one();
-            peer.wait_for_close().await;
-        }
-    })
-    .await;
+    let (peer, read) = telling(&[]).await;
     let (door, request) = (door(), get(&peer.url("/")));
     tokio::select! {
         answer = door.send(&request, PRIVATE) => panic!("{answer:?}"),
