@@ -35,13 +35,13 @@ fn request(ms: i64) -> Erasure {
     }
 }
 
-async fn begun(store: &Store, ms: i64) -> ErasureId {
+pub(crate) async fn begun(store: &Store, ms: i64) -> ErasureId {
     let request = request(ms);
     store.begin_erasure(request.clone(), vec![[1; 16]]).await.unwrap();
     request.id
 }
 
-async fn counts(store: &Store, id: ErasureId) -> Vec<(String, u64)> {
+pub(crate) async fn counts(store: &Store, id: ErasureId) -> Vec<(String, u64)> {
     store.erasure(id).await.unwrap().unwrap().counts
 }
 
@@ -193,7 +193,7 @@ pub(crate) async fn of_a_sale_the_money_stays_and_what_was_to_be_sent_is_cancell
 }
 
 /// What a request knows of a sale that it is about to erase.
-async fn known(store: &Store, sale: &Booking) -> (ErasedConversion, Receipt) {
+pub(crate) async fn known(store: &Store, sale: &Booking) -> (ErasedConversion, Receipt) {
     let conversion = store.conversion(sale.receipt.conversion.unwrap()).await.unwrap().unwrap();
     let events = store.goal_events_of_conversion(conversion.id).await.unwrap();
     let events = events.iter().map(|event| (event.id, erasure::event(event.id, &event.event))).collect();

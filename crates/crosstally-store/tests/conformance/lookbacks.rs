@@ -4,8 +4,11 @@ use crosstally_core::delivery::job::Word;
 use crosstally_core::delivery::{DeliveryState, Outcome};
 use crosstally_core::ids::{CallId, DeliveryId};
 use crosstally_core::reason::Reason;
+use crosstally_core::retention::{self, Class};
 use crosstally_core::time::DAY_MS;
-use crosstally_store::{After, DeliveryFilter, Found, JobAnswer, NewLookback, Settlement, Store};
+use crosstally_store::{
+    After, DeliveryFilter, Found, JobAnswer, NewLookback, PurgePlace, PurgeStep, Settlement, Store,
+};
 
 use crate::build::{self, META, at};
 use crate::jobs;
@@ -143,4 +146,30 @@ pub(crate) async fn what_is_too_old_is_forgotten(stage: &Stage) {
     // Whoever asks next, for whatever destination.
     assert_eq!(take("other", DAYS_50_MS + 11).await, []);
     assert_eq!(take(META, DAYS_50_MS).await, [], "it is gone");
+}
+
+pub(crate) async fn a_call_of_one_event_is_asked_about(stage: &Stage) {
+    let store = stage.open().await;
+    build::book_deliveries(&store, META, 1).await;
+    let (call, ids) = taken(&store, 10, 100).await;
+    let sent = async |ms| {
+        let mut taken = store.take_lookbacks(META.into(), at(ms), at(ms + 50), 10).await.unwrap();
+        assert_eq!((taken.len(), taken[0].call), (1, call));
+        taken.remove(0).sent
+    };
+    assert_eq!(sent(100).await, [(ids[0], format!("{{\"event\":\"{}\"}}", ids[0]))]);
+    let step = PurgeStep {
+        class: Class::Raw,
+        place: PurgePlace::Attempts,
+        from: [0; 16],
+        before: at(400),
+        limit: 10,
+        without: retention::without,
+        now: at(9_000),
+    };
+    assert_eq!(store.purge(step).await.unwrap().rows, 1);
+    assert_eq!(sent(200).await, [], "what it was is gone");
+    let later = vec![found(ids[0], DeliveryState::Dead, Reason::RefusedLater)];
+    assert_eq!(store.settle_lookback(call, later, at(210)).await.unwrap(), 1);
+    assert_eq!(stands(&store, ids[0]).await.0, DeliveryState::Dead);
 }

@@ -13,6 +13,7 @@ mod backlog;
 mod balance;
 mod browser;
 mod build;
+mod calls_of_one;
 mod clicks;
 mod configs;
 mod conversions;
@@ -167,6 +168,7 @@ suite! {
         what_was_sent_again_is_left_alone
         what_had_arrived_before_stands
         what_is_too_old_is_forgotten
+        a_call_of_one_event_is_asked_about
     }
     ledger_sums {
         sums_are_those_of_a_model_at_every_time
@@ -212,6 +214,16 @@ suite! {
         what_was_never_sent_ends_without_an_attempt
         many_calls_are_written_down_together
         a_call_that_cannot_be_opened_holds_up_no_other
+    }
+    calls_of_one {
+        attempts_alone_and_with_others_come_in_their_order
+        what_was_left_open_alone_and_with_others_is_closed
+        an_answer_after_the_end_is_kept_and_decides_nothing
+        an_attempt_is_closed_once_and_by_whoever_holds_it
+        the_one_that_was_held_is_settled_among_those_that_were_not
+        a_purge_empties_what_was_sent_and_what_was_answered
+        what_was_sent_is_purged_in_the_order_of_the_calls
+        an_erasure_empties_every_try
     }
     requeue {
         dead_and_expired_ones_start_anew
