@@ -12,7 +12,7 @@ use super::{Sqlite, clicks, conversions, rows};
 use crate::{ErasedClick, ErasedConversion, Erasure, StoreError, Tombstone, WORKSPACE};
 use deliveries::erase_event;
 
-mod deliveries;
+pub(super) mod deliveries;
 
 const COLUMNS: &str = "id, at, author, subject, wanted, done_to, finished_at";
 const BEGIN: &str = "INSERT INTO erasures (id, workspace, at, author, subject, wanted, done_to)

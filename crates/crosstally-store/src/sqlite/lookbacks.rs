@@ -18,16 +18,21 @@ const FORGET: &str = "DELETE FROM lookbacks WHERE call IN (
 const FIND_DUE: &str = "SELECT call, receipt, looks FROM lookbacks
     WHERE workspace = ?1 AND destination = ?2 AND due_at <= ?3 AND call >= ?5 ORDER BY due_at, call LIMIT ?4";
 const TAKE: &str = "UPDATE lookbacks SET due_at = ?2 WHERE call = ?1";
-const SENT: &str = "SELECT delivery, payload FROM attempts
-    WHERE call = ?1 AND payload <> '' AND outcome = 'delivered' ORDER BY delivery";
+pub(super) const SENT: &str = "SELECT delivery, payload FROM attempts
+    WHERE call = ?1 AND payload <> '' AND outcome = 'delivered'
+    UNION ALL SELECT delivery, payload FROM calls
+    WHERE id = ?1 AND delivery IS NOT NULL AND payload <> '' AND outcome = 'delivered' ORDER BY delivery";
 const PUT_OFF: &str = "UPDATE lookbacks SET due_at = ?2, looks = looks + 1 WHERE call = ?1";
 const DONE: &str = "DELETE FROM lookbacks WHERE call = ?1";
 /// What had arrived before stays delivered, since then.
-const FOUND: &str = "UPDATE deliveries SET state = CASE WHEN arrived_at IS NULL THEN ?2 ELSE 'delivered' END,
+pub(super) const FOUND: &str = "UPDATE deliveries SET state = CASE WHEN arrived_at IS NULL THEN ?2 ELSE 'delivered' END,
         reason = CASE WHEN ?2 = 'delivered' OR arrived_at IS NULL THEN ?3 ELSE ?8 END, detail = ?4,
         finished_at = CASE WHEN ?2 = 'delivered' THEN finished_at ELSE coalesce(arrived_at, ?5) END
     WHERE id = ?1 AND state = 'delivered' AND reason = ?7
-        AND EXISTS (SELECT 1 FROM attempts AS a WHERE a.delivery = ?1 AND a.number = deliveries.attempts AND a.call = ?6)
+        AND EXISTS (
+            SELECT 1 FROM attempts AS a WHERE a.delivery = ?1 AND a.number = deliveries.attempts AND a.call = ?6
+            UNION ALL SELECT 1 FROM calls AS c
+            WHERE c.delivery = ?1 AND c.number = deliveries.attempts AND c.id = ?6)
     RETURNING destination, state";
 
 impl Sqlite {

@@ -26,6 +26,7 @@ const STEPS: &[&str] = &[
     include_str!("../../migrations/sqlite/0013_payloads.sql"),
     include_str!("../../migrations/sqlite/0014_europe.sql"),
     include_str!("../../migrations/sqlite/0015_lookbacks.sql"),
+    include_str!("../../migrations/sqlite/0016_calls_of_one.sql"),
 ];
 
 const REGISTER: &str =

@@ -7,7 +7,8 @@ use crosstally_core::reason::Reason;
 use crosstally_core::time::Timestamp;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, ToSql, params};
 
-use lease::{CLOSE_UNKNOWN, EVENTS_AT_ONCE_MAX, lease, with_events};
+use close::{close, close_call};
+use lease::{EVENTS_AT_ONCE_MAX, close_open, lease, with_events};
 
 use super::tally::{COUNT_DELIVERIES, Tally};
 use super::{Sqlite, destinations, reversals, rows};
@@ -16,6 +17,7 @@ use crate::{
     Settlement, StoreError, Unsent, WORKSPACE,
 };
 
+mod close;
 mod lease;
 pub(super) mod requeue;
 #[cfg(test)]
@@ -27,9 +29,11 @@ const OPEN: &str = "UPDATE deliveries SET attempts = attempts + 1
     WHERE id = ?1 AND fence = ?2 AND lease_until > ?3 AND destination = ?4";
 const INSERT_ATTEMPT: &str = "INSERT INTO attempts (delivery, number, workspace, call, payload)
     VALUES (?1, (SELECT attempts FROM deliveries WHERE id = ?1), ?2, ?3, ?4)";
+/// Of one event: with its attempt, which has no other row.
 const INSERT_CALL: &str =
-    "INSERT INTO calls (id, workspace, destination, started_at, method, url, batch, response, detail)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, '', '')";
+    "INSERT INTO calls (id, workspace, destination, started_at, method, url, batch, response, detail, payload,
+        delivery, number)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, '', '', ?8, ?9, (SELECT attempts FROM deliveries WHERE id = ?9))";
 
 /// A call without a URL was emptied while it was under way: its answer is not kept either.
 const CLOSE_CALL: &str = "UPDATE calls SET finished_at = ?2, status = ?3,
@@ -254,27 +258,36 @@ impl<'c> Intents<'c> {
     }
 
     fn write(&mut self, call: &NewCall) -> Result<Vec<Held>, StoreError> {
-        let mut held = Vec::with_capacity(call.deliveries.len());
-        for (one, payload) in &call.deliveries {
+        let mut sent = Vec::with_capacity(call.deliveries.len());
+        for wanted in &call.deliveries {
+            let (one, _) = wanted;
             let guard = params![one.id.as_bytes(), one.fence, call.started_at.as_millis(), call.destination];
             if self.open.execute(guard)? == 1 {
-                self.attempt.execute(params![one.id.as_bytes(), WORKSPACE, call.id.as_bytes(), payload])?;
-                held.push(*one);
+                sent.push(wanted);
             }
         }
-        let batch = u32::try_from(held.len()).unwrap_or(u32::MAX);
-        if batch > 0 {
-            self.call.execute(params![
-                call.id.as_bytes(),
-                WORKSPACE,
-                call.destination,
-                call.started_at.as_millis(),
-                call.method,
-                call.url,
-                batch,
-            ])?;
+        let alone = match sent[..] {
+            [] => return Ok(Vec::new()),
+            [one] => Some(one),
+            _ => None,
+        };
+        if alone.is_none() {
+            for (one, payload) in &sent {
+                self.attempt.execute(params![one.id.as_bytes(), WORKSPACE, call.id.as_bytes(), payload])?;
+            }
         }
-        Ok(held)
+        self.call.execute(params![
+            call.id.as_bytes(),
+            WORKSPACE,
+            call.destination,
+            call.started_at.as_millis(),
+            call.method,
+            call.url,
+            u32::try_from(sent.len()).unwrap_or(u32::MAX),
+            alone.map_or("", |(_, payload)| payload),
+            alone.map(|(one, _)| one.id.as_bytes()),
+        ])?;
+        Ok(sent.into_iter().map(|(one, _)| *one).collect())
     }
 }
 
@@ -300,37 +313,26 @@ fn settle(connection: &Connection, end: &CallEnd) -> Result<(Settled, Finished),
     if let Some(state) = state {
         destinations::set(connection, state)?;
     }
-    let closed = connection.prepare_cached(CLOSE_CALL)?.execute(params![
-        result.id.as_bytes(),
-        result.finished_at.as_millis(),
-        result.status,
-        result.response,
-        result.detail
-    ])?;
-    if closed == 0 {
-        return Err(StoreError::Corrupt("the call was never opened".into()));
-    }
-    let mut close_attempt = connection.prepare_cached(CLOSE_ATTEMPT)?;
+    let mut closed = false;
     let mut settled = Settled::default();
     let mut left: Vec<(DeliveryState, i64)> = Vec::new();
     for settlement in settlements {
-        let Some(state) = settle_one(connection, result, settlement)? else {
+        let ended = settle_one(connection, result, settlement)?;
+        closed |= close(connection, end, settlement, ended.is_some())?;
+        let Some(state) = ended else {
             settled.stale += 1;
             continue;
         };
         settled.applied += 1;
-        close_attempt.execute(params![
-            settlement.held.id.as_bytes(),
-            result.id.as_bytes(),
-            settlement.outcome.as_str(),
-            settlement.outcome.reason().code()
-        ])?;
         if let Some(state) = state {
             match left.iter_mut().find(|(known, _)| *known == state) {
                 Some((_, count)) => *count += 1,
                 None => left.push((state, 1)),
             }
         }
+    }
+    if !closed && !close_call(connection, result)? {
+        return Err(StoreError::Corrupt("the call was never opened".into()));
     }
     Ok((settled, Finished { destination: result.destination.clone(), states: left }))
 }
@@ -395,7 +397,7 @@ fn expire(connection: &Connection, overdue: &[[u8; 16]], now: Timestamp) -> Resu
         let values = params![id, too_old, now.as_millis(), stands];
         let ended = connection.prepare_cached(EXPIRE)?.query_row(values, ended).optional()?;
         if let Some((destination, state)) = ended {
-            connection.prepare_cached(CLOSE_UNKNOWN)?.execute([id])?;
+            close_open(connection, id)?;
             moved(connection, &destination, DeliveryState::Pending, state, 1)?;
             reversals::note_failed(connection, id)?;
             expired += 1;

@@ -70,11 +70,7 @@ impl Sqlite {
 
     pub(crate) async fn attempts(&self, id: DeliveryId) -> Result<Vec<AttemptRecord>, StoreError> {
         let work = move |connection: &Connection| {
-            let ask = format!(
-                "SELECT {} FROM attempts AS a JOIN calls AS c ON c.id = a.call WHERE a.delivery = ?1 ORDER BY a.number",
-                rows::ATTEMPT
-            );
-            let mut ask = connection.prepare_cached(&ask)?;
+            let mut ask = connection.prepare_cached(&attempts_of_delivery())?;
             let attempts = ask.query_map([id.as_bytes()], rows::attempt)?;
             Ok(attempts.collect::<rusqlite::Result<_>>()?)
         };
@@ -175,6 +171,17 @@ impl Sqlite {
     pub(crate) async fn count_deliveries(&self) -> Result<Vec<OutboxCount>, StoreError> {
         self.engine.read(count).await
     }
+}
+
+/// Its attempts in their order: those in rows of their own, and those in the rows of their calls.
+pub(super) fn attempts_of_delivery() -> String {
+    format!(
+        "SELECT {} FROM (
+            SELECT number, call, outcome, reason, payload FROM attempts WHERE delivery = ?1
+            UNION ALL SELECT number, id, outcome, reason, payload FROM calls WHERE delivery = ?1
+        ) AS a JOIN calls AS c ON c.id = a.call ORDER BY a.number",
+        rows::ATTEMPT
+    )
 }
 
 /// Which index to walk. Left alone, the database would rather walk a destination's millions of delivered ones in order,

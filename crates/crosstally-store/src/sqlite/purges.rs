@@ -33,8 +33,12 @@ const WAITED: &str = concat!(
         AND NOT EXISTS (SELECT 1 FROM receipt_waits AS w WHERE w.receipt = receipts.id)"
 );
 
+/// What was sent with calls that have their attempt in their row: the rest of the attempts. The index leads past all others.
+pub(super) const EMPTY_CALLS_OF_ONE: &str = "UPDATE calls INDEXED BY calls_with_payload SET payload = ''
+    WHERE id > ?1 AND id <= ?2 AND payload <> ''";
+
 /// The last id of the next rows, and whether there are so many.
-const fn last_id(place: PurgePlace) -> &'static str {
+pub(super) const fn last_id(place: PurgePlace) -> &'static str {
     match place {
         PurgePlace::Clicks => "SELECT id FROM clicks WHERE id > ?1 AND id < ?2 ORDER BY id LIMIT 1 OFFSET ?3",
         PurgePlace::Receipts | PurgePlace::Waited => {
@@ -47,7 +51,9 @@ const fn last_id(place: PurgePlace) -> &'static str {
             "SELECT id FROM goal_events WHERE id > ?1 AND id < ?2 ORDER BY id LIMIT 1 OFFSET ?3"
         }
         PurgePlace::Attempts => {
-            "SELECT call FROM attempts WHERE call > ?1 AND call < ?2 AND payload <> '' ORDER BY call LIMIT 1 OFFSET ?3"
+            "SELECT call FROM attempts WHERE call > ?1 AND call < ?2 AND payload <> ''
+            UNION ALL SELECT id FROM calls INDEXED BY calls_with_payload
+            WHERE id > ?1 AND id < ?2 AND payload <> '' ORDER BY 1 LIMIT 1 OFFSET ?3"
         }
         PurgePlace::Calls => "SELECT id FROM calls WHERE id > ?1 AND id < ?2 ORDER BY id LIMIT 1 OFFSET ?3",
     }
@@ -136,7 +142,7 @@ fn purge(connection: &Connection, step: &PurgeStep) -> Result<Purged, StoreError
         Some(id) => (id, false),
         None => (before_id(end).max(step.from), true),
     };
-    let changed = match empties(step.place, step.class) {
+    let mut changed = match empties(step.place, step.class) {
         Some(statement) => {
             let values = params![step.from, to, step.before.as_millis()];
             connection.prepare_cached(statement)?.execute(values)?
@@ -144,6 +150,9 @@ fn purge(connection: &Connection, step: &PurgeStep) -> Result<Purged, StoreError
         None if step.place == PurgePlace::Events => purge_events(connection, step, to)?,
         None => 0,
     };
+    if (step.place, step.class) == (PurgePlace::Attempts, Class::Raw) {
+        changed += connection.prepare_cached(EMPTY_CALLS_OF_ONE)?.execute(params![step.from, to])?;
+    }
     // Those that are gone through again begin anew.
     let kept = if last && step.place == PurgePlace::BrowserEvents { [0; 16] } else { to };
     let number = i64::try_from(changed).unwrap_or(i64::MAX);

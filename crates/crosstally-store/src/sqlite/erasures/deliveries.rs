@@ -20,12 +20,17 @@ const CANCEL: &str = "UPDATE deliveries SET state = CASE WHEN arrived_at IS NULL
         fence = fence + 1, lease_owner = NULL, lease_until = NULL
     WHERE id = ?1 RETURNING state";
 const LEAVE_DELIVERY: &str = "UPDATE deliveries SET detail = '' WHERE id = ?1";
-const CLOSE_ATTEMPTS: &str = "UPDATE attempts SET outcome = 'retry', reason = 'outcome_unknown'
-    WHERE delivery = ?1 AND outcome IS NULL";
 const LEAVE_CALLS: &str = "UPDATE calls SET response = '', detail = '',
         url = CASE WHEN batch = 1 OR finished_at IS NULL THEN '' ELSE url END
     WHERE id IN (SELECT call FROM attempts WHERE delivery = ?1)";
-const LEAVE_ATTEMPTS: &str = "UPDATE attempts SET payload = '' WHERE delivery = ?1";
+/// What is still open will never be closed by anybody else.
+const LEAVE_ATTEMPTS: &str = "UPDATE attempts SET payload = '',
+        reason = CASE WHEN outcome IS NULL THEN 'outcome_unknown' ELSE reason END, outcome = coalesce(outcome, 'retry')
+    WHERE delivery = ?1";
+/// The same of calls that have their attempt in their row: they are about nobody else.
+pub(in crate::sqlite) const LEAVE_CALLS_OF_ONE: &str = "UPDATE calls SET payload = '', url = '', response = '', detail = '',
+        reason = CASE WHEN outcome IS NULL THEN 'outcome_unknown' ELSE reason END, outcome = coalesce(outcome, 'retry')
+    WHERE delivery = ?1";
 
 pub(super) fn erase_event(
     connection: &Connection,
@@ -65,7 +70,6 @@ fn erase_delivery(
         let values = params![id, Reason::Erased.code(), now.as_millis(), stands];
         let read = |row: &Row<'_>| rows::word(row, 0, DeliveryState::from_word);
         let becomes = connection.prepare_cached(CANCEL)?.query_row(values, read)?;
-        run(connection, CLOSE_ATTEMPTS, params![id])?;
         if state != becomes {
             outbox::moved(connection, destination, state, becomes, 1)?;
         }
@@ -80,6 +84,7 @@ fn erase_delivery(
     }
     count(connection, erasure, "deliveries", 1)?;
     run(connection, LEAVE_CALLS, params![id])?;
-    count(connection, erasure, "attempts", run(connection, LEAVE_ATTEMPTS, params![id])?)?;
-    Ok(())
+    let in_their_rows = run(connection, LEAVE_ATTEMPTS, params![id])?;
+    let in_their_calls = run(connection, LEAVE_CALLS_OF_ONE, params![id])?;
+    count(connection, erasure, "attempts", in_their_rows + in_their_calls)
 }

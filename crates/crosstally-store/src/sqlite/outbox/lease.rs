@@ -16,8 +16,12 @@ pub(super) const LEASE: &str =
     WHERE id = ?1";
 pub(super) const CLOSE_UNKNOWN: &str = "UPDATE attempts SET outcome = 'retry', reason = 'outcome_unknown'
     WHERE delivery = ?1 AND outcome IS NULL";
-const STILL_OPEN: &str = "SELECT min(c.started_at) FROM attempts AS a JOIN calls AS c ON c.id = a.call
-    WHERE a.delivery = ?1 AND a.outcome IS NULL";
+pub(super) const CLOSE_UNKNOWN_OF_ONE: &str = "UPDATE calls SET outcome = 'retry', reason = 'outcome_unknown'
+    WHERE delivery = ?1 AND outcome IS NULL";
+pub(super) const STILL_OPEN: &str = "SELECT min(at) FROM (
+        SELECT c.started_at AS at FROM attempts AS a JOIN calls AS c ON c.id = a.call
+        WHERE a.delivery = ?1 AND a.outcome IS NULL
+        UNION ALL SELECT started_at FROM calls WHERE delivery = ?1 AND outcome IS NULL)";
 /// Only by the call that is unknown now: what was made due anew since an older one has its own deadline.
 const MARK_UNKNOWN: &str = "UPDATE deliveries SET reason = 'outcome_unknown', detail = '',
         deadline_at = min(deadline_at, coalesce(?3 + ?2, deadline_at))
@@ -68,13 +72,19 @@ fn close_unknown(
 ) -> Result<(), StoreError> {
     let id = one.id.as_bytes();
     let called_at: Option<i64> = connection.prepare_cached(STILL_OPEN)?.query_row([id], |row| row.get(0))?;
-    if connection.prepare_cached(CLOSE_UNKNOWN)?.execute([id])? > 0 {
+    if called_at.is_some() && close_open(connection, id)? > 0 {
         one.deadline_at = connection
             .prepare_cached(MARK_UNKNOWN)?
             .query_row(params![id, unknown_for_ms, called_at], |row| row.get(0))
             .map(Timestamp::from_millis)?;
     }
     Ok(())
+}
+
+/// Closes what is open of a delivery, in rows of their own and in those of their calls: nobody will come back to it.
+pub(super) fn close_open(connection: &Connection, id: &[u8; 16]) -> Result<usize, StoreError> {
+    let by_itself = connection.prepare_cached(CLOSE_UNKNOWN)?.execute([id])?;
+    Ok(by_itself + connection.prepare_cached(CLOSE_UNKNOWN_OF_ONE)?.execute([id])?)
 }
 
 /// What is due in one lane, oldest first.

@@ -1,9 +1,11 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use crosstally_core::delivery::lane::Lane;
+use crosstally_core::ids::{CallId, DeliveryId};
 
 use super::super::migrate::migrate;
-use super::lease::{FIND_DUE, FIND_EVENT, LEASE};
+use super::close::CLOSE_CALL_OF_ONE;
+use super::lease::{CLOSE_UNKNOWN, CLOSE_UNKNOWN_OF_ONE, FIND_DUE, FIND_EVENT, LEASE, STILL_OPEN};
 use super::*;
 
 fn database() -> Connection {
@@ -37,10 +39,77 @@ fn what_is_asked_of_millions_is_answered_by_an_index() {
         (OPEN, "SEARCH deliveries USING PRIMARY KEY (id=?)"),
         (DELIVERED, "SEARCH deliveries USING PRIMARY KEY (id=?)"),
         (CLOSE_ATTEMPT, "SEARCH attempts USING INDEX sqlite_autoindex_attempts_1 (delivery=?)"),
+        (CLOSE_UNKNOWN, "SEARCH attempts USING INDEX sqlite_autoindex_attempts_1 (delivery=?)"),
+        (CLOSE_CALL, "SEARCH calls USING INDEX sqlite_autoindex_calls_1 (id=?)"),
+        (CLOSE_CALL_OF_ONE, "SEARCH calls USING INDEX sqlite_autoindex_calls_1 (id=?)"),
+        (CLOSE_UNKNOWN_OF_ONE, "SEARCH calls USING INDEX calls_of_one (delivery=?)"),
         (FIND_EVENT, "SEARCH goal_events USING INDEX sqlite_autoindex_goal_events_1 (id=?)"),
     ] {
         assert_eq!(plan(&connection, question), expected, "{question}");
     }
+}
+
+#[test]
+fn attempts_are_found_by_keys_wherever_they_are() {
+    use super::super::{erasures, lookbacks, outbox_reads, purges};
+    use crate::PurgePlace;
+    let connection = database();
+    let of_delivery = outbox_reads::attempts_of_delivery();
+    for question in [
+        STILL_OPEN,
+        &of_delivery,
+        erasures::deliveries::LEAVE_CALLS_OF_ONE,
+        lookbacks::SENT,
+        lookbacks::FOUND,
+    ] {
+        let plan = plan(&connection, question);
+        let steps = plan.split("; ").filter(|step| step.starts_with("SCAN"));
+        // The rows that were found, once more.
+        let scans: Vec<&str> = steps.filter(|step| !step.contains("subquery")).collect();
+        assert!(scans.is_empty() && plan.contains("SEARCH"), "{question}: {plan}");
+    }
+    for question in [purges::last_id(PurgePlace::Attempts), purges::EMPTY_CALLS_OF_ONE] {
+        let plan = plan(&connection, question);
+        assert!(plan.contains("INDEX calls_with_payload (id>? AND id<?)"), "{plan}");
+        assert!(!plan.contains("SCAN") && !plan.contains("B-TREE"), "{plan}");
+    }
+}
+
+#[test]
+fn a_call_of_one_event_is_one_row() {
+    let connection = database();
+    let lease =
+        "INSERT INTO deliveries (id, workspace, goal_event, conversion, destination, state, detail, attempts,
+            failures, due_at, available_at, deadline_at, created_at, fence, lease_owner, lease_until)
+        VALUES (?1, 1, x'01', x'02', 'meta', 'pending', '', 0, 0, 0, 1000, 2000, 0, 1, 'node', 1000)";
+    let held = [7, 8].map(|byte| Held { id: DeliveryId::from_bytes([byte; 16]), fence: 1 });
+    for one in held {
+        connection.execute(lease, [one.id.as_bytes()]).unwrap();
+    }
+    let rows = |table: &str| -> i64 {
+        connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+    };
+    let open = |byte: u8, wanted: &[Held]| {
+        let call = NewCall {
+            id: CallId::from_bytes([byte; 16]),
+            destination: "meta".into(),
+            started_at: Timestamp::from_millis(10),
+            method: "POST".into(),
+            url: "https://x.example/".into(),
+            deliveries: wanted.iter().map(|one| (*one, "payload".into())).collect(),
+        };
+        Intents::to(&connection).unwrap().write(&call).unwrap()
+    };
+    assert_eq!(open(1, &held), held);
+    assert_eq!((rows("calls"), rows("attempts")), (1, 2));
+    // The second of two that were wanted is not held any more.
+    assert_eq!(open(2, &[held[0], Held { fence: 2, ..held[1] }]), held[..1]);
+    assert_eq!((rows("calls"), rows("attempts")), (2, 2));
+    let alone = "SELECT number FROM calls WHERE delivery = ?1 AND payload = 'payload' AND outcome IS NULL";
+    let number = connection.query_row(alone, [held[0].id.as_bytes()], |row| row.get(0));
+    assert_eq!(number, Ok(2));
+    assert_eq!(open(3, &[Held { fence: 2, ..held[1] }]), []);
+    assert_eq!((rows("calls"), rows("attempts")), (2, 2));
 }
 
 #[test]

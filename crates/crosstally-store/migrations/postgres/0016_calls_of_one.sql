@@ -1,0 +1,2 @@
+-- Nothing: a call and its attempts are one statement here, and one trip to the server. Only SQLite keeps a call of one event
+-- in one row.
