@@ -113,10 +113,44 @@ impl serde::Serialize for Timestamp {
 
 impl<'de> serde::Deserialize<'de> for Timestamp {
     fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(from)?;
-        let at: jiff::Timestamp = text.parse().map_err(serde::de::Error::custom)?;
-        Ok(Self(at.as_millisecond()))
+        from.deserialize_str(Written)
     }
+}
+
+/// Takes the text where it stands: a copy would be gone at once.
+struct Written;
+
+impl serde::de::Visitor<'_> for Written {
+    type Value = Timestamp;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("a string")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Timestamp, E> {
+        let at = of_own_form(text).map_or_else(|| text.parse::<jiff::Timestamp>().map_err(E::custom), Ok)?;
+        Ok(Timestamp(at.as_millisecond()))
+    }
+}
+
+/// Reads a time as it is written here, `2026-11-21T10:00:00.000Z`, and leaves all else to the parser of RFC 3339.
+fn of_own_form(text: &str) -> Option<jiff::Timestamp> {
+    const SIGNS: [(usize, u8); 7] =
+        [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':'), (19, b'.'), (23, b'Z')];
+    let bytes = text.as_bytes();
+    if bytes.len() != 24 || SIGNS.iter().any(|(at, sign)| bytes.get(*at) != Some(sign)) {
+        return None;
+    }
+    let number = |from: usize, to: usize| {
+        bytes.get(from..to)?.iter().try_fold(0_i16, |number, digit| {
+            digit.is_ascii_digit().then(|| number * 10 + i16::from(digit - b'0'))
+        })
+    };
+    let pair = |from: usize| i8::try_from(number(from, from + 2)?).ok();
+    let date = jiff::civil::Date::new(number(0, 4)?, pair(5)?, pair(8)?).ok()?;
+    let nanoseconds = i32::from(number(20, 23)?) * 1_000_000;
+    let time = jiff::civil::Time::new(pair(11)?, pair(14)?, pair(17)?, nanoseconds).ok()?;
+    jiff::tz::Offset::UTC.to_timestamp(date.to_datetime(time)).ok()
 }
 
 /// Reads a span such as `0s`, `90s`, `15m`, `48h` or `7d` into milliseconds. The unit is required, so that nobody has
@@ -162,6 +196,50 @@ mod tests {
     #[test]
     fn printed_as_rfc_3339_with_milliseconds() {
         assert_eq!(Timestamp::from_millis(1_764_201_600_007).to_string(), "2025-11-27T00:00:00.007Z");
+    }
+
+    #[test]
+    fn what_is_written_here_is_read_as_by_the_parser_of_all_forms() {
+        let mut texts: Vec<String> = [0, 1, -1, 951_782_400_000, 4_107_542_400_000, -62_167_219_200_000]
+            .map(|ms| Timestamp::from_millis(ms).to_string())
+            .into();
+        for text in &texts {
+            assert_eq!(of_own_form(text), text.parse().ok(), "{text}");
+            assert!(of_own_form(text).is_some(), "{text}");
+        }
+        texts.extend(
+            [
+                "2026-02-28T23:59:59.999Z",
+                "2026-02-29T00:00:00.000Z",
+                "2028-02-29T00:00:00.000Z",
+                "2026-13-01T00:00:00.000Z",
+                "2026-00-10T00:00:00.000Z",
+                "2026-01-00T00:00:00.000Z",
+                "2026-01-31T24:00:00.000Z",
+                "2026-01-31T23:60:00.000Z",
+                "2026-12-31T23:59:60.999Z",
+                "2026-01-31t12:00:00.123z",
+                "2026-01-31 12:00:00.123Z",
+                "2026-01-31T12:00:00,123Z",
+                "2026-01-31T12:00:00.12Z",
+                "2026-01-31T12:00:00+02:00",
+                "2026-01-31T12:00:00.1234Z",
+                "2026-01-31T12:00:0a.123Z",
+                "2026-01-31T12:00:00.1/3Z",
+                "2026-01-31T12:00:00.123\u{e9}",
+                "-00001-01-01T00:00:00.0Z",
+                "",
+            ]
+            .map(str::to_owned),
+        );
+        for text in texts {
+            let parsed = text.parse::<jiff::Timestamp>().ok().map(|at| Timestamp(at.as_millisecond()));
+            let read = serde_json::from_value::<Timestamp>(text.clone().into()).ok();
+            assert_eq!(read, parsed, "{text}");
+            let read = serde_json::from_str::<Timestamp>(&format!("{text:?}")).ok();
+            assert_eq!(read, parsed, "{text}");
+            assert!(of_own_form(&text).is_none_or(|at| text.parse().ok() == Some(at)), "{text}");
+        }
     }
 
     #[test]
