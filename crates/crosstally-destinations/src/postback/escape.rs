@@ -59,7 +59,9 @@ impl Escape {
         for piece in template.pieces() {
             match piece {
                 Piece::Text(text) => {
-                    json.pass(text);
+                    if self == Self::Json {
+                        json.pass(text);
+                    }
                     out.push_str(text);
                 }
                 Piece::Macro(found) => {

@@ -43,6 +43,9 @@ fn in_json(json: &Value) -> Option<String> {
 }
 
 fn decoded_macro(value: &str) -> Option<String> {
+    if !value.contains('%') {
+        return whole(value);
+    }
     whole(&percent_decode_str(value).decode_utf8_lossy())
 }
 

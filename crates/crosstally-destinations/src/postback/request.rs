@@ -104,7 +104,7 @@ fn url(filled: &str, template: &Template) -> Result<String, Refused> {
             limits::TARGET_BYTES_MAX
         )));
     }
-    if dot_segments(filled) != dot_segments(&template_text(template)) {
+    if leads_elsewhere(filled, template) {
         return Err(Refused::incomplete(
             "the values in the URL's path make a segment `.` or `..`, which would lead to another path",
         ));
@@ -116,19 +116,84 @@ fn url(filled: &str, template: &Template) -> Result<String, Refused> {
     }
 }
 
+/// Whether the values make a segment of the path `.` or `..`.
+fn leads_elsewhere(filled: &str, template: &Template) -> bool {
+    let ends_path = |piece: &Piece| matches!(piece, Piece::Text(text) if text.contains(['?', '#']));
+    // Mostly no value stands in the path at all.
+    if template.pieces().first().is_some_and(ends_path) {
+        return false;
+    }
+    !dot_segments(filled).eq(dot_segments(&template_text(template)))
+}
+
 /// The URL's template with a letter for each macro: a segment that a value has a part in is never meant to be dots.
 fn template_text(template: &Template) -> String {
-    let text = |piece: &Piece| match piece {
-        Piece::Text(text) => text.clone(),
-        Piece::Macro(_) => "x".to_owned(),
-    };
-    template.pieces().iter().map(text).collect()
+    let mut text = String::new();
+    for piece in template.pieces() {
+        text.push_str(match piece {
+            Piece::Text(text) => text,
+            Piece::Macro(_) => "x",
+        });
+    }
+    text
 }
 
 /// Which segments of the path mean "here" or "one up", in any spelling.
-fn dot_segments(url: &str) -> Vec<bool> {
+fn dot_segments(url: &str) -> impl Iterator<Item = bool> {
     let path = url.split(['?', '#']).next().unwrap_or_default();
-    let dots =
-        |segment: &str| matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..");
-    path.split(['/', '\\']).map(dots).collect()
+    path.split(['/', '\\']).map(is_dots)
+}
+
+fn is_dots(segment: &str) -> bool {
+    let mut rest = segment.as_bytes();
+    let mut dots = 0;
+    while let [b'.', after @ ..] | [b'%', b'2', b'e' | b'E', after @ ..] = rest {
+        dots += 1;
+        rest = after;
+    }
+    rest.is_empty() && matches!(dots, 1 | 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use crosstally_core::template::Brackets;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// By the words of the rule: small letters, `%2e` for a dot.
+    fn is_dots_as_spelt(segment: &str) -> bool {
+        matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..")
+    }
+
+    #[test]
+    fn every_spelling_of_dots_is_seen() {
+        for dots in [".", "%2e", "%2E", "..", ".%2e", "%2E.", "%2e%2E"] {
+            assert!(is_dots(dots) && is_dots_as_spelt(dots), "{dots}");
+        }
+        for other in ["", "...", "%2e..", "x.", ".x", "%2", "%2e%", "%2f", "%252e", "\u{ff0e}", ". "] {
+            assert!(!is_dots(other) && !is_dots_as_spelt(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn values_lead_elsewhere_only_where_they_stand_in_the_path() {
+        for (template, filled, expected) in [
+            ("https://a.example/{x}/b", "https://a.example/../b", true),
+            ("https://a.example/{x}/b", "https://a.example/1/b", false),
+            ("https://a.example/./{x}?y={x}", "https://a.example/./1?y=..", false),
+            ("https://a.example/../b?y=/{x}", "https://a.example/../b?y=/..", false),
+            ("https://a.example/{x}{x}?y", "https://a.example/.%2e?y", true),
+        ] {
+            let template = Template::read(template, Brackets::BRACES).0;
+            assert_eq!(leads_elsewhere(filled, &template), expected, "{filled}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn dots_are_what_they_are_spelt(segment in "(\\.|%2e|%2E|%|2|e|x|\u{e9}){0,4}") {
+            prop_assert_eq!(is_dots(&segment), is_dots_as_spelt(&segment), "{}", segment);
+        }
+    }
 }
