@@ -15,6 +15,7 @@ use crosstally_core::secret::Secret;
 use crosstally_core::time::Timestamp;
 
 use crate::mask::mask;
+use crate::templates::ReadTemplates;
 
 /// A destination's settings with every secret at hand.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +24,8 @@ pub struct Settings {
     pub values: BTreeMap<String, Setting>,
     /// The secrets by the setting's name, as far as they could be found.
     pub secrets: BTreeMap<String, Secret>,
+    /// The templates among the values, as far as they were read: they fill in by themselves.
+    pub templates: ReadTemplates,
 }
 
 impl Settings {

@@ -36,6 +36,7 @@ mod refused;
 mod sample;
 mod setting;
 pub mod snapchat;
+pub mod templates;
 pub mod tiktok;
 mod visitor;
 pub mod webhook;

@@ -153,7 +153,7 @@ mod tests {
         }
         let secrets = [("client_secret", "GOCSPX-a b"), ("refresh_token", "1//0e/x+y")];
         let secrets = secrets.map(|(name, text)| (name.to_owned(), Secret::new(text)));
-        Settings { values, secrets: secrets.into() }
+        Settings { values, secrets: secrets.into(), ..Settings::default() }
     }
 
     fn answer(status: u16, body: &str) -> Result<AccessToken, (Outcome, String)> {

@@ -24,7 +24,11 @@ pub(crate) fn settings(secret: &str, texts: &[(&str, &str)]) -> Settings {
     let mut values: BTreeMap<String, Setting> =
         texts.iter().map(|(name, text)| ((*name).to_owned(), Setting::Text((*text).to_owned()))).collect();
     values.insert(secret.to_owned(), Setting::Secret(SecretRef::Env("TOKEN".to_owned())));
-    Settings { values, secrets: BTreeMap::from([(secret.to_owned(), Secret::new(TOKEN))]) }
+    Settings {
+        values,
+        secrets: BTreeMap::from([(secret.to_owned(), Secret::new(TOKEN))]),
+        ..Settings::default()
+    }
 }
 
 /// What a kind needs to send anything, the token under the first name.

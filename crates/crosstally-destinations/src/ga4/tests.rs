@@ -24,7 +24,11 @@ fn settings(more: &[(&str, Setting)]) -> Settings {
         ("api_secret".to_owned(), Setting::Secret(SecretRef::Env("GA4".to_owned()))),
     ]);
     values.extend(more.iter().map(|(name, setting)| ((*name).to_owned(), setting.clone())));
-    Settings { values, secrets: BTreeMap::from([("api_secret".to_owned(), Secret::new(SECRET))]) }
+    Settings {
+        values,
+        secrets: BTreeMap::from([("api_secret".to_owned(), Secret::new(SECRET))]),
+        ..Settings::default()
+    }
 }
 
 fn contact() -> Contact {

@@ -43,7 +43,11 @@ fn settings(more: &[(&str, Setting)]) -> Settings {
     .into();
     values.extend(more.iter().map(|(name, setting)| ((*name).to_owned(), setting.clone())));
     let secrets = [("client_secret", "cs-1"), ("refresh_token", "rt-1"), ("access_token", "ya29.tok")];
-    Settings { values, secrets: secrets.map(|(name, text)| (name.to_owned(), Secret::new(text))).into() }
+    Settings {
+        values,
+        secrets: secrets.map(|(name, text)| (name.to_owned(), Secret::new(text))).into(),
+        ..Settings::default()
+    }
 }
 
 fn map(value: Value) -> Map<String, Value> {

@@ -27,7 +27,11 @@ fn settings(more: &[(&str, Setting)]) -> Settings {
         ("api_version".to_owned(), Setting::Text("202610".to_owned())),
     ]);
     values.extend(more.iter().map(|(name, setting)| ((*name).to_owned(), setting.clone())));
-    Settings { values, secrets: BTreeMap::from([("access_token".to_owned(), Secret::new("AQ-tok"))]) }
+    Settings {
+        values,
+        secrets: BTreeMap::from([("access_token".to_owned(), Secret::new("AQ-tok"))]),
+        ..Settings::default()
+    }
 }
 
 fn purchase() -> OutboundEvent {

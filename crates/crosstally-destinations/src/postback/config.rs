@@ -351,7 +351,10 @@ fn headers(map: &BTreeMap<String, String>, note: &mut impl FnMut(&str, Option<St
 pub(super) fn has_macro(settings: &Settings, name: &str) -> bool {
     let effective = Effective::of(&settings.values);
     let has = |(_, text, escape): (&str, &str, Escape)| {
-        effective.template(text, escape).0.macros().any(|found| found.name.eq_ignore_ascii_case(name))
+        effective
+            .known(&settings.templates, text, escape)
+            .macros()
+            .any(|found| found.name.eq_ignore_ascii_case(name))
     };
     effective.templates().into_iter().any(has)
 }

@@ -1,13 +1,14 @@
 //! What holds for one destination: its own settings, then those of its preset.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crosstally_core::config::Setting;
-use crosstally_core::macro_names::is_known;
-use crosstally_core::template::{Brackets, Fault, Style, Template};
+use crosstally_core::template::{Fault, Style, Template};
 
 use super::escape::Escape;
 use super::preset::{self, Preset};
+use crate::templates::{ReadTemplates, Unread};
 
 /// The parameter in which a source's click id stands if nothing else is said.
 pub(super) const CLICK_PARAM: &str = "source_click_id";
@@ -18,25 +19,25 @@ const FORM: &str = "application/x-www-form-urlencoded";
 pub(super) struct Effective<'s> {
     settings: &'s BTreeMap<String, Setting>,
     pub(super) preset: Option<&'static Preset>,
-    /// The parameters of a click in which its source's click id may stand, in order.
-    pub(super) click_params: Vec<&'s str>,
     style: Option<Style>,
 }
 
 impl<'s> Effective<'s> {
     pub(super) fn of(settings: &'s BTreeMap<String, Setting>) -> Self {
         let preset = text(settings, "preset").and_then(preset::named);
-        let own = match settings.get("click_params") {
-            Some(Setting::List(names)) => names.iter().map(String::as_str).collect(),
-            _ => Vec::new(),
-        };
-        let click_params = match (own.is_empty(), preset) {
-            (false, _) => own,
-            (true, Some(preset)) => preset.click_params().iter().map(String::as_str).collect(),
-            (true, None) => vec![CLICK_PARAM],
-        };
         let style = text(settings, "brackets").and_then(Style::of_sample);
-        Self { settings, preset, click_params, style }
+        Self { settings, preset, style }
+    }
+
+    /// The parameters of a click in which its source's click id may stand, in order.
+    pub(super) fn click_params(&self) -> impl Iterator<Item = &'s str> {
+        let (own, preset) = (self.list("click_params"), self.preset);
+        let named = match preset {
+            Some(preset) if own.is_empty() => preset.click_params(),
+            _ => own,
+        };
+        let usual = own.is_empty() && preset.is_none();
+        named.iter().map(String::as_str).chain(usual.then_some(CLICK_PARAM))
     }
 
     /// A text of the settings, else of the preset.
@@ -94,11 +95,23 @@ impl<'s> Effective<'s> {
 
     /// Reads a template where its values are written like this.
     pub(super) fn template(&self, text: &str, escape: Escape) -> (Template, Vec<Fault>) {
-        let brackets = match self.style {
-            Some(style) => Brackets::only(style, is_known),
-            None => Brackets::any(is_known, escape.is_markup()),
-        };
-        Template::read(text, brackets)
+        self.unread(text, escape).read()
+    }
+
+    /// The same among those that were read before.
+    pub(super) fn known<'k>(
+        &self,
+        known: &'k ReadTemplates,
+        text: &str,
+        escape: Escape,
+    ) -> Cow<'k, Template> {
+        let all =
+            || self.templates().into_iter().map(|(_, text, escape)| self.unread(text, escape)).collect();
+        known.get(self.unread(text, escape), all)
+    }
+
+    fn unread<'t>(&self, text: &'t str, escape: Escape) -> Unread<'t> {
+        Unread { text, style: self.style, markup: escape.is_markup() }
     }
 
     /// Every template with the setting that it stands in, and how its values are written.

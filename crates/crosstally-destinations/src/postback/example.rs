@@ -26,7 +26,7 @@ pub(super) fn macros(settings: &BTreeMap<String, Setting>) -> Vec<MacroUse> {
     for (setting, text, escape) in effective.templates() {
         let setting = if settings.contains_key(setting) { setting } else { "preset" };
         for found in effective.template(text, escape).0.macros() {
-            let click_params = effective.click_params.iter().map(|name| (*name).to_owned()).collect();
+            let click_params = effective.click_params().map(str::to_owned).collect();
             uses.push(MacroUse { setting, found: found.clone(), click_params });
         }
     }
@@ -44,7 +44,7 @@ pub(super) fn request(settings: &BTreeMap<String, Setting>) -> Result<Request, S
     let click_params = used.iter().flat_map(|used| &used.click_params);
     params.extend(click_params.map(|name| (name.clone(), Value::from("source-click-1"))));
     let secrets = BTreeMap::from([("secret".to_owned(), Secret::new(SAMPLE_SECRET))]);
-    let settings = Settings { values: settings.clone(), secrets };
+    let settings = Settings { values: settings.clone(), secrets, ..Settings::default() };
     let mut built = request::build(&settings, &[event(params)], SAMPLE_TIME);
     match (built.request, built.left_out.pop()) {
         (Some(request), _) => Ok(request),

@@ -81,7 +81,7 @@ impl<'a> Values<'a> {
     /// The source's own click id: the first of the parameters in which it may stand.
     fn source_click_id(self) -> Option<&'a str> {
         let usable = |text: &&str| !text.is_empty() && !looks_like_macro(text);
-        self.effective.click_params.iter().find_map(|name| self.param(name).filter(usable))
+        self.effective.click_params().find_map(|name| self.param(name).filter(usable))
     }
 
     /// A value of the click's own.

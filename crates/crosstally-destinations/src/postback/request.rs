@@ -50,7 +50,7 @@ fn request(settings: &Settings, event: &OutboundEvent, now: Timestamp) -> Result
     let fill = |template: &Template, escape: Escape| {
         escape.fill(template, |found| values.of(found)).map_err(unresolved)
     };
-    let read = |text: &str, escape: Escape| effective.template(text, escape).0;
+    let read = |text: &str, escape: Escape| effective.known(&settings.templates, text, escape);
     let template = read(effective.url(), Escape::Percent);
     let url = url(&fill(&template, Escape::Percent)?, &template)?;
     let method = effective.method();

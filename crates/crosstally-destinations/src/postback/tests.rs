@@ -31,7 +31,11 @@ fn settings(values: &[(&str, Setting)]) -> Settings {
     let mut values: BTreeMap<String, Setting> =
         values.iter().map(|(name, setting)| ((*name).to_owned(), setting.clone())).collect();
     values.insert("secret".to_owned(), Setting::Secret(SecretRef::Env("S".to_owned())));
-    Settings { values, secrets: BTreeMap::from([("secret".to_owned(), Secret::new(SECRET))]) }
+    Settings {
+        values,
+        secrets: BTreeMap::from([("secret".to_owned(), Secret::new(SECRET))]),
+        ..Settings::default()
+    }
 }
 
 fn text(text: &str) -> Setting {

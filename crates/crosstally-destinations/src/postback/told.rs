@@ -32,7 +32,7 @@ fn hands_on(settings: &Settings, event: &OutboundEvent, name: &str, said: &str) 
     let values = Values { event, effective: &effective, secret: settings.secret("secret") };
     let is_named = |found: &str| found.strip_prefix(CLICK_PREFIX).unwrap_or(found).eq_ignore_ascii_case(name);
     effective.templates().into_iter().any(|(_, text, escape)| {
-        let template = effective.template(text, escape).0;
+        let template = effective.known(&settings.templates, text, escape);
         template.macros().filter(|found| is_named(&found.name)).any(|found| {
             let value = values.of(found).ok().flatten().filter(|value| value.eq_ignore_ascii_case(said));
             value.is_some_and(|value| {

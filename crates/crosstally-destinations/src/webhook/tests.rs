@@ -26,7 +26,7 @@ fn settings(secrets: &[(&str, &str)]) -> Settings {
     let values =
         BTreeMap::from([("url".to_owned(), Setting::Text("https://crm.example/hooks?a=1".to_owned()))]);
     let secrets = secrets.iter().map(|&(name, text)| (name.to_owned(), Secret::new(text))).collect();
-    Settings { values, secrets }
+    Settings { values, secrets, ..Settings::default() }
 }
 
 fn purchase() -> OutboundEvent {

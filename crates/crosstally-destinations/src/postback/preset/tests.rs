@@ -31,7 +31,7 @@ fn settings(preset: &Preset) -> Settings {
         values.insert("secret".to_owned(), Setting::Secret(SecretRef::Env("S".to_owned())));
         secrets.insert("secret".to_owned(), Secret::new(SECRET));
     }
-    Settings { values, secrets }
+    Settings { values, secrets, ..Settings::default() }
 }
 
 fn link(preset: &Preset) -> impl Iterator<Item = (&'static str, &'static str)> {

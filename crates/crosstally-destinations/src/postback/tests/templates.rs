@@ -127,6 +127,29 @@ fn the_sources_click_id_is_found_where_it_stands() {
 }
 
 #[test]
+fn settings_that_were_changed_are_read_anew() {
+    let mut settings = settings(&[("url", text(&format!("{BASE}?c=a{{click_id}}&s=b[status]")))]);
+    let url = |settings: &Settings| Postback.build(settings, &[event()], NOW).request.unwrap().url;
+    let query = |settings: &Settings| url(settings).replace(BASE, "");
+    assert_eq!(query(&settings), "?c=ac1&s=bapproved");
+    let changes = [
+        ("url", text(&format!("{BASE}?c=a{{click_id}}&t=b[goal]")), "?c=ac1&t=bpurchase"),
+        ("brackets", text("(S_X)"), "?c=a{click_id}&t=b[goal]"),
+        ("url", text(&format!("{BASE}?d=(S_event_id)")), "?d=e-1"),
+    ];
+    for (name, value, expected) in changes {
+        // A copy, and then those that were read before.
+        let mut copy = settings.clone();
+        for changed in [&mut copy, &mut settings] {
+            changed.values.insert(name.to_owned(), value.clone());
+            let filled = query(changed);
+            assert_eq!(filled, expected);
+            assert_eq!(filled, query(changed));
+        }
+    }
+}
+
+#[test]
 fn mistakes_are_told_when_it_is_saved() {
     let url = |query: &str| vec![("url", text(&format!("{BASE}{query}")))];
     for (values, setting, words) in [
