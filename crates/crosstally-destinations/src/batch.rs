@@ -88,5 +88,5 @@ pub(crate) fn json_post(
         ("accept".to_owned(), "application/json".to_owned()),
     ];
     all.extend(headers.into_iter().map(|(name, value)| (name.to_owned(), value)));
-    Request { method: "POST", url, headers: all, body_shown: body.clone(), body, secrets }
+    Request { method: "POST", url: url.into(), headers: all, body_shown: body.clone(), body, secrets }
 }

@@ -14,6 +14,7 @@ use crosstally_core::reason::Reason;
 use crosstally_core::secret::Secret;
 use crosstally_core::time::Timestamp;
 
+use crate::call_url::CallUrl;
 use crate::mask::mask;
 use crate::templates::ReadTemplates;
 
@@ -161,7 +162,7 @@ pub struct Request {
     /// The HTTP method.
     pub method: &'static str,
     /// The URL as called. A partner may want its secret in here: store and show [`Request::url_shown`] instead.
-    pub url: String,
+    pub url: CallUrl,
     /// The headers as sent, secrets included.
     pub headers: Vec<(String, String)>,
     /// The body as sent.

@@ -8,6 +8,7 @@ mod age;
 mod amount;
 mod answer;
 mod batch;
+pub mod call_url;
 pub mod catalog;
 pub mod consent;
 mod custom;

@@ -59,7 +59,7 @@ pub(crate) fn refresh(settings: &Settings, token_endpoint: &str) -> Request {
     let plain = |name: &str| settings.secret(name).map(|secret| secret.expose().to_owned());
     Request {
         method: "POST",
-        url: settings.text("token_endpoint").unwrap_or(token_endpoint).to_owned(),
+        url: settings.text("token_endpoint").unwrap_or(token_endpoint).into(),
         headers: vec![
             ("content-type".to_owned(), "application/x-www-form-urlencoded".to_owned()),
             ("accept".to_owned(), "application/json".to_owned()),

@@ -117,7 +117,7 @@ impl Remote {
         }
         let request = Request {
             method,
-            url: format!("{}{path}", self.url),
+            url: format!("{}{path}", self.url).into(),
             headers,
             body_shown: Vec::new(),
             body,

@@ -13,6 +13,7 @@ use super::leftover;
 use super::macros::Values;
 use super::told;
 use crate::age;
+use crate::call_url::CallUrl;
 use crate::dialect::{Built, LeftOut, Request, Settings};
 use crate::privacy;
 use crate::refused::Refused;
@@ -96,7 +97,7 @@ fn whole(left: Option<String>, place: &str) -> Result<(), Refused> {
     }
 }
 
-fn url(filled: &str, template: &Template) -> Result<String, Refused> {
+fn url(filled: &str, template: &Template) -> Result<CallUrl, Refused> {
     if filled.len() > limits::TARGET_BYTES_MAX {
         return Err(Refused::incomplete(format!(
             "the URL has {} bytes; at most {} are sent",

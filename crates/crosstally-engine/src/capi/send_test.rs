@@ -143,7 +143,7 @@ impl Engine {
             let refused = Outcome::Refused { reason: Reason::EventIncomplete };
             let nothing = Request {
                 method: "",
-                url: String::new(),
+                url: String::new().into(),
                 headers: Vec::new(),
                 body: Vec::new(),
                 body_shown: Vec::new(),

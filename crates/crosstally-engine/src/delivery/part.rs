@@ -226,7 +226,7 @@ mod tests {
     fn request() -> Request {
         Request {
             method: "POST",
-            url: String::new(),
+            url: String::new().into(),
             headers: Vec::new(),
             body: Vec::new(),
             body_shown: Vec::new(),

@@ -4,11 +4,11 @@
 use bytes::Bytes;
 use crosstally_core::reason::Reason;
 use crosstally_core::secret::Secret;
+use crosstally_destinations::call_url::CallUrl;
 use crosstally_destinations::dialect::Request;
 use http::header::{self, HeaderName, HeaderValue};
 use http::{Method, Uri};
 use http_body_util::Full;
-use url::Url;
 
 use super::SendError;
 
@@ -82,9 +82,8 @@ fn impossible(name: &HeaderName, value: &str, request: &Request) -> SendError {
     SendError::new(Reason::DestRejected, format!("the header {name} has an impossible value"))
 }
 
-fn uri(text: &str, allow_private: bool) -> Result<Uri, SendError> {
-    let mut url =
-        Url::parse(text).map_err(|problem| unusable(format!("the URL cannot be read: {problem}")))?;
+fn uri(url: &CallUrl, allow_private: bool) -> Result<Uri, SendError> {
+    let mut url = url.read().map_err(|problem| unusable(format!("the URL cannot be read: {problem}")))?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(unusable("the URL is not one of http or https"));
     }
@@ -98,7 +97,9 @@ fn uri(text: &str, allow_private: bool) -> Result<Uri, SendError> {
             format!("port {port} is not one that speaks HTTP"),
         ));
     }
-    url.set_fragment(None);
+    if url.fragment().is_some() {
+        url.to_mut().set_fragment(None);
+    }
     if url.as_str().len() > URL_BYTES_MAX {
         return Err(SendError::new(
             Reason::DestRejected,

@@ -285,7 +285,7 @@ impl Ask for Door<'_> {
         let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         let request = Request {
             method: "GET",
-            url: as_test(self.bench, url).unwrap_or_else(|| url.to_owned()),
+            url: as_test(self.bench, url).unwrap_or_else(|| url.to_owned()).into(),
             headers: vec![
                 header("user-agent", &agent),
                 header("accept", "text/html,application/xhtml+xml,*/*;q=0.8"),

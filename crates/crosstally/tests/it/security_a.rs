@@ -103,7 +103,7 @@ fn refused(said: &str, slug: &str) -> bool {
 pub(crate) fn request(url: &str) -> Request {
     Request {
         method: "POST",
-        url: url.to_owned(),
+        url: url.into(),
         headers: Vec::new(),
         body: b"{}".to_vec(),
         body_shown: Vec::new(),

@@ -129,7 +129,7 @@ fn the_token_stands_in_the_body_and_nowhere_else() {
     assert!(shown.get_mut("access_token").is_none());
     assert_eq!(request.secrets.len(), 1);
     for text in [
-        request.url.clone(),
+        request.url.to_string(),
         format!("{request:?}"),
         format!("{:?}", request.headers),
         built.payloads.join(""),

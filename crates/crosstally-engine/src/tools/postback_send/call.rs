@@ -62,7 +62,8 @@ pub(super) fn door(wanted: &Wanted) -> Made {
         body: body.clone(),
         ..Inbound::default()
     };
-    let request = Request { method, url, headers, body_shown: Vec::new(), body, secrets: Vec::new() };
+    let request =
+        Request { method, url: url.into(), headers, body_shown: Vec::new(), body, secrets: Vec::new() };
     Made { request, inbound }
 }
 
@@ -111,7 +112,7 @@ pub(super) fn from_template(bench: &Bench<'_>, wanted: &Wanted, lints: &mut Vec<
     });
     lints.extend(left);
     let request = built.request?;
-    let query = Url::parse(&request.url).ok()?.query().unwrap_or_default().as_bytes().to_vec();
+    let query = request.url.read().ok()?.query().unwrap_or_default().as_bytes().to_vec();
     let inbound = Inbound {
         method: request.method.to_owned(),
         query,
@@ -166,7 +167,7 @@ pub(super) fn spoiled(wanted: &Wanted, made: &Made) -> (String, Option<Made>) {
             let none = "nothing in the template looks like a token: there is no wrong one to try".to_owned();
             return (none, None);
         };
-        let request = Request { url, ..made.request.clone() };
+        let request = Request { url: url.into(), ..made.request.clone() };
         return ("its token was made wrong".to_owned(), Some(Made { request, ..made.clone() }));
     }
     let mut other = wanted.clone();

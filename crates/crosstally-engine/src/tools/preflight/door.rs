@@ -137,13 +137,13 @@ impl Base {
 }
 
 /// A request without secrets to mask.
-pub(super) const fn request(
+pub(super) fn request(
     method: &'static str,
     url: String,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
 ) -> Request {
-    Request { method, url, headers, body, body_shown: Vec::new(), secrets: Vec::new() }
+    Request { method, url: url.into(), headers, body, body_shown: Vec::new(), secrets: Vec::new() }
 }
 
 /// How a listener is reached from its own machine.
