@@ -41,5 +41,10 @@ pub(crate) fn failed(error: &anyhow::Error) -> ExitCode {
     for cause in error.chain().skip(1) {
         eprintln!("  because: {cause}");
     }
-    error.downcast_ref::<Failed>().map_or(ExitCode::FAILURE, |failed| ExitCode::from(failed.code as u8))
+    code_of(error).map_or(ExitCode::FAILURE, |code| ExitCode::from(code as u8))
+}
+
+/// What scripts care about in an error; `None` if it is nothing but a failure.
+pub(crate) fn code_of(error: &anyhow::Error) -> Option<Code> {
+    error.downcast_ref::<Failed>().map(|failed| failed.code)
 }

@@ -151,6 +151,8 @@ fn problem(status: u16, body: &[u8]) -> anyhow::Error {
         401 | 403 => exit::with(Code::Auth, message),
         404 => exit::with(Code::NotFound, message),
         400 if text("code") == "invalid_config" => exit::with(Code::CheckFailed, message),
+        // What it was asked for cannot be read: as if it had been asked on a data directory.
+        400 if text("code") == "bad_request" => exit::with(Code::Usage, message),
         _ => anyhow::anyhow!(message),
     }
 }
@@ -165,4 +167,29 @@ pub(crate) fn query(path: &str, values: &[(&str, &Option<String>)]) -> String {
 /// A value that can stand in a URL's path or query.
 pub(crate) fn escaped(text: &str) -> String {
     url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A script cannot tell otherwise whether it asked wrongly or the server failed.
+    #[test]
+    fn a_servers_refusal_has_the_exit_code_of_the_same_refusal_here() {
+        let code = |status, code| {
+            let error = problem(status, format!("{{\"code\": \"{code}\", \"detail\": \"no\"}}").as_bytes());
+            exit::code_of(&error)
+        };
+        for (status, word, expected) in [
+            (400, "bad_request", Some(Code::Usage)),
+            (400, "invalid_config", Some(Code::CheckFailed)),
+            (401, "not_signed_in", Some(Code::Auth)),
+            (403, "forbidden", Some(Code::Auth)),
+            (404, "not_found", Some(Code::NotFound)),
+            (409, "conflict", None),
+            (500, "internal", None),
+        ] {
+            assert_eq!(code(status, word), expected, "{status} {word}");
+        }
+    }
 }

@@ -38,6 +38,9 @@ const CLICK_NAMES: &[&str] = &[
 const EVENT_NAMES: &[&str] =
     &["goal", "event_name", "event_type", "eventname", "goal_id", "et", "type", "action"];
 
+/// What a macro's name tells without doubt. Ids are not among them: what is a transaction to one side is a click to the other.
+const TOLD_BY_MACRO: [&str; 2] = ["payout", "currency"];
+
 /// Reads every parameter; what is guessed goes into the section's own map.
 pub(super) fn readings(params: &Params, contract: &Contract, own: &mut Terms) -> Vec<Reading> {
     let mut readings: Vec<Reading> = params.iter().map(|param| plain(param, contract)).collect();
@@ -45,6 +48,12 @@ pub(super) fn readings(params: &Params, contract: &Contract, own: &mut Terms) ->
     for reading in &mut readings {
         if is_secret(&reading.name) {
             (reading.field, reading.by) = (None, By::Secret);
+        }
+    }
+    for field in TOLD_BY_MACRO {
+        if let Some(reading) = told_by_macro(field, &mut readings) {
+            (reading.field, reading.by) = (Some(field), By::Guess);
+            own.params.insert(field.to_owned(), vec![reading.name.clone()]);
         }
     }
     for field in ["click_id", "status", "currency", "payout", "transaction_id", "event", "event_time"] {
@@ -63,6 +72,19 @@ pub(super) fn readings(params: &Params, contract: &Contract, own: &mut Terms) ->
         }
     }
     readings
+}
+
+/// Of a URL with the sender's macros: the parameter that a macro of this very name fills. It says more than the parameter's
+/// own name does (`amount={payout}`), but not more than a preset.
+fn told_by_macro<'r>(field: &str, readings: &'r mut [Reading]) -> Option<&'r mut Reading> {
+    if readings.iter().any(|reading| reading.field == Some(field)) {
+        return None;
+    }
+    let is_told = |reading: &&mut Reading| {
+        let word = reading.value.trim_matches(|mark: char| !mark.is_alphanumeric());
+        reading.is_macro && matches!(reading.by, By::Name | By::Nobody) && word.eq_ignore_ascii_case(field)
+    };
+    readings.iter_mut().find(is_told)
 }
 
 /// A token or a signature: it shows who sends, not what happened.

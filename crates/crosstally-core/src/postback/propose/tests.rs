@@ -108,6 +108,25 @@ fn names_nobody_knows_are_guessed_and_said_to_be() {
 }
 
 #[test]
+fn a_macro_of_the_fields_own_name_says_more_than_the_parameters_name() {
+    let proposal =
+        of("https://t.example/pb?cid={transaction_id}&amount={payout}&cur=[CURRENCY]&value=%%payout%%");
+    assert_eq!(field(&proposal, "amount"), Some("payout"));
+    assert_eq!(field(&proposal, "cur"), Some("currency"));
+    assert_eq!(field(&proposal, "value"), None);
+    // Whose transaction that is only the sender knows: the parameter's name decides.
+    assert_eq!(field(&proposal, "cid"), Some("click_id"));
+    let contract = reads(&proposal).contract;
+    assert_eq!(
+        (contract.params("payout"), contract.params("currency")),
+        (&["amount".to_owned()][..], &["cur".to_owned()][..])
+    );
+    // A sum that is there is no macro, and a preset knows better.
+    let proposal = of("https://t.example/pb?cid=x&amount=payout&payout=3");
+    assert_eq!((field(&proposal, "amount"), field(&proposal, "payout")), (Some("revenue"), Some("payout")));
+}
+
+#[test]
 fn what_is_proposed_reads_the_sample() {
     for (sample, expected) in [
         ("subid=x&payout=1.234,50&status=sale", "decimal = \",\"\nthousands = \".\"\n"),
