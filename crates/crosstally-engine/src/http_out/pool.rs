@@ -12,8 +12,8 @@ use super::connection::Connection;
 
 /// Connections to one place that are kept: as many calls as a destination has under way at once.
 const KEPT_PER_PLACE_MAX: usize = 128;
-/// Connections that are kept in all: each is an open file.
-const KEPT_MAX: usize = 1_024;
+/// Connections that are kept in all: each is an open file. A test fills it up.
+pub(super) const KEPT_MAX: usize = if cfg!(test) { 60 } else { 1_024 };
 /// How long they may be used again; they are closed by half as long after that. Shorter than what servers usually allow, as
 /// a call that meets the server's own closing is lost. A test waits for it.
 const KEPT_FOR: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 4 });

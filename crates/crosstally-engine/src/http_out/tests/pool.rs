@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use tokio::task::consume_budget;
 use tokio::time::timeout;
 
+use super::super::pool::KEPT_MAX;
 use super::peer::{Peer, get, post, whole};
 use super::{PRIVATE, Reason, SendOptions, door};
 
@@ -102,6 +103,27 @@ async fn what_nobody_uses_any_more_is_closed() {
         peer.all_closed().await;
     }
     assert_eq!(peer.connections(), 20);
+}
+
+/// Each is an open file, however many places there are.
+#[tokio::test]
+async fn no_more_are_kept_than_in_all_may_be() {
+    let (door, mut peers) = (door(), Vec::new());
+    for _ in 0..KEPT_MAX / 20 + 1 {
+        peers.push(answering(&whole("ok")).await);
+    }
+    let twenty = async |peer: &Peer| {
+        let request = get(&peer.url("/"));
+        for answer in join_all((0..20).map(|_| door.send(&request, PRIVATE))).await {
+            answer.unwrap();
+        }
+    };
+    for peer in &peers {
+        twenty(peer).await;
+    }
+    let last = &peers[peers.len() - 1];
+    twenty(last).await;
+    assert_eq!(last.connections(), 40);
 }
 
 /// A call that is given up takes its connection along, and leaves nothing running.
