@@ -41,4 +41,5 @@ pub mod templates;
 pub mod tiktok;
 mod visitor;
 pub mod webhook;
+mod written;
 pub mod x;

@@ -1,11 +1,14 @@
 //! Takes secrets out of texts that people will see: URLs, answers, error details.
 //!
-//! A secret is recognised in every spelling that a request can give it: as it is, percent-encoded, form-encoded and
-//! escaped for JSON. What else a far end might make of it, such as a hash, is not known here.
+//! A secret is recognised in every spelling that a request can give it: as it is, percent-encoded in whole or as far as a raw
+//! value is, form-encoded, escaped for JSON and for XML, on one line and in a header. What else a far end might make of it, such as a hash, is not known here.
 
 use crosstally_core::secret::Secret;
+use crosstally_core::template::write_encoded;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::form_urlencoded;
+
+use crate::written;
 
 /// What stands in a secret's place.
 pub const MASK: &str = "***";
@@ -44,8 +47,19 @@ fn every_spelling(secret: &str) -> Vec<String> {
     let quoted = serde_json::to_string(secret).expect("a text is always valid JSON");
     let quoted =
         quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or_default().to_owned();
+    let spelled = |write: fn(&str, &mut String)| {
+        let mut out = String::with_capacity(secret.len());
+        write(secret, &mut out);
+        out
+    };
+    let raw = spelled(|secret, out| write_encoded(secret, true, out));
     let mut all = vec![
         secret.to_owned(),
+        lower_escapes(&raw),
+        raw,
+        spelled(written::xml),
+        spelled(written::one_line),
+        spelled(written::header),
         percent.replace("%20", "+"),
         form_urlencoded::byte_serialize(secret.as_bytes()).collect(),
         lower_escapes(&percent),

@@ -2,10 +2,11 @@
 //! a key.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 
 use crosstally_core::template::{Macro, Piece, Template, Unresolved, write_encoded};
 use serde_json::Number;
+
+use crate::written;
 
 /// How a value is written where it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,21 +84,9 @@ impl Escape {
         match self {
             Self::Percent => write_encoded(value, raw, out),
             Self::Json => write_json(value, within_json_text, out),
-            Self::Xml => value.chars().for_each(|c| match c {
-                '&' => out.push_str("&amp;"),
-                '<' => out.push_str("&lt;"),
-                '>' => out.push_str("&gt;"),
-                '"' => out.push_str("&quot;"),
-                '\'' => out.push_str("&#39;"),
-                // XML has no form at all for most of them.
-                c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => out.push(' '),
-                c => out.push(c),
-            }),
-            Self::Plain => out.extend(value.chars().map(|c| if c.is_control() { ' ' } else { c })),
-            Self::Header => value.bytes().for_each(|byte| match byte {
-                b' '..=b'~' => out.push(char::from(byte)),
-                _ => write!(out, "%{byte:02X}").expect("writing to a String cannot fail"),
-            }),
+            Self::Xml => written::xml(value, out),
+            Self::Plain => written::one_line(value, out),
+            Self::Header => written::header(value, out),
         }
     }
 }
@@ -128,6 +117,43 @@ impl JsonPlace {
                 b'"' => self.within_text = !self.within_text,
                 _ => {}
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crosstally_core::secret::Secret;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::mask::{MASK, mask};
+
+    fn is_masked(secret: &str) -> Result<(), TestCaseError> {
+        for escape in [Escape::Percent, Escape::Json, Escape::Xml, Escape::Plain, Escape::Header] {
+            for (raw, within_text) in [(false, false), (false, true), (true, false)] {
+                let mut written = String::new();
+                escape.write(Some(secret), raw, within_text, &mut written);
+                let shown = mask(&written, [&Secret::new(secret)]);
+                prop_assert_eq!(shown.trim_matches('"'), MASK, "{:?} raw {}: {:?}", escape, raw, written);
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_secret_is_masked_however_it_was_written() {
+        for secret in
+            ["Zm9v+YmFy/w==", "p&ss'1", "a<b>\"c", "a%2fb c", "tab\there", "line\n", "\u{e9}t\u{e9}"]
+        {
+            is_masked(secret).unwrap_or_else(|error| panic!("{secret:?}: {error}"));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_secret_is_masked_however_it_was_written(secret in "[ -~\u{1}-\u{1f}\u{7f}-\u{ff}\u{20ac}]{4,24}") {
+            is_masked(&secret)?;
         }
     }
 }
