@@ -91,7 +91,8 @@ pub struct NewCall {
     pub method: String,
     /// The URL, secrets masked.
     pub url: String,
-    /// What each delivery looks like in the request, secrets masked; nothing for a `GET` of which the URL says it all.
+    /// What each delivery looks like in the request, secrets masked; nothing for a `GET` of which the URL says it all. None of
+    /// them comes twice: an attempt has one number.
     pub deliveries: Vec<(Held, String)>,
 }
 
