@@ -1,8 +1,9 @@
 //! A healthy partner beside more than twenty hostile ones, all those that the sandbox plays: how long an event takes from
 //! the call that reports it to its arrival at the healthy one, without and beside them. They take turns, and the turn counts
-//! whose rise is the middle one: on a machine whose rounds are not equally fast, only neighbours compare. What is compared is the slowest of a hundred: half of all events hardly notice a neighbour. Beside
-//! as many that behave is measured too, as neighbours are work whether they are hostile or not. What the neighbours' own machines
-//! would do, the sandbox does at the lowest priority.
+//! whose rise is the middle one: on a machine whose rounds are not equally fast, only neighbours compare. What is compared is
+//! the slowest of a hundred: half of all events hardly notice a neighbour. Beside as many that behave is measured too, as
+//! neighbours are work whether they are hostile or not. What the neighbours' own machines would do, the sandbox does at the
+//! lowest priority.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;

@@ -121,9 +121,11 @@ fn a_macro_of_the_fields_own_name_says_more_than_the_parameters_name() {
         (contract.params("payout"), contract.params("currency")),
         (&["amount".to_owned()][..], &["cur".to_owned()][..])
     );
-    // A sum that is there is no macro, and a preset knows better.
-    let proposal = of("https://t.example/pb?cid=x&amount=payout&payout=3");
-    assert_eq!((field(&proposal, "amount"), field(&proposal, "payout")), (Some("revenue"), Some("payout")));
+    // A word that is no macro says nothing, and a preset knows better.
+    let proposal = of("https://t.example/pb?cid=x&amount=payout1");
+    assert_eq!(field(&proposal, "amount"), Some("revenue"));
+    let proposal = of("clickid={click_id}&action_id={order_id}&goal=1&sum={payout}&status=1");
+    assert_eq!((proposal.preset, field(&proposal, "sum")), ("affise-advertiser", Some("revenue")));
 }
 
 #[test]
