@@ -401,6 +401,13 @@ impl Reason {
         Self::StepWithoutClick,
     ];
 
+    /// Whether it is an answer by which a destination lets nobody in, so that all wait. A destination may give it to one event
+    /// alone.
+    #[must_use]
+    pub const fn is_shut_door(self) -> bool {
+        matches!(self, Self::DestAuth | Self::DestPermission | Self::DestMisconfigured | Self::DestGone)
+    }
+
     /// Reads a code back.
     #[must_use]
     pub fn from_code(code: &str) -> Option<Self> {

@@ -41,6 +41,13 @@ pub struct LeasedDelivery {
     pub deadline_at: Timestamp,
     /// When it was booked.
     pub created_at: Timestamp,
+    /// Whether its last call found the door shut ([`Reason::is_shut_door`]), so that it waited with all others.
+    pub waited: bool,
+}
+
+/// Whether a delivery whose last reason this is waited with all others.
+pub(crate) fn waited(reason: Option<&str>) -> bool {
+    reason.and_then(Reason::from_code).is_some_and(Reason::is_shut_door)
 }
 
 /// An event as it is kept. Whoever sends it reads it, one at a time and no sooner: many events in memory at once cost more

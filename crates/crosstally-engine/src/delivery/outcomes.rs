@@ -64,6 +64,25 @@ pub(super) struct Lease {
     pub(super) held: Held,
     pub(super) failures: u32,
     pub(super) deadline_at: Timestamp,
+    /// Whether its last call found the door shut.
+    pub(super) waited: bool,
+}
+
+/// A shut door that is one event's own: the destination has taken others since it was shut for all, and among these events
+/// are some that found it shut before. They are told apart by halving, and the one tries again by itself: who holds up
+/// everybody for ever must not be able to come back and do it again.
+pub(super) fn of_its_own(outcome: BatchOutcome, leases: &[Lease], takes_others: bool) -> BatchOutcome {
+    match outcome {
+        BatchOutcome::Whole(Outcome::Pause { reason })
+            if takes_others && reason.is_shut_door() && leases.iter().any(|lease| lease.waited) =>
+        {
+            BatchOutcome::Whole(match leases {
+                [_] => Outcome::Retry { reason, after_ms: None },
+                _ => Outcome::Split { reason },
+            })
+        }
+        outcome => outcome,
+    }
 }
 
 /// What a call without an answer came to.
@@ -142,7 +161,7 @@ mod tests {
 
     fn lease(failures: u32) -> Lease {
         let held = Held { id: DeliveryId::new(NOW, [1; 10]), fence: 1 };
-        Lease { held, failures, deadline_at: NOW.plus_millis(DAY_MS) }
+        Lease { held, failures, deadline_at: NOW.plus_millis(DAY_MS), waited: false }
     }
 
     #[test]
@@ -161,6 +180,30 @@ mod tests {
                 without_answer(&SendError { reason, detail: String::new(), may_have_arrived: false });
             assert_eq!((outcome.as_str(), outcome.reason()), (word, reason));
         }
+    }
+
+    #[test]
+    fn who_found_the_door_shut_before_shuts_it_for_nobody_else() {
+        let pause = |reason| BatchOutcome::Whole(Outcome::Pause { reason });
+        let (new, old) = (lease(0), Lease { waited: true, ..lease(0) });
+        let word = |leases: &[Lease], reason, takes_others| {
+            let BatchOutcome::Whole(outcome) = of_its_own(pause(reason), leases, takes_others) else {
+                panic!("of all")
+            };
+            assert_eq!(outcome.reason(), reason);
+            outcome.as_str()
+        };
+        for (leases, reason, takes_others, expected) in [
+            (&[old][..], Reason::DestPermission, true, "retry"),
+            (&[new, old, new], Reason::DestAuth, true, "split"),
+            (&[old], Reason::DestAuth, false, "paused"),
+            (&[new, new], Reason::DestAuth, true, "paused"),
+            (&[old], Reason::SecretMissing, true, "paused"),
+        ] {
+            assert_eq!(word(leases, reason, takes_others), expected, "{leases:?} {reason}");
+        }
+        let refused = BatchOutcome::Whole(Outcome::Refused { reason: REJECTED });
+        assert_eq!(of_its_own(refused.clone(), &[old], true), refused);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Without it a dead destination would burn one attempt of every waiting delivery as fast as the calls fail.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use tokio::sync::{Mutex, MutexGuard, Notify, OwnedSemaphorePermit, Semaphore};
 
@@ -30,6 +30,8 @@ pub(super) struct Pace {
     stops: AtomicU32,
     /// Which of these was the last that paused the destination.
     paused_at: AtomicU32,
+    /// Whether the destination has taken anything since.
+    accepted: AtomicBool,
     /// One permit for each call that may be under way.
     calls: Arc<Semaphore>,
     /// Whose turn it is to take permits.
@@ -48,6 +50,7 @@ impl Default for Pace {
             batch_max: AtomicUsize::new(usize::MAX),
             stops: AtomicU32::new(0),
             paused_at: AtomicU32::new(0),
+            accepted: AtomicBool::new(false),
             calls: Arc::new(Semaphore::new(CALLS_MAX)),
             turn: Mutex::new(()),
             in_hand: AtomicUsize::new(0),
@@ -139,7 +142,18 @@ impl Pace {
 
     /// The same until somebody mends what the destination refuses, or a probe shows that it is mended.
     pub(super) fn pause(&self) {
+        self.accepted.store(false, Ordering::Release);
         self.paused_at.fetch_max(self.stops.fetch_add(1, Ordering::AcqRel) + 1, Ordering::Release);
+    }
+
+    /// Something was taken.
+    pub(super) fn accepted(&self) {
+        self.accepted.store(true, Ordering::Release);
+    }
+
+    /// Whether the destination has taken anything since it was paused last.
+    pub(super) fn takes_others(&self) -> bool {
+        self.accepted.load(Ordering::Acquire)
     }
 
     /// Whether the destination was paused after so many stops.

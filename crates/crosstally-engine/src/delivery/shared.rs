@@ -175,9 +175,12 @@ impl Shared {
         id: CallId,
         request: &Request,
         part: &Part,
-        Answered { answer, reading, permit }: Answered,
+        Answered { answer, mut reading, permit }: Answered,
         may_split: bool,
     ) -> Follows {
+        if !self.probe {
+            reading.outcome = outcomes::of_its_own(reading.outcome, &part.leases, self.pace.takes_others());
+        }
         let now = self.engine.clock.now();
         let here = Here::of(&self.ready, now);
         let state = standing::after_call(&reading, self.state.as_ref(), self.probe, here);
@@ -185,6 +188,9 @@ impl Shared {
         let came_to_nothing = standing::came_to_nothing(&reading.outcome);
         let held_up = state.as_ref().is_some_and(|state| state.not_before > now);
         self.pace.note(came_to_nothing);
+        if standing::is_accepted(&reading.outcome) {
+            self.pace.accepted();
+        }
         let unwritten = state.is_some().then(|| self.pace.unwritten());
         if pauses {
             self.pace.pause();

@@ -94,6 +94,15 @@ pub(super) const fn came_to_nothing(outcome: &BatchOutcome) -> bool {
     matches!(outcome, BatchOutcome::Whole(Outcome::Retry { .. }))
 }
 
+/// Whether a call brought an acceptance of any event.
+pub(super) fn is_accepted(outcome: &BatchOutcome) -> bool {
+    let is = |outcome: &Outcome| matches!(outcome, Outcome::Delivered | Outcome::Unverified);
+    match outcome {
+        BatchOutcome::Whole(outcome) => is(outcome),
+        BatchOutcome::Each(outcomes) => outcomes.iter().any(is),
+    }
+}
+
 fn pause_reason(outcome: &BatchOutcome) -> Option<Reason> {
     let of = |outcome: &Outcome| match outcome {
         Outcome::Pause { reason } => Some(*reason),
@@ -101,6 +110,7 @@ fn pause_reason(outcome: &BatchOutcome) -> Option<Reason> {
         | Outcome::Unverified
         | Outcome::Retry { .. }
         | Outcome::Refused { .. }
+        | Outcome::Doubted { .. }
         | Outcome::Split { .. } => None,
     };
     match outcome {

@@ -21,6 +21,7 @@ use super::reversals::note_failed;
 use super::rows::{Columns, Id, Text};
 use super::transact::Value;
 use super::{Postgres, rows};
+use crate::records::waited;
 use crate::{
     After, CallEnd, CallResult, DestinationState, EventText, Held, LeaseWanted, LeasedDelivery, NewCall,
     Settled, Settlement, StoreError, Unsent, WORKSPACE,
@@ -79,9 +80,9 @@ const LEASE: &str = concat!(
             deadline_at = least(d.deadline_at, (SELECT min(c.started_at) + $10::bigint FROM closed JOIN calls AS c ON c.id = closed.call
                 WHERE closed.delivery = d.id))
         FROM due WHERE d.id = due.id
-        RETURNING d.id, d.fence, d.goal_event, d.attempts, d.failures, d.deadline_at, d.created_at, due.available_at
+        RETURNING d.id, d.fence, d.goal_event, d.attempts, d.failures, d.deadline_at, d.created_at, due.available_at, d.reason
     )
-    SELECT l.id, l.fence, g.event, l.attempts, l.failures, l.deadline_at, l.created_at
+    SELECT l.id, l.fence, g.event, l.attempts, l.failures, l.deadline_at, l.created_at, l.reason
     FROM leased AS l LEFT JOIN goal_events AS g ON g.id = l.goal_event
     ORDER BY l.available_at, l.id"
 );
@@ -101,7 +102,8 @@ const OPEN: &str = "WITH held AS (
     )
     SELECT position FROM held ORDER BY position";
 
-/// A call without a URL was emptied while it was under way: its answer is not kept either.
+/// A call without a URL was emptied while it was under way: its answer is not kept either. What waits goes behind all that
+/// is due: whoever is tried first next time is somebody else.
 const SETTLE: &str = concat!(
     "WITH called AS (
         UPDATE calls SET finished_at = $13, status = $14, response = CASE WHEN url = '' THEN '' ELSE $15::text END,
@@ -116,7 +118,8 @@ const SETTLE: &str = concat!(
                 ELSE coalesce(d.arrived_at, $13) END,
             failures = d.failures + s.failures, lane = greatest(d.lane, s.failures::smallint),
             deadline_at = least(d.deadline_at, s.last_at), due_at = coalesce(s.due_at, d.due_at),
-            available_at = CASE WHEN s.keep THEN d.available_at ELSE coalesce(s.due_at, d.due_at) END,
+            available_at = CASE WHEN s.keep THEN d.available_at WHEN s.state IS NULL THEN coalesce(s.due_at, greatest(d.due_at, $13))
+                ELSE d.due_at END,
             lease_owner = CASE WHEN s.keep THEN d.lease_owner END,
             lease_until = CASE WHEN s.keep THEN d.lease_until END
         FROM unnest($2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::bigint[],
@@ -364,6 +367,7 @@ fn leased_delivery(row: &Row) -> Result<LeasedDelivery, StoreError> {
         failures: rows::number(row, 4)?,
         deadline_at: rows::time(row, 5)?,
         created_at: rows::time(row, 6)?,
+        waited: waited(rows::get(row, 7)?),
     })
 }
 

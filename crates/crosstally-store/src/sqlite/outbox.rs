@@ -43,9 +43,10 @@ const CLOSE_ATTEMPT: &str = "UPDATE attempts SET outcome = ?3, reason = ?4
     WHERE delivery = ?1 AND call = ?2 AND outcome IS NULL";
 const KEEP: &str = "UPDATE deliveries SET reason = ?3, detail = ?4
     WHERE id = ?1 AND fence = ?2 AND lease_owner IS NOT NULL";
+/// What waits goes behind all that is due: whoever is tried first next time is somebody else.
 const POSTPONE: &str = "UPDATE deliveries SET reason = ?3, detail = ?4, failures = failures + ?5,
         lane = max(lane, ?5), deadline_at = min(deadline_at, coalesce(?7, deadline_at)),
-        due_at = coalesce(?6, due_at), available_at = coalesce(?6, due_at), lease_owner = NULL, lease_until = NULL
+        due_at = coalesce(?6, due_at), available_at = coalesce(?6, max(due_at, ?8)), lease_owner = NULL, lease_until = NULL
     WHERE id = ?1 AND fence = ?2 AND lease_owner IS NOT NULL";
 const DELIVERED: &str =
     "UPDATE deliveries SET reason = ?3, detail = ?4, state = 'delivered', finished_at = ?5,
@@ -346,6 +347,7 @@ fn settle_one(
     let (id, fence) = (settlement.held.id.as_bytes(), settlement.held.fence);
     let (reason, detail) = (settlement.reason.code(), &result.detail);
     let last_at = settlement.last_at.map(Timestamp::as_millis);
+    let now = result.finished_at.as_millis();
     let run = |statement: &str, values: &[&dyn ToSql], state: Option<DeliveryState>| {
         let held = connection.prepare_cached(statement)?.execute(values)? == 1;
         Ok(held.then_some(state))
@@ -356,15 +358,15 @@ fn settle_one(
     };
     match settlement.after {
         After::Delivered => {
-            let values = params![id, fence, reason, detail, result.finished_at.as_millis()];
+            let values = params![id, fence, reason, detail, now];
             run(DELIVERED, values, Some(DeliveryState::Delivered))
         }
         After::Dead => failed(DeliveryState::Dead),
         After::Expired => failed(DeliveryState::Expired),
         After::RetryAt(at) => {
-            run(POSTPONE, params![id, fence, reason, detail, 1, at.as_millis(), last_at], None)
+            run(POSTPONE, params![id, fence, reason, detail, 1, at.as_millis(), last_at, now], None)
         }
-        After::Wait => run(POSTPONE, params![id, fence, reason, detail, 0, None::<i64>, last_at], None),
+        After::Wait => run(POSTPONE, params![id, fence, reason, detail, 0, None::<i64>, last_at, now], None),
         After::KeepLease => run(KEEP, params![id, fence, reason, detail], None),
     }
 }

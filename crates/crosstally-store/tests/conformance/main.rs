@@ -205,6 +205,7 @@ suite! {
         delivered_is_final
         a_retry_waits_for_its_time_and_counts
         a_wait_does_not_count
+        what_waits_goes_behind_what_is_due
         dead_and_expired_are_final
         what_may_have_arrived_has_less_time
         a_kept_lease_goes_on_with_another_call

@@ -42,6 +42,7 @@ pub(crate) async fn due_deliveries_are_leased_oldest_first(stage: &Stage) {
             failures: 0,
             deadline_at: delivery.deadline_at,
             created_at: booking.receipt.received_at,
+            waited: false,
         };
         assert_eq!(one, &expected);
         assert_eq!(one.event.read(), Some(booking.goal_events[0].event.clone()));

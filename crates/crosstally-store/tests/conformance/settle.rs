@@ -71,6 +71,34 @@ pub(crate) async fn a_wait_does_not_count(stage: &Stage) {
     assert_eq!(store.attempts(record.id).await.unwrap()[0].outcome.as_deref(), Some("paused"));
 }
 
+pub(crate) async fn what_waits_goes_behind_what_is_due(stage: &Stage) {
+    let store = stage.open().await;
+    let mut waiting = build::book_deliveries(&store, META, 3).await;
+    let lease = async |ms| {
+        let wanted = LeaseWanted { limit: 1, ..build::wanted(META, ms) };
+        store.lease_deliveries(wanted).await.unwrap().remove(0)
+    };
+    let mut tried = Vec::new();
+    for ms in [100, 200, 300] {
+        let one = lease(ms).await;
+        assert!(!one.waited, "none has been tried before");
+        tried.push(one.id);
+        let call = build::new_call(ms, &build::held(&[one.clone()]));
+        let id = call.id;
+        store.open_call(call).await.unwrap();
+        let shut = Outcome::Pause { reason: Reason::DestPermission };
+        let mut end = settlement(build::held(&[one])[0], shut, After::Wait);
+        end.reason = Reason::DestPermission;
+        store.settle_call(build::result(id, ms + 1), vec![end], None).await.unwrap();
+    }
+    tried.sort_unstable();
+    waiting.sort_unstable();
+    assert_eq!(tried, waiting, "each in its turn");
+    let again = lease(400).await;
+    assert!(again.waited);
+    assert_eq!((again.attempts, again.failures), (1, 0));
+}
+
 pub(crate) async fn dead_and_expired_are_final(stage: &Stage) {
     let store = stage.open().await;
     let booked = build::book_deliveries(&store, META, 2).await;

@@ -83,6 +83,57 @@ async fn new_settings_are_tried_at_once() {
     assert_eq!(desk.state().await.unwrap().paused, None);
 }
 
+/// One event that is refused entry, whatever its cause, holds the others up for a moment and not until its own end.
+#[tokio::test]
+async fn one_event_that_is_refused_entry_does_not_hold_the_others_for_ever() {
+    let mut first = None;
+    let platform = Platform::start(move |call| {
+        let line = call.text.lines().next().map(str::to_owned);
+        let is_first = *first.get_or_insert_with(|| line.clone()) == line;
+        Reply::Say(if is_first { 403 } else { 200 }, "", String::new())
+    });
+    let desk = Desk::at(platform.await).await;
+    desk.apply_postback().await;
+    desk.book(0, 1).await;
+    let nothing = Delivered::default();
+    assert_eq!(desk.deliver().await, Delivered { calls: 1, waiting: 1, ..nothing });
+    desk.clock.advance(5_000);
+    desk.book(1, 4).await;
+    desk.clock.advance(MINUTE_MS);
+    assert_eq!(
+        desk.deliver().await,
+        Delivered { calls: 1, waiting: 1, ..nothing },
+        "the eldest is the probe"
+    );
+    desk.clock.advance(2 * MINUTE_MS);
+    // Then somebody else is, and the door stands open: whom it is shut to tries again alone.
+    assert_eq!(desk.deliver().await, Delivered { calls: 4, delivered: 3, retried: 1, ..nothing });
+    assert_eq!(desk.state().await.unwrap().paused, None);
+    desk.book(4, 6).await;
+    assert_eq!(desk.deliver().await, Delivered { calls: 2, delivered: 2, ..nothing });
+}
+
+#[tokio::test]
+async fn a_batch_with_one_that_is_refused_entry_is_halved() {
+    let platform =
+        Platform::start(
+            |call| {
+                if call.text.contains("66.66") { graph_error(403, 200) } else { Reply::Accept }
+            },
+        );
+    let desk = Desk::at(platform.await).await;
+    desk.book_sale(0, "66.66").await;
+    desk.deliver().await;
+    desk.clock.advance(5_000);
+    desk.book(1, 6).await;
+    desk.clock.advance(MINUTE_MS);
+    desk.deliver().await;
+    desk.clock.advance(2 * MINUTE_MS);
+    let after = desk.deliver().await;
+    assert_eq!((after.delivered, after.retried, after.waiting), (5, 1, 0), "{after:?}");
+    assert_eq!(desk.state().await.unwrap().paused, None);
+}
+
 #[tokio::test]
 async fn a_probe_that_finds_another_trouble_leaves_the_pause() {
     let mut calls = 0;

@@ -5,10 +5,11 @@ use crosstally_core::ids::{DeliveryId, GoalEventId};
 use crosstally_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
+use crate::records::waited;
 use crate::{EventText, LeaseWanted, LeasedDelivery, StoreError, WORKSPACE};
 
 pub(super) const FIND_DUE: &str =
-    "SELECT id, fence, goal_event, attempts, failures, deadline_at, created_at FROM deliveries
+    "SELECT id, fence, goal_event, attempts, failures, deadline_at, created_at, reason FROM deliveries
     WHERE workspace = ?1 AND destination = ?2 AND state = 'pending' AND lane = ?5 AND available_at <= ?3
     ORDER BY available_at, id LIMIT ?4";
 pub(super) const LEASE: &str =
@@ -40,6 +41,7 @@ pub(super) struct Taken {
     failures: u32,
     deadline_at: Timestamp,
     created_at: Timestamp,
+    waited: bool,
 }
 
 /// Leases what is due, of each lane its share.
@@ -100,6 +102,7 @@ fn due(connection: &Connection, wanted: &LeaseWanted, lane: Lane) -> Result<Vec<
             failures: row.get(4)?,
             deadline_at: Timestamp::from_millis(row.get(5)?),
             created_at: Timestamp::from_millis(row.get(6)?),
+            waited: waited(row.get_ref(7)?.as_str_or_null().ok().flatten()),
         })
     })?;
     Ok(found.collect::<rusqlite::Result<_>>()?)
@@ -124,6 +127,7 @@ pub(super) fn with_events(
             failures: one.failures,
             deadline_at: one.deadline_at,
             created_at: one.created_at,
+            waited: one.waited,
         });
     }
     Ok(leased)
