@@ -75,6 +75,11 @@ pub enum Outcome {
         /// Why.
         reason: Reason,
     },
+    /// The destination refuses this event, with an answer that it also gives while somebody works on it: a few more tries tell.
+    Doubted {
+        /// Why.
+        reason: Reason,
+    },
     /// The destination refuses the batch because of at least one event in it, without saying which.
     Split {
         /// Why, if the batch turns out to be this one event.
@@ -96,6 +101,7 @@ impl Outcome {
             Self::Unverified => Reason::AcceptedUnverified,
             Self::Retry { reason, .. }
             | Self::Refused { reason }
+            | Self::Doubted { reason }
             | Self::Split { reason }
             | Self::Pause { reason } => *reason,
         }
@@ -107,7 +113,7 @@ impl Outcome {
         match self {
             Self::Delivered | Self::Unverified => "delivered",
             Self::Retry { .. } => "retry",
-            Self::Refused { .. } => "refused",
+            Self::Refused { .. } | Self::Doubted { .. } => "refused",
             Self::Split { .. } => "split",
             Self::Pause { .. } => "paused",
         }

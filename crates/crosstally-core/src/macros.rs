@@ -2,7 +2,7 @@
 //! stand for.
 
 /// Whether a value is a macro's own name instead of what it stands for: `{{ad.id}}`, `{sub1}`, `__CID__`, `[x]`, `${x}`,
-/// `%x%`, `##x##`, `[[x]]`, `[=x=]`, `!!!x!!!`, `${(a.b)!}`. Only whole values count: a name in the middle of a text is a text.
+/// `%x%`, `%%x%%`, `##x##`, `[[x]]`, `[=x=]`, `!!!x!!!`, `${(a.b)!}`. Only whole values count: a name in the middle of a text is a text.
 #[must_use]
 pub fn looks_like_macro(value: &str) -> bool {
     const BRACKETS: &[(&str, &str)] = &[
@@ -22,6 +22,7 @@ pub fn looks_like_macro(value: &str) -> bool {
         ("###", "###"),
         ("##", "##"),
         ("#", "#"),
+        ("%%", "%%"),
         ("%", "%"),
         ("<", ">"),
         ("@@", "@@"),
@@ -59,6 +60,7 @@ mod tests {
             "[x]",
             "##x##",
             "%x%",
+            "%%GCLID%%",
             "__CID__",
             "{{ad.id}}",
             "<x>",

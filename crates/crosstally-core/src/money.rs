@@ -108,7 +108,7 @@ impl FromStr for Currency {
     type Err = MoneyError;
 
     fn from_str(text: &str) -> Result<Self, MoneyError> {
-        let code = text.trim().to_ascii_uppercase();
+        let code: String = text.trim().chars().filter(|c| *c != '.').collect::<String>().to_ascii_uppercase();
         let currency = iso_currency::Currency::from_code(&code).ok_or(MoneyError::UnknownCurrency)?;
         // Metals, test codes and "no currency" have no minor unit: an amount in them cannot be booked.
         if currency.exponent().is_none() { Err(MoneyError::UnknownCurrency) } else { Ok(Self(currency)) }
@@ -180,6 +180,13 @@ mod tests {
             ("USD", "0.1", 10),
         ] {
             assert_eq!(currency(code).parse_minor(text), Ok(minor), "{code} {text}");
+        }
+    }
+
+    #[test]
+    fn a_currency_may_have_dots_and_nothing_else() {
+        for (text, code) in [("U.S.D", Some("USD")), (" eur ", Some("EUR")), ("US D", None), ("$USD", None)] {
+            assert_eq!(text.parse::<Currency>().ok().map(Currency::code), code, "{text}");
         }
     }
 

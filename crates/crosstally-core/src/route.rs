@@ -9,7 +9,7 @@ use crate::consent::{self, Consent, Europe};
 use crate::conversion::Conversion;
 use crate::delivery::DeliveryState;
 use crate::event::{Origin, OutboundEvent, Visitor, derived_event_id};
-use crate::identity::click_cookies;
+use crate::identity::click_cookies::{self, ClickCookie};
 use crate::ids::{ConversionId, DeliveryId, GoalEventId};
 use crate::time::Timestamp;
 use crate::value::{self, Measured};
@@ -143,9 +143,13 @@ fn consent(source: Source<'_>) -> Consent {
 
 fn visitor(click: &Click) -> Visitor {
     let cookie = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let fbclid = click.ad_click_ids.get("fbclid");
+    // The platform would drop it, and with it the click that is known.
+    let is_of_use =
+        |text: &String| fbclid.is_none() || ClickCookie::parse(text).is_some_and(|it| it.is_dated());
     let fbc = click_cookies::choose_fbc(
-        cookie(&click.fbc_cookie).as_deref(),
-        click.ad_click_ids.get("fbclid"),
+        cookie(&click.fbc_cookie).filter(is_of_use).as_deref(),
+        fbclid,
         click.at.as_millis(),
         1,
     );
@@ -182,13 +186,19 @@ fn shown(click: Visitor, browser: Option<&Glimpse>) -> Visitor {
 
 /// What is known of the visitor: what the server event says itself, then what the click knows.
 fn seen(click: Visitor, given: Option<&OutboundEvent>) -> Visitor {
-    let Some(own) = given.map(|given| given.visitor.clone()) else { return click };
+    let Some(given) = given else { return click };
+    let own = given.visitor.clone();
+    // An ad click that only the event itself tells of was seen when the event happened, as far as anybody knows.
+    let own_fbclid = own.ad_click_ids.get("fbclid").and_then(Value::as_str);
+    let fbc = own.fbc.or_else(|| {
+        click_cookies::choose_fbc(click.fbc.as_deref(), own_fbclid, given.event_time.as_millis(), 1)
+    });
     let mut ad_click_ids = click.ad_click_ids;
     ad_click_ids.extend(own.ad_click_ids);
     Visitor {
         client_ip_address: own.client_ip_address.or(click.client_ip_address),
         client_user_agent: own.client_user_agent.or(click.client_user_agent),
-        fbc: own.fbc.or(click.fbc),
+        fbc,
         fbp: own.fbp.or(click.fbp),
         ad_click_ids,
         other: own.other,
@@ -248,4 +258,37 @@ fn macros(source: Source<'_>) -> Map<String, Value> {
     let mut macros = params(source).map(|(name, value)| (name.to_owned(), value.into())).collect();
     consent(source).put_into(&mut macros);
     macros
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given(fbc: Option<&str>, fbclid: Option<&str>) -> OutboundEvent {
+        let mut event = OutboundEvent {
+            event_time: Timestamp::from_millis(1_764_201_600_000),
+            ..OutboundEvent::default()
+        };
+        event.visitor.fbc = fbc.map(str::to_owned);
+        event.visitor.ad_click_ids = fbclid.map(|id| ("fbclid".to_owned(), id.into())).into_iter().collect();
+        event
+    }
+
+    #[test]
+    fn the_click_that_an_event_itself_tells_of_is_told() {
+        let click = |fbc: Option<&str>| Visitor { fbc: fbc.map(str::to_owned), ..Visitor::default() };
+        const OLD: &str = "fb.1.1764201500000.AbC";
+        for (clicked, own, fbclid, expected) in [
+            (None, None, Some("AbC"), Some("fb.1.1764201600000.AbC")),
+            (Some(OLD), None, Some("AbC"), Some(OLD)),
+            (Some(OLD), None, Some("other"), Some("fb.1.1764201600000.other")),
+            (Some(OLD), Some("fb.1.1764201400000.x"), Some("AbC"), Some("fb.1.1764201400000.x")),
+            (Some(OLD), None, None, Some(OLD)),
+            (None, None, None, None),
+        ] {
+            let seen = seen(click(clicked), Some(&given(own, fbclid)));
+            assert_eq!(seen.fbc.as_deref(), expected, "{clicked:?} {own:?} {fbclid:?}");
+        }
+        assert_eq!(seen(click(Some(OLD)), None).fbc.as_deref(), Some(OLD));
+    }
 }

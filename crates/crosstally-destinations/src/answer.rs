@@ -181,7 +181,8 @@ pub(crate) fn of_partner(
         410 => pause(Reason::DestGone, said),
         429 => passing(Reason::DestRateLimited),
         425 | 500.. => passing(Reason::DestServerError),
-        400..=499 => Reading::whole(Outcome::Refused { reason: Reason::DestRejected }, said),
+        // Also what a server says while it is being set up anew.
+        400..=499 => Reading::whole(Outcome::Doubted { reason: Reason::DestRejected }, said),
         // 1xx is no final answer.
         _ => passing(Reason::DestUnreadable),
     }

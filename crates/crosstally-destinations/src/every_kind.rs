@@ -131,7 +131,8 @@ fn a_request_carries_as_many_as_the_platform_takes() {
 #[test]
 fn an_event_that_is_too_large_is_left_out() {
     for (dialect, settings) in platforms() {
-        let large = OutboundEvent { event_id: "x".repeat(300_000), ..event(&[]) };
+        let mut large = OutboundEvent { event_id: "x".repeat(300_000), ..event(&[]) };
+        large.visitor.client_user_agent = Some("y".repeat(300_000));
         let built = dialect.build(&settings, &[large], NOW);
         assert!(built.request.is_none() && built.left_out[0].detail.contains("bytes"), "{}", dialect.kind());
     }

@@ -22,6 +22,8 @@ const WAITS_MS: [i64; 12] = [
 
 /// Attempts after which a delivery is dead whatever its deadline.
 pub const ATTEMPTS_MAX: u32 = 40;
+/// Attempts after which a refusal counts that may have been a passing one: the waits between them are some ten minutes.
+pub const DOUBTED_MAX: u32 = 5;
 
 /// What is known about a delivery when an attempt has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,23 +61,25 @@ pub fn next(outcome: &Outcome, facts: AttemptFacts) -> Next {
         Outcome::Delivered | Outcome::Unverified => Next::Delivered(outcome.reason()),
         Outcome::Refused { reason } | Outcome::Split { reason } => Next::Dead(*reason),
         Outcome::Pause { reason } => Next::Wait(*reason),
-        Outcome::Retry { reason, after_ms } => {
-            if facts.number >= ATTEMPTS_MAX {
-                return Next::Dead(Reason::RetriesExhausted);
-            }
-            // What the destination asks for is a lower bound: it never shortens our own wait.
-            let wait = wait_ms(facts.number, facts.jitter_permille).max(after_ms.unwrap_or(0));
-            let due = facts.now.plus_millis(wait);
-            if due > facts.deadline {
-                // One last try just before the deadline beats giving up with time left, also where the destination asks
-                // for a longer wait: it may slow us down, never make us throw away.
-                let last = facts.deadline.plus_millis(-MINUTE_MS);
-                let soonest = facts.now.plus_millis(MINUTE_MS);
-                return if last >= soonest { Next::RetryAt(last, *reason) } else { Next::Expired };
-            }
-            Next::RetryAt(due, *reason)
-        }
+        Outcome::Doubted { reason } if facts.number >= DOUBTED_MAX => Next::Dead(*reason),
+        Outcome::Doubted { reason } => later(*reason, None, facts),
+        Outcome::Retry { .. } if facts.number >= ATTEMPTS_MAX => Next::Dead(Reason::RetriesExhausted),
+        Outcome::Retry { reason, after_ms } => later(*reason, *after_ms, facts),
     }
+}
+
+fn later(reason: Reason, after_ms: Option<i64>, facts: AttemptFacts) -> Next {
+    // What the destination asks for is a lower bound: it never shortens our own wait.
+    let wait = wait_ms(facts.number, facts.jitter_permille).max(after_ms.unwrap_or(0));
+    let due = facts.now.plus_millis(wait);
+    if due > facts.deadline {
+        // One last try just before the deadline beats giving up with time left, also where the destination asks
+        // for a longer wait: it may slow us down, never make us throw away.
+        let last = facts.deadline.plus_millis(-MINUTE_MS);
+        let soonest = facts.now.plus_millis(MINUTE_MS);
+        return if last >= soonest { Next::RetryAt(last, reason) } else { Next::Expired };
+    }
+    Next::RetryAt(due, reason)
 }
 
 /// The wait after this many attempts, with up to 20 % taken off or put on.
@@ -102,6 +106,20 @@ mod tests {
 
     fn retry(after_ms: Option<i64>) -> Outcome {
         Outcome::Retry { reason: Reason::DestServerError, after_ms }
+    }
+
+    #[test]
+    fn a_refusal_that_may_pass_has_a_short_schedule() {
+        let refused = Outcome::Doubted { reason: Reason::DestRejected };
+        let waits: Vec<_> = (1..=5)
+            .map(|number| match next(&refused, facts(number, 7 * DAY_MS)) {
+                Next::RetryAt(due, Reason::DestRejected) => due.millis_since(NOW) / SECOND_MS,
+                Next::Dead(Reason::DestRejected) => -1,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(waits, [5, 30, 120, 600, -1]);
+        assert_eq!(next(&refused, facts(1, 0)), Next::Expired);
     }
 
     #[test]

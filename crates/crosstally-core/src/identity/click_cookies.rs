@@ -54,6 +54,13 @@ impl<'a> ClickCookie<'a> {
     }
 }
 
+impl ClickCookie<'_> {
+    /// Whether its time is in milliseconds, as the platform wants it. Some scripts write seconds.
+    pub(crate) const fn is_dated(&self) -> bool {
+        self.created_ms >= 1_000_000_000_000 && self.created_ms < 10_000_000_000_000
+    }
+}
+
 fn digits(text: &str) -> Option<&str> {
     text.bytes().all(|b| b.is_ascii_digit()).then_some(text)
 }

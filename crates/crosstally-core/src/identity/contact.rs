@@ -263,7 +263,11 @@ impl Contact {
             Field::Zp => &mut self.zip,
             Field::Country => &mut self.country,
             Field::ExternalId => {
-                let exact = sha256_form(value, |value| Some(trim(value).to_owned()));
+                // An id of 32 digits is an id, not somebody's hash of it.
+                let exact = match trim(value) {
+                    hash if is_hex(hash, 64) => Some(hash.to_ascii_lowercase()),
+                    id => Some(sha256_hex(id)),
+                };
                 add_all(&mut self.exact_external_id, exact.filter(|hash| !forms.contains(hash)));
                 &mut self.external_id
             }
@@ -271,6 +275,15 @@ impl Contact {
             Field::F5first | Field::F5last | Field::Fi | Field::Dobd | Field::Dobm | Field::Doby => return,
         };
         add_all(list, forms);
+    }
+
+    // What no other platform takes, Google's own formatter still makes something of.
+    fn add_loose(&mut self, field: Field, value: &str) {
+        match field {
+            Field::Em => add_all(&mut self.google_email, sha256_form(value, google::email)),
+            Field::Ph => add_all(&mut self.google_phone, sha256_form(value, google::phone)),
+            _ => {}
+        }
     }
 
     // A number that the sender hashed is in an unknown form: it is passed on only where the sender meant it to go.
@@ -308,7 +321,10 @@ pub fn hash_contact(
         for value in values.iter().take(VALUES_PER_FIELD_MAX).filter(|value| !is_blank(value)) {
             match forms(field, value, default_region, today_year) {
                 Ok(forms) => contact.add(field, value, default_region, forms),
-                Err(reason) => dropped.push(Dropped { field: name, reason }),
+                Err(reason) => {
+                    contact.add_loose(field, value);
+                    dropped.push(Dropped { field: name, reason });
+                }
             }
         }
         if values.len() > VALUES_PER_FIELD_MAX {

@@ -25,13 +25,20 @@ pub fn to_e164(input: &str, default_region: Option<&str>) -> Option<String> {
         return None;
     }
     let dialled = dialled(input)?;
+    let number = understood(&dialled, default_region);
+    // Two zeros stand for the plus in most of the world, also where the number is read by other rules.
+    let abroad = || understood(&format!("+{}", dialled.strip_prefix("00")?), None);
+    number.or_else(abroad)
+}
+
+fn understood(dialled: &str, default_region: Option<&str>) -> Option<String> {
     // With a region at hand the library would look for that region's trunk prefix even in a number that names its own.
     let region = if dialled.starts_with('+') {
         None
     } else {
         Some(Id::from_str(&default_region?.to_ascii_uppercase()).ok()?)
     };
-    let number = phonenumber::parse(region, &dialled).ok()?;
+    let number = phonenumber::parse(region, dialled).ok()?;
     phonenumber::is_valid(&number).then(|| number.format().mode(phonenumber::Mode::E164).to_string())
 }
 

@@ -1,8 +1,11 @@
 //! What is sent to a web stream: one visitor and one event.
 
+use std::borrow::Cow;
+
 use crosstally_core::consent::Choice;
 use crosstally_core::event::OutboundEvent;
 use crosstally_core::identity::sha256_hex;
+use crosstally_core::macros::looks_like_macro;
 use crosstally_core::time::{HOUR_MS, Timestamp};
 use serde_json::{Map, Value};
 use url::form_urlencoded;
@@ -20,8 +23,8 @@ use crate::{age, custom, json, names, privacy};
 pub(super) const LIMITS: Limits = Limits { events: 1, bytes: BODY_BYTES_MAX };
 /// How old an event may be.
 pub(super) const AGE_MAX_MS: i64 = 72 * HOUR_MS;
-/// Google takes fewer than 130 kB.
-const BODY_BYTES_MAX: usize = 128 * 1024;
+/// Google takes fewer than 130 kB, of a thousand bytes each to be safe.
+const BODY_BYTES_MAX: usize = 130_000 - 1;
 const NAME_CHARS_MAX: usize = 40;
 const PARAMS_MAX: usize = 25;
 const VALUE_CHARS_MAX: usize = 100;
@@ -187,7 +190,10 @@ fn is_name(text: &str) -> bool {
 
 /// An id that a server event gave, or that came to the click as a parameter.
 fn known<'a>(event: &'a OutboundEvent, name: &str) -> Option<&'a str> {
-    other_id(event, name).or_else(|| present(event.origin.params.get(name)?.as_str()))
+    // A macro that was not filled in would make one visitor of all.
+    let filled = |id: &&str| !looks_like_macro(id);
+    let param = || present(event.origin.params.get(name)?.as_str()).filter(filled);
+    other_id(event, name).filter(filled).or_else(param)
 }
 
 /// The visitor as the browser's tag knows it. Without it the event would belong to nobody.
@@ -273,7 +279,7 @@ fn write_params(event: &OutboundEvent, name: &str, money: Amount<'_>) -> String 
             counted(money.value.is_some());
             // By this id Google recognises what the tag in the browser has sent already.
             let order = custom::text(&event.custom, "order_id").or_else(|| present(Some(&event.event_id)));
-            params.put_some("transaction_id", order);
+            params.put_some("transaction_id", order.map(order_id).as_deref());
             counted(order.is_some());
             for (key, text, max) in [
                 ("page_location", event.event_source_url.as_deref(), PAGE_CHARS_MAX),
@@ -294,6 +300,11 @@ fn write_params(event: &OutboundEvent, name: &str, money: Amount<'_>) -> String 
             }
         });
     })
+}
+
+/// An order's id as Google keeps it: it cuts what is too long, and orders that begin alike would be one.
+fn order_id(order: &str) -> Cow<'_, str> {
+    if order.chars().count() <= VALUE_CHARS_MAX { order.into() } else { sha256_hex(order).into() }
 }
 
 /// Whether a key of `custom` can be a parameter of its own: Google drops what is too long, and knows no lists.
@@ -318,6 +329,11 @@ fn is_own_param(key: &str, value: &Value) -> bool {
     fits && is_name(key) && !reserved && !WRITTEN.contains(&key)
 }
 
+/// The first characters of a text.
+fn start(text: &str, chars_max: usize) -> &str {
+    text.char_indices().nth(chars_max).map_or(text, |(at, _)| text.split_at(at).0)
+}
+
 /// What was bought, in Google's words; what has neither id nor name is left out.
 fn items(event: &OutboundEvent) -> Vec<String> {
     let contents =
@@ -333,7 +349,8 @@ fn item(content: &Map<String, Value>) -> Option<String> {
                 match content.get(*theirs) {
                     // An id is a text, whatever the sender made of it.
                     Some(Value::Number(id)) if *theirs == "id" => object.put(ours, id.as_str()),
-                    Some(value @ (Value::String(_) | Value::Number(_))) => object.put(ours, value),
+                    Some(Value::String(text)) => object.put(ours, start(text, VALUE_CHARS_MAX)),
+                    Some(number @ Value::Number(_)) => object.put(ours, number),
                     _ => {}
                 }
             }

@@ -163,6 +163,9 @@ fn the_client_id_comes_from_the_sender_the_click_or_the_cookie() {
         (json!({}), json!({"_ga": "GA1.1.55.66"}), "55.66"),
         (json!({}), json!({"ga_client_id": "GA1.2.55.66"}), "55.66"),
         (json!({"_ga": "GA1.2-2.55.66"}), json!({}), "55.66"),
+        // Nobody filled these in.
+        (json!({}), json!({"ga_client_id": "{client_id}", "_ga": "GA1.1.55.66"}), "55.66"),
+        (json!({"ga_client_id": "%%CID%%"}), json!({"ga_client_id": "3.4"}), "3.4"),
     ] {
         let body = sent(|event| {
             event.visitor.other = map(other.clone());
@@ -248,6 +251,25 @@ fn no_more_parameters_than_google_takes() {
     let params = body.pointer("/events/0/params").unwrap().as_object().unwrap();
     assert_eq!(params.len(), 25);
     assert_eq!(params["transaction_id"], "e-1");
+}
+
+#[test]
+fn long_texts_are_cut_and_long_orders_stay_apart() {
+    let order = |end: &str| {
+        let body = sent(|event| {
+            let order = format!("{}{end}", "9".repeat(100));
+            let contents = json!([{"id": "é".repeat(101), "title": "t".repeat(100), "quantity": 2}]);
+            event.custom = map(json!({"order_id": order, "contents": contents}));
+        });
+        let params = body.pointer("/events/0/params").unwrap().clone();
+        let item = params.pointer("/items/0").unwrap();
+        let chars = |key: &str| item[key].as_str().unwrap().chars().count();
+        assert_eq!((chars("item_id"), chars("item_name")), (100, 100));
+        params["transaction_id"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(order(""), "9".repeat(100));
+    assert_eq!((order("1").len(), order("2").len()), (64, 64));
+    assert_ne!(order("1"), order("2"));
 }
 
 #[test]

@@ -101,6 +101,7 @@ pub(super) fn check(event: &OutboundEvent, now: Timestamp) -> Result<Checked<'_>
     check_fields(&event.extra, EXTRA).map_err(Refused::incomplete)?;
     let user = User::of(event)?;
     by_source(event, &user)?;
+    located(event, &user)?;
     if event.event_name == "AppendAttribution" {
         append_attribution(&event.extra)?;
     }
@@ -133,6 +134,18 @@ fn data_processing(limits: &DataProcessing) -> Result<(), Refused> {
             "data_processing_options_country and data_processing_options_state are both needed with LDU; 0 and 0 let Meta find out",
         ),
     }
+}
+
+/// Where a limited event's visitor was, Meta finds out from the address, or has to be told: else nothing would be limited.
+fn located(event: &OutboundEvent, user: &User<'_>) -> Result<(), Refused> {
+    let Some(limits) = &event.data_processing else { return Ok(()) };
+    let is_told = limits.country == Some(1) && limits.state.is_some_and(|state| state != 0);
+    if limits.options.is_empty() || is_told || user.client_ip_address.is_some() {
+        return Ok(());
+    }
+    Err(Refused::not_allowed(
+        "limited use (LDU) without client_ip_address needs data_processing_options_country 1 and the visitor's state, as Meta cannot find out where the visitor was",
+    ))
 }
 
 /// What some action sources ask for beyond the common keys.

@@ -354,7 +354,7 @@ fn each_status_has_its_meaning() {
     };
     let retry = |reason| Outcome::Retry { reason, after_ms: None };
     let pause = |reason| Outcome::Pause { reason };
-    let refused = || Outcome::Refused { reason: DestRejected };
+    let refused = || Outcome::Doubted { reason: DestRejected };
     for (status, outcome) in [
         (100, retry(DestUnreadable)),
         (200, Outcome::Delivered),

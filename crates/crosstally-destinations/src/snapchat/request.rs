@@ -168,5 +168,6 @@ fn write_custom(checked: &Checked<'_>, object: &mut Object<'_>) {
         object.put_some("quantity", item.digits("quantity"));
         object.put_some("item_price", item.digits("item_price"));
         object.put_some("brand", item.text("brand"));
+        object.put_some("delivery_category", item.text("delivery_category"));
     });
 }

@@ -242,7 +242,7 @@ fn only_the_status_counts() {
         (200, Outcome::Delivered),
         (204, Outcome::Delivered),
         (302, Outcome::Retry { reason: Reason::DestRedirected, after_ms: None }),
-        (400, Outcome::Refused { reason: Reason::DestRejected }),
+        (400, Outcome::Doubted { reason: Reason::DestRejected }),
         (401, Outcome::Pause { reason: Reason::DestAuth }),
         (410, Outcome::Pause { reason: Reason::DestGone }),
         (429, Outcome::Retry { reason: Reason::DestRateLimited, after_ms: None }),

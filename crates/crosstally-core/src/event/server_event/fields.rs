@@ -125,7 +125,8 @@ impl<'a, 'p> Fields<'a, 'p> {
             let place = if many { format!("{key}/{index}") } else { key.to_owned() };
             match as_text(item) {
                 None => self.problem(&place, "must be a text, or a list of texts"),
-                Some(text) => match usable(text, limits::PARAM_VALUE_BYTES_MAX) {
+                // Forms bring lines and tabs along: each value's own reader knows what to do with those inside.
+                Some(text) => match fits(text, limits::PARAM_VALUE_BYTES_MAX) {
                     Err(problem) => self.problem(&place, problem),
                     Ok(()) if text.trim().is_empty() => {}
                     Ok(()) => texts.push(text.to_owned()),
@@ -212,10 +213,12 @@ pub(super) fn as_text(value: &Value) -> Option<&str> {
     }
 }
 
+fn fits(text: &str, bytes_max: usize) -> Result<(), String> {
+    if text.len() > bytes_max { Err(format!("is longer than {bytes_max} bytes")) } else { Ok(()) }
+}
+
 fn usable(text: &str, bytes_max: usize) -> Result<(), String> {
-    if text.len() > bytes_max {
-        return Err(format!("is longer than {bytes_max} bytes"));
-    }
+    fits(text, bytes_max)?;
     if text.chars().any(char::is_control) {
         return Err("has control characters".to_owned());
     }

@@ -212,6 +212,18 @@ fn every_id_of_the_person_counts() {
 }
 
 #[test]
+fn white_space_around_a_person_costs_no_event() {
+    let read = read_text(
+        r#"{"event":"x","user":{"email":"\tanna@shop.co.uk\n","city":"New\r\nYork","external_id":["\n7\t"]}}"#,
+    )
+    .unwrap();
+    let contact = read.event.contact;
+    assert_eq!(contact.email, ["anna@shop.co.uk"].map(sha256_hex));
+    assert_eq!(contact.city, ["newyork"].map(sha256_hex));
+    assert_eq!(contact.exact_external_id.len() + contact.external_id.len(), 1);
+}
+
+#[test]
 fn values_that_are_of_no_use_are_noted_and_not_repeated() {
     let text =
         r#"{"event":"x","user":{"email":["nobody","a@b.example"],"gender":"?","fbc":"AbC","fbp":"fb.x"}}"#;
@@ -396,7 +408,8 @@ proptest! {
 #[test]
 fn ids_of_other_platforms_are_kept_byte_for_byte() {
     let visitor = event(&json!({"event": "x", "user": {
-        "ttp": "2Fx", "rdt_uuid": "1.u", "ga_client_id": "GA1.1.2.3", "ga_session_id": "5", "ga_user_id": "u-1", "ttclid": "E.C.P.a-B_c", "ScCid": "a-B", "gclid": "{gclid}",
+        "ttp": "2Fx", "rdt_uuid": "1.u", "ga_client_id": "GA1.1.2.3", "ga_session_id": "5", "ga_user_id": "u-1",
+        "idfv": "{{idfv}}", "ttclid": "E.C.P.a-B_c", "ScCid": "a-B", "gclid": "{gclid}",
     }}))
     .visitor;
     let click_ids = json!({"ttclid": "E.C.P.a-B_c", "ScCid": "a-B"});

@@ -172,9 +172,9 @@ fn click_id(fields: &mut Fields<'_, '_>, key: &'static str) -> Option<(String, V
     (!looks_like_macro(&text)).then(|| (key.to_owned(), Value::String(text)))
 }
 
-/// An id as given: a number stays a number.
+/// An id as given: a number stays a number. A macro that was not filled in is none.
 fn plain_id(fields: &mut Fields<'_, '_>, key: &'static str) -> Option<(String, Value)> {
-    let text = fields.short_text(key)?;
+    let text = fields.short_text(key).filter(|text| !looks_like_macro(text))?;
     let value = fields.get(key).filter(|value| value.is_number()).cloned();
     Some((key.to_owned(), value.unwrap_or(Value::String(text))))
 }

@@ -17,6 +17,29 @@ fn phones(values: &[&str], region: Option<&str>) -> Contact {
 }
 
 #[test]
+fn an_id_of_thirty_two_digits_is_an_id() {
+    let uuid = "550E8400e29b41d4a716446655440000";
+    let digest = sha256_hex("somebody").to_uppercase();
+    let given = ContactIn { external_id: of(&[uuid, &digest]), ..ContactIn::default() };
+    let contact = hash_contact(&given, None, YEAR).0;
+    let all: Vec<_> = contact.exact_external_id.iter().chain(&contact.external_id).collect();
+    assert!(all.contains(&&sha256_hex(uuid)) && all.contains(&&sha256_hex("somebody")), "{all:?}");
+}
+
+#[test]
+fn what_only_google_hashes_is_hashed_for_google_alone() {
+    let given =
+        ContactIn {
+            email: of(&["JÖRG@exämple.de", "none"]), phone: of(&["12-34"]), ..ContactIn::default()
+        };
+    let (contact, dropped) = hash_contact(&given, None, YEAR);
+    assert_eq!(contact.google_email, hashes(&["jörg@exämple.de"]));
+    assert_eq!(contact.google_phone, hashes(&["+1234"]));
+    assert_eq!((contact.email.len(), contact.reddit_email.len(), contact.phone.len()), (0, 0, 0));
+    assert_eq!(dropped.len(), 3);
+}
+
+#[test]
 fn a_whole_person_is_hashed_into_every_form() {
     let given = ContactIn {
         email: of(&[" John.Smith+x@Gmail.com ", "john@work.example"]),
@@ -109,6 +132,13 @@ fn a_phone_number_is_understood_with_its_region_or_its_plus() {
     assert_eq!(extension.phone, hashes(&["1650555121289", "16505551212"]));
     // Not understood in that region: the digits alone.
     assert_eq!(phones(&["0044 20 7946 0958"], Some("US")).phone, hashes(&["442079460958"]));
+    for region in [None, Some("US"), Some("DE")] {
+        assert_eq!(
+            phones(&["0044 20 7946 0958"], region).e164_phone,
+            hashes(&["+442079460958"]),
+            "{region:?}"
+        );
+    }
 }
 
 #[test]

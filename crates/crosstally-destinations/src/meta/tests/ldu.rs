@@ -47,3 +47,27 @@ fn g5_limited_data_use_leaves_as_it_was_said() {
         assert!(sent.starts_with(&format!(r#"{{"data":[{}]"#, golden(&marks))), "{sent}");
     }
 }
+
+#[test]
+fn a_limit_without_a_place_lets_nothing_leave() {
+    for (options, place, address, leaves) in [
+        (json!(["LDU"]), (0, 0), None, false),
+        (json!(["LDU"]), (1, 0), None, false),
+        (json!(["LDU"]), (0, 0), Some("2001:db8::1"), true),
+        (json!(["LDU"]), (1, 1000), None, true),
+        (json!([]), (0, 0), None, true),
+    ] {
+        let mut event = event(&[
+            ("/data_processing_options", options),
+            ("/data_processing_options_country", json!(place.0)),
+            ("/data_processing_options_state", json!(place.1)),
+        ]);
+        event.visitor.client_ip_address = address.map(str::to_owned);
+        let built = build(&[event]);
+        assert_eq!(built.included.len(), usize::from(leaves), "{place:?} {address:?}");
+        if !leaves {
+            assert_eq!(built.left_out[0].reason, crosstally_core::reason::Reason::ConsentDenied);
+            assert!(built.left_out[0].detail.contains("client_ip_address"));
+        }
+    }
+}

@@ -56,7 +56,7 @@ fn the_statuses_of_a_success_can_be_told() {
         (409, Outcome::Delivered),
         (201, refused()),
         (204, refused()),
-        (400, refused()),
+        (400, Outcome::Doubted { reason: Reason::DestRejected }),
         (301, Outcome::Retry { reason: Reason::DestRedirected, after_ms: None }),
         (503, Outcome::Retry { reason: Reason::DestServerError, after_ms: None }),
     ] {

@@ -185,13 +185,9 @@ const BUILDER: &[Difference] = &[
 ];
 
 const GOOGLE: &[Difference] = &[
-    (Field::Em, "no dot-atom at a host name", |case| {
-        case.theirs.is_some() && case.ours.is_none() && told(Field::Em, case.value).is_none()
-    }),
     (Field::Ph, "an extension or a trunk zero", |case| {
         phone::to_e164(case.value, None).is_some_and(|number| number.len() < case.theirs().len())
     }),
-    (Field::Ph, "fewer than seven digits", |case| case.theirs().trim_start_matches(['+', '0']).len() < 7),
     (Field::Ph, "digits of another script", |case| !case.theirs().is_ascii() && case.ours.is_none()),
 ];
 
