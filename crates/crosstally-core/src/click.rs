@@ -83,6 +83,7 @@ pub const AD_CLICK_PARAMS: &[AdClickParam] = &[
     AdClickParam { name: "dicbo", platform: "outbrain" },
     AdClickParam { name: "obclid", platform: "outbrain" },
     AdClickParam { name: "ob_click_id", platform: "outbrain" },
+    AdClickParam { name: "OutbrainClickId", platform: "outbrain" },
     AdClickParam { name: "irclickid", platform: "impact" },
     AdClickParam { name: "yclid", platform: "yandex" },
     AdClickParam { name: "qclid", platform: "quora" },

@@ -28,6 +28,10 @@ pub const MOVEMENTS_MAX: u32 = 1_000;
 pub const RESPONSE_KEPT_BYTES: usize = 4 * 1024;
 /// Bytes of an answer's body that are read at all.
 pub const RESPONSE_READ_BYTES: usize = 64 * 1024;
+/// The same for each event of a request beyond the first: some platforms answer with a row for each.
+pub const RESPONSE_READ_BYTES_EACH: usize = 1024;
+/// The same of any answer, however many events it is about.
+pub const RESPONSE_READ_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Rows of one call: a JSON array, or lines of JSON.
 pub const ROWS_MAX: usize = 1_000;
 /// Values of one JSON document.

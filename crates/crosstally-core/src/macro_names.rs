@@ -52,6 +52,9 @@ const NAMES: &[(&str, Feed)] = &[
     ("secret", Feed::Secret),
 ];
 
+/// Names that others give to them.
+const ALIASES: &[(&str, &str)] = &[("txid", "transaction_id"), ("timestamp", "event_time")];
+
 /// All names of our own, in the order that the docs list them.
 pub fn names() -> impl Iterator<Item = (&'static str, Feed)> {
     NAMES.iter().copied()
@@ -60,6 +63,8 @@ pub fn names() -> impl Iterator<Item = (&'static str, Feed)> {
 /// The macro of our own with this name in any case, as we write it.
 #[must_use]
 pub fn built_in(name: &str) -> Option<(&'static str, Feed)> {
+    let alias = ALIASES.iter().find(|(other, _)| other.eq_ignore_ascii_case(name));
+    let name = alias.map_or(name, |(_, ours)| *ours);
     names().find(|(known, _)| known.eq_ignore_ascii_case(name))
 }
 

@@ -2,6 +2,8 @@
 //!
 //! The rules and their sources stand in `docs/destinations/reddit.md`.
 
+use crosstally_core::time::DAY_MS;
+
 use crate::dialect::{TestMode, Told};
 use crate::platform::Platform;
 
@@ -21,7 +23,7 @@ pub static REDDIT: Platform = Platform {
     limits: request::LIMITS,
     told: Told::LIMITS,
     adjusts: |_, _| false,
-    recognises_for_ms: None,
+    recognises_for_ms: Some(2 * DAY_MS),
     max_age_ms: config::max_age_ms,
     write: request::write,
     request: request::request,

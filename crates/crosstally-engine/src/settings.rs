@@ -90,6 +90,15 @@ impl config::Catalog for DestinationCatalog {
         })
     }
 
+    fn max_age_ms(
+        &self,
+        kind: &str,
+        settings: &BTreeMap<String, Setting>,
+        action_source: &str,
+    ) -> Option<i64> {
+        catalog::by_kind(kind).map(|dialect| dialect.max_age_ms(settings, action_source))
+    }
+
     fn macros(&self, kind: &str, settings: &BTreeMap<String, Setting>) -> Vec<MacroUse> {
         catalog::by_kind(kind).map_or_else(Vec::new, |dialect| dialect.macros(settings))
     }

@@ -52,6 +52,16 @@ pub trait Catalog {
     /// after a semicolon, how to mend it.
     fn check(&self, kind: &str, settings: &BTreeMap<String, Setting>) -> Vec<(String, String)>;
 
+    /// How long after an event of this action source a destination still takes it, in milliseconds.
+    fn max_age_ms(
+        &self,
+        _kind: &str,
+        _settings: &BTreeMap<String, Setting>,
+        _action_source: &str,
+    ) -> Option<i64> {
+        None
+    }
+
     /// The macros of a destination's templates.
     fn macros(&self, _kind: &str, _settings: &BTreeMap<String, Setting>) -> Vec<MacroUse> {
         Vec::new()

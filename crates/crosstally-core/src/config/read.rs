@@ -12,6 +12,7 @@ use crate::limits;
 
 mod campaign;
 pub(super) mod condition;
+mod delays;
 mod destination;
 mod document;
 mod drop_in;
@@ -69,6 +70,17 @@ pub fn read(
     let config = read_all(document, catalog, &mut found);
     let (problems, warnings) = found.into_parts();
     if problems.is_empty() { Ok((config, warnings)) } else { Err(problems) }
+}
+
+/// Looks at destinations with the rest of the configuration, which stands now.
+fn together(
+    config: &Config,
+    sections: &[(document::Section<'_>, String)],
+    catalog: &dyn Catalog,
+    found: &mut findings::Findings<'_>,
+) {
+    macros::check(config, sections, catalog, found);
+    delays::check(config, sections, catalog, found);
 }
 
 fn read_all(document: &str, catalog: &dyn Catalog, found: &mut Findings<'_>) -> Config {
@@ -138,7 +150,7 @@ fn read_all(document: &str, catalog: &dyn Catalog, found: &mut Findings<'_>) -> 
     for (section, slug) in entries(&root, "preflight", &mut Slugs::default(), found) {
         config.preflights.extend(preflight::monitor(&section, slug, (&campaigns, &partners), found));
     }
-    macros::check(&config, &placed, catalog, found);
+    together(&config, &placed, catalog, found);
     config
 }
 

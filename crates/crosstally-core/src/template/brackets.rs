@@ -18,17 +18,22 @@ pub struct Style {
 
 const BRACES: Style = Style { open: "{", close: "}", sample: "{x}" };
 /// Whatever begins with another one stands before it.
-const STYLES: [Style; 12] = [
+const STYLES: [Style; 17] = [
+    Style { open: "{{{", close: "}}}", sample: "{{{x}}}" },
     Style { open: "{{", close: "}}", sample: "{{x}}" },
     Style { open: "${", close: "}", sample: "${x}" },
+    Style { open: "{%", close: "%}", sample: "{%x%}" },
     BRACES,
     Style { open: "[[[", close: "]]]", sample: "[[[x]]]" },
+    Style { open: "[[", close: "]]", sample: "[[x]]" },
     Style { open: "[+", close: "+]", sample: "[+x+]" },
     Style { open: "[", close: "]", sample: "[x]" },
+    Style { open: "###", close: "###", sample: "###x###" },
     Style { open: "##", close: "##", sample: "##x##" },
     Style { open: "#", close: "#", sample: "#x#" },
     Style { open: "__", close: "__", sample: "__x__" },
     Style { open: "(S_", close: ")", sample: "(S_X)" },
+    Style { open: "%%", close: "%%", sample: "%%x%%" },
     Style { open: "%", close: "%", sample: "%x%" },
     TAG,
 ];

@@ -33,6 +33,8 @@ pub enum Function {
     },
     /// What stands there without a value.
     Default(String),
+    /// In lower case.
+    Lower,
     /// Other words for the value.
     Map(Vec<(String, String)>),
     /// So many decimals, halves away from zero.
@@ -49,7 +51,7 @@ pub enum Function {
 impl Function {
     /// Their names.
     pub const WORDS: &'static [&'static str] =
-        &["raw", "required", "hash", "default", "map", "round", "date"];
+        &["raw", "required", "hash", "lower", "default", "map", "round", "date"];
 
     fn named(word: &str, argument: Option<&str>) -> Result<Self, Option<String>> {
         let none = |function: Self| match argument {
@@ -62,6 +64,7 @@ impl Function {
         match word {
             "raw" => none(Self::Raw),
             "required" => none(Self::Required),
+            "lower" => none(Self::Lower),
             "hash" => match argument {
                 None => Ok(Self::Hash { exact: false }),
                 Some("exact") => Ok(Self::Hash { exact: true }),
@@ -195,6 +198,7 @@ fn one<'a>(function: &Function, value: Cow<'a, str>) -> Result<Cow<'a, str>, &'s
     match function {
         Function::Raw | Function::Required | Function::Default(_) => Ok(value),
         Function::Hash { exact } => Ok(Cow::Owned(hash(&value, *exact))),
+        Function::Lower => Ok(Cow::Owned(value.to_lowercase())),
         Function::Map(pairs) => pairs
             .iter()
             .find(|(from, _)| from == value.as_ref())

@@ -93,6 +93,7 @@ fn functions_do_what_they_say() {
         ("map:approved=1,rejected=3,*=0", "hold", "0"),
         ("map:approved=,*=0", "approved", ""),
         ("map:a\\,b=c\\=d\\|e", "a,b", "c=d|e"),
+        ("lower", "ÄbC", "äbc"),
         ("default:none", "x", "x"),
         ("hash", " Ab@Example.com ", "96e49dd93fffc5df73aaa9af3aaa7ff0b5ce1e40c1a1e5a7d30f8b9b3a3c2f4a"),
         ("date:%Y-%m-%d", "1764205295", "2025-11-27"),

@@ -27,6 +27,8 @@ pub(super) fn read(settings: &Settings, response: &Response, sent: usize, now: T
     let word = |key: &str| json.as_ref().and_then(|json| json.get(key)?.as_str()).unwrap_or_default();
     let said = format!("{} {}", word("code"), word("message"));
     let ended = || pause(Reason::DestMisconfigured, shown(settings, &format!("{said}; set api_version")));
+    let text = String::from_utf8_lossy(&response.body);
+    let named = if json.is_none() { places(&text) } else { BTreeSet::new() };
     match response.status {
         426 => ended(),
         400 if word("code").contains("VERSION") => ended(),
@@ -35,6 +37,10 @@ pub(super) fn read(settings: &Settings, response: &Response, sent: usize, now: T
             sent,
             shown(settings, &format!("{}: {said}", response.status)),
         ),
+        // The same in words alone.
+        400 | 422 if !named.is_empty() && !response.body_cut => {
+            refused_at(&named, sent, shown(settings, &format!("{}: {text}", response.status)))
+        }
         // Cut off, so that nobody can say which place is named.
         _ => by_status(settings, response, asked, (json.is_some() || response.body_cut).then_some(&said)),
     }

@@ -228,6 +228,11 @@ fn troubles_are_told_apart() {
     ] {
         assert_eq!(answer(status, body).outcome, BatchOutcome::Whole(expected), "{status} {body}");
     }
+    // The same in words alone.
+    let words = "2 errors\nIndex: 1, ERROR :: /conversionHappenedAt :: too old\n";
+    let refused = Outcome::Refused { reason: Reason::DestRejected };
+    let again = retry(Reason::DestPartial);
+    assert_eq!(answer(422, words).outcome, BatchOutcome::Each(vec![again.clone(), refused, again]));
     let cut = Response {
         status: 422,
         body: b"{\"message\":\"Index: 1".to_vec(),

@@ -68,10 +68,10 @@ fn check<'a>(
     Ok(Checked { event, name, event_time, money, msclkid, ip, user_agent })
 }
 
-/// 32 hexadecimal digits, perhaps with the hyphens of a UUID.
+/// 32 to 36 hexadecimal digits, or 32 with the hyphens of a UUID.
 fn is_click_id(text: &str) -> bool {
     let digits = text.bytes().filter(u8::is_ascii_hexdigit).count();
-    digits == 32
+    digits >= 32
         && (32..=36).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-')
 }

@@ -23,6 +23,10 @@ pub(super) fn read(settings: &Settings, response: &Response, sent: usize, now: T
     let detail = || shown(settings, &format!("{}: {words}", response.status));
     let bad_data = is_success(response.status) || response.status == 400;
     match received {
+        // Of which event it speaks is found by halving.
+        _ if is_success(response.status) && wrong.is_empty() && is_refusal(&body) => {
+            Reading::whole(Outcome::Split { reason: Reason::DestRejected }, detail())
+        }
         Some(received) if is_success(response.status) && received == sent && wrong.is_empty() => {
             Reading::whole(Outcome::Delivered, detail())
         }
@@ -48,6 +52,14 @@ pub(super) fn read(settings: &Settings, response: &Response, sent: usize, now: T
 fn is_consistent(received: usize, sent: usize, wrong: &BTreeMap<usize, &str>) -> bool {
     // Whether the wrong ones count as received is not said.
     wrong.keys().all(|index| *index < sent) && (received == sent || received + wrong.len() == sent)
+}
+
+/// Whether an answer speaks of an error that is not one of warnings alone.
+fn is_refusal(body: &Map<String, Value>) -> bool {
+    let Some(error) = body.get("error").filter(|error| !error.is_null()) else { return false };
+    let is_warning = |detail: &Value| detail.get("isWarning").and_then(Value::as_bool) == Some(true);
+    let details = error.get("details").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    details.is_empty() || !details.iter().all(is_warning)
 }
 
 /// What is wrong with which event; warnings do not count.

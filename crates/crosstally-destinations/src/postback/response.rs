@@ -49,8 +49,18 @@ pub(super) fn regex(text: &str) -> Result<Regex, regex::Error> {
 }
 
 fn success(effective: &Effective<'_>, response: &Response, said: &str) -> Reading {
+    if let Some(unwanted) = effective.text("failure_body_contains")
+        && contains(&response.body, unwanted.as_bytes())
+    {
+        return refused(&format!("the body contains {unwanted:?}"), said);
+    }
     match missing(effective, &response.body) {
         None => Reading::whole(Outcome::Delivered, said),
+        // It was taken, as far as the status says, and would be taken again.
+        Some(why) if response.body_cut => {
+            let detail = shorten(&format!("the answer is too long to be read to its end: {why}; {said}"));
+            Reading::whole(Outcome::Unverified, detail)
+        }
         Some(why) => refused(&why, said),
     }
 }
@@ -71,11 +81,6 @@ fn missing(effective: &Effective<'_>, body: &[u8]) -> Option<String> {
         && !regex(wanted).is_ok_and(|regex| regex.is_match(body))
     {
         return Some(format!("the body does not match {wanted:?}"));
-    }
-    if let Some(unwanted) = effective.text("failure_body_contains")
-        && contains(body, unwanted.as_bytes())
-    {
-        return Some(format!("the body contains {unwanted:?}"));
     }
     let mut pairs = effective.map("success_json").peekable();
     pairs.peek()?;

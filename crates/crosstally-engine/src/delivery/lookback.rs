@@ -169,7 +169,7 @@ impl Round {
     }
 
     async fn send(&self, request: &Request) -> Result<Response, SendError> {
-        send::send(&self.engine, &self.ready, (&self.stopping, Phase::Draining), request).await
+        send::send(&self.engine, &self.ready, (&self.stopping, Phase::Draining), request, 1).await
     }
 }
 

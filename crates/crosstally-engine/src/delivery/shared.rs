@@ -90,7 +90,7 @@ impl Shared {
 
     pub(super) async fn sign_in(&self) -> Result<Option<Settings>, Box<NotSignedIn>> {
         let now = || self.engine.clock.now();
-        let send = async |request: Request| self.send(&request).await;
+        let send = async |request: Request| self.send(&request, 1).await;
         self.sign_in.settings(&self.ready, now, send).await
     }
 
@@ -137,7 +137,7 @@ impl Shared {
         events: usize,
         permit: Option<OwnedSemaphorePermit>,
     ) -> Answered {
-        let answer = self.send(request).await;
+        let answer = self.send(request, events).await;
         let reading = self.read(settings, request, &answer, events);
         if matches!(reading.outcome, BatchOutcome::Whole(Outcome::Pause { reason: Reason::DestAuth })) {
             self.sign_in.forget().await;
@@ -145,8 +145,8 @@ impl Shared {
         Answered { answer, reading, permit }
     }
 
-    async fn send(&self, request: &Request) -> Result<Response, SendError> {
-        send::send(&self.engine, &self.ready, (&self.stopping, Phase::Cutting), request).await
+    async fn send(&self, request: &Request, events: usize) -> Result<Response, SendError> {
+        send::send(&self.engine, &self.ready, (&self.stopping, Phase::Cutting), request, events).await
     }
 
     fn read(

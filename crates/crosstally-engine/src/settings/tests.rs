@@ -125,6 +125,30 @@ fn a_macro_that_will_be_empty_is_warned_about() {
 }
 
 #[test]
+fn a_goal_that_waits_longer_than_its_destination_does_is_warned_about() {
+    let warned = |delay: &str, settings: &str| -> Vec<String> {
+        let document = around("generic", &format!("{}\n{settings}", url("c={click_id}")));
+        let document = format!("{document}delay = \"{delay}\"\n");
+        let (_, warnings) = check_config(&document, "c.toml").unwrap();
+        warnings.iter().map(ToString::to_string).collect()
+    };
+    for (delay, settings, expected) in [
+        ("29d", "", 0),
+        ("30d", "", 1),
+        ("2d", "max_age_days = 3", 0),
+        ("3d", "max_age_days = 3", 1),
+        ("0s", "max_age_days = 1", 0),
+    ] {
+        let found = warned(delay, settings);
+        assert_eq!(found.len(), expected, "{delay} {settings}: {found:?}");
+        assert!(
+            found.iter().all(|text| text.contains("event_too_old") && text.contains("`sale`")),
+            "{found:?}"
+        );
+    }
+}
+
+#[test]
 fn an_example_is_shown_without_the_secret() {
     let destination = r#"url = "https://network.example/{const.shop}/pb?c={source_click_id}&p={payout|round:1}&t={secret}"
 method = "POST"

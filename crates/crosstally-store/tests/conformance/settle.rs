@@ -83,7 +83,7 @@ pub(crate) async fn what_waits_goes_behind_what_is_due(stage: &Stage) {
         let one = lease(ms).await;
         assert!(!one.waited, "none has been tried before");
         tried.push(one.id);
-        let call = build::new_call(ms, &build::held(&[one.clone()]));
+        let call = build::new_call(ms, &build::held(std::slice::from_ref(&one)));
         let id = call.id;
         store.open_call(call).await.unwrap();
         let shut = Outcome::Pause { reason: Reason::DestPermission };

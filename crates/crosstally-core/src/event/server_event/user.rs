@@ -102,6 +102,7 @@ const OTHER_NAMES: &[(&str, &str)] = &[
     ("sc_click_id", "ScCid"),
     ("_epik", "epik"),
     ("_rdt_cid", "rdt_cid"),
+    ("__oppref", "oppref"),
 ];
 
 pub(super) fn read(

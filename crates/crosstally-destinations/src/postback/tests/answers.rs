@@ -68,3 +68,14 @@ fn the_statuses_of_a_success_can_be_told() {
     assert_eq!(outcome(&both, 409, "seen"), refused());
     assert_eq!(outcome(&both, 409, "fine"), Outcome::Delivered);
 }
+
+#[test]
+fn an_answer_that_is_too_long_to_be_judged_is_no_refusal() {
+    let rule = [("success_json", map(&[("status", "ok")]))];
+    let cut = Response { status: 200, body: b"{\"rows\":[".to_vec(), body_cut: true, ..Response::default() };
+    let reading = Postback.read(&settings(&rule), &cut, 1, NOW);
+    assert_eq!(whole(&reading), Outcome::Unverified);
+    assert!(reading.detail.contains("too long"), "{}", reading.detail);
+    let said_no = [rule[0].clone(), ("failure_body_contains", text("rows"))];
+    assert_eq!(whole(&Postback.read(&settings(&said_no), &cut, 1, NOW)), refused());
+}
