@@ -267,6 +267,8 @@ pub struct Destination {
     /// Whether the events of one conversion arrive in the order in which they were booked: a later one waits for an earlier
     /// one that is still on its way.
     pub in_order: bool,
+    /// How many calls it gets from one server, if there is a limit.
+    pub rate: Option<Rate>,
     /// The settings of its kind.
     pub settings: BTreeMap<String, Setting>,
 }

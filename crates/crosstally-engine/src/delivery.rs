@@ -4,6 +4,7 @@
 //! clock. Whatever is known lies in the store before the next step is taken, so that a node may die at any moment and
 //! another carries on. What to send and what an answer means is the dialect's business, when to try again is core's.
 
+mod allowance;
 mod batch;
 mod bisect;
 mod ends;

@@ -207,6 +207,9 @@ fn destination(destination: &Destination) -> Entry<'_> {
     if destination.in_order {
         keys.push(("in_order", Value::Flag(true)));
     }
+    if let Some(rate) = destination.rate {
+        keys.push(("rate", rate_value(rate)));
+    }
     Entry { section: "destination", slug: Some(&destination.slug), keys }
 }
 

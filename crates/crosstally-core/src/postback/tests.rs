@@ -91,6 +91,7 @@ fn config(partner: Partner) -> Config {
             allow_private: false,
             consent_policy: crate::consent::ConsentPolicy::default(),
             in_order: false,
+            rate: None,
             settings: BTreeMap::new(),
         }],
         goals: vec![

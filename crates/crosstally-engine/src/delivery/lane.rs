@@ -9,6 +9,7 @@ use crosstally_store::{DestinationState, LeaseWanted, LeasedDelivery, StoreError
 use tokio::sync::Notify;
 use tokio::task::{JoinError, JoinSet};
 
+use super::allowance::Allowance;
 use super::batch::Batch;
 use super::bisect;
 use super::leases::{LEASE_MS, Leases};
@@ -49,6 +50,7 @@ pub(super) struct Lane {
     looking_back: JoinSet<Result<(), StoreError>>,
     looked_back_at: Timestamp,
     counts: Delivered,
+    allowance: Allowance,
     /// There is probably something to lease: the last one took as much as was asked for, or somebody rang.
     more: bool,
     /// Whether a destination that does not answer is tried more slowly. A test that moves the clock by hand decides
@@ -80,6 +82,7 @@ impl Lane {
             looking_back: JoinSet::new(),
             looked_back_at: Timestamp::default(),
             counts: Delivered::default(),
+            allowance: Allowance::default(),
             more: false,
             paced: true,
         }
@@ -185,6 +188,10 @@ impl Lane {
             return Ok(Turn::Full);
         }
         let now = self.engine.clock.now();
+        let free = match ready.config.rate.map_or(Ok(free), |rate| self.allowance.of(rate, now, free)) {
+            Ok(free) => free,
+            Err(at) => return Ok(Turn::Idle(Some(at))),
+        };
         if !self.more {
             match self.engine.store.next_due(self.slug.clone()).await? {
                 Some(at) if at <= now => {}
@@ -217,6 +224,9 @@ impl Lane {
         }
         let leased = self.lease(ready, limit, now).await?;
         self.more = leased.len() >= limit;
+        if let Some(rate) = ready.config.rate {
+            self.allowance.take(rate, now, leased.len().div_ceil(batch_max));
+        }
         if leased.is_empty() {
             return Ok(Turn::Idle(None));
         }

@@ -6,6 +6,7 @@ use url::Url;
 
 use super::document::{Item, Section, Text, shown};
 use super::findings::{Findings, Spot};
+use super::partner;
 use super::secret;
 use super::workspace::consent_policy;
 use crate::address::plain_host;
@@ -17,7 +18,7 @@ use crate::target::{Target, TargetError};
 use crate::template::{Brackets, Template};
 
 /// The keys that belong to every destination.
-const COMMON: [&str; 5] = ["slug", "kind", "allow_private", "consent_policy", "in_order"];
+const COMMON: [&str; 6] = ["slug", "kind", "allow_private", "consent_policy", "in_order", "rate"];
 
 pub(super) fn destination(
     section: &Section<'_>,
@@ -29,6 +30,7 @@ pub(super) fn destination(
     let allow_private = section.flag("allow_private", found);
     let consent_policy = consent_policy(section, found);
     let in_order = section.flag("in_order", found);
+    let rate = section.item("rate").and_then(|item| partner::rate(item, found));
     let kinds = catalog.kinds();
     let example = format!("\"{}\"", kinds.first().copied().unwrap_or("meta"));
     let kind = section.required("kind", &example, found)?;
@@ -58,7 +60,8 @@ pub(super) fn destination(
             note(&section.spot_of(&setting), &setting, &problem, help, found);
         }
     }
-    Some(Destination { slug, kind: kind.text.to_owned(), allow_private, consent_policy, in_order, settings })
+    let kind = kind.text.to_owned();
+    Some(Destination { slug, kind, allow_private, consent_policy, in_order, rate, settings })
 }
 
 fn note(spot: &Spot, setting: &str, problem: &str, help: &str, found: &mut Findings<'_>) {

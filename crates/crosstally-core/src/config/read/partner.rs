@@ -86,7 +86,7 @@ fn warn_unsigned(section: &Section<'_>, partner: &Partner, found: &mut Findings<
     }
 }
 
-fn rate(item: Item<'_>, found: &mut Findings<'_>) -> Option<Rate> {
+pub(super) fn rate(item: Item<'_>, found: &mut Findings<'_>) -> Option<Rate> {
     const EXAMPLE: &str = "{ per_second = 100, burst = 200 }";
     let table = item.into_table(EXAMPLE, found)?;
     table.refuse_unknown(["per_second", "burst"], found);

@@ -316,8 +316,7 @@ fn judging() -> impl Strategy<Value = Terms> {
 
 fn partners() -> impl Strategy<Value = Vec<Partner>> {
     let preset = prop::sample::select(vec!["generic", "affise", "stripe"]);
-    let rate = (1..=1_000_000_u32, 1..=1_000_u32).prop_map(|(per_second, burst)| Rate { per_second, burst });
-    let partner = (preset, reading(), judging(), auth(), prop::option::of(rate));
+    let partner = (preset, reading(), judging(), auth(), prop::option::of(rate()));
     prop::collection::btree_map(slug(), partner, 0..4).prop_map(|partners| {
         partners
             .into_iter()
@@ -360,20 +359,29 @@ fn destinations() -> impl Strategy<Value = Vec<Destination>> {
             ("postback", settings)
         });
     let kinds = prop_oneof![meta, postback];
-    prop::collection::btree_map(slug(), (kinds, any::<bool>(), consent_policy(), any::<bool>()), 0..4)
-        .prop_map(|destinations| {
-            destinations
-                .into_iter()
-                .map(|(slug, ((kind, settings), allow_private, consent_policy, in_order))| Destination {
-                    in_order,
-                    slug,
-                    kind: kind.to_owned(),
-                    allow_private,
-                    consent_policy,
-                    settings,
-                })
-                .collect()
-        })
+    prop::collection::btree_map(
+        slug(),
+        (kinds, any::<bool>(), consent_policy(), any::<bool>(), prop::option::of(rate())),
+        0..4,
+    )
+    .prop_map(|destinations| {
+        destinations
+            .into_iter()
+            .map(|(slug, ((kind, settings), allow_private, consent_policy, in_order, rate))| Destination {
+                in_order,
+                rate,
+                slug,
+                kind: kind.to_owned(),
+                allow_private,
+                consent_policy,
+                settings,
+            })
+            .collect()
+    })
+}
+
+fn rate() -> impl Strategy<Value = Rate> {
+    (1..=1_000_000_u32, 1..=1_000_u32).prop_map(|(per_second, burst)| Rate { per_second, burst })
 }
 
 fn expected() -> impl Strategy<Value = Expected> {

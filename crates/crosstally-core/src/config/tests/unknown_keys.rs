@@ -87,6 +87,7 @@ pub(super) const LEVELS: &[(&str, &str, &[&str])] = &[
             "allow_private",
             "consent_policy",
             "in_order",
+            "rate",
             "dataset_id",
             "access_token",
             "test_event_code",

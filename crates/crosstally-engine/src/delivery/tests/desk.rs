@@ -179,8 +179,12 @@ impl Desk {
 
     /// The same destination as a partner's plain URL.
     pub(super) async fn apply_postback(&self) {
-        let settings =
-            format!("kind = \"postback\"\nurl = \"{}?id={{event_id}}\"", self.platform.peer.url("/p"));
+        self.apply_postback_with("").await;
+    }
+
+    pub(super) async fn apply_postback_with(&self, more: &str) {
+        let url = self.platform.peer.url("/p");
+        let settings = format!("kind = \"postback\"\nurl = \"{url}?id={{event_id}}\"\n{more}");
         self.apply_destination(&settings).await;
     }
 

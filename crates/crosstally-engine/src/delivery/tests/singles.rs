@@ -92,3 +92,26 @@ async fn a_booking_wakes_the_lane() {
     stop.send_replace(true);
     soon("the stop", running).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_destination_with_a_rate_gets_no_more() {
+    let desk = Desk::at(Platform::start(|_| Reply::Say(200, "", String::new())).await).await;
+    desk.apply_postback_with("rate = { per_second = 2, burst = 3 }").await;
+    desk.book(0, 10).await;
+    let (stop, stopped) = watch::channel(false);
+    #[expect(clippy::disallowed_methods, reason = "the test waits for its end")]
+    let running = tokio::spawn(delivery::run(desk.engine.clone(), stopped));
+    for (calls, wait_ms) in [(3, 500), (4, 500), (5, 1_000), (7, 60_000), (10, 0)] {
+        desk.platform.has_seen(calls).await;
+        // Time enough for a further call, if one were coming.
+        for _ in 0..20 {
+            desk.deliveries().await;
+        }
+        assert_eq!(desk.platform.sizes().len(), calls);
+        desk.clock.advance(wait_ms);
+    }
+    let waiting = desk.deliveries().await;
+    assert!(waiting.iter().all(|one| one.failures == 0 && one.attempts <= 1), "{waiting:?}");
+    stop.send_replace(true);
+    soon("the stop", running).await.unwrap();
+}

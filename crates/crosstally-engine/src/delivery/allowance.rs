@@ -1,0 +1,90 @@
+//! How many calls a destination with a rate of its own gets: a bucket of which only the time is kept at which it is full
+//! again. Pure; who asks waits.
+
+use crosstally_core::config::Rate;
+use crosstally_core::time::Timestamp;
+
+const SECOND_US: i64 = 1_000_000;
+const MS_US: i64 = 1_000;
+
+/// What is left of a rate.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Allowance {
+    /// In microseconds.
+    full_at: i64,
+}
+
+/// A rate in microseconds.
+struct Pace {
+    each: i64,
+    depth: i64,
+}
+
+impl Pace {
+    fn of(rate: Rate) -> Self {
+        let each = (SECOND_US / i64::from(rate.per_second.max(1))).max(1);
+        Self { each, depth: each.saturating_mul(i64::from(rate.burst.max(1))) }
+    }
+}
+
+impl Allowance {
+    /// How many of so many calls may begin now; if none, when the next one may.
+    pub(super) fn of(self, rate: Rate, now: Timestamp, wanted: usize) -> Result<usize, Timestamp> {
+        let pace = Pace::of(rate);
+        let now = now.as_millis().saturating_mul(MS_US);
+        let room = now.saturating_add(pace.depth).saturating_sub(self.full_at(now, &pace));
+        match usize::try_from(room / pace.each).unwrap_or(0) {
+            0 => {
+                let wait = pace.each.saturating_sub(room);
+                Err(Timestamp::from_millis(now.saturating_add(wait).saturating_add(MS_US - 1) / MS_US))
+            }
+            calls => Ok(calls.min(wanted)),
+        }
+    }
+
+    /// So many calls begin.
+    pub(super) fn take(&mut self, rate: Rate, now: Timestamp, calls: usize) {
+        let pace = Pace::of(rate);
+        let now = now.as_millis().saturating_mul(MS_US);
+        let calls = i64::try_from(calls).unwrap_or(i64::MAX);
+        self.full_at = self.full_at(now, &pace).saturating_add(pace.each.saturating_mul(calls));
+    }
+
+    /// A clock that was set back leaves the bucket empty for no longer than it takes to fill.
+    fn full_at(self, now: i64, pace: &Pace) -> i64 {
+        self.full_at.clamp(now, now.saturating_add(pace.depth))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_764_201_600_000);
+
+    #[test]
+    fn a_rate_is_kept_and_a_burst_is_given_once() {
+        let rate = Rate { per_second: 10, burst: 3 };
+        let mut allowance = Allowance::default();
+        assert_eq!(allowance.of(rate, NOW, 2), Ok(2));
+        assert_eq!(allowance.of(rate, NOW, 100), Ok(3));
+        allowance.take(rate, NOW, 3);
+        assert_eq!(allowance.of(rate, NOW, 1), Err(NOW.plus_millis(100)));
+        assert_eq!(allowance.of(rate, NOW.plus_millis(99), 1), Err(NOW.plus_millis(100)));
+        assert_eq!(allowance.of(rate, NOW.plus_millis(100), 9), Ok(1));
+        allowance.take(rate, NOW.plus_millis(100), 1);
+        assert_eq!(allowance.of(rate, NOW.plus_millis(10_000), 100), Ok(3));
+    }
+
+    #[test]
+    fn what_began_unasked_is_paid_back_and_no_clock_keeps_it_shut() {
+        let rate = Rate { per_second: 1, burst: 1 };
+        let mut allowance = Allowance::default();
+        allowance.take(rate, NOW, 50);
+        assert_eq!(allowance.of(rate, NOW, 1), Err(NOW.plus_millis(1_000)));
+        let hour_ago = NOW.plus_millis(-3_600_000);
+        assert_eq!(allowance.of(rate, hour_ago, 1), Err(hour_ago.plus_millis(1_000)));
+        let fast = Rate { per_second: u32::MAX, burst: u32::MAX };
+        assert_eq!(Allowance::default().of(fast, NOW, 512), Ok(512));
+    }
+}
