@@ -4,14 +4,66 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use crosstally_core::delivery::DeliveryState;
+use crosstally_core::ids::DeliveryId;
+use crosstally_core::reason::Reason;
 use crosstally_core::time::DAY_MS;
-use crosstally_store::{DeliveryFilter, DestinationState, OutboxCount, StoreError};
+use crosstally_store::{DeliveryFilter, DeliveryRecord, DestinationState, OutboxCount, Places, StoreError};
 
 use crate::Engine;
 
 /// How long a delivery that had run out of time gets when it is tried again by hand. The destination still has the last
 /// word about the event's age, at send time.
 const FRESH_DEADLINE_MS: i64 = DAY_MS;
+
+/// The word under which a delivery is listed: its state, and of what is pending also whether its destination holds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// Pending at a destination that is paused or gone from the configuration.
+    Held,
+    /// In this state; `Pending` at a destination that goes on.
+    State(DeliveryState),
+}
+
+impl Shown {
+    /// Reads the word.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "held" => Some(Self::Held),
+            word => DeliveryState::from_word(word).map(Self::State),
+        }
+    }
+
+    /// The state that the store has.
+    #[must_use]
+    pub const fn state(self) -> DeliveryState {
+        match self {
+            Self::Held => DeliveryState::Pending,
+            Self::State(state) => state,
+        }
+    }
+
+    /// Where such deliveries are, if these destinations go on and no others.
+    fn places(self, going_on: Vec<String>) -> Places {
+        match self {
+            Self::Held => Places::AllBut(going_on),
+            Self::State(DeliveryState::Pending) => Places::Only(going_on),
+            Self::State(_) => Places::All,
+        }
+    }
+}
+
+/// Which deliveries are listed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Listed {
+    /// Of this destination.
+    pub destination: Option<String>,
+    /// Under this word.
+    pub shown: Option<Shown>,
+}
+
+/// A delivery, and why its destination holds it, if it does.
+pub type Holding = (DeliveryRecord, Option<(Reason, String)>);
 
 /// How many deliveries had ended without arriving when they were last counted, so that the log tells of more.
 #[derive(Debug, Default)]
@@ -48,6 +100,37 @@ impl Engine {
                 "deliveries ended without arriving; `crosstally deliveries errors` says why"
             );
         }
+    }
+
+    /// Deliveries, newest first; `before` is the last id of the page before. What is held and what is pending are told apart
+    /// before a page is cut, so that a page is short only if nothing is left.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn list_deliveries(
+        &self,
+        wanted: &Listed,
+        before: Option<DeliveryId>,
+        limit: u32,
+    ) -> Result<Vec<Holding>, StoreError> {
+        let held = self.held_destinations().await?;
+        let snapshot = self.snapshot.load();
+        let slugs = snapshot.destinations().map(|ready| &ready.config.slug);
+        let going_on = slugs.filter(|slug| !held.contains_key(*slug)).cloned().collect();
+        let places = wanted.shown.map_or(Places::All, |shown| shown.places(going_on));
+        let filter = DeliveryFilter {
+            destination: wanted.destination.clone(),
+            state: wanted.shown.map(Shown::state),
+            id: None,
+        };
+        let found = self.store.list_deliveries(filter, places, before, limit).await?;
+        Ok(found
+            .into_iter()
+            .map(|delivery| {
+                let hold = self.hold_of(&delivery, &held);
+                (delivery, hold)
+            })
+            .collect())
     }
 
     /// Makes deliveries due at once; delivered ones are left alone. Returns how many.
@@ -90,6 +173,22 @@ mod tests {
     use crosstally_core::time::Timestamp;
 
     use super::*;
+
+    #[test]
+    fn what_is_held_is_where_nothing_goes_on() {
+        let going_on = || vec!["meta".to_owned()];
+        for (word, state, places) in [
+            ("held", DeliveryState::Pending, Places::AllBut(going_on())),
+            ("pending", DeliveryState::Pending, Places::Only(going_on())),
+            ("dead", DeliveryState::Dead, Places::All),
+            ("delivered", DeliveryState::Delivered, Places::All),
+        ] {
+            let shown = Shown::from_word(word);
+            assert_eq!(shown.map(Shown::state), Some(state), "{word}");
+            assert_eq!(shown.map(|shown| shown.places(going_on())), Some(places), "{word}");
+        }
+        assert_eq!(Shown::from_word("paused"), None);
+    }
 
     #[test]
     fn what_has_ended_is_told_once() {

@@ -4,8 +4,8 @@ use crosstally_core::ids::{ConversionId, DeliveryId};
 use crosstally_core::time::{HOUR_MS, Timestamp};
 
 use crate::{
-    AttemptRecord, DayCount, DeliveredHour, DeliveryFilter, DeliveryRecord, OutboxCount, Store, StoreError,
-    on,
+    AttemptRecord, DayCount, DeliveredHour, DeliveryFilter, DeliveryRecord, OutboxCount, Places, Store,
+    StoreError, on,
 };
 
 /// The earliest id that the delivery of an event of a time can have: a clock that is ahead may have stated the event's.
@@ -55,17 +55,18 @@ impl Store {
         on!(self, attempts(id))
     }
 
-    /// Deliveries, newest first; `before` is the last id of the page before.
+    /// Deliveries, newest first; `before` is the last id of the page before. A page is short only if nothing is left.
     ///
     /// # Errors
     /// See [`StoreError`].
     pub async fn list_deliveries(
         &self,
         filter: DeliveryFilter,
+        places: Places,
         before: Option<DeliveryId>,
         limit: u32,
     ) -> Result<Vec<DeliveryRecord>, StoreError> {
-        on!(self, list_deliveries(filter, before, limit))
+        on!(self, list_deliveries(filter, places, before, limit))
     }
 
     /// When the next delivery of a destination can be leased: its due time, or the end of its present lease. `None` if

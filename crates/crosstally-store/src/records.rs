@@ -285,6 +285,18 @@ pub struct DeliveryFilter {
     pub id: Option<DeliveryId>,
 }
 
+/// At which destinations: what is pending is held by some of them and goes on at the others, and the store cannot know which.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Places {
+    /// At all.
+    #[default]
+    All,
+    /// At these.
+    Only(Vec<String>),
+    /// At all but these.
+    AllBut(Vec<String>),
+}
+
 /// How many deliveries of a destination stand where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutboxCount {

@@ -3,16 +3,19 @@
 use axum::Json;
 use axum::extract::{Path, Query, State as Extract};
 use axum::response::IntoResponse;
-use crosstally_core::delivery::DeliveryState;
 use crosstally_core::ids::DeliveryId;
 use crosstally_core::reason::Reason;
+use crosstally_engine::Engine;
+use crosstally_engine::outbox::{Listed, Shown};
 use crosstally_store::{AttemptRecord, DeliveryFilter, DeliveryRecord};
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::page::{PageIn, PageOut};
-use super::{Refused, Reply, bad, not_found};
+use super::ask::AskError;
+use super::hybrid::PartOut;
+use super::page::PageIn;
+use super::{Reply, bad, not_found};
 use crate::auth;
 use crate::state::State;
 
@@ -137,47 +140,51 @@ impl From<&AttemptRecord> for AttemptOut {
 }
 
 /// Which deliveries.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListIn {
-    destination: Option<String>,
-    state: Option<String>,
-    limit: Option<u32>,
-    cursor: Option<String>,
+    /// Of this destination.
+    pub destination: Option<String>,
+    /// `pending`, `held`, `delivered`, `dead`, `expired`, `cancelled`.
+    pub state: Option<String>,
+    /// How many.
+    pub limit: Option<u32>,
+    /// Where the page before ended.
+    pub cursor: Option<String>,
 }
 
-fn state_named(word: Option<&str>) -> Result<Option<DeliveryState>, Refused> {
-    match word {
-        None => Ok(None),
-        // What is held is pending, at a destination that is paused.
-        Some("held") => Ok(Some(DeliveryState::Pending)),
-        Some(word) => DeliveryState::from_word(word)
-            .map(Some)
-            .ok_or_else(|| bad("state must be pending, held, delivered, dead, expired or cancelled")),
-    }
+/// Reads the word for a state.
+///
+/// # Errors
+/// It is none.
+pub fn shown(word: Option<&str>) -> Result<Option<Shown>, AskError> {
+    let read = |word| {
+        Shown::from_word(word).ok_or_else(|| {
+            AskError::Bad("state must be pending, held, delivered, dead, expired or cancelled".into())
+        })
+    };
+    word.map(read).transpose()
+}
+
+/// A page of the deliveries, newest first.
+///
+/// # Errors
+/// See [`AskError`].
+pub async fn page(engine: &Engine, wanted: &ListIn) -> Result<PartOut<DeliveryOut>, AskError> {
+    let page = PageIn { limit: wanted.limit, cursor: wanted.cursor.clone() };
+    let (limit, before) = (page.limit_asked()?, page.cursor_asked::<DeliveryId>()?);
+    let which = Listed { destination: wanted.destination.clone(), shown: shown(wanted.state.as_deref())? };
+    let found = engine.list_deliveries(&which, before, limit).await?;
+    let full = u32::try_from(found.len()).is_ok_and(|rows| rows == limit);
+    let next_cursor = found.last().filter(|_| full).map(|(last, _)| last.id.to_string());
+    let data = found.iter().map(|(delivery, held)| DeliveryOut::new(delivery, held.as_ref())).collect();
+    Ok(PartOut { data, next_cursor })
 }
 
 /// `GET /api/v1/deliveries`.
 pub async fn list(Extract(state): Extract<State>, headers: HeaderMap, Query(wanted): Query<ListIn>) -> Reply {
     auth::require(&state, &headers, "read").await?;
-    let page = PageIn { limit: wanted.limit, cursor: wanted.cursor };
-    let (limit, before) = (page.limit()?, page.before::<DeliveryId>()?);
-    let filter = DeliveryFilter {
-        destination: wanted.destination,
-        state: state_named(wanted.state.as_deref())?,
-        id: None,
-    };
-    let found = state.engine.store.list_deliveries(filter, before, limit).await?;
-    let held = state.engine.held_destinations().await?;
-    let rows = found
-        .iter()
-        .map(|delivery| DeliveryOut::new(delivery, state.engine.hold_of(delivery, &held).as_ref()))
-        .collect();
-    let mut page = PageOut::new(rows, limit, |row: &DeliveryOut| row.id.clone());
-    if let Some(word @ ("held" | "pending")) = wanted.state.as_deref() {
-        page.keep(|row| row.state == word);
-    }
-    Ok(Json(page).into_response())
+    Ok(Json(page(&state.engine, &wanted).await?).into_response())
 }
 
 /// `GET /api/v1/deliveries/{id}`.
@@ -216,8 +223,8 @@ pub async fn retry(Extract(state): Extract<State>, headers: HeaderMap, Json(want
     if id.is_none() && wanted.destination.is_none() && wanted.state.is_none() {
         return Err(bad("name an id, a destination or a state"));
     }
-    let filter =
-        DeliveryFilter { destination: wanted.destination, state: state_named(wanted.state.as_deref())?, id };
+    let shown = shown(wanted.state.as_deref())?;
+    let filter = DeliveryFilter { destination: wanted.destination, state: shown.map(Shown::state), id };
     let requeued = state.engine.retry_deliveries(filter).await?;
     Ok(Json(json!({ "requeued": requeued })).into_response())
 }

@@ -4,7 +4,8 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
-use super::{Refused, bad};
+use super::Refused;
+use super::ask::AskError;
 
 /// The most rows of one page.
 pub(super) const LIMIT_MAX: u32 = 500;
@@ -21,17 +22,26 @@ pub struct PageIn {
 
 impl PageIn {
     pub(super) fn limit(&self) -> Result<u32, Refused> {
-        match self.limit.unwrap_or(LIMIT_USUAL) {
-            limit @ 1..=LIMIT_MAX => Ok(limit),
-            _ => Err(bad(format!("limit must be 1 to {LIMIT_MAX}"))),
-        }
+        Ok(self.limit_asked()?)
     }
 
     pub(super) fn before<I: FromStr>(&self) -> Result<Option<I>, Refused> {
-        match &self.cursor {
-            None => Ok(None),
-            Some(text) => text.parse().map(Some).map_err(|_| bad("the cursor is not one of ours")),
+        Ok(self.cursor_asked()?)
+    }
+
+    /// The same for questions that commands ask as well.
+    pub(super) fn limit_asked(&self) -> Result<u32, AskError> {
+        match self.limit.unwrap_or(LIMIT_USUAL) {
+            limit @ 1..=LIMIT_MAX => Ok(limit),
+            _ => Err(AskError::Bad(format!("limit must be 1 to {LIMIT_MAX}"))),
         }
+    }
+
+    /// Where the page begins.
+    pub(super) fn cursor_asked<I: FromStr>(&self) -> Result<Option<I>, AskError> {
+        let read =
+            |text: &String| text.parse().map_err(|_| AskError::Bad("the cursor is not one of ours".into()));
+        self.cursor.as_ref().map(read).transpose()
     }
 }
 
@@ -48,12 +58,5 @@ impl<T> PageOut<T> {
         let full = u32::try_from(data.len()).is_ok_and(|rows| rows == limit);
         let next_cursor = if full { data.last().map(cursor) } else { None };
         Self { data, next_cursor }
-    }
-}
-
-impl<T> PageOut<T> {
-    /// Drops rows that turn out not to be asked for; the cursor stays where it was.
-    pub(super) fn keep(&mut self, wanted: impl Fn(&T) -> bool) {
-        self.data.retain(wanted);
     }
 }

@@ -9,7 +9,7 @@ use super::transact::{Value, Values};
 use super::{Postgres, rows};
 use crate::outbox_reads::{earliest_id, hour_of, hour_text};
 use crate::{
-    AttemptRecord, DayCount, DeliveredHour, DeliveryFilter, DeliveryRecord, OutboxCount, StoreError,
+    AttemptRecord, DayCount, DeliveredHour, DeliveryFilter, DeliveryRecord, OutboxCount, Places, StoreError,
     WORKSPACE,
 };
 
@@ -112,9 +112,15 @@ impl Postgres {
     pub(crate) async fn list_deliveries(
         &self,
         filter: DeliveryFilter,
+        places: Places,
         before: Option<DeliveryId>,
         limit: u32,
     ) -> Result<Vec<DeliveryRecord>, StoreError> {
+        let (among, slugs) = match places {
+            Places::All => ("", Vec::new()),
+            Places::Only(slugs) => ("= ANY", slugs),
+            Places::AllBut(slugs) => ("<> ALL", slugs),
+        };
         let (before, id, limit) = (before.map(Id::from), filter.id.map(Id::from), i64::from(limit));
         let destination = filter.destination.as_deref().map(Text);
         let mut condition = "true".to_owned();
@@ -130,6 +136,10 @@ impl Postgres {
         if let Some(id) = &id {
             values.push(id);
             condition.push_str(&format!(" AND d.id = ${}", values.len()));
+        }
+        if !among.is_empty() {
+            values.push(&slugs);
+            condition.push_str(&format!(" AND d.destination {among} (${}::text[])", values.len()));
         }
         if let Some(before) = &before {
             values.push(before);

@@ -9,7 +9,7 @@ use rusqlite::{Connection, Params, ToSql, params};
 use super::{Sqlite, conversions, rows};
 use crate::outbox_reads::{earliest_id, hour_of, hour_text};
 use crate::{
-    AttemptRecord, DayCount, DeliveredHour, DeliveryFilter, DeliveryRecord, OutboxCount, StoreError,
+    AttemptRecord, DayCount, DeliveredHour, DeliveryFilter, DeliveryRecord, OutboxCount, Places, StoreError,
     WORKSPACE,
 };
 
@@ -80,9 +80,16 @@ impl Sqlite {
     pub(crate) async fn list_deliveries(
         &self,
         filter: DeliveryFilter,
+        places: Places,
         before: Option<DeliveryId>,
         limit: u32,
     ) -> Result<Vec<DeliveryRecord>, StoreError> {
+        let (among, slugs) = match places {
+            Places::All => ("", Vec::new()),
+            Places::Only(slugs) => (" AND destination IN (SELECT value FROM json_each(:slugs))", slugs),
+            Places::AllBut(slugs) => (" AND destination NOT IN (SELECT value FROM json_each(:slugs))", slugs),
+        };
+        let slugs = rows::to_json(&slugs)?;
         let work = move |connection: &Connection| {
             let before = before.as_ref().map_or(PAST_THE_LAST, |id| id.as_bytes());
             let id = filter.id.as_ref().map(DeliveryId::as_bytes);
@@ -103,6 +110,10 @@ impl Sqlite {
             if let Some(id) = &id {
                 page.push_str(" AND id = :id");
                 values.push((":id", id));
+            }
+            if !among.is_empty() {
+                page.push_str(among);
+                values.push((":slugs", &slugs));
             }
             // First the ids, out of an index alone; then the rows of this one page.
             let condition = format!("d.id IN ({page} ORDER BY id DESC LIMIT :limit) ORDER BY d.id DESC");

@@ -247,6 +247,7 @@ suite! {
     outbox_reads {
         deliveries_are_listed_newest_first_page_by_page
         filters_narrow_the_list
+        places_narrow_the_list_before_it_is_cut_into_pages
         deliveries_of_a_conversion_are_found
         the_next_due_time_minds_leases
         counts_follow_every_change

@@ -4,25 +4,31 @@ use crosstally_core::delivery::digest::IdsDigest;
 use crosstally_core::delivery::{DeliveryState, Outcome};
 use crosstally_core::ids::DeliveryId;
 use crosstally_core::reason::Reason;
+use crosstally_core::route::NewDelivery;
 use crosstally_core::time::Timestamp;
 use crosstally_store::{
-    After, AttemptRecord, CallResult, DeliveredHour, DeliveryFilter, DeliveryRecord, OutboxCount, Settlement,
-    Store,
+    After, AttemptRecord, CallResult, DeliveredHour, DeliveryFilter, DeliveryRecord, OutboxCount, Places,
+    Settlement, Store,
 };
 
 use crate::build::{self, ACME, META, NASTY};
 use crate::stage::Stage;
 
 async fn pages(store: &Store, filter: &DeliveryFilter, limit: u32) -> Vec<DeliveryId> {
+    pages_at(store, filter, &Places::All, limit).await
+}
+
+async fn pages_at(store: &Store, filter: &DeliveryFilter, places: &Places, limit: u32) -> Vec<DeliveryId> {
     let mut listed: Vec<DeliveryRecord> = Vec::new();
     loop {
         let before = listed.last().map(|record| record.id);
-        let page = store.list_deliveries(filter.clone(), before, limit).await.unwrap();
-        assert!(u32::try_from(page.len()).unwrap() <= limit);
-        if page.is_empty() {
+        let page = store.list_deliveries(filter.clone(), places.clone(), before, limit).await.unwrap();
+        let rows = u32::try_from(page.len()).unwrap();
+        assert!(rows <= limit);
+        listed.extend(page);
+        if rows < limit {
             break listed.iter().map(|record| record.id).collect();
         }
-        listed.extend(page);
     }
 }
 
@@ -32,7 +38,7 @@ pub(crate) async fn deliveries_are_listed_newest_first_page_by_page(stage: &Stag
     booked.reverse();
     assert_eq!(pages(&store, &DeliveryFilter::default(), 3).await, booked);
     assert_eq!(pages(&store, &DeliveryFilter::default(), 100).await, booked);
-    let first = store.list_deliveries(DeliveryFilter::default(), None, 1).await.unwrap();
+    let first = store.list_deliveries(DeliveryFilter::default(), Places::All, None, 1).await.unwrap();
     assert_eq!(store.delivery(booked[0]).await.unwrap().as_ref(), first.first());
     assert_eq!(store.delivery(build::delivery_id(0)).await.unwrap(), None);
 }
@@ -69,6 +75,39 @@ pub(crate) async fn filters_narrow_the_list(stage: &Stage) {
             .map(|delivery| delivery.id)
             .collect();
         assert_eq!(pages(&store, &filter, 3).await, expected, "{filter:?}");
+    }
+}
+
+/// What waits at some destinations and not at others: every page is full but the last, however much is passed over.
+pub(crate) async fn places_narrow_the_list_before_it_is_cut_into_pages(stage: &Stage) {
+    let store = stage.open().await;
+    let mut booking = build::sale(0, build::key(ACME, "T1"), &[]);
+    let event = booking.goal_events[0].clone();
+    for ms in 0..30 {
+        let destination = ["elsewhere", META, NASTY[4]][usize::try_from(ms % 10).unwrap().min(2)];
+        let state = if ms % 7 == 0 { DeliveryState::Dead } else { DeliveryState::Pending };
+        booking.deliveries.push(NewDelivery { state, ..build::delivery(ms, &event, destination) });
+    }
+    build::book(&store, &booking).await;
+    let slugs = |slugs: &[&str]| slugs.iter().map(|slug| (*slug).to_owned()).collect::<Vec<_>>();
+    for names in
+        [&[][..], &[META], &[META, "nowhere"], &["elsewhere", NASTY[4]], &[META, "elsewhere", NASTY[4]]]
+    {
+        for (places, inside) in [(Places::Only(slugs(names)), true), (Places::AllBut(slugs(names)), false)] {
+            for destination in [None, Some(META.to_owned())] {
+                for state in [None, Some(DeliveryState::Pending), Some(DeliveryState::Dead)] {
+                    let filter = DeliveryFilter { destination: destination.clone(), state, id: None };
+                    let taken = booking.deliveries.iter().rev().filter(|delivery| {
+                        names.contains(&delivery.destination.as_str()) == inside
+                            && destination.as_ref().is_none_or(|wanted| *wanted == delivery.destination)
+                            && state.is_none_or(|wanted| wanted == delivery.state)
+                    });
+                    let expected: Vec<_> = taken.map(|delivery| delivery.id).collect();
+                    let listed = pages_at(&store, &filter, &places, 2).await;
+                    assert_eq!(listed, expected, "{places:?} {filter:?}");
+                }
+            }
+        }
     }
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crosstally_core::delivery::{DeliveryState, Outcome};
 use crosstally_core::reason::Reason;
 use crosstally_store::{
-    After, CallEnd, DeliveryFilter, DeliveryRecord, DestinationState, Held, LeaseWanted, NewCall, Settled,
-    Settlement, Store, StoreError, Unsent,
+    After, CallEnd, DeliveryFilter, DeliveryRecord, DestinationState, Held, LeaseWanted, NewCall, Places,
+    Settled, Settlement, Store, StoreError, Unsent,
 };
 
 use crate::build::{self, META};
@@ -15,7 +15,7 @@ use crate::stage::Stage;
 const ONE: Settled = Settled { applied: 1, stale: 0 };
 
 async fn one(store: &Store) -> DeliveryRecord {
-    let mut all = store.list_deliveries(Default::default(), None, 10).await.unwrap();
+    let mut all = store.list_deliveries(Default::default(), Places::All, None, 10).await.unwrap();
     assert_eq!(all.len(), 1);
     all.remove(0)
 }

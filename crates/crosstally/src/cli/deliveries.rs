@@ -15,8 +15,11 @@ pub(crate) enum Deliveries {
         #[arg(long)]
         state: Option<String>,
         /// How many.
-        #[arg(long, default_value_t = 50)]
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
         limit: u32,
+        /// Where the list before ended, as it said.
+        #[arg(long)]
+        cursor: Option<String>,
         #[command(flatten)]
         at: At,
     },

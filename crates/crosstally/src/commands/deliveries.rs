@@ -1,47 +1,32 @@
 //! `crosstally deliveries list|retry|errors|days|reconcile|overstated|replay|jobs`.
 
 use anyhow::Result;
-use crosstally_core::delivery::DeliveryState;
-use crosstally_http::api::deliveries::DeliveryOut;
+use crosstally_engine::outbox::Shown;
+use crosstally_http::api::deliveries::{self, DeliveryOut, ListIn};
+use crosstally_http::api::hybrid::PartOut;
 use crosstally_http::api::reconcile::ReconcileIn;
 use crosstally_store::DeliveryFilter;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::ledger::asked;
 use crate::cli::{At, Deliveries};
 use crate::exit::{self, Code};
-use crate::remote::{self, Where, escaped};
+use crate::remote::{self, Where, escaped, query};
 use crate::show;
 
 mod errors;
 mod jobs;
 mod reconcile;
 
-#[derive(Deserialize)]
-struct Page {
-    data: Vec<DeliveryOut>,
-}
-
-fn state_named(word: Option<&str>) -> Result<Option<DeliveryState>> {
-    match word {
-        None => Ok(None),
-        Some("held") => Ok(Some(DeliveryState::Pending)),
-        Some(word) => DeliveryState::from_word(word).map(Some).ok_or_else(|| {
-            exit::with(Code::Usage, "--state is pending, held, delivered, dead, expired or cancelled")
-        }),
-    }
-}
+/// Rows that are asked for at once.
+const PAGE: u32 = 500;
 
 /// Runs one of the deliveries commands.
 pub(crate) async fn run(command: Deliveries, json: bool) -> Result<()> {
     match command {
-        Deliveries::List { destination, state, limit, at } => {
-            let wanted = Wanted { id: None, destination, state };
-            let mut rows = find(&wanted, limit, &at).await?;
-            if let Some(word @ ("held" | "pending")) = wanted.state.as_deref() {
-                rows.retain(|row| row.state == word);
-            }
-            list(&rows, json)
+        Deliveries::List { destination, state, limit, cursor, at } => {
+            let wanted = ListIn { destination, state, limit: None, cursor };
+            list(&find(wanted, limit, &at).await?, json)
         }
         Deliveries::Retry { id, destination, state, at } => {
             if id.is_none() && destination.is_none() && state.is_none() {
@@ -79,32 +64,46 @@ impl Wanted {
         let id = self.id.as_deref().map(str::parse).transpose();
         Ok(DeliveryFilter {
             destination: self.destination.clone(),
-            state: state_named(self.state.as_deref())?,
+            state: deliveries::shown(self.state.as_deref()).map_err(asked)?.map(Shown::state),
             id: id.map_err(|_| exit::with(Code::Usage, "--id is not a delivery's id, dlv_..."))?,
         })
     }
 }
 
-async fn find(wanted: &Wanted, limit: u32, at: &At) -> Result<Vec<DeliveryOut>> {
-    let filter = wanted.filter()?;
-    match remote::find(at)? {
+/// As many as are wanted, in as many pages as it takes.
+async fn find(mut wanted: ListIn, limit: u32, at: &At) -> Result<PartOut<DeliveryOut>> {
+    let mut found = PartOut { data: Vec::new(), next_cursor: wanted.cursor.take() };
+    let left = |found: &PartOut<DeliveryOut>| {
+        let rows = u32::try_from(found.data.len()).unwrap_or(u32::MAX);
+        limit.saturating_sub(rows).min(PAGE)
+    };
+    let ground = remote::find(at)?;
+    loop {
+        wanted.limit = Some(left(&found));
+        wanted.cursor = found.next_cursor.take();
+        let page = one_page(&ground, &wanted).await?;
+        found.data.extend(page.data);
+        found.next_cursor = page.next_cursor;
+        if found.next_cursor.is_none() || left(&found) == 0 {
+            return Ok(found);
+        }
+    }
+}
+
+async fn one_page(ground: &Where, wanted: &ListIn) -> Result<PartOut<DeliveryOut>> {
+    match ground {
         Where::Here(ground) => {
-            remote::here(&ground, async |engine| {
-                let found = engine.store.list_deliveries(filter, None, limit).await?;
-                let held = engine.held_destinations().await?;
-                let shown = |row| DeliveryOut::new(row, engine.hold_of(row, &held).as_ref());
-                Ok(found.iter().map(shown).collect::<Vec<_>>())
-            })
-            .await
+            remote::here(ground, async |engine| deliveries::page(engine, wanted).await.map_err(asked)).await
         }
         Where::There(server) => {
-            let mut path = format!("/api/v1/deliveries?limit={limit}");
-            for (name, value) in [("destination", &wanted.destination), ("state", &wanted.state)] {
-                if let Some(value) = value {
-                    path.push_str(&format!("&{name}={}", escaped(value)));
-                }
-            }
-            Ok(server.get::<Page>(&path).await?.data)
+            let limit = wanted.limit.map(|limit| limit.to_string());
+            let values = [
+                ("destination", &wanted.destination),
+                ("state", &wanted.state),
+                ("limit", &limit),
+                ("cursor", &wanted.cursor),
+            ];
+            server.get(&query("/api/v1/deliveries", &values)).await
         }
     }
 }
@@ -134,11 +133,12 @@ async fn retry(wanted: &Wanted, at: &At) -> Result<u64> {
     }
 }
 
-fn list(rows: &[DeliveryOut], json: bool) -> Result<()> {
+fn list(found: &PartOut<DeliveryOut>, json: bool) -> Result<()> {
     if json {
-        return show::json(&rows);
+        show::json(&found.data)?;
+        return more(found);
     }
-    let cells = rows.iter().map(|row| {
+    let cells = found.data.iter().map(|row| {
         vec![
             row.id.clone(),
             row.destination.clone(),
@@ -149,5 +149,14 @@ fn list(rows: &[DeliveryOut], json: bool) -> Result<()> {
             row.due_at.clone(),
         ]
     });
-    show::table(&["id", "destination", "event", "state", "attempts", "code", "due"], cells)
+    show::table(&["id", "destination", "event", "state", "attempts", "code", "due"], cells)?;
+    more(found)
+}
+
+/// Says how to go on, if this is not all.
+fn more(found: &PartOut<DeliveryOut>) -> Result<()> {
+    match &found.next_cursor {
+        Some(cursor) => show::aside(&format!("there is more: --cursor {cursor}")),
+        None => Ok(()),
+    }
 }

@@ -20,6 +20,7 @@ mod fields;
 mod fraud;
 mod fx;
 mod guarded;
+mod held;
 mod histories;
 mod histories_killed;
 mod hostile;

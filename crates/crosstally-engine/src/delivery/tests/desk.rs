@@ -8,7 +8,7 @@ use std::time::Duration;
 use crosstally_core::postback::Inbound;
 use crosstally_core::time::Timestamp;
 use crosstally_store::{
-    AttemptRecord, DeliveryFilter, DeliveryRecord, DestinationState, Location, OpenOptions, Store,
+    AttemptRecord, DeliveryFilter, DeliveryRecord, DestinationState, Location, OpenOptions, Places, Store,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -267,7 +267,7 @@ impl Desk {
     /// All deliveries, oldest first.
     pub(super) async fn deliveries(&self) -> Vec<DeliveryRecord> {
         let filter = DeliveryFilter::default();
-        let mut all = self.engine.store.list_deliveries(filter, None, 5_000).await.unwrap();
+        let mut all = self.engine.store.list_deliveries(filter, Places::All, None, 5_000).await.unwrap();
         all.reverse();
         all
     }

@@ -1,0 +1,115 @@
+//! What waits: found by the list however much else there is, and told as held where its destination does not go on.
+
+use anyhow::{Context, Result};
+use crosstally_core::reason::Reason;
+use crosstally_store::DestinationState;
+use crosstally_testkit::client;
+use crosstally_testkit::database::Kind;
+use crosstally_testkit::on_both;
+use crosstally_testkit::server::{CONFIG, TestServer};
+use serde_json::Value;
+
+use crate::commands::program;
+
+on_both! {
+    /// Whoever asks for what is held, or for what goes on by itself, gets full pages of it.
+    what_is_held_is_listed_in_full_pages => listed;
+}
+
+/// Two destinations for each event.
+pub(crate) fn two() -> String {
+    let second = "[[destination]]\nslug = \"meta-two\"\nkind = \"meta\"\ndataset_id = \"777\"\n\
+        access_token = { env = \"META_TOKEN\" }\nendpoint = \"http://SANDBOX\"\nallow_private = true\n\n[[goal]]";
+    CONFIG
+        .replace("send_to = [\"meta-main\"]", "send_to = [\"meta-main\", \"meta-two\"]")
+        .replace("[[goal]]", second)
+}
+
+pub(crate) async fn conversions(server: &TestServer, prefix: &str, count: usize) -> Result<()> {
+    let click = server.click("fbclid=AbC").await?;
+    for number in 0..count {
+        let reply = server.postback(&format!("click_id={click}&tid={prefix}{number}&payout=1.50")).await?;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+    }
+    Ok(())
+}
+
+/// As a platform that refuses the token leaves it.
+pub(crate) async fn pause(server: &TestServer, slug: &str) -> Result<()> {
+    let now = server.engine.clock.now();
+    let state = DestinationState {
+        destination: slug.to_owned(),
+        paused: Some(Reason::DestAuth),
+        detail: "expired".into(),
+        since: now,
+        settings_digest: server
+            .engine
+            .snapshot
+            .load()
+            .destination(slug)
+            .context(slug.to_owned())?
+            .digest
+            .clone(),
+        not_before: now.plus_millis(60_000),
+    };
+    Ok(server.engine.store.set_destination_state(state).await?)
+}
+
+/// Runs a command of the program against the server: its exit code, what it printed, and what it said.
+pub(crate) async fn command(server: &TestServer, words: &[&str]) -> Result<(Option<i32>, String, String)> {
+    let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+    let url = format!("http://{}", server.admin);
+    let flags = ["--url", &url, "--token", &server.token].map(str::to_owned);
+    let directory = server.database.directory().to_owned();
+    let run = move || {
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        program().run(&words, &flags, &directory)
+    };
+    let output = tokio::task::spawn_blocking(run).await??;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Ok((output.status.code(), text(&output.stdout), text(&output.stderr)))
+}
+
+/// All pages of a list, each full but the last.
+async fn pages(server: &TestServer, query: &str, limit: usize) -> Result<Vec<(String, String)>> {
+    let (mut rows, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = server.api(&format!("/api/v1/deliveries?limit={limit}&{query}{cursor}")).await?;
+        let data = page["data"].as_array().context("rows")?;
+        let text = |row: &Value, name: &str| row[name].as_str().unwrap_or_default().to_owned();
+        rows.extend(data.iter().map(|row| (text(row, "destination"), text(row, "state"))));
+        let Some(next) = page["next_cursor"].as_str() else { return Ok(rows) };
+        assert_eq!(data.len(), limit, "{query}: a page that is not the last is full");
+        cursor = format!("&cursor={next}");
+    }
+}
+
+async fn listed(kind: Kind) -> Result<()> {
+    let server = TestServer::start(kind).await?;
+    server.apply(&two()).await?;
+    conversions(&server, "T", 7).await?;
+    pause(&server, "meta-main").await?;
+    let all_of = |slug: &str, state: &str, count| vec![(slug.to_owned(), state.to_owned()); count];
+    assert_eq!(pages(&server, "state=held", 3).await?, all_of("meta-main", "held", 7));
+    assert_eq!(pages(&server, "state=pending", 3).await?, all_of("meta-two", "pending", 7));
+    assert_eq!(pages(&server, "state=pending&destination=meta-main", 3).await?, []);
+    assert_eq!(pages(&server, "state=held&destination=meta-main", 3).await?.len(), 7);
+    assert_eq!(pages(&server, "", 3).await?.len(), 14);
+
+    let list = ["deliveries", "list", "--state", "held"];
+    let (code, printed, said) = command(&server, &[&list[..], &["--limit", "5"]].concat()).await?;
+    assert_eq!((code, printed.matches("dest_auth").count()), (Some(0), 5), "{printed}{said}");
+    let cursor = said.trim().strip_prefix("there is more: --cursor ").context(said.clone())?;
+    let (code, printed, said) = command(&server, &[&list[..], &["--cursor", cursor]].concat()).await?;
+    assert_eq!((code, printed.matches("dest_auth").count(), said.as_str()), (Some(0), 2, ""), "{printed}");
+
+    // Gone from the configuration: held as well.
+    server.apply(CONFIG).await?;
+    assert_eq!(pages(&server, "state=held", 5).await?.len(), 14);
+    assert_eq!(pages(&server, "state=pending", 5).await?, []);
+    let path = "/api/v1/deliveries?state=paused";
+    let reply = client::get_as(server.admin, path, &server.token).await?;
+    assert_eq!(reply.status, 400, "{}", reply.text());
+    server.stop().await;
+    Ok(())
+}
