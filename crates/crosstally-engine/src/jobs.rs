@@ -1,16 +1,18 @@
 //! Jobs over many deliveries: begun with a preview, carried on step by step by whatever node is there, stopped by hand.
 
-use crosstally_core::delivery::job::{IDS_MAX, Job, JobFilter, JobState, PER_MINUTE_MAX, Word};
+use std::collections::BTreeMap;
+
+use crosstally_core::delivery::DeliveryState;
+use crosstally_core::delivery::job::{
+    FRESH_DEADLINE_MS, IDS_MAX, Job, JobFilter, JobState, PER_MINUTE_MAX, Word, deadline_elsewhere,
+};
 use crosstally_core::ids::{DeliveryId, JobId};
 use crosstally_core::reason::Reason;
-use crosstally_core::time::DAY_MS;
-use crosstally_store::{JobAnswer, JobGroup, JobStep, StoreError};
+use crosstally_core::time::{DAY_MS, Timestamp};
+use crosstally_store::{EventText, JobAnswer, JobGroup, JobStep, StoreError};
 
 use crate::Engine;
 
-/// How long a delivery that had run out of time gets when a job sends it again. The destination still has the last word
-/// about the event's age, at send time.
-const FRESH_DEADLINE_MS: i64 = DAY_MS;
 /// Deliveries of one step, which is one transaction.
 const STEP_MAX: u32 = 500;
 /// Deliveries that wait in the lane of replays before a job goes on: enough for several batches, few enough to be stopped.
@@ -178,6 +180,7 @@ impl Engine {
             let step = JobStep {
                 job: job.id,
                 from: job.done_to,
+                deadlines: self.deadlines_of(&job, &found, now).await?,
                 deliveries: found,
                 last,
                 now,
@@ -202,6 +205,26 @@ impl Engine {
                 return Ok(requeued);
             }
         }
+    }
+
+    /// Until when the events of a step may be tried at another destination. Of an event that cannot be read nothing is known.
+    async fn deadlines_of(
+        &self,
+        job: &Job,
+        deliveries: &[DeliveryId],
+        now: Timestamp,
+    ) -> Result<BTreeMap<DeliveryId, Timestamp>, StoreError> {
+        let snapshot = self.snapshot.load();
+        let Some(ready) = job.to_destination.as_ref().and_then(|slug| snapshot.destination(slug)) else {
+            return Ok(BTreeMap::new());
+        };
+        let events = self.store.events_of_deliveries(deliveries.to_vec()).await?;
+        let deadline = |(id, event): (DeliveryId, EventText)| {
+            let event = event.read()?;
+            let max_age_ms = snapshot.max_age_ms(&ready.config, &event.action_source);
+            Some((id, deadline_elsewhere(event.known_at(), max_age_ms, now)))
+        };
+        Ok(events.into_iter().filter_map(deadline).collect())
     }
 
     /// How many deliveries the next step of a job may have: by its own pace, and by what still waits from the steps before.
@@ -269,6 +292,13 @@ impl Engine {
     fn check_job(&self, wanted: &JobIn) -> Result<(), JobError> {
         let bad = |problem: String| Err(JobError::Bad(problem));
         let filter = &wanted.filter;
+        if wanted.to_destination.is_none() && filter.takes(DeliveryState::Pending) {
+            return bad(
+                "what is pending or held needs no replay: it is sent by itself, or when its destination goes on; \
+                name another destination to send it there as well"
+                    .into(),
+            );
+        }
         if filter.states.is_empty() {
             return bad("name at least one of the states delivered, dead, expired and cancelled".into());
         }

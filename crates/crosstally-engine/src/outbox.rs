@@ -4,16 +4,12 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use crosstally_core::delivery::DeliveryState;
+use crosstally_core::delivery::job::FRESH_DEADLINE_MS;
 use crosstally_core::ids::DeliveryId;
 use crosstally_core::reason::Reason;
-use crosstally_core::time::DAY_MS;
 use crosstally_store::{DeliveryFilter, DeliveryRecord, DestinationState, OutboxCount, Places, StoreError};
 
 use crate::Engine;
-
-/// How long a delivery that had run out of time gets when it is tried again by hand. The destination still has the last
-/// word about the event's age, at send time.
-const FRESH_DEADLINE_MS: i64 = DAY_MS;
 
 /// The word under which a delivery is listed: its state, and of what is pending also whether its destination holds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

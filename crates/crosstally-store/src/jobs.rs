@@ -1,13 +1,15 @@
 //! Jobs over many deliveries. A job is a row; each of its steps is one transaction that moves deliveries and the job
 //! together, so that a crash between two steps loses nothing and repeats nothing.
 
+use std::collections::BTreeMap;
+
 use crosstally_core::delivery::DeliveryState;
 use crosstally_core::delivery::job::{Job, JobFilter, JobState};
 use crosstally_core::ids::{DeliveryId, JobId};
 use crosstally_core::reason::Reason;
 use crosstally_core::time::Timestamp;
 
-use crate::{Store, StoreError, on};
+use crate::{EventText, Store, StoreError, on};
 
 /// One step of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +26,9 @@ pub struct JobStep {
     pub now: Timestamp,
     /// The deadline of those whose own has passed.
     pub deadline_at: Timestamp,
+    /// The deadlines of what is booked for another destination, by the deliveries it comes from; of the others it is the one
+    /// above.
+    pub deadlines: BTreeMap<DeliveryId, Timestamp>,
 }
 
 /// What became of a step.
@@ -125,6 +130,17 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<DeliveryId>, StoreError> {
         on!(self, job_deliveries(filter, after, limit))
+    }
+
+    /// The events of deliveries, as they are kept; of a delivery without one nothing.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn events_of_deliveries(
+        &self,
+        ids: Vec<DeliveryId>,
+    ) -> Result<Vec<(DeliveryId, EventText)>, StoreError> {
+        on!(self, events_of_deliveries(ids))
     }
 
     /// Takes a step of a job: makes its deliveries due in the lane of replays, or books them for the other destination, and

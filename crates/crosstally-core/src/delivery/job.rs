@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::delivery::DeliveryState;
 use crate::ids::{DeliveryId, JobId};
 use crate::reason::Reason;
-use crate::time::{MINUTE_MS, Timestamp};
+use crate::time::{DAY_MS, MINUTE_MS, Timestamp};
 
 /// Deliveries that a job may name one by one.
 pub const IDS_MAX: usize = 1_000;
@@ -18,7 +18,7 @@ pub const PER_MINUTE_MAX: u32 = 1_000_000;
 pub struct JobFilter {
     /// Of this destination.
     pub destination: String,
-    /// In one of these states; never empty, never `pending`.
+    /// In one of these states; never empty.
     pub states: Vec<Word>,
     /// With this reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -42,10 +42,12 @@ pub struct JobFilter {
     pub taken_back: bool,
 }
 
-/// A final state, as a job's filter writes it.
+/// A state, as a job's filter writes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Word {
+    /// Waiting, also for a destination that holds it: it needs no replay where it is for, but can be sent elsewhere as well.
+    Pending,
     /// Confirmed before: it is sent again under the same event id, which the platform drops as a duplicate within its window.
     Delivered,
     /// Refused for good, or out of attempts.
@@ -59,13 +61,14 @@ pub enum Word {
 impl Word {
     /// The states that did not arrive.
     pub const FAILED: [Self; 3] = [Self::Dead, Self::Expired, Self::Cancelled];
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Delivered, Self::Dead, Self::Expired, Self::Cancelled];
+    /// All that has ended.
+    pub const ENDED: [Self; 4] = [Self::Delivered, Self::Dead, Self::Expired, Self::Cancelled];
 
     /// The state it names.
     #[must_use]
     pub const fn state(self) -> DeliveryState {
         match self {
+            Self::Pending => DeliveryState::Pending,
             Self::Delivered => DeliveryState::Delivered,
             Self::Dead => DeliveryState::Dead,
             Self::Expired => DeliveryState::Expired,
@@ -73,11 +76,27 @@ impl Word {
         }
     }
 
-    /// Reads the word.
+    /// How a state is written.
     #[must_use]
-    pub fn of(state: DeliveryState) -> Option<Self> {
-        Self::ALL.into_iter().find(|word| word.state() == state)
+    pub const fn of(state: DeliveryState) -> Self {
+        match state {
+            DeliveryState::Pending => Self::Pending,
+            DeliveryState::Delivered => Self::Delivered,
+            DeliveryState::Dead => Self::Dead,
+            DeliveryState::Expired => Self::Expired,
+            DeliveryState::Cancelled => Self::Cancelled,
+        }
     }
+}
+
+/// How long what a job sends is given at least: a delivery that had run out of time must not run out at once.
+pub const FRESH_DEADLINE_MS: i64 = DAY_MS;
+
+/// Until when an event that a job books for another destination may be tried: as long as that one takes it by its age, and
+/// never less than what each replay is given. The destination has the last word about the age when it is sent.
+#[must_use]
+pub fn deadline_elsewhere(known_at: Timestamp, max_age_ms: i64, now: Timestamp) -> Timestamp {
+    known_at.plus_millis(max_age_ms).max(now.plus_millis(FRESH_DEADLINE_MS))
 }
 
 impl JobFilter {
@@ -234,6 +253,23 @@ mod tests {
     }
 
     #[test]
+    fn another_destination_has_its_own_time_for_an_event() {
+        let now = Timestamp::from_millis(100 * DAY_MS);
+        for (age_days, max_days, left_days) in [
+            (0, 7, 7),
+            (3, 7, 4),
+            // Almost or quite too old: it is tried for a day, as what is replayed where it was for.
+            (6, 7, 1),
+            (30, 7, 1),
+            (2, 0, 1),
+        ] {
+            let known_at = now.plus_millis(-age_days * DAY_MS);
+            let deadline = deadline_elsewhere(known_at, max_days * DAY_MS, now);
+            assert_eq!(deadline.millis_since(now), left_days * DAY_MS, "{age_days} of {max_days} days");
+        }
+    }
+
+    #[test]
     fn a_job_that_has_ended_stays_ended() {
         use JobState::{Cancelled, Done, Paused, Running};
         for (from, to, may) in [
@@ -258,5 +294,8 @@ mod tests {
         assert_eq!(serde_json::from_str::<JobFilter>(&text).expect("a filter"), filter);
         assert!(filter.takes(DeliveryState::Dead) && !filter.takes(DeliveryState::Delivered));
         assert!(!filter.takes(DeliveryState::Pending));
+        for state in DeliveryState::ALL {
+            assert_eq!(Word::of(state).state(), state);
+        }
     }
 }

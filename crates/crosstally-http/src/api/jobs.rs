@@ -3,11 +3,11 @@
 use axum::Json;
 use axum::extract::{Path, Query, State as Extract};
 use axum::response::IntoResponse;
-use crosstally_core::delivery::DeliveryState;
 use crosstally_core::delivery::job::{Job, JobFilter, JobState, Word};
 use crosstally_core::ids::JobId;
 use crosstally_core::time::Timestamp;
 use crosstally_engine::jobs::{JobError, JobIn, JobPreview};
+use crosstally_engine::outbox::Shown;
 use crosstally_store::JobGroup;
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
@@ -24,8 +24,8 @@ use crate::state::State;
 pub struct ReplayIn {
     /// Of this destination.
     pub destination: String,
-    /// In these states: `delivered`, `dead`, `expired`, `cancelled`. By default those that did not arrive; for another
-    /// destination all four.
+    /// In these states: `delivered`, `dead`, `expired`, `cancelled`, for another destination also `pending` or `held`, which stay
+    /// as they are where they wait. By default those that did not arrive; for another destination all that have ended.
     pub states: Vec<String>,
     /// With this reason code.
     pub code: Option<String>,
@@ -158,9 +158,10 @@ pub fn job(wanted: &ReplayIn, now: Timestamp) -> Result<JobIn, String> {
     }
     let mut states = Vec::new();
     for word in &wanted.states {
-        let named = DeliveryState::from_word(word).and_then(Word::of).ok_or_else(|| {
+        // Of one destination all that is pending is held, or nothing is.
+        let named = Shown::from_word(word).map(|shown| Word::of(shown.state())).ok_or_else(|| {
             format!(
-                "`{word}` is none of delivered, dead, expired and cancelled; what is pending needs no replay"
+                "`{word}` is none of delivered, dead, expired and cancelled, nor pending or held with `to`"
             )
         })?;
         if !states.contains(&named) {
@@ -168,7 +169,7 @@ pub fn job(wanted: &ReplayIn, now: Timestamp) -> Result<JobIn, String> {
         }
     }
     if states.is_empty() {
-        states = if wanted.to.is_some() { Word::ALL.to_vec() } else { Word::FAILED.to_vec() };
+        states = if wanted.to.is_some() { Word::ENDED.to_vec() } else { Word::FAILED.to_vec() };
     }
     let time = |text: &Option<String>| {
         let read = |text: &String| {

@@ -19,7 +19,7 @@ use super::reversals::note_again;
 use super::rows::{Columns, Id, Text};
 use super::transact::{Transaction, Value};
 use super::{Postgres, rows};
-use crate::{JobAnswer, JobGroup, JobStep, StoreError, WORKSPACE};
+use crate::{EventText, JobAnswer, JobGroup, JobStep, StoreError, WORKSPACE};
 
 const COLUMNS: &str = "id, filter, to_destination, per_minute, state, done_to, wanted, requeued, skipped, author, \
     created_at, updated_at";
@@ -54,9 +54,9 @@ const BOOK: &str = concat!(
     "WITH booked AS (
         INSERT INTO deliveries (workspace, id, goal_event, conversion, destination, state, detail, attempts, failures,
             due_at, available_at, deadline_at, created_at, fence, lane)
-        SELECT $1::bigint, n.id, n.goal_event, n.conversion, $5::text, 'pending', '', 0, 0, $6::bigint, $6, $7::bigint, $6,
+        SELECT $1::bigint, n.id, n.goal_event, n.conversion, $6::text, 'pending', '', 0, 0, $7::bigint, $7, n.deadline_at, $7,
             0, 2
-        FROM unnest($2::uuid[], $3::uuid[], $4::uuid[]) AS n (id, goal_event, conversion)
+        FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::bigint[]) AS n (id, goal_event, conversion, deadline_at)
         ON CONFLICT DO NOTHING RETURNING id, conversion, destination
     ), again AS (SELECT id, conversion FROM booked), ",
     note_again!(),
@@ -64,6 +64,8 @@ const BOOK: &str = concat!(
     count_moved!(),
     " SELECT count(*) FROM booked"
 );
+const EVENTS: &str = "SELECT d.id, g.event FROM deliveries AS d JOIN goal_events AS g ON g.id = d.goal_event
+    WHERE d.id = ANY($2::uuid[]) AND (d.workspace = $1) IS TRUE ORDER BY d.id";
 const WAITING: &str = "SELECT count(*) FROM (SELECT FROM deliveries
     WHERE workspace = $1 AND destination = $2 AND state = 'pending' AND lane = 2 AND available_at <= $4 LIMIT $3) AS waiting";
 
@@ -182,6 +184,17 @@ impl Postgres {
         found.sort_unstable();
         found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
         Ok(found)
+    }
+
+    pub(crate) async fn events_of_deliveries(
+        &self,
+        ids: Vec<DeliveryId>,
+    ) -> Result<Vec<(DeliveryId, EventText)>, StoreError> {
+        let ids: Vec<Id> = ids.into_iter().map(Id::from).collect();
+        let read = |row: &Row| {
+            Ok((DeliveryId::from_bytes(rows::id(row, 0)?), EventText::new(rows::get::<String>(row, 1)?)))
+        };
+        self.engine.read(EVENTS, &[&WORKSPACE, &ids]).await?.iter().map(read).collect()
     }
 
     pub(crate) async fn advance_job(&self, step: JobStep) -> Result<JobAnswer, StoreError> {
@@ -331,23 +344,26 @@ async fn book_for(
     let found = transaction.query(FIND, &wanted).await?;
     let mut events = Vec::with_capacity(found.len());
     for row in &found {
-        events.push((GoalEventId::from_bytes(rows::id(row, 1)?), Id(rows::id(row, 2)?)));
+        let from = DeliveryId::from_bytes(rows::id(row, 0)?);
+        let deadline_at = step.deadlines.get(&from).unwrap_or(&step.deadline_at).as_millis();
+        events.push((GoalEventId::from_bytes(rows::id(row, 1)?), Id(rows::id(row, 2)?), deadline_at));
     }
     let last_of = last_free(transaction, &events, other).await?;
     let mut new = Vec::with_capacity(events.len());
-    for (event, conversion) in events {
+    for (event, conversion, deadline_at) in events {
         // Whoever is there already has no entry.
         if let Some(id) = last_of.get(&event).and_then(|last| last.next_of(event)) {
-            new.push((id, event, conversion));
+            new.push((id, event, conversion, deadline_at));
         }
     }
     let columns = Columns::of(&new)
         .with(|(id, ..)| Id::from(*id))
-        .with(|(_, event, _)| Id::from(*event))
-        .with(|(.., conversion)| Id(conversion.0));
+        .with(|(_, event, ..)| Id::from(*event))
+        .with(|(_, _, conversion, _)| Id(conversion.0))
+        .with(|(.., deadline_at)| *deadline_at);
     let mut values = columns.values();
-    let (other, now, deadline) = (Text(other), step.now.as_millis(), step.deadline_at.as_millis());
-    values.extend([&other as &Value<'_>, &now, &deadline]);
+    let (other, now) = (Text(other), step.now.as_millis());
+    values.extend([&other as &Value<'_>, &now]);
     let booked = super::outbox::total(&transaction.query(BOOK, &values).await?, 0)?;
     let all = u64::try_from(new.len()).unwrap_or(u64::MAX);
     Ok((booked == all).then_some(booked))
@@ -356,13 +372,13 @@ async fn book_for(
 /// The last delivery of each event that has none for the other destination.
 async fn last_free(
     transaction: &Transaction,
-    events: &[(GoalEventId, Id)],
+    events: &[(GoalEventId, Id, i64)],
     other: &str,
 ) -> Result<HashMap<GoalEventId, DeliveryId>, Fault> {
     let ranges = Columns::of(events)
-        .with(|(event, _)| Id::from(DeliveryId::of(*event, 0)))
-        .with(|(event, _)| Id::from(DeliveryId::of(*event, u32::MAX)))
-        .with(|(event, _)| Id::from(*event));
+        .with(|(event, ..)| Id::from(DeliveryId::of(*event, 0)))
+        .with(|(event, ..)| Id::from(DeliveryId::of(*event, u32::MAX)))
+        .with(|(event, ..)| Id::from(*event));
     let siblings = transaction.query(SIBLINGS, &ranges.values()).await?;
     let (mut last, mut there) = (HashMap::new(), Vec::new());
     for row in &siblings {

@@ -9,7 +9,7 @@ use crosstally_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use super::{Sqlite, outbox, reversals, rows};
-use crate::{JobAnswer, JobGroup, JobStep, StoreError, WORKSPACE};
+use crate::{EventText, JobAnswer, JobGroup, JobStep, StoreError, WORKSPACE};
 
 const COLUMNS: &str = "id, filter, to_destination, per_minute, state, done_to, wanted, requeued, skipped, author, \
     created_at, updated_at";
@@ -31,6 +31,8 @@ const INSERT_DELIVERY: &str =
     "INSERT INTO deliveries (id, workspace, goal_event, conversion, destination, state, detail,
         attempts, failures, due_at, available_at, deadline_at, created_at, fence, lane)
     VALUES (?1, ?2, ?3, ?4, ?5, 'pending', '', 0, 0, ?6, ?6, ?7, ?6, 0, ?8)";
+const EVENT: &str =
+    "SELECT g.event FROM deliveries AS d JOIN goal_events AS g ON g.id = d.goal_event WHERE d.id = ?1";
 const WAITING: &str = "SELECT count(*) FROM (SELECT 1 FROM deliveries
     WHERE workspace = ?1 AND destination = ?2 AND state = 'pending' AND lane = ?3 AND available_at <= ?5 LIMIT ?4)";
 
@@ -128,6 +130,22 @@ impl Sqlite {
             }
             found.sort_unstable();
             found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+            Ok(found)
+        };
+        self.engine.read(work).await
+    }
+
+    pub(crate) async fn events_of_deliveries(
+        &self,
+        ids: Vec<DeliveryId>,
+    ) -> Result<Vec<(DeliveryId, EventText)>, StoreError> {
+        let work = move |connection: &Connection| {
+            let mut ask = connection.prepare_cached(EVENT)?;
+            let mut found = Vec::with_capacity(ids.len());
+            for id in &ids {
+                let event = ask.query_row([id.as_bytes()], |row| row.get(0)).optional()?;
+                found.extend(event.map(|event| (*id, EventText::new(event))));
+            }
             Ok(found)
         };
         self.engine.read(work).await
@@ -369,6 +387,7 @@ fn book_for(
     step: &JobStep,
 ) -> Result<bool, StoreError> {
     let Some((_, event, conversion)) = found(connection, job, id)? else { return Ok(false) };
+    let deadline_at = step.deadlines.get(&id).unwrap_or(&step.deadline_at);
     let (first, last) = (DeliveryId::of(event, 0), DeliveryId::of(event, u32::MAX));
     let siblings: Vec<(DeliveryId, String)> = connection
         .prepare_cached(SIBLINGS)?
@@ -387,7 +406,7 @@ fn book_for(
         conversion.as_bytes(),
         other,
         step.now.as_millis(),
-        step.deadline_at.as_millis(),
+        deadline_at.as_millis(),
         Lane::Replay.number(),
     ])?;
     reversals::note_again(connection, id.as_bytes())?;

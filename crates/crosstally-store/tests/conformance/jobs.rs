@@ -1,10 +1,13 @@
 //! Jobs over many deliveries, and the lanes that keep them from holding others up.
 
+use std::collections::BTreeMap;
+
 use crosstally_core::delivery::job::{Job, JobFilter, JobState, Word};
 use crosstally_core::delivery::{DeliveryState, Outcome};
 use crosstally_core::ids::{DeliveryId, JobId};
 use crosstally_core::reason::Reason;
 use crosstally_core::route::NewDelivery;
+use crosstally_core::time::Timestamp;
 use crosstally_store::{After, DeliveryFilter, JobAnswer, JobStep, LeaseWanted, Store, Unsent};
 
 use crate::build::{self, ACME, META};
@@ -68,6 +71,7 @@ pub(crate) fn step(job: &Job, from: DeliveryId, deliveries: &[DeliveryId], last:
         last,
         now: build::at(500),
         deadline_at: build::at(9_000_000),
+        deadlines: BTreeMap::new(),
     }
 }
 
@@ -168,6 +172,49 @@ pub(crate) async fn what_arrived_is_sent_again_only_if_asked_for(stage: &Stage) 
     assert_eq!(state(&store, booked[0]).await, DeliveryState::Pending);
 }
 
+/// What waits where it was for waits on there, leased or not, beside what is booked elsewhere.
+pub(crate) async fn a_job_books_what_waits_for_another_destination(stage: &Stage) {
+    use DeliveryState::{Dead, Pending};
+    let store = stage.open().await;
+    let booked = book_in(&store, &[Pending, Dead, Pending, Pending]).await;
+    let wanted = LeaseWanted { limit: 1, ..build::wanted(META, 100) };
+    assert_eq!(store.lease_deliveries(wanted).await.unwrap()[0].id, booked[0]);
+    let waiting = filter(&[Word::Pending]);
+    let groups = store.preview_job(waiting.clone(), Some(OTHER.into())).await.unwrap();
+    assert_eq!(groups.iter().map(|group| (group.state, group.count)).collect::<Vec<_>>(), [(Pending, 3)]);
+    let first = store.job_deliveries(waiting.clone(), START, 2).await.unwrap();
+    let rest = store.job_deliveries(waiting.clone(), booked[2], 2).await.unwrap();
+    assert_eq!([first.clone(), rest.clone()].concat(), [booked[0], booked[2], booked[3]]);
+    let mut before = Vec::new();
+    for id in &booked {
+        before.push(store.delivery(*id).await.unwrap());
+    }
+    let moving = job(waiting, Some(OTHER));
+    store.begin_job(moving.clone()).await.unwrap();
+    assert_eq!(store.job(moving.id).await.unwrap().unwrap(), moving);
+    let done = store.advance_job(step(&moving, START, &first, false)).await.unwrap();
+    assert_eq!(done, JobAnswer::Done { requeued: 2, skipped: 0 });
+    // One that is dead by now is no part of it any more.
+    let last = [rest[0], booked[1]];
+    let done = store.advance_job(step(&moving, booked[2], &last, true)).await.unwrap();
+    assert_eq!(done, JobAnswer::Done { requeued: 1, skipped: 1 });
+    for (id, before) in booked.iter().zip(before) {
+        assert_eq!(store.delivery(*id).await.unwrap(), before, "what it comes from stays as it was");
+    }
+    assert_eq!((count(&store, META, Pending).await, count(&store, OTHER, Pending).await), (3, 3));
+}
+
+/// The deadlines of what was booked elsewhere beside these deliveries.
+async fn deadlines(store: &Store, ids: &[DeliveryId]) -> Vec<Timestamp> {
+    let mut found = Vec::new();
+    for id in ids {
+        let conversion = store.delivery(*id).await.unwrap().unwrap().conversion;
+        let siblings = store.deliveries_of_conversion(conversion).await.unwrap();
+        found.extend(siblings.iter().filter(|one| one.destination == OTHER).map(|one| one.deadline_at));
+    }
+    found
+}
+
 pub(crate) async fn a_job_books_for_another_destination(stage: &Stage) {
     let store = stage.open().await;
     let mut booking = build::sale(0, build::key(ACME, &build::unique_name()), &[META, OTHER]);
@@ -175,7 +222,7 @@ pub(crate) async fn a_job_books_for_another_destination(stage: &Stage) {
     booking.deliveries[0].state = DeliveryState::Delivered;
     build::book(&store, &booking).await;
     let booked = book_in(&store, &[DeliveryState::Delivered, DeliveryState::Dead]).await;
-    let all = filter(&Word::ALL);
+    let all = filter(&Word::ENDED);
     let groups = store.preview_job(all.clone(), Some(OTHER.into())).await.unwrap();
     let counted: Vec<_> = groups.iter().map(|group| (group.state, group.count, group.already)).collect();
     assert_eq!(counted, [(DeliveryState::Delivered, 2, 1), (DeliveryState::Dead, 1, 0)]);
@@ -184,7 +231,9 @@ pub(crate) async fn a_job_books_for_another_destination(stage: &Stage) {
     store.begin_job(moving.clone()).await.unwrap();
     let found = store.job_deliveries(all, START, 10).await.unwrap();
     assert_eq!(found.len(), 3);
-    let done = store.advance_job(step(&moving, START, &found, true)).await.unwrap();
+    let deadlines_of_some = BTreeMap::from([(booked[0], build::at(7_000_000))]);
+    let moved = JobStep { deadlines: deadlines_of_some, ..step(&moving, START, &found, true) };
+    let done = store.advance_job(moved).await.unwrap();
     assert_eq!(done, JobAnswer::Done { requeued: 2, skipped: 1 });
     // What it came from stays as it was; the event has one more delivery beside it.
     assert_eq!(state(&store, booked[0]).await, DeliveryState::Delivered);
@@ -199,8 +248,13 @@ pub(crate) async fn a_job_books_for_another_destination(stage: &Stage) {
         assert_eq!(siblings.iter().filter(|sibling| sibling.destination == OTHER).count(), 1);
         assert_eq!(one.event.read().unwrap().event_name, "Purchase");
     }
+    // Its events are those of the deliveries, and it keeps each as long as it was told to.
+    let events = store.events_of_deliveries(found.clone()).await.unwrap();
+    assert_eq!(events.iter().map(|(id, _)| *id).collect::<Vec<_>>(), found);
+    assert!(events.iter().all(|(_, event)| event.read().unwrap().event_name == "Purchase"));
+    assert_eq!(deadlines(&store, &booked).await, [build::at(7_000_000), build::at(9_000_000)]);
     // The same once more finds them all there.
-    let twice = job(filter(&Word::ALL), Some(OTHER));
+    let twice = job(filter(&Word::ENDED), Some(OTHER));
     store.begin_job(twice.clone()).await.unwrap();
     let done = store.advance_job(step(&twice, START, &found, true)).await.unwrap();
     assert_eq!(done, JobAnswer::Done { requeued: 0, skipped: 3 });

@@ -100,7 +100,8 @@ pub(crate) struct Replayed {
     /// Of this destination.
     #[arg(long)]
     pub(crate) destination: String,
-    /// In these states: delivered, dead, expired, cancelled [default: those that did not arrive; with --to all four].
+    /// In these states: delivered, dead, expired, cancelled, with --to also pending or held, which wait on where they are
+    /// [default: those that did not arrive; with --to all that have ended].
     #[arg(long, value_delimiter = ',')]
     pub(crate) state: Vec<String>,
     /// With this reason code.

@@ -3,17 +3,21 @@
 use anyhow::{Context, Result};
 use crosstally_core::reason::Reason;
 use crosstally_store::DestinationState;
-use crosstally_testkit::client;
+use crosstally_testkit::client::{self, Reply, post_as};
 use crosstally_testkit::database::Kind;
 use crosstally_testkit::on_both;
 use crosstally_testkit::server::{CONFIG, TestServer};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::commands::program;
 
 on_both! {
     /// Whoever asks for what is held, or for what goes on by itself, gets full pages of it.
     what_is_held_is_listed_in_full_pages => listed;
+    /// What a paused destination holds is sent to another one as well, and waits on where it is.
+    what_is_held_is_sent_elsewhere => elsewhere;
+    /// What a job books for a destination that is paused for a day is sent when that goes on.
+    what_is_booked_elsewhere_outlasts_a_pause_of_its_destination => outlasts;
 }
 
 /// Two destinations for each event.
@@ -23,6 +27,32 @@ pub(crate) fn two() -> String {
     CONFIG
         .replace("send_to = [\"meta-main\"]", "send_to = [\"meta-main\", \"meta-two\"]")
         .replace("[[goal]]", second)
+}
+
+/// Two destinations, of which events are for the first alone.
+fn beside() -> String {
+    two().replace("send_to = [\"meta-main\", \"meta-two\"]", "send_to = [\"meta-main\"]")
+}
+
+async fn arrived(server: &TestServer, dataset: &str) -> Result<usize> {
+    server.deliver().await?;
+    Ok(server.accepted().await?.iter().filter(|event| event["dataset"] == dataset).count())
+}
+
+async fn replay(server: &TestServer, body: &Value) -> Result<Value> {
+    let reply = post(server, "/api/v1/deliveries/replay", body).await?;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    reply.json()
+}
+
+async fn resume(server: &TestServer, slug: &str) -> Result<()> {
+    let reply = post(server, &format!("/api/v1/destinations/{slug}/resume"), &json!({})).await?;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    Ok(())
+}
+
+pub(crate) async fn post(server: &TestServer, path: &str, body: &Value) -> Result<Reply> {
+    post_as(server.admin, path, &server.token, &body.to_string()).await
 }
 
 pub(crate) async fn conversions(server: &TestServer, prefix: &str, count: usize) -> Result<()> {
@@ -110,6 +140,55 @@ async fn listed(kind: Kind) -> Result<()> {
     let path = "/api/v1/deliveries?state=paused";
     let reply = client::get_as(server.admin, path, &server.token).await?;
     assert_eq!(reply.status, 400, "{}", reply.text());
+    server.stop().await;
+    Ok(())
+}
+
+async fn elsewhere(kind: Kind) -> Result<()> {
+    let server = TestServer::start(kind).await?;
+    server.apply(&beside()).await?;
+    conversions(&server, "T", 3).await?;
+    pause(&server, "meta-main").await?;
+    let mut wanted = json!({"destination": "meta-main", "to": "meta-two"});
+    assert_eq!(
+        replay(&server, &wanted).await?["deliveries"],
+        0,
+        "unless it is asked for, what waits is no part of it"
+    );
+    wanted["states"] = json!(["held"]);
+    let shown = replay(&server, &wanted).await?;
+    assert_eq!(
+        (&shown["deliveries"], &shown["groups"][0]["state"]),
+        (&json!(3), &json!("pending")),
+        "{shown}"
+    );
+    wanted["apply"] = json!(true);
+    replay(&server, &wanted).await?;
+    assert_eq!(server.engine.work_on_jobs().await?, 3);
+    assert_eq!((arrived(&server, "777").await?, arrived(&server, "1234567890").await?), (3, 0));
+    assert_eq!(pages(&server, "state=held", 5).await?.len(), 3, "they wait on");
+    let words =
+        ["deliveries", "replay", "--destination", "meta-main", "--to", "meta-two", "--state", "pending,held"];
+    let (code, _, said) = command(&server, &words).await?;
+    assert!(code == Some(0) && said.contains("3 of them wait where they are for"), "{said}");
+    resume(&server, "meta-main").await?;
+    assert_eq!((arrived(&server, "777").await?, arrived(&server, "1234567890").await?), (3, 3));
+    server.stop().await;
+    Ok(())
+}
+
+async fn outlasts(kind: Kind) -> Result<()> {
+    let server = TestServer::start(kind).await?;
+    server.apply(&beside()).await?;
+    conversions(&server, "T", 2).await?;
+    assert_eq!(arrived(&server, "1234567890").await?, 2);
+    pause(&server, "meta-two").await?;
+    replay(&server, &json!({"destination": "meta-main", "to": "meta-two", "apply": true})).await?;
+    assert_eq!(server.engine.work_on_jobs().await?, 2);
+    server.advance(30 * 3_600_000);
+    assert_eq!(server.engine.store.expire_overdue(server.engine.clock.now(), 100).await?, 0);
+    resume(&server, "meta-two").await?;
+    assert_eq!(arrived(&server, "777").await?, 2);
     server.stop().await;
     Ok(())
 }

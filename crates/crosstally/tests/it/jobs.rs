@@ -260,7 +260,12 @@ async fn nonsense(kind: Kind) -> Result<()> {
     let server = TestServer::ready(kind).await?;
     for (body, says) in [
         (json!({}), "name the destination"),
-        (json!({"destination": "meta-main", "states": ["pending"]}), "`pending` is none of"),
+        (
+            json!({"destination": "meta-main", "states": ["pending"]}),
+            "what is pending or held needs no replay",
+        ),
+        (json!({"destination": "meta-main", "states": ["held"]}), "what is pending or held needs no replay"),
+        (json!({"destination": "meta-main", "states": ["paused"]}), "`paused` is none of"),
         (json!({"destination": "meta-main", "code": "no_such"}), "`no_such` is no reason code"),
         (json!({"destination": "meta-main", "to": "nowhere"}), "no destination `nowhere`"),
         (json!({"destination": "meta-main", "to": "meta-main"}), "leave it out"),
