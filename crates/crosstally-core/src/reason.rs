@@ -304,6 +304,9 @@ reasons! {
     TakenBack "taken_back" Fine false
         "The sale was rejected or reversed before its event left, so it was not sent."; "A refund or rejection within the goal's delay, or while the destination was paused.";
         "Nothing.".
+    CancelledByHand "cancelled_by_hand" Notice false
+        "Somebody called the event off while it waited, so it was not sent."; "`deliveries cancel`: it was not wanted any more, or its destination is gone for good.";
+        "Nothing, if that was meant; else `deliveries replay` sends it.".
     FirstDeliveryStands "first_delivery_stands" Notice false
         "The event had arrived and was sent once more; that was not taken, and the first delivery still stands."; "A replay of delivered events to a destination that knows them, or that is down.";
         "Nothing; the attempts show the answer.".
@@ -375,7 +378,7 @@ reasons! {
         "Retry by hand when the destination is back.".
     DestinationRemoved "destination_removed" Problem false
         "The destination is no longer in the configuration; its events wait."; "A change of configuration.";
-        "Add it again, or cancel the events.".
+        "Add it again, send them elsewhere (`deliveries replay --to --state held`), or call them off (`deliveries cancel`).".
 }
 
 impl Reason {

@@ -1,10 +1,10 @@
-//! Jobs over many deliveries: begun with a preview, carried on step by step by whatever node is there, stopped by hand.
+//! Jobs over many deliveries, which send them or call them off: begun with a preview, carried on step by step by whatever node is there, stopped by hand.
 
 use std::collections::BTreeMap;
 
 use crosstally_core::delivery::DeliveryState;
 use crosstally_core::delivery::job::{
-    FRESH_DEADLINE_MS, IDS_MAX, Job, JobFilter, JobState, PER_MINUTE_MAX, Word, deadline_elsewhere,
+    Action, FRESH_DEADLINE_MS, IDS_MAX, Job, JobFilter, JobState, PER_MINUTE_MAX, Word, deadline_elsewhere,
 };
 use crosstally_core::ids::{DeliveryId, JobId};
 use crosstally_core::reason::Reason;
@@ -22,9 +22,11 @@ const JOBS_MAX: u32 = 1_000;
 /// How far back what was refused in part is looked for: among all that arrived, of which there is much.
 const IN_PART_MS: i64 = 31 * DAY_MS;
 
-/// What is to be sent once more.
+/// What is to be sent once more, or called off.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobIn {
+    /// What is to be done.
+    pub action: Action,
     /// Which deliveries.
     pub filter: JobFilter,
     /// Where to send instead.
@@ -120,6 +122,7 @@ impl Engine {
         let now = self.clock.now();
         let job = Job {
             id: JobId::new(now, self.random.bytes()),
+            action: wanted.action,
             filter: wanted.filter,
             to_destination: wanted.to_destination,
             per_minute: wanted.per_minute,
@@ -133,7 +136,14 @@ impl Engine {
             updated_at: now,
         };
         self.store.begin_job(job.clone()).await?;
-        tracing::info!(job.id = %job.id, deliveries = job.wanted, author, "a job over deliveries began");
+        tracing::info!(
+            job.id = %job.id,
+            action = job.action.as_str(),
+            destination = job.filter.destination,
+            deliveries = job.wanted,
+            author,
+            "a job over deliveries began"
+        );
         Ok(job)
     }
 
@@ -230,8 +240,9 @@ impl Engine {
     /// How many deliveries the next step of a job may have: by its own pace, and by what still waits from the steps before.
     async fn room_for(&self, job: &Job) -> Result<u32, StoreError> {
         let budget = u32::try_from(job.budget(self.clock.now())).unwrap_or(u32::MAX).min(STEP_MAX);
-        if budget == 0 {
-            return Ok(0);
+        // Nobody waits behind what is called off.
+        if budget == 0 || job.action == Action::Cancel {
+            return Ok(budget);
         }
         let destination = job.to_destination.as_ref().unwrap_or(&job.filter.destination);
         let waiting = self.store.waiting_replays(destination.clone(), self.clock.now(), WAITING_MAX).await?;
@@ -292,7 +303,13 @@ impl Engine {
     fn check_job(&self, wanted: &JobIn) -> Result<(), JobError> {
         let bad = |problem: String| Err(JobError::Bad(problem));
         let filter = &wanted.filter;
-        if wanted.to_destination.is_none() && filter.takes(DeliveryState::Pending) {
+        if wanted.action == Action::Cancel && filter.states != [Word::Pending] {
+            return bad("only what is pending or held can be cancelled; everything else has ended".into());
+        }
+        if wanted.action == Action::Send
+            && wanted.to_destination.is_none()
+            && filter.takes(DeliveryState::Pending)
+        {
             return bad(
                 "what is pending or held needs no replay: it is sent by itself, or when its destination goes on; \
                 name another destination to send it there as well"

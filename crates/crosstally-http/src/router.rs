@@ -114,6 +114,7 @@ pub(crate) fn admin(state: State) -> Router {
         .route("/deliveries/days", get(api::delivery_errors::days))
         .route("/deliveries/reconcile", get(api::reconcile::list))
         .route("/deliveries/replay", post(api::jobs::replay))
+        .route("/deliveries/cancel", post(api::jobs::cancel))
         .route("/deliveries/jobs", get(api::jobs::list))
         .route("/deliveries/jobs/{id}", get(api::jobs::show))
         .route("/deliveries/jobs/{id}/{move}", post(api::jobs::change))

@@ -36,7 +36,7 @@ pub struct JobStep {
 pub enum JobAnswer {
     /// It is on disk.
     Done {
-        /// Deliveries that are due now.
+        /// Deliveries that are due now, or called off.
         requeued: u64,
         /// Deliveries that were left alone.
         skipped: u64,
@@ -143,8 +143,8 @@ impl Store {
         on!(self, events_of_deliveries(ids))
     }
 
-    /// Takes a step of a job: makes its deliveries due in the lane of replays, or books them for the other destination, and
-    /// notes how far the job is. One transaction.
+    /// Takes a step of a job: makes its deliveries due in the lane of replays, or books them for the other destination, or
+    /// calls them off, and notes how far the job is. One transaction.
     ///
     /// # Errors
     /// See [`StoreError`].

@@ -18,7 +18,7 @@ mod receipts;
 mod tools;
 
 pub(crate) use capi::Capi;
-pub(crate) use deliveries::{Deliveries, Destinations, Replayed};
+pub(crate) use deliveries::{Cancelled, Deliveries, Destinations, Replayed};
 pub(crate) use erase::{Erase, Erasures};
 pub(crate) use evidence::{Evidence, Verify};
 pub(crate) use hybrid::{Days, Hybrid, Listed, Pairs};

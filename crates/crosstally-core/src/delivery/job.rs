@@ -113,6 +113,35 @@ impl JobFilter {
     }
 }
 
+/// What a job does with its deliveries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// It sends them once more, or to another destination.
+    Send,
+    /// It calls off those that wait.
+    Cancel,
+}
+
+impl Action {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Send, Self::Cancel];
+
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Send => "send",
+            Self::Cancel => "cancel",
+        }
+    }
+
+    /// Reads the word back.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|action| action.as_str() == word)
+    }
+}
+
 /// Where a job stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum JobState {
@@ -164,6 +193,8 @@ impl JobState {
 pub struct Job {
     /// Its id.
     pub id: JobId,
+    /// What it does.
+    pub action: Action,
     /// What it is about.
     pub filter: JobFilter,
     /// Where to send instead: each event gets a delivery to this destination, unless it has one.
@@ -176,7 +207,7 @@ pub struct Job {
     pub done_to: DeliveryId,
     /// How many it was about when it began.
     pub wanted: u64,
-    /// How many it made due.
+    /// How many it made due, or called off.
     pub requeued: u64,
     /// How many it left alone: changed meanwhile, or already on their way to the other destination.
     pub skipped: u64,
@@ -213,6 +244,7 @@ mod tests {
     fn job(per_minute: Option<u32>, requeued: u64) -> Job {
         Job {
             id: JobId::new(BEGAN, [0; 10]),
+            action: Action::Send,
             filter: JobFilter {
                 destination: "meta".into(),
                 states: Word::FAILED.to_vec(),
@@ -296,6 +328,9 @@ mod tests {
         assert!(!filter.takes(DeliveryState::Pending));
         for state in DeliveryState::ALL {
             assert_eq!(Word::of(state).state(), state);
+        }
+        for action in Action::ALL {
+            assert_eq!(Action::from_word(action.as_str()), Some(action));
         }
     }
 }

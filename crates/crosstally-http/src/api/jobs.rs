@@ -3,9 +3,10 @@
 use axum::Json;
 use axum::extract::{Path, Query, State as Extract};
 use axum::response::IntoResponse;
-use crosstally_core::delivery::job::{Job, JobFilter, JobState, Word};
+use crosstally_core::delivery::job::{Action, Job, JobFilter, JobState, Word};
 use crosstally_core::ids::JobId;
 use crosstally_core::time::Timestamp;
+use crosstally_engine::Engine;
 use crosstally_engine::jobs::{JobError, JobIn, JobPreview};
 use crosstally_engine::outbox::Shown;
 use crosstally_store::JobGroup;
@@ -49,6 +50,30 @@ pub struct ReplayIn {
     pub apply: bool,
 }
 
+/// Which of the deliveries that wait to call off.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CancelIn {
+    /// Of this destination, which may be gone from the configuration.
+    pub destination: String,
+    /// `pending` or `held`, which is all that can be called off; both without a word.
+    pub states: Vec<String>,
+    /// With this reason code.
+    pub code: Option<String>,
+    /// Of this goal.
+    pub goal: Option<String>,
+    /// Sent under this name.
+    pub event_name: Option<String>,
+    /// Booked at or after, RFC 3339.
+    pub from: Option<String>,
+    /// Booked before, RFC 3339; now by default.
+    pub until: Option<String>,
+    /// Only these.
+    pub ids: Vec<String>,
+    /// Whether it is begun; else it is only shown.
+    pub apply: bool,
+}
+
 /// What it comes to.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ReplayOut {
@@ -84,6 +109,8 @@ pub struct JobOut {
     pub id: String,
     /// `running`, `paused`, `cancelled`, `done`.
     pub state: String,
+    /// What it does: `send`, or `cancel`.
+    pub action: String,
     /// The destination whose deliveries it is about.
     pub destination: String,
     /// Where it sends instead.
@@ -92,7 +119,7 @@ pub struct JobOut {
     pub per_minute: Option<u32>,
     /// How many deliveries it was about when it began.
     pub wanted: u64,
-    /// How many it made due.
+    /// How many it made due, or called off.
     pub requeued: u64,
     /// How many it left alone.
     pub skipped: u64,
@@ -109,6 +136,7 @@ impl From<&Job> for JobOut {
         Self {
             id: job.id.to_string(),
             state: job.state.as_str().to_owned(),
+            action: job.action.as_str().to_owned(),
             destination: job.filter.destination.clone(),
             to: job.to_destination.clone(),
             per_minute: job.per_minute,
@@ -186,6 +214,7 @@ pub fn job(wanted: &ReplayIn, now: Timestamp) -> Result<JobIn, String> {
     // What was booked in this very moment is meant as well, what is booked later never.
     let begins = now.plus_millis(1);
     Ok(JobIn {
+        action: Action::Send,
         filter: JobFilter {
             destination: wanted.destination.clone(),
             states,
@@ -200,6 +229,30 @@ pub fn job(wanted: &ReplayIn, now: Timestamp) -> Result<JobIn, String> {
         to_destination: wanted.to.clone(),
         per_minute: wanted.per_minute,
     })
+}
+
+/// The same of what is to be called off: a sale that was taken back is no reason to leave its event out.
+///
+/// # Errors
+/// What cannot be read.
+pub fn cancel_job(wanted: &CancelIn, now: Timestamp) -> Result<JobIn, String> {
+    let states = match wanted.states.as_slice() {
+        [] => vec!["pending".to_owned()],
+        some => some.to_vec(),
+    };
+    let wanted = ReplayIn {
+        destination: wanted.destination.clone(),
+        states,
+        code: wanted.code.clone(),
+        goal: wanted.goal.clone(),
+        event_name: wanted.event_name.clone(),
+        from: wanted.from.clone(),
+        until: wanted.until.clone(),
+        ids: wanted.ids.clone(),
+        taken_back: true,
+        ..ReplayIn::default()
+    };
+    Ok(JobIn { action: Action::Cancel, ..job(&wanted, now)? })
 }
 
 impl From<JobError> for Refused {
@@ -221,12 +274,31 @@ pub async fn replay(
 ) -> Reply {
     let who = auth::require(&state, &headers, "deliveries:write").await?;
     let job = job(&wanted, state.engine.clock.now()).map_err(bad)?;
-    let preview = state.engine.preview_job(&job).await?;
-    let begun = match wanted.apply {
-        true => Some(state.engine.begin_job(job, &who).await?),
+    Ok(Json(asked_for(&state.engine, job, wanted.apply, &who).await?).into_response())
+}
+
+/// `POST /api/v1/deliveries/cancel`.
+pub async fn cancel(
+    Extract(state): Extract<State>,
+    headers: HeaderMap,
+    Json(wanted): Json<CancelIn>,
+) -> Reply {
+    let who = auth::require(&state, &headers, "deliveries:write").await?;
+    let job = cancel_job(&wanted, state.engine.clock.now()).map_err(bad)?;
+    Ok(Json(asked_for(&state.engine, job, wanted.apply, &who).await?).into_response())
+}
+
+/// Shows what a job would be about, and begins it if it is to be.
+///
+/// # Errors
+/// See [`JobError`].
+pub async fn asked_for(engine: &Engine, job: JobIn, apply: bool, who: &str) -> Result<ReplayOut, JobError> {
+    let preview = engine.preview_job(&job).await?;
+    let begun = match apply {
+        true => Some(engine.begin_job(job, who).await?),
         false => None,
     };
-    Ok(Json(ReplayOut::new(&preview, begun.as_ref())).into_response())
+    Ok(ReplayOut::new(&preview, begun.as_ref()))
 }
 
 /// `GET /api/v1/deliveries/jobs`.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crosstally_core::delivery::DeliveryState;
-use crosstally_core::delivery::job::{Job, JobFilter, JobState};
+use crosstally_core::delivery::job::{Action, Job, JobFilter, JobState};
 use crosstally_core::delivery::lane::Lane;
 use crosstally_core::ids::{DeliveryId, GoalEventId, JobId};
 use crosstally_core::reason::Reason;
@@ -15,18 +15,18 @@ use super::engine::InTransaction;
 use super::fault::Fault;
 use super::outbox::count_moved;
 use super::outbox::requeue::requeue_found;
-use super::reversals::note_again;
+use super::reversals::{note_again, note_failed};
 use super::rows::{Columns, Id, Text};
 use super::transact::{Transaction, Value};
 use super::{Postgres, rows};
 use crate::{EventText, JobAnswer, JobGroup, JobStep, StoreError, WORKSPACE};
 
 const COLUMNS: &str = "id, filter, to_destination, per_minute, state, done_to, wanted, requeued, skipped, author, \
-    created_at, updated_at";
+    created_at, updated_at, action";
 const INSERT: &str =
     "INSERT INTO delivery_jobs (workspace, id, filter, to_destination, per_minute, state, done_to,
-        wanted, requeued, skipped, author, created_at, updated_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+        wanted, requeued, skipped, author, created_at, updated_at, action)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
 const MOVE: &str = "UPDATE delivery_jobs SET state = $4, updated_at = $5
     WHERE workspace = $1 AND id = $2 AND state = $3 RETURNING 1";
 const ADVANCE: &str =
@@ -41,6 +41,34 @@ const REQUEUE: &str = concat!(
         ORDER BY id FOR UPDATE
     ), ",
     requeue_found!("2")
+);
+/// What had arrived before it was sent once more stays delivered. Whoever works on it at this moment goes on.
+const CANCEL: &str = concat!(
+    "WITH found AS (
+        SELECT id FROM deliveries
+        WHERE id = ANY($3::uuid[]) AND (workspace = $1 AND destination = $4 AND state = ANY($5::text[])) IS TRUE
+            AND ($6::text IS NULL OR reason = $6) AND state = 'pending' AND (lease_until IS NULL OR lease_until <= $2)
+        ORDER BY id FOR UPDATE
+    ), closed AS (
+        UPDATE attempts AS a SET outcome = 'retry', reason = 'outcome_unknown'
+        FROM found AS f WHERE a.delivery = f.id AND a.outcome IS NULL
+    ), cancelled AS (
+        UPDATE deliveries AS d
+        SET state = CASE WHEN d.arrived_at IS NULL THEN 'cancelled' ELSE 'delivered' END,
+            reason = CASE WHEN d.arrived_at IS NULL THEN $7 ELSE $8 END, detail = '',
+            finished_at = coalesce(d.arrived_at, $2), lease_owner = NULL, lease_until = NULL
+        FROM found AS f WHERE d.id = f.id
+        RETURNING d.id, d.goal_event, d.conversion, d.destination, d.state
+    ), failed AS (
+        SELECT id, goal_event, conversion FROM cancelled
+    ), ",
+    note_failed!(),
+    ", moved AS (
+        SELECT destination, 'pending' AS state, -1 AS change FROM cancelled
+        UNION ALL SELECT destination, state, 1 FROM cancelled
+    ), ",
+    count_moved!(),
+    " SELECT count(*) FROM cancelled"
 );
 const FIND: &str = "SELECT id, goal_event, conversion FROM deliveries
     WHERE id = ANY($2::uuid[]) AND (workspace = $1 AND destination = $3 AND state = ANY($4::text[])) IS TRUE
@@ -118,7 +146,7 @@ impl Postgres {
 
     pub(crate) async fn begin_job(&self, job: Job) -> Result<(), StoreError> {
         let filter = rows::to_json(&job.filter)?;
-        let values: [&Value<'_>; 13] = [
+        let values: [&Value<'_>; 14] = [
             &WORKSPACE,
             &Id::from(job.id),
             &Text(&filter),
@@ -132,6 +160,7 @@ impl Postgres {
             &Text(&job.author),
             &job.created_at.as_millis(),
             &job.updated_at.as_millis(),
+            &Text(job.action.as_str()),
         ];
         self.engine.write(INSERT, &values).await.map(drop)
     }
@@ -237,6 +266,7 @@ fn read(row: &Row) -> Result<Job, StoreError> {
         author: rows::get(row, 9)?,
         created_at: rows::time(row, 10)?,
         updated_at: rows::time(row, 11)?,
+        action: rows::word(row, 12, Action::from_word)?,
     })
 }
 
@@ -288,9 +318,10 @@ fn advanced<'t>(transaction: &'t Transaction, step: &'t JobStep) -> InTransactio
         let Some(job) = job.filter(|job| job.state == JobState::Running && job.done_to == step.from) else {
             return Ok(None);
         };
-        let requeued = match &job.to_destination {
-            None => requeue(transaction, &job, step).await?,
-            Some(other) => match book_for(transaction, &job, other, step).await? {
+        let requeued = match (job.action, &job.to_destination) {
+            (Action::Cancel, _) => cancel(transaction, &job, step).await?,
+            (Action::Send, None) => requeue(transaction, &job, step).await?,
+            (Action::Send, Some(other)) => match book_for(transaction, &job, other, step).await? {
                 Some(booked) => booked,
                 None => return Ok(None),
             },
@@ -328,6 +359,22 @@ async fn requeue(transaction: &Transaction, job: &Job, step: &JobStep) -> Result
         &job.filter.code,
     ];
     Ok(super::outbox::total(&transaction.query(REQUEUE, &values).await?, 0)?)
+}
+
+/// Calls deliveries off that wait and that nobody works on.
+async fn cancel(transaction: &Transaction, job: &Job, step: &JobStep) -> Result<u64, Fault> {
+    let ids: Vec<Id> = step.deliveries.iter().map(|id| Id::from(*id)).collect();
+    let values: [&Value<'_>; 8] = [
+        &WORKSPACE,
+        &step.now.as_millis(),
+        &ids,
+        &Text(&job.filter.destination),
+        &states(job),
+        &job.filter.code,
+        &Reason::CancelledByHand.code(),
+        &Reason::FirstDeliveryStands.code(),
+    ];
+    Ok(super::outbox::total(&transaction.query(CANCEL, &values).await?, 0)?)
 }
 
 /// Books the events of deliveries for another destination, each unless it is booked for it already. `None` if another

@@ -30,6 +30,7 @@ const STEPS: &[&str] = &[
     include_str!("../../migrations/postgres/0014_europe.sql"),
     include_str!("../../migrations/postgres/0015_lookbacks.sql"),
     include_str!("../../migrations/postgres/0016_calls_of_one.sql"),
+    include_str!("../../migrations/postgres/0017_job_actions.sql"),
 ];
 
 const REGISTER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (version BIGINT NOT NULL PRIMARY KEY)";

@@ -1,7 +1,7 @@
 //! Jobs over many deliveries.
 
 use crosstally_core::delivery::DeliveryState;
-use crosstally_core::delivery::job::{Job, JobFilter, JobState};
+use crosstally_core::delivery::job::{Action, Job, JobFilter, JobState};
 use crosstally_core::delivery::lane::Lane;
 use crosstally_core::ids::{ConversionId, DeliveryId, GoalEventId, JobId};
 use crosstally_core::reason::Reason;
@@ -12,11 +12,11 @@ use super::{Sqlite, outbox, reversals, rows};
 use crate::{EventText, JobAnswer, JobGroup, JobStep, StoreError, WORKSPACE};
 
 const COLUMNS: &str = "id, filter, to_destination, per_minute, state, done_to, wanted, requeued, skipped, author, \
-    created_at, updated_at";
+    created_at, updated_at, action";
 const INSERT: &str =
     "INSERT INTO delivery_jobs (id, workspace, filter, to_destination, per_minute, state, done_to,
-        wanted, requeued, skipped, author, created_at, updated_at)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+        wanted, requeued, skipped, author, created_at, updated_at, action)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
 const MOVE: &str =
     "UPDATE delivery_jobs SET state = ?4, updated_at = ?5 WHERE id = ?1 AND workspace = ?2 AND state = ?3";
 const ADVANCE: &str =
@@ -76,6 +76,7 @@ impl Sqlite {
                 job.author,
                 job.created_at.as_millis(),
                 job.updated_at.as_millis(),
+                job.action.as_str(),
             ])?;
             Ok(())
         };
@@ -192,6 +193,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Job> {
         author: row.get(9)?,
         created_at: rows::time(row, 10)?,
         updated_at: rows::time(row, 11)?,
+        action: rows::word(row, 12, Action::from_word)?,
     })
 }
 
@@ -331,9 +333,12 @@ fn advance(connection: &Connection, step: &JobStep) -> Result<JobAnswer, StoreEr
     }
     let (mut requeued, mut skipped) = (0, 0);
     for id in &step.deliveries {
-        let changed = match &job.to_destination {
-            None => requeue(connection, &job, *id, step)?,
-            Some(other) => book_for(connection, &job, *id, other, step)?,
+        let changed = match (job.action, &job.to_destination) {
+            (Action::Cancel, _) => {
+                found(connection, &job, *id)?.is_some() && outbox::cancel(connection, *id, step.now)?
+            }
+            (Action::Send, None) => requeue(connection, &job, *id, step)?,
+            (Action::Send, Some(other)) => book_for(connection, &job, *id, other, step)?,
         };
         *(if changed { &mut requeued } else { &mut skipped }) += 1;
     }

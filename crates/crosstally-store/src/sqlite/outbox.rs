@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crosstally_core::delivery::DeliveryState;
+use crosstally_core::ids::DeliveryId;
 use crosstally_core::reason::Reason;
 use crosstally_core::time::Timestamp;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, ToSql, params};
@@ -69,6 +70,12 @@ const EXPIRE: &str = "UPDATE deliveries SET reason = CASE WHEN arrived_at IS NUL
         detail = '', state = CASE WHEN arrived_at IS NULL THEN 'expired' ELSE 'delivered' END,
         finished_at = coalesce(arrived_at, ?3), lease_owner = NULL, lease_until = NULL
     WHERE id = ?1 AND state = 'pending' AND deadline_at < ?3 AND (lease_until IS NULL OR lease_until <= ?3)
+    RETURNING destination, state";
+/// What had arrived before it was sent once more stays delivered. Whoever works on it at this moment goes on.
+const CANCEL: &str = "UPDATE deliveries SET reason = CASE WHEN arrived_at IS NULL THEN ?2 ELSE ?4 END,
+        detail = '', state = CASE WHEN arrived_at IS NULL THEN 'cancelled' ELSE 'delivered' END,
+        finished_at = coalesce(arrived_at, ?3), lease_owner = NULL, lease_until = NULL
+    WHERE id = ?1 AND state = 'pending' AND (lease_until IS NULL OR lease_until <= ?3)
     RETURNING destination, state";
 
 /// How many deliveries of a destination reached which final state.
@@ -393,19 +400,34 @@ pub(super) fn ended(row: &Row<'_>) -> rusqlite::Result<(String, DeliveryState)> 
 }
 
 fn expire(connection: &Connection, overdue: &[[u8; 16]], now: Timestamp) -> Result<u64, StoreError> {
-    let (too_old, stands) = (Reason::EventTooOld.code(), Reason::FirstDeliveryStands.code());
     let mut expired = 0;
     for id in overdue {
-        let values = params![id, too_old, now.as_millis(), stands];
-        let ended = connection.prepare_cached(EXPIRE)?.query_row(values, ended).optional()?;
-        if let Some((destination, state)) = ended {
-            close_open(connection, id)?;
-            moved(connection, &destination, DeliveryState::Pending, state, 1)?;
-            reversals::note_failed(connection, id)?;
-            expired += 1;
-        }
+        expired += u64::from(end(connection, EXPIRE, id, Reason::EventTooOld, now)?);
     }
     Ok(expired)
+}
+
+/// Calls a delivery off, if it waits and nobody works on it. Whether it did.
+pub(super) fn cancel(connection: &Connection, id: DeliveryId, now: Timestamp) -> Result<bool, StoreError> {
+    end(connection, CANCEL, id.as_bytes(), Reason::CancelledByHand, now)
+}
+
+/// Ends a delivery that waits, by a statement that looks whether it may; whether it did.
+fn end(
+    connection: &Connection,
+    statement: &str,
+    id: &[u8; 16],
+    reason: Reason,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let values = params![id, reason.code(), now.as_millis(), Reason::FirstDeliveryStands.code()];
+    let ended = connection.prepare_cached(statement)?.query_row(values, ended).optional()?;
+    if let Some((destination, state)) = &ended {
+        close_open(connection, id)?;
+        moved(connection, destination, DeliveryState::Pending, *state, 1)?;
+        reversals::note_failed(connection, id)?;
+    }
+    Ok(ended.is_some())
 }
 
 /// Counts a delivery that was booked outside a postback.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crosstally_core::delivery::job::{Job, JobFilter, JobState, Word};
+use crosstally_core::delivery::job::{Action, Job, JobFilter, JobState, Word};
 use crosstally_core::delivery::{DeliveryState, Outcome};
 use crosstally_core::ids::{DeliveryId, JobId};
 use crosstally_core::reason::Reason;
@@ -49,6 +49,7 @@ pub(crate) fn job(filter: JobFilter, to_destination: Option<&str>) -> Job {
     random[..4].copy_from_slice(&number);
     Job {
         id: JobId::new(build::at(5), random),
+        action: Action::Send,
         filter,
         to_destination: to_destination.map(str::to_owned),
         per_minute: Some(600),
@@ -202,6 +203,63 @@ pub(crate) async fn a_job_books_what_waits_for_another_destination(stage: &Stage
         assert_eq!(store.delivery(*id).await.unwrap(), before, "what it comes from stays as it was");
     }
     assert_eq!((count(&store, META, Pending).await, count(&store, OTHER, Pending).await), (3, 3));
+}
+
+/// What waits is called off where nobody works on it; what had arrived before counts as that, and the counts follow.
+pub(crate) async fn a_job_calls_off_what_waits(stage: &Stage) {
+    use DeliveryState::{Cancelled, Dead, Delivered, Pending};
+    let store = stage.open().await;
+    let booked = book_in(&store, &[Pending, Pending, Dead, Delivered, Pending]).await;
+    let other = build::book_deliveries(&store, OTHER, 1).await;
+    let again = job(filter(&[Word::Delivered]), None);
+    store.begin_job(again.clone()).await.unwrap();
+    store.advance_job(step(&again, START, &booked[3..4], true)).await.unwrap();
+    // One is under a lease that holds, another was called by somebody whose lease has run out.
+    let lease = async |until: i64| {
+        let wanted = LeaseWanted { limit: 1, until: build::at(until), ..build::wanted(META, 300) };
+        build::held(&store.lease_deliveries(wanted).await.unwrap())
+    };
+    let held = lease(10_000).await;
+    let late = lease(400).await;
+    assert_eq!((held[0].id, late[0].id), (booked[0], booked[1]));
+    store.open_call(build::new_call(310, &late)).await.unwrap();
+
+    let waiting = filter(&[Word::Pending]);
+    let off = Job { action: Action::Cancel, ..job(waiting.clone(), None) };
+    store.begin_job(off.clone()).await.unwrap();
+    assert_eq!(store.job(off.id).await.unwrap().unwrap(), off);
+    let found = store.job_deliveries(waiting, START, 9).await.unwrap();
+    assert_eq!(found, [booked[0], booked[1], booked[3], booked[4]]);
+    let all = [&found[..], &[booked[2], other[0]]].concat();
+    let done = store.advance_job(step(&off, START, &all, true)).await.unwrap();
+    assert_eq!(done, JobAnswer::Done { requeued: 3, skipped: 3 });
+
+    let by_hand = (Cancelled, Some(Reason::CancelledByHand));
+    for (id, state, reason) in [
+        (booked[0], Pending, None),
+        (booked[1], by_hand.0, by_hand.1),
+        (booked[2], Dead, None),
+        (booked[3], Delivered, Some(Reason::FirstDeliveryStands)),
+        (booked[4], by_hand.0, by_hand.1),
+        (other[0], Pending, None),
+    ] {
+        let now = store.delivery(id).await.unwrap().unwrap();
+        assert_eq!((now.state, now.reason), (state, reason), "{id}");
+        assert_eq!(now.finished_at.is_some(), now.state != Pending, "{id}");
+    }
+    let counted = async |state| count(&store, META, state).await;
+    assert_eq!([counted(Pending).await, counted(Cancelled).await, counted(Delivered).await], [1, 2, 1]);
+    assert_eq!(count(&store, OTHER, Pending).await, 1);
+    // Whoever comes back with an answer comes too late, and its attempt is closed.
+    let attempts = store.attempts(booked[1]).await.unwrap();
+    assert_eq!(attempts[0].reason, Some(Reason::OutcomeUnknown));
+    assert!(store.renew_leases(late, build::at(20_000)).await.unwrap().is_empty());
+    assert_eq!(store.renew_leases(held, build::at(20_000)).await.unwrap().len(), 1);
+    // What was called off can be sent after all.
+    let after_all = job(filter(&[Word::Cancelled]), None);
+    store.begin_job(after_all.clone()).await.unwrap();
+    let done = store.advance_job(step(&after_all, START, &booked[4..], true)).await.unwrap();
+    assert_eq!(done, JobAnswer::Done { requeued: 1, skipped: 0 });
 }
 
 /// The deadlines of what was booked elsewhere beside these deliveries.

@@ -239,6 +239,7 @@ suite! {
         what_arrived_is_sent_again_only_if_asked_for
         a_job_books_for_another_destination
         a_job_books_what_waits_for_another_destination
+        a_job_calls_off_what_waits
         filters_choose
         a_job_waits_and_goes_on_when_told
         what_was_taken_back_is_left_out

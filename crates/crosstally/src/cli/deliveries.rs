@@ -79,6 +79,13 @@ pub(crate) enum Deliveries {
         #[command(flatten)]
         at: At,
     },
+    /// Call off what waits and is not being sent at this moment, as a job: also for a destination that is gone.
+    Cancel {
+        #[command(flatten)]
+        which: Box<Cancelled>,
+        #[command(flatten)]
+        at: At,
+    },
     /// Show the jobs, newest first, or one of them; pause, resume or cancel it.
     Jobs {
         /// The job, job_...
@@ -104,6 +111,41 @@ pub(crate) struct Replayed {
     /// [default: those that did not arrive; with --to all that have ended].
     #[arg(long, value_delimiter = ',')]
     pub(crate) state: Vec<String>,
+    #[command(flatten)]
+    pub(crate) only: Narrowed,
+    /// Send to this destination instead, unless the event is on its way there already.
+    #[arg(long, value_name = "DESTINATION")]
+    pub(crate) to: Option<String>,
+    /// How many in a minute [default: as fast as the destination takes them, new events first].
+    #[arg(long, value_name = "N")]
+    pub(crate) per_minute: Option<u32>,
+    /// Also those whose conversion was rejected or reversed since.
+    #[arg(long)]
+    pub(crate) taken_back: bool,
+    /// Begin the job; without this it is only shown what it would be about.
+    #[arg(long)]
+    pub(crate) apply: bool,
+}
+
+/// Which of the deliveries that wait a job calls off.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Cancelled {
+    /// Of this destination.
+    #[arg(long)]
+    pub(crate) destination: String,
+    /// pending or held, which is all that can be called off [default: both].
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) state: Vec<String>,
+    #[command(flatten)]
+    pub(crate) only: Narrowed,
+    /// Begin the job; without this it is only shown what it would be about.
+    #[arg(long)]
+    pub(crate) apply: bool,
+}
+
+/// Some of a destination's deliveries.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Narrowed {
     /// With this reason code.
     #[arg(long)]
     pub(crate) code: Option<String>,
@@ -122,18 +164,6 @@ pub(crate) struct Replayed {
     /// Only these deliveries.
     #[arg(long, value_name = "ID")]
     pub(crate) id: Vec<String>,
-    /// Send to this destination instead, unless the event is on its way there already.
-    #[arg(long, value_name = "DESTINATION")]
-    pub(crate) to: Option<String>,
-    /// How many in a minute [default: as fast as the destination takes them, new events first].
-    #[arg(long, value_name = "N")]
-    pub(crate) per_minute: Option<u32>,
-    /// Also those whose conversion was rejected or reversed since.
-    #[arg(long)]
-    pub(crate) taken_back: bool,
-    /// Begin the job; without this it is only shown what it would be about.
-    #[arg(long)]
-    pub(crate) apply: bool,
 }
 
 /// `crosstally destinations`.

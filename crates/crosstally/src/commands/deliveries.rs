@@ -1,4 +1,4 @@
-//! `crosstally deliveries list|retry|errors|days|reconcile|overstated|replay|jobs`.
+//! `crosstally deliveries list|retry|errors|days|reconcile|overstated|replay|cancel|jobs`.
 
 use anyhow::Result;
 use crosstally_engine::outbox::Shown;
@@ -45,6 +45,7 @@ pub(crate) async fn run(command: Deliveries, json: bool) -> Result<()> {
         }
         Deliveries::Overstated { at } => errors::overstated(&at, json).await,
         Deliveries::Replay { which, at } => jobs::replay(*which, &at, json).await,
+        Deliveries::Cancel { which, at } => jobs::cancel(*which, &at, json).await,
         Deliveries::Jobs { id: None, limit, at, .. } => jobs::list(limit, &at, json).await,
         Deliveries::Jobs { id: Some(id), action, at, .. } => {
             jobs::one(&id, action.as_deref(), &at, json).await

@@ -18,6 +18,8 @@ on_both! {
     what_is_held_is_sent_elsewhere => elsewhere;
     /// What a job books for a destination that is paused for a day is sent when that goes on.
     what_is_booked_elsewhere_outlasts_a_pause_of_its_destination => outlasts;
+    /// What waits for a destination that is gone is called off, in steps, and can be sent after all.
+    what_waits_is_called_off => called_off;
 }
 
 /// Two destinations for each event.
@@ -189,6 +191,57 @@ async fn outlasts(kind: Kind) -> Result<()> {
     assert_eq!(server.engine.store.expire_overdue(server.engine.clock.now(), 100).await?, 0);
     resume(&server, "meta-two").await?;
     assert_eq!(arrived(&server, "777").await?, 2);
+    server.stop().await;
+    Ok(())
+}
+
+async fn called_off(kind: Kind) -> Result<()> {
+    let server = TestServer::start(kind).await?;
+    server.apply(&two()).await?;
+    conversions(&server, "T", 4).await?;
+    server.apply(CONFIG).await?;
+    assert_eq!(pages(&server, "state=held&destination=meta-two", 9).await?.len(), 4);
+    let path = "/api/v1/deliveries/cancel";
+    let mut wanted = json!({"destination": "meta-two", "event_name": "Purchase"});
+    let shown = post(&server, path, &wanted).await?.json()?;
+    assert_eq!((&shown["deliveries"], &shown["job"]), (&json!(4), &Value::Null), "{shown}");
+    assert_eq!(server.engine.work_on_jobs().await?, 0, "a preview changes nothing");
+    wanted["apply"] = json!(true);
+    let begun = post(&server, path, &wanted).await?.json()?;
+    assert_eq!(
+        (&begun["job"]["action"], &begun["job"]["author"]),
+        (&json!("cancel"), &json!("test")),
+        "{begun}"
+    );
+    assert_eq!(server.engine.work_on_jobs().await?, 4);
+    let list = server.api("/api/v1/deliveries?destination=meta-two").await?;
+    let rows = list["data"].as_array().context("rows")?;
+    assert!(
+        rows.iter().all(|row| row["state"] == "cancelled" && row["code"] == "cancelled_by_hand"),
+        "{list}"
+    );
+    assert_eq!((rows.len(), pages(&server, "state=pending", 9).await?.len()), (4, 4), "the others wait on");
+
+    for (body, says) in [
+        (json!({"destination": "meta-main", "states": ["dead"]}), "only what is pending or held"),
+        (json!({"destination": "meta-main", "to": "meta-two"}), "unknown field"),
+        (json!({}), "name the destination"),
+    ] {
+        let reply = post(&server, path, &body).await?;
+        assert!(reply.status == 400 && reply.text().contains(says), "{body}: {}", reply.text());
+    }
+    // By the command, while it is under way to a destination that works: nothing of it leaves.
+    let words = ["deliveries", "cancel", "--destination", "meta-main", "--state", "pending"];
+    let (code, printed, said) = command(&server, &words).await?;
+    assert!(code == Some(0) && said.contains("4 deliveries would be called off"), "{printed}{said}");
+    let (code, printed, said) = command(&server, &[&words[..], &["--apply"]].concat()).await?;
+    assert!(code == Some(0) && said.contains("has begun with 4 deliveries"), "{printed}{said}");
+    assert_eq!(server.engine.work_on_jobs().await?, 4);
+    assert_eq!(arrived(&server, "1234567890").await?, 0);
+    let after_all = json!({"destination": "meta-main", "code": "cancelled_by_hand", "apply": true});
+    replay(&server, &after_all).await?;
+    assert_eq!(server.engine.work_on_jobs().await?, 4);
+    assert_eq!(arrived(&server, "1234567890").await?, 4);
     server.stop().await;
     Ok(())
 }

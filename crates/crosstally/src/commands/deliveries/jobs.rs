@@ -1,11 +1,12 @@
-//! `crosstally deliveries replay|jobs`.
+//! `crosstally deliveries replay|cancel|jobs`.
 
 use anyhow::Result;
-use crosstally_engine::jobs::JobError;
-use crosstally_http::api::jobs::{self, JobOut, ReplayIn, ReplayOut};
+use crosstally_core::time::Timestamp;
+use crosstally_engine::jobs::{JobError, JobIn};
+use crosstally_http::api::jobs::{self, CancelIn, JobOut, ReplayIn, ReplayOut};
 use serde::Deserialize;
 
-use crate::cli::{At, Replayed};
+use crate::cli::{At, Cancelled, Replayed};
 use crate::exit::{self, Code};
 use crate::remote::{self, Where, escaped};
 use crate::show;
@@ -20,47 +21,28 @@ struct Page {
 
 /// Shows what would be sent once more, or begins it.
 pub(super) async fn replay(which: Replayed, at: &At, json: bool) -> Result<()> {
+    let only = which.only;
     let wanted = ReplayIn {
         destination: which.destination,
         states: which.state,
-        code: which.code,
-        goal: which.goal,
-        event_name: which.event,
-        from: which.from,
-        until: which.until,
-        ids: which.id,
+        code: only.code,
+        goal: only.goal,
+        event_name: only.event,
+        from: only.from,
+        until: only.until,
+        ids: only.id,
         to: which.to,
         per_minute: which.per_minute,
         taken_back: which.taken_back,
         apply: which.apply,
     };
-    let found: ReplayOut = match remote::find(at)? {
-        Where::Here(ground) => {
-            remote::here(&ground, async |engine| {
-                let job = jobs::job(&wanted, engine.clock.now())
-                    .map_err(|problem| exit::with(Code::Usage, problem))?;
-                let preview = engine.preview_job(&job).await.map_err(told)?;
-                let begun = match wanted.apply {
-                    true => Some(engine.begin_job(job, AUTHOR).await.map_err(told)?),
-                    false => None,
-                };
-                Ok(ReplayOut::new(&preview, begun.as_ref()))
-            })
-            .await?
-        }
-        Where::There(server) => {
-            let body = serde_json::to_vec(&wanted)?;
-            server.post("/api/v1/deliveries/replay", "application/json", body).await?
-        }
-    };
+    let body = serde_json::to_vec(&wanted)?;
+    let read = |now| jobs::job(&wanted, now);
+    let found = asked_for(read, wanted.apply, ("replay", body), at).await?;
     if json {
         return show::json(&found);
     }
-    let rows = found.groups.iter().map(|group| {
-        let code = group.code.clone().unwrap_or_default();
-        vec![group.state.clone(), code, group.event_name.clone(), group.count.to_string()]
-    });
-    show::table(&["state", "code", "event", "deliveries"], rows)?;
+    groups(&found)?;
     if found.already > 0 {
         show::aside(&format!("{} of them are on their way there already and are left alone", found.already))?;
     }
@@ -77,15 +59,69 @@ pub(super) async fn replay(which: Replayed, at: &At, json: bool) -> Result<()> {
             "{waiting} of them wait where they are for, and stay so beside what is booked elsewhere"
         ))?;
     }
+    let count = found.deliveries - found.already;
+    begun(&found, &format!("{count} deliveries would be sent once more"))
+}
+
+/// Shows what would be called off, or begins it.
+pub(super) async fn cancel(which: Cancelled, at: &At, json: bool) -> Result<()> {
+    let only = which.only;
+    let wanted = CancelIn {
+        destination: which.destination,
+        states: which.state,
+        code: only.code,
+        goal: only.goal,
+        event_name: only.event,
+        from: only.from,
+        until: only.until,
+        ids: only.id,
+        apply: which.apply,
+    };
+    let body = serde_json::to_vec(&wanted)?;
+    let read = |now| jobs::cancel_job(&wanted, now);
+    let found = asked_for(read, wanted.apply, ("cancel", body), at).await?;
+    if json {
+        return show::json(&found);
+    }
+    groups(&found)?;
+    begun(&found, &format!("{} deliveries would be called off", found.deliveries))
+}
+
+async fn asked_for(
+    read: impl Fn(Timestamp) -> Result<JobIn, String>,
+    apply: bool,
+    (route, body): (&str, Vec<u8>),
+    at: &At,
+) -> Result<ReplayOut> {
+    match remote::find(at)? {
+        Where::Here(ground) => {
+            remote::here(&ground, async |engine| {
+                let job = read(engine.clock.now()).map_err(|problem| exit::with(Code::Usage, problem))?;
+                jobs::asked_for(engine, job, apply, AUTHOR).await.map_err(told)
+            })
+            .await
+        }
+        Where::There(server) => {
+            server.post(&format!("/api/v1/deliveries/{route}"), "application/json", body).await
+        }
+    }
+}
+
+fn groups(found: &ReplayOut) -> Result<()> {
+    let rows = found.groups.iter().map(|group| {
+        let code = group.code.clone().unwrap_or_default();
+        vec![group.state.clone(), code, group.event_name.clone(), group.count.to_string()]
+    });
+    show::table(&["state", "code", "event", "deliveries"], rows)
+}
+
+fn begun(found: &ReplayOut, would: &str) -> Result<()> {
     match &found.job {
         Some(job) => show::aside(&format!(
             "{} has begun with {} deliveries; the server goes on with it: crosstally deliveries jobs {}",
             job.id, job.wanted, job.id
         )),
-        None => show::aside(&format!(
-            "{} deliveries would be sent once more; add --apply to begin",
-            found.deliveries - found.already
-        )),
+        None => show::aside(&format!("{would}; add --apply to begin")),
     }
 }
 
@@ -146,6 +182,7 @@ fn table(jobs: &[JobOut], json: bool) -> Result<()> {
         vec![
             job.id.clone(),
             job.state.clone(),
+            job.action.clone(),
             job.destination.clone(),
             to.to_owned(),
             format!("{} of {}", job.requeued + job.skipped, job.wanted),
@@ -155,7 +192,7 @@ fn table(jobs: &[JobOut], json: bool) -> Result<()> {
             job.author.clone(),
         ]
     });
-    show::table(&["id", "state", "from", "to", "done", "due again", "left alone", "began", "by"], rows)
+    show::table(&["id", "state", "does", "from", "to", "done", "moved", "left alone", "began", "by"], rows)
 }
 
 /// A job's error with the exit code that scripts expect.
