@@ -370,6 +370,9 @@ reasons! {
     SecretMissing "secret_missing" Problem false
         "A secret that the destination needs is not set on this node; sending is paused and everything waits."; "An environment variable or file that is missing.";
         "Set it and start the server again.".
+    PausedByHand "paused_by_hand" Notice false
+        "Somebody paused the destination; everything waits until somebody resumes it."; "`destinations pause`, or the same by the API.";
+        "`destinations resume`, when it may go on.".
     OutcomeUnknown "outcome_unknown" Notice true
         "The attempt was cut off before its outcome was known; it is tried again under the same event id."; "The process was stopped or killed in mid-call.";
         "Nothing.".

@@ -142,6 +142,28 @@ impl Engine {
         Ok(requeued)
     }
 
+    /// Pauses a destination until somebody resumes it: nothing is tried there, and nothing else ends the pause. What is being
+    /// sent at this moment goes on.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn pause_destination(&self, slug: &str, who: &str) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        self.store
+            .set_destination_by_hand(DestinationState {
+                destination: slug.to_owned(),
+                paused: Some(Reason::PausedByHand),
+                detail: format!("by {who}"),
+                since: now,
+                settings_digest: String::new(),
+                not_before: now,
+            })
+            .await?;
+        tracing::warn!(destination = slug, who, "paused by hand");
+        self.wakeups.wake(slug);
+        Ok(())
+    }
+
     /// Lets a paused destination go on.
     ///
     /// # Errors
@@ -149,7 +171,7 @@ impl Engine {
     pub async fn resume_destination(&self, slug: &str) -> Result<(), StoreError> {
         let now = self.clock.now();
         self.store
-            .set_destination_state(DestinationState {
+            .set_destination_by_hand(DestinationState {
                 destination: slug.to_owned(),
                 paused: None,
                 detail: String::new(),

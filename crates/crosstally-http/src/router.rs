@@ -127,6 +127,7 @@ pub(crate) fn admin(state: State) -> Router {
         .route("/redirects/loss", get(api::hybrid::loss))
         .route("/overstated", get(api::overstated::list))
         .route("/destinations", get(api::destinations::list))
+        .route("/destinations/{slug}/pause", post(api::destinations::pause))
         .route("/destinations/{slug}/resume", post(api::destinations::resume))
         .route("/capi/validate", post(api::capi::validate))
         .route("/capi/send-test", post(api::capi::send_test))

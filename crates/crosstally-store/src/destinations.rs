@@ -18,4 +18,12 @@ impl Store {
     pub async fn set_destination_state(&self, state: DestinationState) -> Result<(), StoreError> {
         on!(self, set_destination_state(state))
     }
+
+    /// The same on somebody's word, which also ends a pause that somebody wanted.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn set_destination_by_hand(&self, state: DestinationState) -> Result<(), StoreError> {
+        on!(self, set_destination_by_hand(state))
+    }
 }

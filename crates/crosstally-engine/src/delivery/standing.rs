@@ -48,6 +48,10 @@ impl<'a> Here<'a> {
 
 /// What a lane may do.
 pub(super) fn standing(state: Option<&DestinationState>, here: Here<'_>) -> Standing {
+    // Somebody wants it so: neither other settings nor a probe know better.
+    if state.is_some_and(|state| state.paused == Some(Reason::PausedByHand)) {
+        return Standing::Until(here.now.plus_millis(PAUSE_AGAIN_MS));
+    }
     if !here.missing_secrets.is_empty() {
         return match state {
             None => Standing::Pause,
@@ -196,6 +200,20 @@ mod tests {
             (Some(state(None, "", 0)), Standing::Open),
         ] {
             assert_eq!(standing(before.as_ref(), here(&[])), expected, "{before:?}");
+        }
+    }
+
+    #[test]
+    fn a_pause_by_hand_is_nobodys_to_end() {
+        let missing = ["access_token".to_owned()];
+        for digest in ["", "old", "new"] {
+            for not_before in [-5, 0, 5] {
+                let paused = state(Some(Reason::PausedByHand), digest, not_before);
+                for missing in [&[][..], &missing] {
+                    let expected = Standing::Until(NOW.plus_millis(MINUTE_MS));
+                    assert_eq!(standing(Some(&paused), here(missing)), expected, "{digest} {not_before}");
+                }
+            }
         }
     }
 

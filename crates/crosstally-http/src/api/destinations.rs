@@ -74,6 +74,16 @@ pub async fn list(Extract(state): Extract<State>, headers: HeaderMap) -> Reply {
     Ok(Json(json!({ "data": data, "next_cursor": null })).into_response())
 }
 
+/// `POST /api/v1/destinations/{slug}/pause`.
+pub async fn pause(Extract(state): Extract<State>, headers: HeaderMap, Path(slug): Path<String>) -> Reply {
+    let who = auth::require(&state, &headers, "deliveries:write").await?;
+    if state.engine.snapshot.load().destination(&slug).is_none() {
+        return Err(not_found());
+    }
+    state.engine.pause_destination(&slug, &who).await?;
+    Ok(Json(json!({ "slug": slug, "state": "paused" })).into_response())
+}
+
 /// `POST /api/v1/destinations/{slug}/resume`.
 pub async fn resume(Extract(state): Extract<State>, headers: HeaderMap, Path(slug): Path<String>) -> Reply {
     auth::require(&state, &headers, "deliveries:write").await?;

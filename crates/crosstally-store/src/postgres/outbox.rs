@@ -147,6 +147,7 @@ const SETTLE: &str = concat!(
         ON CONFLICT (workspace, destination) DO UPDATE
         SET paused = excluded.paused, detail = excluded.detail, since = excluded.since,
             settings_digest = excluded.settings_digest, not_before = excluded.not_before
+        WHERE destination_states.paused IS DISTINCT FROM 'paused_by_hand'
     )
     SELECT (SELECT count(*) FROM called), (SELECT count(*) FROM settled)"
 );

@@ -1,9 +1,10 @@
 //! The destinations' state of health.
 
+use crosstally_core::delivery::Outcome;
 use crosstally_core::reason::Reason;
-use crosstally_store::DestinationState;
+use crosstally_store::{After, DestinationState, LeaseWanted, Settlement};
 
-use crate::build::{self, NASTY};
+use crate::build::{self, META, NASTY};
 use crate::stage::Stage;
 
 pub(crate) async fn a_state_is_set_and_set_again(stage: &Stage) {
@@ -34,4 +35,47 @@ pub(crate) async fn a_state_is_set_and_set_again(stage: &Stage) {
         states.sort_by(|one, other| one.destination.cmp(&other.destination));
         assert_eq!(stored, states);
     }
+}
+
+/// Whatever calls find out: a pause that somebody wanted is ended by somebody.
+pub(crate) async fn only_a_hand_ends_what_a_hand_began(stage: &Stage) {
+    let store = stage.open().await;
+    build::book_deliveries(&store, META, 2).await;
+    let state = |paused, ms| DestinationState {
+        destination: META.into(),
+        paused,
+        detail: String::new(),
+        since: build::at(ms),
+        settings_digest: "digest".into(),
+        not_before: build::at(ms),
+    };
+    let stored = async || store.destination_states().await.unwrap().remove(0);
+    store.set_destination_state(state(Some(Reason::DestAuth), 1)).await.unwrap();
+    let by_hand = state(Some(Reason::PausedByHand), 2);
+    store.set_destination_by_hand(by_hand.clone()).await.unwrap();
+    assert_eq!(stored().await, by_hand);
+    for told in [state(None, 3), state(Some(Reason::DestGone), 4)] {
+        store.set_destination_state(told.clone()).await.unwrap();
+        assert_eq!(stored().await, by_hand);
+        // Also a call that was under way, whose own outcome is written down.
+        let wanted = LeaseWanted { limit: 1, ..build::wanted(META, 10) };
+        let held = build::held(&store.lease_deliveries(wanted).await.unwrap());
+        let call = build::new_call(20, &held);
+        let id = call.id;
+        store.open_call(call).await.unwrap();
+        let settlement = Settlement {
+            held: held[0],
+            outcome: Outcome::Delivered,
+            after: After::Delivered,
+            reason: Reason::Delivered,
+            last_at: None,
+        };
+        let settled = store.settle_call(build::result(id, 30), vec![settlement], Some(told)).await.unwrap();
+        assert_eq!(settled.applied, 1);
+        assert_eq!(stored().await, by_hand);
+    }
+    store.set_destination_by_hand(state(None, 5)).await.unwrap();
+    assert_eq!(stored().await, state(None, 5));
+    store.set_destination_state(state(Some(Reason::DestAuth), 6)).await.unwrap();
+    assert_eq!(stored().await.paused, Some(Reason::DestAuth));
 }

@@ -280,6 +280,7 @@ suite! {
     }
     destinations {
         a_state_is_set_and_set_again
+        only_a_hand_ends_what_a_hand_began
     }
     configs {
         a_configuration_is_applied_on_its_base_only

@@ -174,7 +174,15 @@ pub(crate) enum Destinations {
         #[command(flatten)]
         at: At,
     },
-    /// Try a paused destination again at once. New settings need no such thing: they are tried by themselves.
+    /// Pause a destination: its events are kept as held until it is resumed by hand; new settings do not end such a pause.
+    Pause {
+        /// The destination's slug.
+        slug: String,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Try a paused destination again at once. New settings need no such thing, but after a pause by hand: they are tried by
+    /// themselves.
     Resume {
         /// The destination's slug.
         slug: String,

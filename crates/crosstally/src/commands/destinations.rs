@@ -1,4 +1,4 @@
-//! `crosstally destinations list|resume`.
+//! `crosstally destinations list|pause|resume`.
 
 use anyhow::Result;
 use crosstally_http::api::destinations::{DestinationOut, all};
@@ -19,7 +19,8 @@ struct Page {
 pub(crate) async fn run(command: Destinations, json: bool) -> Result<()> {
     match command {
         Destinations::List { at } => list(&at, json).await,
-        Destinations::Resume { slug, at } => resume(&slug, &at, json).await,
+        Destinations::Pause { slug, at } => set(&slug, Wanted::Paused, &at, json).await,
+        Destinations::Resume { slug, at } => set(&slug, Wanted::Active, &at, json).await,
     }
 }
 
@@ -57,24 +58,42 @@ fn cells(row: &DestinationOut) -> Vec<String> {
     ]
 }
 
-async fn resume(slug: &str, at: &At, json: bool) -> Result<()> {
+/// Who paused a destination on the command line.
+const AUTHOR: &str = "command line";
+
+/// Where somebody wants a destination to be.
+#[derive(Clone, Copy)]
+enum Wanted {
+    Paused,
+    Active,
+}
+
+async fn set(slug: &str, wanted: Wanted, at: &At, json: bool) -> Result<()> {
+    let (verb, state, said) = match wanted {
+        Wanted::Paused => ("pause", "paused", "waits until it is resumed: crosstally destinations resume"),
+        Wanted::Active => ("resume", "active", "is tried again"),
+    };
     match remote::find(at)? {
         Where::Here(ground) => {
             remote::here(&ground, async |engine| {
                 if engine.snapshot.load().destination(slug).is_none() {
-                    return Err(exit::with(Code::NotFound, format!("no destination is called `{slug}`")));
+                    let problem = format!("no destination is called `{}`", show::clean(slug));
+                    return Err(exit::with(Code::NotFound, problem));
                 }
-                Ok(engine.resume_destination(slug).await?)
+                Ok(match wanted {
+                    Wanted::Paused => engine.pause_destination(slug, AUTHOR).await?,
+                    Wanted::Active => engine.resume_destination(slug).await?,
+                })
             })
             .await?;
         }
         Where::There(server) => {
-            let path = format!("/api/v1/destinations/{}/resume", escaped(slug));
+            let path = format!("/api/v1/destinations/{}/{verb}", escaped(slug));
             server.post::<Value>(&path, "application/json", Vec::new()).await?;
         }
     }
     if json {
-        return show::json(&json!({ "slug": slug, "state": "active" }));
+        return show::json(&json!({ "slug": slug, "state": state }));
     }
-    show::text(&format!("{slug} is tried again\n"))
+    show::text(&format!("{slug} {said}\n"))
 }

@@ -18,6 +18,8 @@ on_both! {
     what_is_held_is_sent_elsewhere => elsewhere;
     /// What a job books for a destination that is paused for a day is sent when that goes on.
     what_is_booked_elsewhere_outlasts_a_pause_of_its_destination => outlasts;
+    /// A destination that somebody paused is sent nothing, whatever happens to its settings, until somebody resumes it.
+    a_pause_by_hand_lasts_until_a_hand_ends_it => by_hand;
     /// What waits for a destination that is gone is called off, in steps, and can be sent after all.
     what_waits_is_called_off => called_off;
 }
@@ -242,6 +244,41 @@ async fn called_off(kind: Kind) -> Result<()> {
     replay(&server, &after_all).await?;
     assert_eq!(server.engine.work_on_jobs().await?, 4);
     assert_eq!(arrived(&server, "1234567890").await?, 4);
+    server.stop().await;
+    Ok(())
+}
+
+async fn by_hand(kind: Kind) -> Result<()> {
+    let server = TestServer::start(kind).await?;
+    server.apply(&two()).await?;
+    let path = "/api/v1/destinations/meta-main/pause";
+    let reply = post(&server, path, &json!({})).await?;
+    assert_eq!((reply.status, &reply.json()?["state"]), (200, &json!("paused")));
+    conversions(&server, "T", 3).await?;
+    assert_eq!((arrived(&server, "777").await?, arrived(&server, "1234567890").await?), (3, 0));
+    let list = server.api("/api/v1/deliveries?state=held").await?;
+    assert_eq!(
+        (list["data"].as_array().map(Vec::len), &list["data"][0]["code"]),
+        (Some(3), &json!("paused_by_hand"))
+    );
+    let shown = server.api("/api/v1/destinations").await?;
+    let row = shown["data"].as_array().and_then(|all| all.iter().find(|row| row["slug"] == "meta-main"));
+    let row = row.context("a row")?;
+    assert_eq!((&row["state"], &row["detail"]), (&json!("paused"), &json!("by test")), "{row}");
+    // Neither time nor other settings end it.
+    server.apply(&two().replace("1234567890", "1234567891")).await?;
+    for _ in 0..5 {
+        server.advance(20 * 60_000);
+        assert_eq!(arrived(&server, "1234567891").await?, 0);
+    }
+    let (code, _, said) = command(&server, &["destinations", "resume", "meta-main"]).await?;
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(arrived(&server, "1234567891").await?, 3);
+    let (code, printed, said) = command(&server, &["destinations", "pause", "meta-two"]).await?;
+    assert!(code == Some(0) && printed.contains("destinations resume"), "{printed}{said}");
+    let (code, printed, _) = command(&server, &["destinations", "list"]).await?;
+    assert!(code == Some(6) && printed.contains("paused_by_hand"), "{printed}");
+    assert_eq!(command(&server, &["destinations", "pause", "typo"]).await?.0, Some(3));
     server.stop().await;
     Ok(())
 }
