@@ -12,6 +12,7 @@ use crosstally_core::time::{DAY_MS, Timestamp};
 use crosstally_store::{EventText, JobAnswer, JobGroup, JobStep, StoreError};
 
 use crate::Engine;
+use crate::outbox::nobody_knows;
 
 /// Deliveries of one step, which is one transaction.
 const STEP_MAX: u32 = 500;
@@ -50,6 +51,9 @@ pub enum JobError {
     /// It cannot be meant.
     #[error("{0}")]
     Bad(String),
+    /// It names a destination or a goal that nobody knows.
+    #[error("{0}")]
+    Unknown(String),
     /// There is no such job.
     #[error("no job {0} is stored here")]
     NotFound(JobId),
@@ -91,20 +95,14 @@ impl Engine {
 
     /// Nothing was found: perhaps because nothing has that name.
     async fn check_names(&self, filter: &JobFilter) -> Result<(), JobError> {
-        let snapshot = self.snapshot.load();
-        let slug = &filter.destination;
-        let stored = async || self.store.count_deliveries().await;
-        if snapshot.destination(slug).is_none()
-            && stored().await?.iter().all(|count| count.destination != *slug)
-        {
-            return Err(JobError::Bad(format!(
-                "there is no destination `{slug}`, and nothing was ever for it"
-            )));
+        if !self.knows_destination(&filter.destination).await? {
+            return Err(JobError::Unknown(nobody_knows(&filter.destination)));
         }
+        let goals = &self.snapshot.load().config.goals;
         match &filter.goal {
-            Some(goal) if snapshot.config.goals.iter().all(|known| known.slug != *goal) => Err(
-                JobError::Bad(format!("there is no goal `{goal}`, and nothing is stored under that name")),
-            ),
+            Some(goal) if goals.iter().all(|known| known.slug != *goal) => Err(JobError::Unknown(format!(
+                "there is no goal `{goal}`, and nothing is stored under that name"
+            ))),
             _ => Ok(()),
         }
     }
@@ -264,9 +262,7 @@ impl Engine {
         slugs.extend(self.snapshot.load().destinations().map(|ready| ready.config.slug.clone()));
         if let Some(slug) = destination {
             if !slugs.iter().any(|known| known == slug) {
-                return Err(JobError::Bad(format!(
-                    "there is no destination `{slug}`, and nothing was ever for it"
-                )));
+                return Err(JobError::Unknown(nobody_knows(slug)));
             }
             slugs = vec![slug.to_owned()];
         }
@@ -343,7 +339,8 @@ impl Engine {
                 ));
             }
             if self.snapshot.load().destination(other).is_none() {
-                return bad(format!("no destination `{other}` is configured; add it first"));
+                let problem = format!("no destination `{other}` is configured; add it first");
+                return Err(JobError::Unknown(problem));
             }
         }
         Ok(())

@@ -49,6 +49,12 @@ impl Shown {
     }
 }
 
+/// What is said of a name that is no destination's.
+#[must_use]
+pub fn nobody_knows(slug: &str) -> String {
+    format!("there is no destination `{slug}`, and nothing was ever for it")
+}
+
 /// Which deliveries are listed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Listed {
@@ -96,6 +102,17 @@ impl Engine {
                 "deliveries ended without arriving; `crosstally deliveries errors` says why"
             );
         }
+    }
+
+    /// Whether a destination is configured, or was and has deliveries.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn knows_destination(&self, slug: &str) -> Result<bool, StoreError> {
+        if self.snapshot.load().destination(slug).is_some() {
+            return Ok(true);
+        }
+        Ok(self.store.count_deliveries().await?.iter().any(|count| count.destination == slug))
     }
 
     /// Deliveries, newest first; `before` is the last id of the page before. What is held and what is pending are told apart

@@ -6,7 +6,7 @@ use axum::response::IntoResponse;
 use crosstally_core::ids::DeliveryId;
 use crosstally_core::reason::Reason;
 use crosstally_engine::Engine;
-use crosstally_engine::outbox::{Listed, Shown};
+use crosstally_engine::outbox::{Listed, Shown, nobody_knows};
 use crosstally_store::{AttemptRecord, DeliveryFilter, DeliveryRecord};
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ use serde_json::json;
 use super::ask::AskError;
 use super::hybrid::PartOut;
 use super::page::PageIn;
-use super::{Reply, bad, not_found};
+use super::{Reply, not_found};
 use crate::auth;
 use crate::state::State;
 
@@ -166,6 +166,14 @@ pub fn shown(word: Option<&str>) -> Result<Option<Shown>, AskError> {
     word.map(read).transpose()
 }
 
+/// A slip in a name is no empty list.
+async fn known(engine: &Engine, destination: Option<&str>) -> Result<(), AskError> {
+    match destination {
+        Some(slug) if !engine.knows_destination(slug).await? => Err(AskError::NotFound(nobody_knows(slug))),
+        _ => Ok(()),
+    }
+}
+
 /// A page of the deliveries, newest first.
 ///
 /// # Errors
@@ -175,6 +183,9 @@ pub async fn page(engine: &Engine, wanted: &ListIn) -> Result<PartOut<DeliveryOu
     let (limit, before) = (page.limit_asked()?, page.cursor_asked::<DeliveryId>()?);
     let which = Listed { destination: wanted.destination.clone(), shown: shown(wanted.state.as_deref())? };
     let found = engine.list_deliveries(&which, before, limit).await?;
+    if found.is_empty() {
+        known(engine, wanted.destination.as_deref()).await?;
+    }
     let full = u32::try_from(found.len()).is_ok_and(|rows| rows == limit);
     let next_cursor = found.last().filter(|_| full).map(|(last, _)| last.id.to_string());
     let data = found.iter().map(|(delivery, held)| DeliveryOut::new(delivery, held.as_ref())).collect();
@@ -207,24 +218,43 @@ pub async fn attempts(Extract(state): Extract<State>, headers: HeaderMap, Path(i
 }
 
 /// Which deliveries to try again at once.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct RetryIn {
-    destination: Option<String>,
-    state: Option<String>,
-    id: Option<String>,
+    /// Of this destination.
+    pub destination: Option<String>,
+    /// `pending`, `dead`, `expired`.
+    pub state: Option<String>,
+    /// This one.
+    pub id: Option<String>,
+}
+
+/// Makes deliveries due at once; how many there were.
+///
+/// # Errors
+/// See [`AskError`]: nothing is named, or something that nobody knows.
+pub async fn retried(engine: &Engine, wanted: &RetryIn) -> Result<u64, AskError> {
+    let bad = |problem: &str| AskError::Bad(problem.to_owned());
+    if wanted.id.is_none() && wanted.destination.is_none() && wanted.state.is_none() {
+        return Err(bad("name an id, a destination or a state"));
+    }
+    let id = wanted.id.as_deref().map(str::parse::<DeliveryId>).transpose();
+    let id = id.map_err(|_| bad("id is not a delivery's id, dlv_..."))?;
+    let shown = shown(wanted.state.as_deref())?;
+    known(engine, wanted.destination.as_deref()).await?;
+    if let Some(id) = id
+        && engine.store.delivery(id).await?.is_none()
+    {
+        return Err(AskError::NotFound(format!("there is no delivery `{id}`")));
+    }
+    let filter =
+        DeliveryFilter { destination: wanted.destination.clone(), state: shown.map(Shown::state), id };
+    Ok(engine.retry_deliveries(filter).await?)
 }
 
 /// `POST /api/v1/deliveries/retry`.
 pub async fn retry(Extract(state): Extract<State>, headers: HeaderMap, Json(wanted): Json<RetryIn>) -> Reply {
     auth::require(&state, &headers, "deliveries:write").await?;
-    let id =
-        wanted.id.as_deref().map(str::parse).transpose().map_err(|_| bad("id is not a delivery's id"))?;
-    if id.is_none() && wanted.destination.is_none() && wanted.state.is_none() {
-        return Err(bad("name an id, a destination or a state"));
-    }
-    let shown = shown(wanted.state.as_deref())?;
-    let filter = DeliveryFilter { destination: wanted.destination, state: shown.map(Shown::state), id };
-    let requeued = state.engine.retry_deliveries(filter).await?;
+    let requeued = retried(&state.engine, &wanted).await?;
     Ok(Json(json!({ "requeued": requeued })).into_response())
 }

@@ -7,12 +7,14 @@ use axum::extract::{Path, State as Extract};
 use axum::response::IntoResponse;
 use crosstally_core::time::Timestamp;
 use crosstally_engine::Engine;
+use crosstally_engine::outbox::nobody_knows;
 use crosstally_store::StoreError;
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{Reply, not_found};
+use super::Reply;
+use super::ask::AskError;
 use crate::auth;
 use crate::state::State;
 
@@ -74,22 +76,52 @@ pub async fn list(Extract(state): Extract<State>, headers: HeaderMap) -> Reply {
     Ok(Json(json!({ "data": data, "next_cursor": null })).into_response())
 }
 
+/// Where somebody wants a destination to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// Paused.
+    Paused,
+    /// Going on.
+    Active,
+}
+
+/// What a destination is now.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SetOut {
+    /// Its slug.
+    pub slug: String,
+    /// `paused`, `active`; `removed` if it is gone from the configuration, and takes this up when it is there again.
+    pub state: String,
+}
+
+/// Pauses a destination, or lets it go on.
+///
+/// # Errors
+/// See [`AskError`]; one that nobody knows is not found.
+pub async fn set(engine: &Engine, slug: &str, wanted: Wanted, who: &str) -> Result<SetOut, AskError> {
+    if !engine.knows_destination(slug).await? {
+        return Err(AskError::NotFound(nobody_knows(slug)));
+    }
+    match wanted {
+        Wanted::Paused => engine.pause_destination(slug, who).await?,
+        Wanted::Active => engine.resume_destination(slug).await?,
+    }
+    let state = match (engine.snapshot.load().destination(slug), wanted) {
+        (None, _) => "removed",
+        (Some(_), Wanted::Paused) => "paused",
+        (Some(_), Wanted::Active) => "active",
+    };
+    Ok(SetOut { slug: slug.to_owned(), state: state.to_owned() })
+}
+
 /// `POST /api/v1/destinations/{slug}/pause`.
 pub async fn pause(Extract(state): Extract<State>, headers: HeaderMap, Path(slug): Path<String>) -> Reply {
     let who = auth::require(&state, &headers, "deliveries:write").await?;
-    if state.engine.snapshot.load().destination(&slug).is_none() {
-        return Err(not_found());
-    }
-    state.engine.pause_destination(&slug, &who).await?;
-    Ok(Json(json!({ "slug": slug, "state": "paused" })).into_response())
+    Ok(Json(set(&state.engine, &slug, Wanted::Paused, &who).await?).into_response())
 }
 
 /// `POST /api/v1/destinations/{slug}/resume`.
 pub async fn resume(Extract(state): Extract<State>, headers: HeaderMap, Path(slug): Path<String>) -> Reply {
-    auth::require(&state, &headers, "deliveries:write").await?;
-    if state.engine.snapshot.load().destination(&slug).is_none() {
-        return Err(not_found());
-    }
-    state.engine.resume_destination(&slug).await?;
-    Ok(Json(json!({ "slug": slug, "state": "active" })).into_response())
+    let who = auth::require(&state, &headers, "deliveries:write").await?;
+    Ok(Json(set(&state.engine, &slug, Wanted::Active, &who).await?).into_response())
 }

@@ -259,6 +259,7 @@ impl From<JobError> for Refused {
     fn from(error: JobError) -> Self {
         match error {
             JobError::Bad(problem) => bad(problem),
+            JobError::Unknown(problem) => fault(Fault::NotFound, problem).into(),
             JobError::NotFound(_) => not_found(),
             JobError::Ended { .. } => fault(Fault::Conflict, error.to_string()).into(),
             JobError::Store(error) => error.into(),

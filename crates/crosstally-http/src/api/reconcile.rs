@@ -6,6 +6,7 @@ use axum::extract::{Query, State as Extract};
 use axum::response::IntoResponse;
 use crosstally_core::time::{DAY_MS, HOUR_MS, Timestamp};
 use crosstally_engine::Engine;
+use crosstally_engine::outbox::nobody_knows;
 use crosstally_store::DeliveredHour;
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
@@ -111,9 +112,9 @@ pub async fn hours(engine: &Engine, wanted: ReconcileIn) -> Result<ReconcileOut,
     let (from, to) = wanted.span(engine.clock.now())?;
     let found = engine.store.delivered_hours(wanted.destination.clone(), from, to).await?;
     if let Some(slug) = wanted.destination.filter(|_| found.is_empty())
-        && engine.snapshot.load().destination(&slug).is_none()
+        && !engine.knows_destination(&slug).await?
     {
-        return Err(AskError::NotFound(format!("there is no destination `{slug}`")));
+        return Err(AskError::NotFound(nobody_knows(&slug)));
     }
     Ok(ReconcileOut {
         data: found.into_iter().map(HourOut::from).collect(),

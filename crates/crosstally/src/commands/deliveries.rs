@@ -1,16 +1,13 @@
 //! `crosstally deliveries list|retry|errors|days|reconcile|overstated|replay|cancel|jobs`.
 
 use anyhow::Result;
-use crosstally_engine::outbox::Shown;
-use crosstally_http::api::deliveries::{self, DeliveryOut, ListIn};
+use crosstally_http::api::deliveries::{self, DeliveryOut, ListIn, RetryIn};
 use crosstally_http::api::hybrid::PartOut;
 use crosstally_http::api::reconcile::ReconcileIn;
-use crosstally_store::DeliveryFilter;
 use serde_json::{Value, json};
 
 use super::ledger::asked;
 use crate::cli::{At, Deliveries};
-use crate::exit::{self, Code};
 use crate::remote::{self, Where, escaped, query};
 use crate::show;
 
@@ -29,10 +26,7 @@ pub(crate) async fn run(command: Deliveries, json: bool) -> Result<()> {
             list(&find(wanted, limit, &at).await?, json)
         }
         Deliveries::Retry { id, destination, state, at } => {
-            if id.is_none() && destination.is_none() && state.is_none() {
-                return Err(exit::with(Code::Usage, "name --id, --destination or --state"));
-            }
-            let requeued = retry(&Wanted { id, destination, state }, &at).await?;
+            let requeued = retry(&RetryIn { destination, state, id }, &at).await?;
             if json {
                 return show::json(&json!({ "requeued": requeued }));
             }
@@ -50,24 +44,6 @@ pub(crate) async fn run(command: Deliveries, json: bool) -> Result<()> {
         Deliveries::Jobs { id: Some(id), action, at, .. } => {
             jobs::one(&id, action.as_deref(), &at, json).await
         }
-    }
-}
-
-/// Which deliveries, as asked for.
-struct Wanted {
-    id: Option<String>,
-    destination: Option<String>,
-    state: Option<String>,
-}
-
-impl Wanted {
-    fn filter(&self) -> Result<DeliveryFilter> {
-        let id = self.id.as_deref().map(str::parse).transpose();
-        Ok(DeliveryFilter {
-            destination: self.destination.clone(),
-            state: deliveries::shown(self.state.as_deref()).map_err(asked)?.map(Shown::state),
-            id: id.map_err(|_| exit::with(Code::Usage, "--id is not a delivery's id, dlv_..."))?,
-        })
     }
 }
 
@@ -109,26 +85,26 @@ async fn one_page(ground: &Where, wanted: &ListIn) -> Result<PartOut<DeliveryOut
     }
 }
 
-async fn retry(wanted: &Wanted, at: &At) -> Result<u64> {
-    let filter = wanted.filter()?;
+/// Makes deliveries due; a destination that is named goes on if it is paused.
+async fn retry(wanted: &RetryIn, at: &At) -> Result<u64> {
     match remote::find(at)? {
         Where::Here(ground) => {
             remote::here(&ground, async |engine| {
+                let requeued = deliveries::retried(engine, wanted).await.map_err(asked)?;
                 if let Some(slug) = &wanted.destination {
                     engine.resume_destination(slug).await?;
                 }
-                Ok(engine.retry_deliveries(filter).await?)
+                Ok(requeued)
             })
             .await
         }
         Where::There(server) => {
+            let body = serde_json::to_vec(wanted)?;
+            let answer: Value = server.post("/api/v1/deliveries/retry", "application/json", body).await?;
             if let Some(slug) = &wanted.destination {
                 let path = format!("/api/v1/destinations/{}/resume", escaped(slug));
                 server.post::<Value>(&path, "application/json", Vec::new()).await?;
             }
-            let body = json!({ "id": wanted.id, "destination": wanted.destination, "state": wanted.state });
-            let body = body.to_string().into_bytes();
-            let answer: Value = server.post("/api/v1/deliveries/retry", "application/json", body).await?;
             Ok(answer.get("requeued").and_then(Value::as_u64).unwrap_or(0))
         }
     }

@@ -1,10 +1,10 @@
 //! `crosstally destinations list|pause|resume`.
 
 use anyhow::Result;
-use crosstally_http::api::destinations::{DestinationOut, all};
+use crosstally_http::api::destinations::{self, DestinationOut, SetOut, Wanted, all};
 use serde::Deserialize;
-use serde_json::{Value, json};
 
+use super::ledger::asked;
 use crate::cli::{At, Destinations};
 use crate::exit::{self, Code};
 use crate::remote::{self, Where, escaped};
@@ -61,39 +61,25 @@ fn cells(row: &DestinationOut) -> Vec<String> {
 /// Who paused a destination on the command line.
 const AUTHOR: &str = "command line";
 
-/// Where somebody wants a destination to be.
-#[derive(Clone, Copy)]
-enum Wanted {
-    Paused,
-    Active,
-}
-
 async fn set(slug: &str, wanted: Wanted, at: &At, json: bool) -> Result<()> {
-    let (verb, state, said) = match wanted {
-        Wanted::Paused => ("pause", "paused", "waits until it is resumed: crosstally destinations resume"),
-        Wanted::Active => ("resume", "active", "is tried again"),
+    let (verb, said) = match wanted {
+        Wanted::Paused => ("pause", "waits until it is resumed: crosstally destinations resume"),
+        Wanted::Active => ("resume", "is tried again"),
     };
-    match remote::find(at)? {
+    let set: SetOut = match remote::find(at)? {
         Where::Here(ground) => {
             remote::here(&ground, async |engine| {
-                if engine.snapshot.load().destination(slug).is_none() {
-                    let problem = format!("no destination is called `{}`", show::clean(slug));
-                    return Err(exit::with(Code::NotFound, problem));
-                }
-                Ok(match wanted {
-                    Wanted::Paused => engine.pause_destination(slug, AUTHOR).await?,
-                    Wanted::Active => engine.resume_destination(slug).await?,
-                })
+                destinations::set(engine, slug, wanted, AUTHOR).await.map_err(asked)
             })
-            .await?;
+            .await?
         }
         Where::There(server) => {
             let path = format!("/api/v1/destinations/{}/{verb}", escaped(slug));
-            server.post::<Value>(&path, "application/json", Vec::new()).await?;
+            server.post(&path, "application/json", Vec::new()).await?
         }
-    }
+    };
     if json {
-        return show::json(&json!({ "slug": slug, "state": state }));
+        return show::json(&set);
     }
     show::text(&format!("{slug} {said}\n"))
 }

@@ -4,12 +4,12 @@ use anyhow::{Context, Result};
 use crosstally_core::reason::Reason;
 use crosstally_store::DestinationState;
 use crosstally_testkit::client::{self, Reply, post_as};
-use crosstally_testkit::database::Kind;
+use crosstally_testkit::database::{Database, Kind};
 use crosstally_testkit::on_both;
 use crosstally_testkit::server::{CONFIG, TestServer};
 use serde_json::{Value, json};
 
-use crate::commands::program;
+use crate::commands::{configure, program};
 
 on_both! {
     /// Whoever asks for what is held, or for what goes on by itself, gets full pages of it.
@@ -20,6 +20,8 @@ on_both! {
     what_is_booked_elsewhere_outlasts_a_pause_of_its_destination => outlasts;
     /// A destination that somebody paused is sent nothing, whatever happens to its settings, until somebody resumes it.
     a_pause_by_hand_lasts_until_a_hand_ends_it => by_hand;
+    /// A name that nobody knows is not found, by routes and commands alike; one that is gone and has deliveries is known.
+    names_that_nobody_knows_are_not_found => unknown_names;
     /// What waits for a destination that is gone is called off, in steps, and can be sent after all.
     what_waits_is_called_off => called_off;
 }
@@ -279,6 +281,39 @@ async fn by_hand(kind: Kind) -> Result<()> {
     let (code, printed, _) = command(&server, &["destinations", "list"]).await?;
     assert!(code == Some(6) && printed.contains("paused_by_hand"), "{printed}");
     assert_eq!(command(&server, &["destinations", "pause", "typo"]).await?.0, Some(3));
+    server.stop().await;
+    Ok(())
+}
+
+async fn unknown_names(kind: Kind) -> Result<()> {
+    let server = TestServer::start(kind).await?;
+    server.apply(&two()).await?;
+    conversions(&server, "T", 1).await?;
+    server.apply(CONFIG).await?;
+    let database = Database::fresh(kind).await?;
+    configure(&database, server.sandbox)?;
+    for verb in ["list", "errors", "retry", "replay", "cancel", "reconcile"] {
+        let words = ["deliveries", verb, "--destination"];
+        let (code, _, said) = command(&server, &[&words[..], &["typo"]].concat()).await?;
+        assert!(code == Some(3) && said.contains("there is no destination `typo`"), "{verb}: {said}");
+        let here =
+            program().run(&[&words[..], &["typo"]].concat(), &database.flags(), database.directory())?;
+        let said = String::from_utf8_lossy(&here.stderr);
+        assert!(here.status.code() == Some(3) && said.contains("there is no destination"), "{verb}: {said}");
+        let (code, _, said) = command(&server, &[&words[..], &["meta-two"]].concat()).await?;
+        assert_eq!(code, Some(0), "{verb} of one that is gone: {said}");
+    }
+    let nothing = "dlv_00000000000000000000000000";
+    for words in [
+        &["deliveries", "retry", "--id", nothing][..],
+        &["deliveries", "replay", "--destination", "meta-main", "--to", "typo"],
+        &["deliveries", "replay", "--destination", "meta-main", "--goal", "typo"],
+        &["destinations", "resume", "typo"],
+    ] {
+        let (code, _, said) = command(&server, words).await?;
+        assert_eq!(code, Some(3), "{words:?}: {said}");
+    }
+    assert!(server.engine.store.destination_states().await?.iter().all(|state| state.destination != "typo"));
     server.stop().await;
     Ok(())
 }

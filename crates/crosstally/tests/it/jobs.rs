@@ -282,8 +282,10 @@ async fn nonsense(kind: Kind) -> Result<()> {
         let mut body = body;
         body["apply"] = json!(true);
         let reply = post(&server, "/api/v1/deliveries/replay", &body).await?;
+        // A name that nobody knows, and not something that nobody can read.
+        let status = if says.contains("no destination") || says.contains("no goal") { 404 } else { 400 };
         assert!(
-            reply.status == 400 && reply.text().contains(says),
+            reply.status == status && reply.text().contains(says),
             "{body}: {} {}",
             reply.status,
             reply.text()
@@ -293,7 +295,7 @@ async fn nonsense(kind: Kind) -> Result<()> {
     assert_eq!(list.get("data").and_then(Value::as_array).map(Vec::len), Some(0));
     let path = "/api/v1/deliveries/errors?destination=nowhere";
     let reply = client::get_as(server.admin, path, &server.token).await?;
-    assert_eq!(reply.status, 400, "{}", reply.text());
+    assert_eq!(reply.status, 404, "{}", reply.text());
     let unknown = "/api/v1/deliveries/jobs/job_00000000000000000000000000/pause";
     assert_eq!(post(&server, unknown, &json!({})).await?.status, 404);
     server.stop().await;

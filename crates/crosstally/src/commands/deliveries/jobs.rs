@@ -199,6 +199,7 @@ fn table(jobs: &[JobOut], json: bool) -> Result<()> {
 pub(super) fn told(error: JobError) -> anyhow::Error {
     match error {
         JobError::Bad(problem) => exit::with(Code::Usage, problem),
+        JobError::Unknown(problem) => exit::with(Code::NotFound, problem),
         JobError::NotFound(_) => exit::with(Code::NotFound, error.to_string()),
         other => other.into(),
     }
