@@ -254,7 +254,7 @@ pub enum Setting {
 }
 
 /// Where events go: an ad platform's dataset, or a partner's postback URL.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Destination {
     /// Its name in the configuration.
     pub slug: String,

@@ -88,11 +88,7 @@ fn config(partner: Partner) -> Config {
         destinations: vec![Destination {
             slug: "meta-main".into(),
             kind: "meta".into(),
-            allow_private: false,
-            consent_policy: crate::consent::ConsentPolicy::default(),
-            in_order: false,
-            rate: None,
-            settings: BTreeMap::new(),
+            ..Destination::default()
         }],
         goals: vec![
             goal("purchase", "status == 'approved' && value > 0", "Purchase"),
