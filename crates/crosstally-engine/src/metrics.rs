@@ -2,9 +2,14 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use metrics::{Key, Label, Level, Metadata, Recorder};
 use metrics_exporter_prometheus::{PrometheusHandle, PrometheusRecorder};
+
+mod durations;
+
+use durations::Durations;
 
 static METADATA: Metadata<'static> = Metadata::new("crosstally", Level::INFO, None);
 
@@ -14,6 +19,7 @@ pub struct Metrics {
     recorder: Arc<PrometheusRecorder>,
     handle: PrometheusHandle,
     of_partners: Arc<RwLock<HashMap<String, OfPartner>>>,
+    calls: Arc<Durations>,
     /// Clicks stored before their redirect; the hot path's own counter.
     pub clicks_stored: metrics::Counter,
 }
@@ -27,7 +33,10 @@ impl std::fmt::Debug for Metrics {
     }
 }
 
-/// Every metric.
+/// How long calls to destinations take, from the request's start to the answer's end or the failure: a histogram.
+const DELIVERY_DURATION: &str = "crosstally_delivery_duration_seconds";
+
+/// Every metric but that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Name {
     /// Clicks captured, by how: `stored`, `spooled`, `lost`.
@@ -81,6 +90,8 @@ pub enum Name {
     ConsentMalformed,
     /// The version of the configuration in force.
     ConfigVersion,
+    /// Always 1; which version of the program this is.
+    BuildInfo,
 }
 
 impl Name {
@@ -111,6 +122,7 @@ impl Name {
             Self::PurgeLag => "crosstally_purge_lag_seconds",
             Self::ConsentMalformed => "crosstally_consent_malformed_total",
             Self::ConfigVersion => "crosstally_config_version",
+            Self::BuildInfo => "crosstally_build_info",
         }
     }
 }
@@ -121,7 +133,11 @@ impl Default for Metrics {
         let handle = recorder.handle();
         let stored = Self::key(Name::Clicks, &[("mode", "stored")]);
         let clicks_stored = recorder.register_counter(&stored, &METADATA);
-        Self { recorder: Arc::new(recorder), handle, of_partners: Arc::default(), clicks_stored }
+        let calls = Arc::new(Durations::new(DELIVERY_DURATION, "destination"));
+        let made =
+            Self { recorder: Arc::new(recorder), handle, of_partners: Arc::default(), calls, clicks_stored };
+        made.set(Name::BuildInfo, &[("version", env!("CARGO_PKG_VERSION"))], 1);
+        made
     }
 }
 
@@ -168,9 +184,16 @@ impl Metrics {
         self.recorder.register_gauge(&Self::key(name, labels), &METADATA).set(value);
     }
 
+    /// Notes how long a call to a destination took, answered or not.
+    pub fn call_took(&self, destination: &str, took: Duration) {
+        self.calls.record(destination, took);
+    }
+
     /// The text of `/metrics`.
     #[must_use]
     pub fn render(&self) -> String {
-        self.handle.render()
+        let mut text = self.handle.render();
+        self.calls.render(&mut text);
+        text
     }
 }

@@ -25,6 +25,7 @@ use super::standing::{self, Here};
 use super::stopping::{Phase, Stopping};
 use super::told::Told;
 use crate::Engine;
+use crate::clock::watch;
 use crate::http_out::SendError;
 use crate::metrics::Name;
 use crate::snapshot::ReadyDestination;
@@ -137,7 +138,9 @@ impl Shared {
         events: usize,
         permit: Option<OwnedSemaphorePermit>,
     ) -> Answered {
+        let began = watch();
         let answer = self.send(request, events).await;
+        self.engine.metrics.call_took(&self.ready.config.slug, watch().saturating_sub(began));
         let reading = self.read(settings, request, &answer, events);
         if matches!(reading.outcome, BatchOutcome::Whole(Outcome::Pause { reason: Reason::DestAuth })) {
             self.sign_in.forget().await;

@@ -25,6 +25,16 @@ async fn accepted_events_are_delivered_once_in_one_call() {
     let metrics = desk.engine.metrics.render();
     let line = r#"crosstally_delivery_attempts_total{destination="meta-main",outcome="delivered"} 3"#;
     assert!(metrics.contains(line), "{metrics}");
+    // How long each call took, however many events it had.
+    for (line, ends) in [
+        (r#"crosstally_delivery_duration_seconds_bucket{destination="meta-main",le="+Inf"} 1"#, true),
+        (r#"crosstally_delivery_duration_seconds_count{destination="meta-main"} 1"#, true),
+        (r#"crosstally_delivery_duration_seconds_sum{destination="meta-main"} "#, false),
+        (r#"crosstally_build_info{version=""#, false),
+    ] {
+        let is_there = |one: &str| if ends { one == line } else { one.starts_with(line) };
+        assert!(metrics.lines().any(is_there), "{line} in {metrics}");
+    }
 }
 
 #[tokio::test]
