@@ -30,8 +30,6 @@ pub struct Sent {
     pub attempts: u32,
     /// Why it stands there.
     pub reason: Option<Reason>,
-    /// Whether it had arrived before it was made due once more.
-    pub arrived: bool,
     /// Whether somebody has asked for it, as one of many.
     pub asked_for: bool,
 }
@@ -206,8 +204,9 @@ pub fn follow(
             }
             let told = Told::of(original, events, sent, &one.destination);
             let mut amounts = Left::of(original, told.last, conversion, context.config);
-            if one.state == DeliveryState::Pending && one.arrived && told.has_arrived {
-                // The event is told once more behind its adjustment: what is left has to be told behind it again.
+            if one.state == DeliveryState::Pending && told.has_arrived {
+                // The event is told once more behind its adjustment, replayed or because it did not count the first time: what is
+                // left has to be told behind it again.
                 amounts.changed = true;
             }
             let event = adjusted(original, conversion, &amounts, context.happened_at);

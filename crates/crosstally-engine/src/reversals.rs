@@ -131,7 +131,6 @@ fn as_sent(delivery: &DeliveryRecord) -> Sent {
         state: delivery.state,
         attempts: delivery.attempts,
         reason: delivery.reason,
-        arrived: delivery.arrived_at.is_some(),
         asked_for: delivery.by_job,
     }
 }
