@@ -285,7 +285,7 @@ reasons! {
         "Nothing; compare the platform's own reports when the sums matter.".
     RefusedLater "refused_later" Problem false
         "The destination took the event and found later that it does not count it."; "A click id of another account, a click that is too old or too young, or consent that was denied.";
-        "See the platform's own code in the detail; mend the cause, then replay the delivery.".
+        "Nothing while the delivery is pending: it is sent once more by itself. Else see the platform's own code in the detail; mend the cause, then replay the delivery.".
     RefusedInPart "refused_in_part" Problem false
         "Of the events of one call the destination found later that it does not count some, and does not tell which."; "The same causes, of some events among many.";
         "See the counts and codes in the detail, and the platform's own report.".

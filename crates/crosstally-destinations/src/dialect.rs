@@ -301,6 +301,13 @@ pub enum Became {
     Refused(String),
     /// It or some of those sent with it do not count, and which is not told; the platform's codes.
     InPart(String),
+    /// It does not count for reasons that pass, and may be sent once more as it was.
+    Passing {
+        /// The platform's codes.
+        detail: String,
+        /// Whether some of those sent with it count all the same.
+        in_part: bool,
+    },
     /// Nothing is told of it.
     Unsaid,
 }

@@ -54,6 +54,9 @@ pub struct Found {
     pub reason: Reason,
     /// The platform's own words.
     pub detail: String,
+    /// When it is sent once more, in place of that state and for the same reason: unless it had arrived before, will be too
+    /// old by then, has failed too often, or its sale was taken back meanwhile.
+    pub again_at: Option<Timestamp>,
 }
 
 impl Store {
@@ -89,7 +92,8 @@ impl Store {
     }
 
     /// Writes down what became of a call's deliveries, which is not asked about any more. Those that were sent again since, or
-    /// that stand otherwise by now, are left alone. Tells how many changed.
+    /// that stand otherwise by now, are left alone. What is sent once more waits for it as if an attempt had failed. Tells how many
+    /// changed.
     ///
     /// # Errors
     /// See [`StoreError`].

@@ -6,6 +6,10 @@ use crate::time::{HOUR_MS, MINUTE_MS};
 const WAITS_MS: [i64; 6] =
     [30 * MINUTE_MS, 2 * HOUR_MS, 6 * HOUR_MS, 12 * HOUR_MS, 24 * HOUR_MS, 48 * HOUR_MS];
 
+/// How long an event waits before it is sent once more that does not count for a reason which passes. The longest that one asks
+/// for is that of a click which is too young: six hours.
+pub const PASSES_MS: i64 = 6 * HOUR_MS;
+
 /// How long to wait before the next look after so many; `None` if that was the last.
 #[must_use]
 pub fn wait_ms(looks: u32) -> Option<i64> {

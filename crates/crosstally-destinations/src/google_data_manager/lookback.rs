@@ -52,12 +52,23 @@ pub(super) fn read(settings: &Settings, response: &Response, sent: &[String]) ->
         match word(own).as_str() {
             _ if refused.as_ref().is_some_and(Vec::is_empty) => Became::Counted,
             "SUCCESS" => Became::Counted,
-            // One that Google had already counts, also if the answer to the call that brought it was lost.
-            "FAILED" if !has_duplicates(own) => Became::Refused(counts(settings, own)),
+            "FAILED" => failed(own, counts(settings, own)),
             _ => Became::InPart(counts(settings, own)),
         }
     };
     Lookback::Told(sent.iter().map(became).collect())
+}
+
+/// What became of events of which none was new and counts.
+fn failed(status: &Value, detail: String) -> Became {
+    // One that Google had already counts, also if the answer to the call that brought it was lost.
+    let in_part = codes(status).iter().any(|(code, _)| is_duplicate(code));
+    match refusals(status) {
+        // Google counts a transaction once for each action: what it had stays as it is when it comes once more.
+        Some(codes) if codes.iter().all(|code| passes(code)) => Became::Passing { detail, in_part },
+        _ if in_part => Became::InPart(detail),
+        _ => Became::Refused(detail),
+    }
 }
 
 /// The conversion action of an event, by the name that the request gave it.
@@ -75,8 +86,9 @@ fn is_duplicate(code: &str) -> bool {
     code.starts_with("DUPLICATE")
 }
 
-fn has_duplicates(status: &Value) -> bool {
-    codes(status).iter().any(|(code, _)| is_duplicate(code))
+/// Whether the same event may count later.
+fn passes(code: &str) -> bool {
+    code == "INTERNAL_ERROR" || code.starts_with("TOO_RECENT_")
 }
 
 /// The codes of what does not count; `None` if Google gives none. What it knew already counts.

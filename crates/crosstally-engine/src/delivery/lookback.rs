@@ -5,9 +5,9 @@
 
 use std::sync::Arc;
 
-use crosstally_core::delivery::lookback::wait_ms;
+use crosstally_core::delivery::lookback::{PASSES_MS, wait_ms};
 use crosstally_core::delivery::{DeliveryState, Outcome};
-use crosstally_core::ids::CallId;
+use crosstally_core::ids::{CallId, DeliveryId};
 use crosstally_core::reason::Reason;
 use crosstally_core::time::{MINUTE_MS, Timestamp};
 use crosstally_destinations::dialect::{Became, Lookback, Request, Response};
@@ -148,11 +148,10 @@ impl Round {
             Lookback::Gone => Vec::new(),
             Lookback::Told(told) => told,
         };
-        let found = ids.into_iter().zip(told).filter_map(|(delivery, became)| {
-            let (state, reason, detail) = standing_after(became)?;
-            Some(Found { delivery, state, reason, detail })
-        });
-        self.engine.store.settle_lookback(one.call, found.collect(), self.engine.clock.now()).await.map(drop)
+        let now = self.engine.clock.now();
+        let found =
+            ids.into_iter().zip(told).filter_map(|(delivery, became)| found(delivery, became, now)).collect();
+        self.engine.store.settle_lookback(one.call, found, now).await.map(drop)
     }
 
     async fn ask(&self, receipt: &str, sent: &[String]) -> Lookback {
@@ -179,21 +178,29 @@ fn masked(answer: Lookback, request: &Request) -> Lookback {
     let each = told.into_iter().map(|became| match became {
         Became::Refused(detail) => Became::Refused(request.masked(&detail)),
         Became::InPart(detail) => Became::InPart(request.masked(&detail)),
+        Became::Passing { detail, in_part } => Became::Passing { detail: request.masked(&detail), in_part },
         same @ (Became::Counted | Became::Unsaid) => same,
     });
     Lookback::Told(each.collect())
 }
 
-/// Where a delivery stands after what was found; `None` if nothing was.
-fn standing_after(became: Became) -> Option<(DeliveryState, Reason, String)> {
-    Some(match became {
+/// What follows for a delivery; `None` if nothing was told of it.
+fn found(delivery: DeliveryId, became: Became, now: Timestamp) -> Option<Found> {
+    let refused = (DeliveryState::Dead, Reason::RefusedLater);
+    let in_part = (DeliveryState::Delivered, Reason::RefusedInPart);
+    let ((state, reason), detail, again_at) = match became {
         Became::Counted => {
-            (DeliveryState::Delivered, Reason::Delivered, "counted, as the platform told later".to_owned())
+            let counted = (DeliveryState::Delivered, Reason::Delivered);
+            (counted, "counted, as the platform told later".to_owned(), None)
         }
-        Became::Refused(detail) => (DeliveryState::Dead, Reason::RefusedLater, detail),
-        Became::InPart(detail) => (DeliveryState::Delivered, Reason::RefusedInPart, detail),
+        Became::Refused(detail) => (refused, detail, None),
+        Became::InPart(detail) => (in_part, detail, None),
+        Became::Passing { detail, in_part: some_count } => {
+            (if some_count { in_part } else { refused }, detail, Some(now.plus_millis(PASSES_MS)))
+        }
         Became::Unsaid => return None,
-    })
+    };
+    Some(Found { delivery, state, reason, detail, again_at })
 }
 
 #[cfg(test)]
@@ -232,7 +239,14 @@ mod tests {
         };
         let words = |token: &str| format!("1 {token}");
         let each = |token: &str| {
-            vec![Became::Counted, Became::Refused(words(token)), Became::InPart(words(token)), Became::Unsaid]
+            let passing = Became::Passing { detail: words(token), in_part: true };
+            vec![
+                Became::Counted,
+                Became::Refused(words(token)),
+                Became::InPart(words(token)),
+                passing,
+                Became::Unsaid,
+            ]
         };
         let told = masked(Lookback::Told(each("ya29.secret-token")), &request);
         assert_eq!(told, Lookback::Told(each("***")));

@@ -98,11 +98,17 @@ const WAITING: &str = "SELECT count(*) FROM (SELECT FROM deliveries
     WHERE workspace = $1 AND destination = $2 AND state = 'pending' AND lane = 2 AND available_at <= $4 LIMIT $3) AS waiting";
 
 /// Leaves out what was taken back since: an event of a sale that is no more, unless the event is about just that.
-pub(super) const STANDS: &str = " AND NOT (EXISTS (SELECT FROM conversions AS c
+macro_rules! stands {
+    () => {
+        " AND NOT (EXISTS (SELECT FROM conversions AS c
             WHERE c.id = d.conversion AND c.status IN ('rejected', 'reversed'))
         AND NOT EXISTS (SELECT FROM goal_events AS m JOIN ledger_entries AS l
             ON l.conversion = d.conversion AND l.sequence = m.sequence
-            WHERE m.id = d.goal_event AND l.status IN ('rejected', 'reversed')))";
+            WHERE m.id = d.goal_event AND l.status IN ('rejected', 'reversed')))"
+    };
+}
+pub(super) const STANDS: &str = stands!();
+pub(super) use stands;
 
 type Given = Box<dyn ToSql + Sync + Send>;
 

@@ -1,11 +1,14 @@
 //! Look-backs: calls whose events a platform took and judges later, until it was asked what became of them.
 
+use crosstally_core::delivery::lane::Lane;
+use crosstally_core::delivery::retry::ATTEMPTS_MAX;
 use crosstally_core::ids::{CallId, DeliveryId};
 use crosstally_core::reason::Reason;
 use crosstally_core::time::Timestamp;
 
+use super::jobs::stands;
 use super::outbox::count_moved;
-use super::reversals::note_failed;
+use super::reversals::note_found;
 use super::rows::{Columns, Id, Text};
 use super::transact::Value;
 use super::{Postgres, rows};
@@ -31,23 +34,29 @@ const TAKE: &str = "WITH old AS (
     ORDER BY t.due_at, t.call, a.delivery";
 const PUT_OFF: &str =
     "UPDATE lookbacks SET due_at = $3, looks = looks + 1 WHERE workspace = $1 AND call = $2";
-/// What had arrived before stays delivered, since then.
+/// What had arrived before stays delivered, since then; what is sent once more waits for it, if it may be.
 const SETTLE: &str = concat!(
     "WITH done AS (
-        DELETE FROM lookbacks WHERE workspace = $1 AND call = $6
+        DELETE FROM lookbacks WHERE workspace = $1 AND call = $7
     ), found AS (
-        UPDATE deliveries AS d SET state = CASE WHEN d.arrived_at IS NULL THEN n.state ELSE 'delivered' END,
-            reason = CASE WHEN n.state = 'delivered' OR d.arrived_at IS NULL THEN n.reason ELSE $9 END,
-            detail = n.detail,
-            finished_at = CASE WHEN n.state = 'delivered' THEN d.finished_at ELSE coalesce(d.arrived_at, $7) END
-        FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[]) AS n (id, state, reason, detail)
-        WHERE d.id = n.id AND d.state = 'delivered' AND d.reason = $8 AND (d.workspace = $1) IS TRUE
-            AND EXISTS (SELECT FROM attempts AS a WHERE a.delivery = d.id AND a.number = d.attempts AND a.call = $6)
+        UPDATE deliveries AS d SET (state, reason, detail, finished_at, due_at, available_at, failures, lane) = (
+            SELECT CASE WHEN o.again THEN 'pending' WHEN d.arrived_at IS NULL THEN n.state ELSE 'delivered' END,
+                CASE WHEN n.state = 'delivered' OR d.arrived_at IS NULL THEN n.reason ELSE $10 END, n.detail,
+                CASE WHEN o.again THEN NULL WHEN n.state = 'delivered' THEN d.finished_at
+                    ELSE coalesce(d.arrived_at, $8) END,
+                CASE WHEN o.again THEN n.again_at ELSE d.due_at END,
+                CASE WHEN o.again THEN n.again_at ELSE d.available_at END,
+                d.failures + CASE WHEN o.again THEN 1 ELSE 0 END,
+                CASE WHEN o.again THEN greatest(d.lane, $12) ELSE d.lane END
+            FROM (SELECT coalesce(d.arrived_at IS NULL AND n.again_at < d.deadline_at AND d.failures + 1 < $11",
+    stands!(),
+    ", FALSE) AS again) AS o)
+        FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::bigint[]) AS n (id, state, reason, detail, again_at)
+        WHERE d.id = n.id AND d.state = 'delivered' AND d.reason = $9 AND (d.workspace = $1) IS TRUE
+            AND EXISTS (SELECT FROM attempts AS a WHERE a.delivery = d.id AND a.number = d.attempts AND a.call = $7)
         RETURNING d.id, d.goal_event, d.conversion, d.destination, d.state
-    ), failed AS (
-        SELECT id, goal_event, conversion FROM found WHERE state <> 'delivered'
     ), ",
-    note_failed!(),
+    note_found!(),
     ", moved AS (
         SELECT destination, 'delivered' AS state, -1 AS change FROM found WHERE state <> 'delivered'
         UNION ALL SELECT destination, state, 1 FROM found WHERE state <> 'delivered'
@@ -116,11 +125,13 @@ impl Postgres {
             .with(|one| Id::from(one.delivery))
             .with(|one| one.state.as_str())
             .with(|one| one.reason.code())
-            .with(|one| Text(&one.detail));
+            .with(|one| Text(&one.detail))
+            .with(|one| one.again_at.map(Timestamp::as_millis));
         let (call, now, unverified) = (Id::from(call), now.as_millis(), Reason::AcceptedUnverified.code());
-        let stands = Reason::FirstDeliveryStands.code();
+        let (stands, attempts_max) = (Reason::FirstDeliveryStands.code(), i64::from(ATTEMPTS_MAX));
+        let lane = i16::from(Lane::Retry.number());
         let mut values = columns.values();
-        values.extend([&call as &Value<'_>, &now, &unverified, &stands]);
+        values.extend([&call as &Value<'_>, &now, &unverified, &stands, &attempts_max, &lane]);
         let answer = self.engine.write(SETTLE, &values).await?;
         answer.first().map_or(Ok(0), |row| rows::count(row, 0))
     }

@@ -19,41 +19,57 @@ const NOTE: &str = "INSERT INTO open_reversals (workspace, conversion, sequence)
     SELECT $1::bigint, conversion, max(sequence) FROM unnest($2::uuid[], $3::bigint[]) AS n (conversion, sequence)
     GROUP BY conversion ORDER BY conversion
     ON CONFLICT (conversion, workspace) DO UPDATE SET sequence = excluded.sequence, noted_by = excluded.noted_by";
-/// Notes what goes out again, from `again`, which has the deliveries' ids and conversions: each may have moved since its
-/// event was made. Other rows of a transaction are locked in the order of their ids, and so are these. A movement that was
-/// booked meanwhile has a higher number than the one that is seen here, and keeps it; and who notes it beside a movement is
-/// not that movement, and takes nothing away from it either.
-macro_rules! note_again {
-    () => {
-        "noted AS (
+/// Notes conversions that are found as said. Other rows of a transaction are locked in the order of their ids, and so are these.
+/// A movement that was booked meanwhile has a higher number than the one that is seen here, and keeps it; and who notes it beside
+/// a movement is not that movement, and takes nothing away from it either.
+macro_rules! note_those {
+    ($from:literal) => {
+        concat!(
+            "noted AS (
             INSERT INTO open_reversals (workspace, conversion, sequence, noted_by)
             SELECT $1::bigint, c.id, c.movements, ('01' || substr(gen_random_uuid()::text, 3))::uuid
-            FROM again AS n JOIN conversions AS c ON c.id = n.conversion
-            WHERE c.movements > 1 GROUP BY c.id, c.movements ORDER BY c.id
+            FROM ",
+            $from,
+            " GROUP BY c.id, c.movements ORDER BY c.id
             ON CONFLICT (conversion, workspace) DO UPDATE
             SET sequence = greatest(open_reversals.sequence, excluded.sequence),
                 noted_by = CASE WHEN left(open_reversals.noted_by::text, 2) = '00'
                     THEN ('00' || substr(excluded.noted_by::text, 3))::uuid ELSE excluded.noted_by END
         )"
+        )
+    };
+}
+/// Notes what goes out again, from `again`, which has the deliveries' ids and conversions: each may have moved since its
+/// event was made.
+macro_rules! note_again {
+    () => {
+        crate::postgres::reversals::note_those!(
+            "again AS n JOIN conversions AS c ON c.id = n.conversion WHERE c.movements > 1"
+        )
     };
 }
 /// Notes adjustments that ended without arriving, from `failed`, which has the deliveries' ids, events and conversions.
 macro_rules! note_failed {
     () => {
-        "noted AS (
-            INSERT INTO open_reversals (workspace, conversion, sequence, noted_by)
-            SELECT $1::bigint, c.id, c.movements, ('01' || substr(gen_random_uuid()::text, 3))::uuid
-            FROM failed AS n JOIN conversions AS c ON c.id = n.conversion
-            JOIN adjustments AS a ON a.conversion = n.conversion AND a.goal_event = n.goal_event
-            GROUP BY c.id, c.movements ORDER BY c.id
-            ON CONFLICT (conversion, workspace) DO UPDATE
-            SET sequence = greatest(open_reversals.sequence, excluded.sequence),
-                noted_by = CASE WHEN left(open_reversals.noted_by::text, 2) = '00'
-                    THEN ('00' || substr(excluded.noted_by::text, 3))::uuid ELSE excluded.noted_by END
-        )"
+        crate::postgres::reversals::note_those!(
+            "failed AS n JOIN conversions AS c ON c.id = n.conversion
+            JOIN adjustments AS a ON a.conversion = n.conversion AND a.goal_event = n.goal_event"
+        )
     };
 }
-pub(super) use {note_again, note_failed};
+/// Both, from `found`, which has the deliveries' events, conversions and states. One conversion can have deliveries of either
+/// kind, and is noted once.
+macro_rules! note_found {
+    () => {
+        crate::postgres::reversals::note_those!(
+            "found AS n JOIN conversions AS c ON c.id = n.conversion
+            LEFT JOIN adjustments AS a ON a.conversion = n.conversion AND a.goal_event = n.goal_event
+            WHERE CASE n.state WHEN 'delivered' THEN FALSE WHEN 'pending' THEN c.movements > 1
+                ELSE a.goal_event IS NOT NULL END"
+        )
+    };
+}
+pub(super) use {note_again, note_failed, note_found, note_those};
 
 const OPEN: &str = "SELECT conversion, sequence, noted_by FROM open_reversals WHERE workspace = $1
     ORDER BY conversion LIMIT $2";

@@ -37,11 +37,17 @@ const WAITING: &str = "SELECT count(*) FROM (SELECT 1 FROM deliveries
     WHERE workspace = ?1 AND destination = ?2 AND state = 'pending' AND lane = ?3 AND available_at <= ?5 LIMIT ?4)";
 
 /// Leaves out what was taken back since: an event of a sale that is no more, unless the event is about just that.
-pub(super) const STANDS: &str = " AND NOT (EXISTS (SELECT 1 FROM conversions AS c
+macro_rules! stands {
+    () => {
+        " AND NOT (EXISTS (SELECT 1 FROM conversions AS c
             WHERE c.id = d.conversion AND c.status IN ('rejected', 'reversed'))
         AND NOT EXISTS (SELECT 1 FROM goal_events AS m JOIN ledger_entries AS l
             ON l.conversion = d.conversion AND l.sequence = m.sequence
-            WHERE m.id = d.goal_event AND l.status IN ('rejected', 'reversed')))";
+            WHERE m.id = d.goal_event AND l.status IN ('rejected', 'reversed')))"
+    };
+}
+pub(super) const STANDS: &str = stands!();
+pub(super) use stands;
 
 impl Sqlite {
     pub(crate) async fn preview_job(

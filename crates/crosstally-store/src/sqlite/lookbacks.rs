@@ -1,11 +1,14 @@
 //! Look-backs: calls whose events a platform took and judges later, until it was asked what became of them.
 
 use crosstally_core::delivery::DeliveryState;
+use crosstally_core::delivery::lane::Lane;
+use crosstally_core::delivery::retry::ATTEMPTS_MAX;
 use crosstally_core::ids::{CallId, DeliveryId};
 use crosstally_core::reason::Reason;
 use crosstally_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::jobs::stands;
 use super::{Sqlite, outbox, reversals};
 use crate::lookbacks::{FORGOTTEN_MAX, oldest};
 use crate::{Found, Lookback, NewLookback, StoreError, WORKSPACE};
@@ -24,16 +27,35 @@ pub(super) const SENT: &str = "SELECT delivery, payload FROM attempts
     WHERE id = ?1 AND delivery IS NOT NULL AND payload <> '' AND outcome = 'delivered' ORDER BY delivery";
 const PUT_OFF: &str = "UPDATE lookbacks SET due_at = ?2, looks = looks + 1 WHERE call = ?1";
 const DONE: &str = "DELETE FROM lookbacks WHERE call = ?1";
-/// What had arrived before stays delivered, since then.
-pub(super) const FOUND: &str = "UPDATE deliveries SET state = CASE WHEN arrived_at IS NULL THEN ?2 ELSE 'delivered' END,
-        reason = CASE WHEN ?2 = 'delivered' OR arrived_at IS NULL THEN ?3 ELSE ?8 END, detail = ?4,
-        finished_at = CASE WHEN ?2 = 'delivered' THEN finished_at ELSE coalesce(arrived_at, ?5) END
-    WHERE id = ?1 AND state = 'delivered' AND reason = ?7
+/// Whether a delivery still stands as the call took it: its id, the reason that it has then, and the call.
+macro_rules! as_taken {
+    () => {
+        "id = ?1 AND state = 'delivered' AND reason = ?2
         AND EXISTS (
-            SELECT 1 FROM attempts AS a WHERE a.delivery = ?1 AND a.number = deliveries.attempts AND a.call = ?6
+            SELECT 1 FROM attempts AS a WHERE a.delivery = ?1 AND a.number = d.attempts AND a.call = ?3
             UNION ALL SELECT 1 FROM calls AS c
-            WHERE c.delivery = ?1 AND c.number = deliveries.attempts AND c.id = ?6)
-    RETURNING destination, state";
+            WHERE c.delivery = ?1 AND c.number = d.attempts AND c.id = ?3)"
+    };
+}
+/// What had arrived before stays delivered, since then.
+pub(super) const FOUND: &str = concat!(
+    "UPDATE deliveries AS d SET state = CASE WHEN arrived_at IS NULL THEN ?4 ELSE 'delivered' END,
+        reason = CASE WHEN ?4 = 'delivered' OR arrived_at IS NULL THEN ?5 ELSE ?8 END, detail = ?6,
+        finished_at = CASE WHEN ?4 = 'delivered' THEN finished_at ELSE coalesce(arrived_at, ?7) END
+    WHERE ",
+    as_taken!(),
+    " RETURNING destination, state"
+);
+/// The same of what is sent once more, if it may be.
+pub(super) const AGAIN: &str = concat!(
+    "UPDATE deliveries AS d SET state = 'pending', reason = ?4, detail = ?5, due_at = ?6, available_at = ?6,
+        failures = failures + 1, lane = max(lane, ?8), finished_at = NULL
+    WHERE ",
+    as_taken!(),
+    " AND arrived_at IS NULL AND ?6 < deadline_at AND failures + 1 < ?7",
+    stands!(),
+    " RETURNING destination, state"
+);
 
 impl Sqlite {
     pub(crate) async fn note_lookback(&self, lookback: NewLookback) -> Result<(), StoreError> {
@@ -105,27 +127,39 @@ impl Sqlite {
             let mut changed = 0;
             for one in &found {
                 let id = one.delivery.as_bytes();
-                let values = params![
-                    id,
-                    one.state.as_str(),
-                    one.reason.code(),
-                    one.detail,
-                    now.as_millis(),
-                    call.as_bytes(),
-                    Reason::AcceptedUnverified.code(),
-                    Reason::FirstDeliveryStands.code(),
-                ];
-                let written =
-                    connection.prepare_cached(FOUND)?.query_row(values, outbox::ended).optional()?;
-                let Some((destination, state)) = written else { continue };
+                let Some((destination, state)) = write_down(connection, call, one, now)? else { continue };
                 changed += 1;
-                if state != DeliveryState::Delivered {
-                    outbox::moved(connection, &destination, DeliveryState::Delivered, state, 1)?;
-                    reversals::note_failed(connection, id)?;
+                match state {
+                    DeliveryState::Delivered => continue,
+                    DeliveryState::Pending => reversals::note_again(connection, id)?,
+                    _ => reversals::note_failed(connection, id)?,
                 }
+                outbox::moved(connection, &destination, DeliveryState::Delivered, state, 1)?;
             }
             Ok(changed)
         };
         self.engine.write(weight, work).await
     }
+}
+
+/// The destination of a delivery and the state it has now, if it still stood as the call took it.
+fn write_down(
+    connection: &Connection,
+    call: CallId,
+    one: &Found,
+    now: Timestamp,
+) -> Result<Option<(String, DeliveryState)>, StoreError> {
+    let (id, call, reason) = (one.delivery.as_bytes(), call.as_bytes(), one.reason.code());
+    let unverified = Reason::AcceptedUnverified.code();
+    if let Some(at) = one.again_at {
+        let (at, lane) = (at.as_millis(), Lane::Retry.number());
+        let values = params![id, unverified, call, reason, one.detail, at, ATTEMPTS_MAX, lane];
+        let again = connection.prepare_cached(AGAIN)?.query_row(values, outbox::ended).optional()?;
+        if again.is_some() {
+            return Ok(again);
+        }
+    }
+    let (state, stands) = (one.state.as_str(), Reason::FirstDeliveryStands.code());
+    let values = params![id, unverified, call, state, reason, one.detail, now.as_millis(), stands];
+    Ok(connection.prepare_cached(FOUND)?.query_row(values, outbox::ended).optional()?)
 }

@@ -1,8 +1,11 @@
 //! Look-backs: taken once at a time, settled for what still stands as it was taken.
 
 use crosstally_core::delivery::job::Word;
+use crosstally_core::delivery::retry::ATTEMPTS_MAX;
 use crosstally_core::delivery::{DeliveryState, Outcome};
 use crosstally_core::ids::{CallId, DeliveryId};
+use crosstally_core::ledger::Status;
+use crosstally_core::postback::ConversionChange;
 use crosstally_core::reason::Reason;
 use crosstally_core::retention::{self, Class};
 use crosstally_core::time::DAY_MS;
@@ -10,7 +13,7 @@ use crosstally_store::{
     After, DeliveryFilter, Found, JobAnswer, NewLookback, PurgePlace, PurgeStep, Settlement, Store,
 };
 
-use crate::build::{self, META, at};
+use crate::build::{self, ACME, META, at};
 use crate::jobs;
 use crate::stage::Stage;
 
@@ -33,7 +36,21 @@ async fn taken(store: &Store, ms: i64, ask_at: i64) -> (CallId, Vec<DeliveryId>)
 }
 
 fn found(delivery: DeliveryId, state: DeliveryState, reason: Reason) -> Found {
-    Found { delivery, state, reason, detail: "1 CLICK_NOT_FOUND".into() }
+    Found { delivery, state, reason, detail: "1 CLICK_NOT_FOUND".into(), again_at: None }
+}
+
+/// The same of one that is sent once more, if it may be.
+fn later(one: Found, ms: i64) -> Found {
+    Found { again_at: Some(at(ms)), ..one }
+}
+
+/// How many deliveries stand where.
+async fn counted(store: &Store) -> Vec<(DeliveryState, u64)> {
+    let rows = store.count_deliveries().await.unwrap();
+    let mut counted: Vec<_> =
+        rows.iter().filter(|row| row.count > 0).map(|row| (row.state, row.count)).collect();
+    counted.sort_unstable_by_key(|(state, _)| state.as_str());
+    counted
 }
 
 async fn stands(store: &Store, id: DeliveryId) -> (DeliveryState, Option<Reason>, String) {
@@ -121,7 +138,7 @@ pub(crate) async fn what_had_arrived_before_stands(stage: &Stage) {
     assert_eq!(done, JobAnswer::Done { requeued: 2, skipped: 0 });
     let (second, _) = taken(&store, 510, 600).await;
     let told = vec![
-        found(ids[0], DeliveryState::Dead, Reason::RefusedLater),
+        later(found(ids[0], DeliveryState::Dead, Reason::RefusedLater), 5_000),
         found(ids[1], DeliveryState::Delivered, Reason::RefusedInPart),
     ];
     assert_eq!(store.settle_lookback(second, told, at(620)).await.unwrap(), 2);
@@ -172,4 +189,104 @@ pub(crate) async fn a_call_of_one_event_is_asked_about(stage: &Stage) {
     let later = vec![found(ids[0], DeliveryState::Dead, Reason::RefusedLater)];
     assert_eq!(store.settle_lookback(call, later, at(210)).await.unwrap(), 1);
     assert_eq!(stands(&store, ids[0]).await.0, DeliveryState::Dead);
+}
+
+pub(crate) async fn what_passes_waits_to_be_sent_once_more(stage: &Stage) {
+    let store = stage.open().await;
+    let ids = build::book_deliveries(&store, META, 2).await;
+    let (first, _) = taken(&store, 10, 100).await;
+    let refused = found(ids[0], DeliveryState::Dead, Reason::RefusedLater);
+    let in_part = found(ids[1], DeliveryState::Delivered, Reason::RefusedInPart);
+    let all = vec![later(refused.clone(), 5_000), later(in_part, 5_000)];
+    assert_eq!(store.settle_lookback(first, all.clone(), at(200)).await.unwrap(), 2);
+    assert_eq!(store.settle_lookback(first, all, at(210)).await.unwrap(), 0, "nothing is changed twice");
+    for (id, reason) in [(ids[0], Reason::RefusedLater), (ids[1], Reason::RefusedInPart)] {
+        let one = store.delivery(id).await.unwrap().unwrap();
+        let stands = (one.state, one.reason, one.detail.as_str());
+        assert_eq!(stands, (DeliveryState::Pending, Some(reason), "1 CLICK_NOT_FOUND"));
+        let times = (one.failures, one.due_at, one.finished_at, one.arrived_at);
+        assert_eq!(times, (1, at(5_000), None, None), "it never arrived");
+    }
+    assert_eq!(counted(&store).await, [(DeliveryState::Pending, 2)]);
+    assert_eq!(store.next_due(META.into()).await.unwrap(), Some(at(5_000)));
+    assert_eq!(store.lease_deliveries(build::wanted(META, 4_999)).await.unwrap(), []);
+    // The next call has a look-back of its own, and the verdict on the first says nothing of it.
+    let (second, mut sent) = taken(&store, 5_000, 5_100).await;
+    sent.sort_unstable();
+    assert_eq!(sent, ids);
+    assert_eq!(store.settle_lookback(first, vec![refused], at(5_090)).await.unwrap(), 0);
+    let asked = store.take_lookbacks(META.into(), at(5_100), at(5_200), 10).await.unwrap();
+    assert_eq!((asked.len(), asked[0].call, asked[0].sent.len()), (1, second, 2));
+    let counted_now = ids.iter().map(|id| found(*id, DeliveryState::Delivered, Reason::Delivered)).collect();
+    assert_eq!(store.settle_lookback(second, counted_now, at(5_150)).await.unwrap(), 2);
+    assert_eq!(counted(&store).await, [(DeliveryState::Delivered, 2)]);
+}
+
+pub(crate) async fn what_fails_too_often_is_sent_no_more(stage: &Stage) {
+    let store = stage.open().await;
+    let ids = build::book_deliveries(&store, META, 1).await;
+    for round in 1.. {
+        let ms = 1_000 * i64::from(round);
+        let (call, _) = taken(&store, ms, ms + 100).await;
+        let refused = later(found(ids[0], DeliveryState::Dead, Reason::RefusedLater), ms + 1_000);
+        assert_eq!(store.settle_lookback(call, vec![refused], at(ms + 200)).await.unwrap(), 1);
+        if stands(&store, ids[0]).await.0 == DeliveryState::Dead {
+            assert_eq!(round, ATTEMPTS_MAX);
+            return;
+        }
+    }
+}
+
+pub(crate) async fn what_comes_too_late_or_was_taken_back_is_not_sent_once_more(stage: &Stage) {
+    let store = stage.open().await;
+    let mut ids = Vec::new();
+    // A sale that is too old by then, as the second one; one that was taken back since; one whose event tells of that.
+    for (ms, now, then) in [
+        (0, Status::Approved, Status::Approved),
+        (1, Status::Approved, Status::Approved),
+        (2, Status::Reversed, Status::Approved),
+        (3, Status::Reversed, Status::Reversed),
+    ] {
+        let mut booking = build::sale(ms, build::key(ACME, &build::unique_name()), &[META]);
+        if let Some(ConversionChange::Insert(conversion)) = &mut booking.conversion {
+            (conversion.status, conversion.movements) = (now, if then == now { 1 } else { 2 });
+        }
+        if let Some(entry) = &mut booking.entry {
+            entry.status = then;
+        }
+        ids.push(booking.deliveries[0].id);
+        build::book(&store, &booking).await;
+    }
+    let (call, _) = taken(&store, 10, 100).await;
+    let told = ids.iter().map(|id| found(*id, DeliveryState::Dead, Reason::RefusedLater));
+    // The deadline of the first one.
+    let told = told.map(|one| later(one, 1_000_000)).collect();
+    assert_eq!(store.settle_lookback(call, told, at(200)).await.unwrap(), 4);
+    let states = async |id: DeliveryId| stands(&store, id).await.0;
+    assert_eq!(states(ids[0]).await, DeliveryState::Dead, "at its deadline it is too late");
+    assert_eq!(states(ids[1]).await, DeliveryState::Pending, "a millisecond before it is not");
+    assert_eq!(states(ids[2]).await, DeliveryState::Dead, "nothing is left to tell");
+    assert_eq!(states(ids[3]).await, DeliveryState::Pending, "an event that tells of it is sent");
+    let dead = store.delivery(ids[0]).await.unwrap().unwrap();
+    assert_eq!(
+        (dead.reason, dead.failures, dead.finished_at),
+        (Some(Reason::RefusedLater), 0, Some(at(200)))
+    );
+    assert_eq!(counted(&store).await, [(DeliveryState::Dead, 2), (DeliveryState::Pending, 2)]);
+    assert_eq!(store.open_reversals(10).await.unwrap(), [], "no sale has moved that is told once more");
+}
+
+pub(crate) async fn what_goes_again_is_noted_if_its_sale_has_moved(stage: &Stage) {
+    let store = stage.open().await;
+    let mut booking = build::sale(0, build::key(ACME, &build::unique_name()), &[META, META]);
+    if let Some(ConversionChange::Insert(conversion)) = &mut booking.conversion {
+        conversion.movements = 3;
+    }
+    build::book(&store, &booking).await;
+    let (call, ids) = taken(&store, 10, 100).await;
+    let told = ids.iter().map(|id| later(found(*id, DeliveryState::Dead, Reason::RefusedLater), 5_000));
+    assert_eq!(store.settle_lookback(call, told.collect(), at(200)).await.unwrap(), 2);
+    let open = store.open_reversals(10).await.unwrap();
+    let noted: Vec<_> = open.iter().map(|one| (one.conversion, one.sequence, one.is_of_movement())).collect();
+    assert_eq!(noted, [(booking.goal_events[0].conversion, 3, false)]);
 }

@@ -9,13 +9,17 @@ use serde_json::{Value, json};
 
 use crate::ledger::printed;
 use crate::replayed::retry;
-use crate::reversals::{GOOGLE, call, config, deliveries};
+use crate::reversals::{GOOGLE, call, config, deliveries, sent};
 
 on_both! {
     /// Half an hour later it counts.
     what_was_taken_is_confirmed_later => confirmed;
     /// Or it does not: it is dead, said, and can be replayed.
     what_is_refused_later_is_dead_and_replayed => refused;
+    /// Or it does not for now: six hours later it is sent once more by itself, and asked about again.
+    what_passes_is_sent_once_more => passing;
+    /// The sale that is sent once more was paid back in part meanwhile: what is left is told behind it again.
+    what_is_left_is_told_again_behind_it => refunded;
     /// Of several in one call some are refused, and which is not told.
     what_is_refused_in_part_is_said_of_all => in_part;
     /// While Google works on it, it is asked again, and no longer than four days.
@@ -31,6 +35,7 @@ on_both! {
 }
 
 const HALF_AN_HOUR_MS: i64 = 31 * 60_000;
+const SIX_HOURS_MS: i64 = 6 * 60 * 60_000;
 
 async fn start(kind: Kind) -> Result<TestServer> {
     let server = TestServer::start(kind).await?;
@@ -91,6 +96,66 @@ async fn refused(kind: Kind) -> Result<()> {
     server.advance(HALF_AN_HOUR_MS);
     server.deliver().await?;
     assert_eq!(deliveries(&server).await?, ["google delivered delivered"]);
+    server.stop().await;
+    Ok(())
+}
+
+/// What says that they do not count for a reason that passes.
+fn too_recent() -> Value {
+    judged("FAILED", &json!([{"reason": "PROCESSING_ERROR_REASON_TOO_RECENT_CLICK", "recordCount": "1"}]))
+}
+
+async fn passing(kind: Kind) -> Result<()> {
+    let server = start(kind).await?;
+    sale(&server, "L1").await?;
+    server.deliver().await?;
+    says(&server, 200, &too_recent()).await?;
+    server.advance(HALF_AN_HOUR_MS);
+    server.deliver().await?;
+    assert_eq!(deliveries(&server).await?, ["google pending refused_later"]);
+    let trace = printed(&server, &["trace", "L1"])?;
+    assert!(trace.contains("1 TOO_RECENT_CLICK"), "{trace}");
+    server.no_faults().await?;
+    server.advance(SIX_HOURS_MS - 1_000);
+    server.deliver().await?;
+    assert_eq!(server.accepted().await?.len(), 1);
+    server.advance(1_000);
+    server.deliver().await?;
+    assert_eq!(deliveries(&server).await?, ["google delivered accepted_unverified"]);
+    let told = sent(&server, "google").await?;
+    assert_eq!((told.len(), &told[0]), (2, &told[1]), "the same once more");
+    server.advance(HALF_AN_HOUR_MS);
+    server.deliver().await?;
+    assert_eq!(deliveries(&server).await?, ["google delivered delivered"]);
+    server.stop().await;
+    Ok(())
+}
+
+async fn refunded(kind: Kind) -> Result<()> {
+    let server = TestServer::start(kind).await?;
+    server.apply(&config(&GOOGLE.replace("ADJUSTMENTS", "true"), "\"google\"", "0s")).await?;
+    sale(&server, "B1").await?;
+    server.deliver().await?;
+    server.advance(20 * 60_000);
+    call(&server, "tid=B1&status=reversed&payout=2.34").await?;
+    server.deliver().await?;
+    says(&server, 200, &too_recent()).await?;
+    server.advance(11 * 60_000);
+    server.deliver().await?;
+    server.no_faults().await?;
+    let states = ["google delivered accepted_unverified", "google pending refused_later"];
+    assert_eq!(deliveries(&server).await?, states, "the refund is not asked about yet");
+    assert_eq!(server.engine.follow_reversals().await?, 1);
+    server.deliver().await?;
+    assert_eq!(sent(&server, "google").await?.len(), 2, "what is left waits for what goes before it");
+    for _ in 0..3 {
+        server.advance(SIX_HOURS_MS / 2);
+        server.deliver().await?;
+    }
+    let told = sent(&server, "google").await?;
+    let told: Vec<_> = told.iter().map(|event| event["conversionValue"].to_string()).collect();
+    assert_eq!(told, ["12.34", "12.34", "10.00", "10.00"], "each delivery with its attempts");
+    assert_eq!(server.api("/api/v1/overstated").await?["data"], json!([]));
     server.stop().await;
     Ok(())
 }

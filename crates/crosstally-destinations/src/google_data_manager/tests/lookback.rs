@@ -73,7 +73,8 @@ fn each_event_is_judged_by_its_own_action() {
 }
 
 #[test]
-fn what_google_had_already_counts() {
+fn what_google_had_already_counts_and_some_may_count_later() {
+    let passing = |detail: &str, in_part| Became::Passing { detail: detail.into(), in_part };
     for (word, codes, expected) in [
         ("FAILED", &[("DUPLICATE_TRANSACTION_ID", 1)][..], Became::Counted),
         ("PARTIAL_SUCCESS", &[("DUPLICATE_GCLID", 1)], Became::Counted),
@@ -86,6 +87,25 @@ fn what_google_had_already_counts() {
             &[("DUPLICATE_GCLID", 1), ("NO_CONSENT", 2)],
             Became::InPart("of 3 events: 1 DUPLICATE_GCLID, 2 NO_CONSENT".into()),
         ),
+        ("FAILED", &[("TOO_RECENT_CLICK", 3)], passing("of 3 events: 3 TOO_RECENT_CLICK", false)),
+        (
+            "FAILED",
+            &[("INTERNAL_ERROR", 1), ("TOO_RECENT_CLICK", 2)],
+            passing("of 3 events: 1 INTERNAL_ERROR, 2 TOO_RECENT_CLICK", false),
+        ),
+        (
+            "FAILED",
+            &[("DUPLICATE_TRANSACTION_ID", 2), ("INTERNAL_ERROR", 1)],
+            passing("of 3 events: 2 DUPLICATE_TRANSACTION_ID, 1 INTERNAL_ERROR", true),
+        ),
+        // One of them never counts, and which is not told.
+        (
+            "FAILED",
+            &[("INTERNAL_ERROR", 2), ("NO_CONSENT", 1)],
+            Became::Refused("of 3 events: 2 INTERNAL_ERROR, 1 NO_CONSENT".into()),
+        ),
+        // Most count, and are not sent once more for the sake of the others.
+        ("PARTIAL_SUCCESS", &[("INTERNAL_ERROR", 1)], Became::InPart("of 3 events: 1 INTERNAL_ERROR".into())),
     ] {
         assert_eq!(
             read(&[status("1", word, 3, codes)], &[sent("1")]),

@@ -61,6 +61,7 @@ fn attempts_are_found_by_keys_wherever_they_are() {
         erasures::deliveries::LEAVE_CALLS_OF_ONE,
         lookbacks::SENT,
         lookbacks::FOUND,
+        lookbacks::AGAIN,
     ] {
         let plan = plan(&connection, question);
         let steps = plan.split("; ").filter(|step| step.starts_with("SCAN"));
