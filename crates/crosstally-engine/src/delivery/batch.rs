@@ -248,12 +248,13 @@ impl Batch {
         let receipt = receipt.and_then(|response| self.ready.dialect.receipt(&self.ready.settings, response));
         let follows = self.follows(id, request, part, answered, may_split);
         let end = &follows.end;
-        let write = || {
+        let write = || async {
+            // First: if we die in between, whoever asks finds that the call took nothing, and the events go again.
+            self.note_lookback(id, receipt.clone(), &end.settlements, end.result.finished_at).await?;
             let (result, settlements) = (end.result.clone(), end.settlements.clone());
-            self.engine.store.settle_call(result, settlements, self.still(end.state.as_ref()).cloned())
+            self.engine.store.settle_call(result, settlements, self.still(end.state.as_ref()).cloned()).await
         };
         let settled = self.write_down(write).await?;
-        self.note_lookback(id, receipt, &end.settlements, end.result.finished_at).await;
         self.account([(end, settled)], counts);
         if !follows.split {
             self.leases.forget(part.held());

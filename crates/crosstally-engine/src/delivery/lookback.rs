@@ -14,6 +14,7 @@ use crosstally_destinations::dialect::{Became, Lookback, Request, Response};
 use crosstally_store::{Found, Lookback as Taken, NewLookback, Settlement, StoreError};
 
 use super::batch::Batch;
+use super::persist;
 use super::send;
 use super::sign_in::SignIn;
 use super::standing::{self, Here, Standing};
@@ -33,20 +34,27 @@ const EVERY_MS: i64 = MINUTE_MS;
 const AGAIN_MS: i64 = 10 * MINUTE_MS;
 
 impl Batch {
-    /// Notes that a call which was taken is to be asked about. If that fails, its events stay as they were taken.
+    /// Notes that a call which was taken is to be asked about. If that cannot be, its events stay as they were taken.
+    ///
+    /// # Errors
+    /// The store failed, and may work again.
     pub(super) async fn note_lookback(
         &self,
         call: CallId,
         receipt: Option<String>,
         settlements: &[Settlement],
         now: Timestamp,
-    ) {
+    ) -> Result<(), StoreError> {
         let taken = settlements.iter().any(|settlement| settlement.outcome == Outcome::Unverified);
-        let (true, Some(receipt), Some(wait)) = (taken, receipt, wait_ms(0)) else { return };
+        let (true, Some(receipt), Some(wait)) = (taken, receipt, wait_ms(0)) else { return Ok(()) };
         let destination = self.ready.config.slug.clone();
         let lookback = NewLookback { call, destination, receipt, due_at: now.plus_millis(wait) };
-        if let Err(error) = self.engine.store.note_lookback(lookback).await {
-            tracing::warn!(error = %error, "what became of a call will not be asked for");
+        match self.engine.store.note_lookback(lookback).await {
+            Err(error) if !persist::may_pass(&error) => {
+                tracing::warn!(error = %error, "what became of a call will not be asked for");
+                Ok(())
+            }
+            noted => noted,
         }
     }
 }

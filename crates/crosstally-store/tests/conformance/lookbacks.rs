@@ -290,3 +290,25 @@ pub(crate) async fn what_goes_again_is_noted_if_its_sale_has_moved(stage: &Stage
     let noted: Vec<_> = open.iter().map(|one| (one.conversion, one.sequence, one.is_of_movement())).collect();
     assert_eq!(noted, [(booking.goal_events[0].conversion, 3, false)]);
 }
+
+pub(crate) async fn a_call_that_was_never_settled_is_asked_about_in_vain(stage: &Stage) {
+    let store = stage.open().await;
+    build::book_deliveries(&store, META, 1).await;
+    let held = build::held(&store.lease_deliveries(build::wanted(META, 10)).await.unwrap());
+    let call = build::new_call(10, &held);
+    let lookback =
+        NewLookback { call: call.id, destination: META.into(), receipt: "r".into(), due_at: at(100) };
+    assert_eq!(store.open_call(call).await.unwrap(), held);
+    // Noted first: whoever dies before it is settled leaves a note that says nothing.
+    store.note_lookback(lookback.clone()).await.unwrap();
+    let sent = async |ms| {
+        let taken = store.take_lookbacks(META.into(), at(ms), at(ms + 50), 10).await.unwrap();
+        assert_eq!((taken.len(), taken[0].call), (1, lookback.call));
+        taken[0].sent.len()
+    };
+    assert_eq!(sent(100).await, 0);
+    let (outcome, after, reason) = (Outcome::Unverified, After::Delivered, Reason::AcceptedUnverified);
+    let settlements = vec![Settlement { held: held[0], outcome, after, reason, last_at: None }];
+    store.settle_call(build::result(lookback.call, 160), settlements, None).await.unwrap();
+    assert_eq!(sent(200).await, 1);
+}

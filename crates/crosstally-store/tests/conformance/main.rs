@@ -173,6 +173,7 @@ suite! {
         what_fails_too_often_is_sent_no_more
         what_comes_too_late_or_was_taken_back_is_not_sent_once_more
         what_goes_again_is_noted_if_its_sale_has_moved
+        a_call_that_was_never_settled_is_asked_about_in_vain
     }
     ledger_sums {
         sums_are_those_of_a_model_at_every_time
