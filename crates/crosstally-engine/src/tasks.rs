@@ -1,6 +1,8 @@
 //! Work by the clock: picking up a new configuration, bringing spooled clicks back, expiring what is too late, counting
 //! what waits. Every task may run on every node at once; what it does is harmless to do twice.
 
+use std::collections::BTreeSet;
+
 use crosstally_core::click::Click;
 use crosstally_core::delivery::DeliveryState;
 use crosstally_core::erasure::Mark;
@@ -238,14 +240,21 @@ impl Engine {
         }
     }
 
-    async fn measure_outbox(&self) -> Result<(), StoreError> {
+    /// Measures how the deliveries stand, and says what has ended without arriving.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn measure_outbox(&self) -> Result<(), StoreError> {
         let now = self.clock.now();
         let small = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
         let counts = self.store.count_deliveries().await?;
         self.tell_ended(&counts);
         let snapshot = self.snapshot.load();
-        for ready in snapshot.destinations() {
-            let slug = ready.config.slug.as_str();
+        let configured = snapshot.destinations().map(|ready| ready.config.slug.as_str());
+        // Also of those that are gone from the configuration: what waits for them waits for somebody.
+        let slugs: BTreeSet<&str> =
+            configured.chain(counts.iter().map(|row| row.destination.as_str())).collect();
+        for slug in slugs {
             for state in DeliveryState::ALL {
                 let row = counts.iter().find(|row| row.destination == slug && row.state == state);
                 let labels = [("destination", slug), ("state", state.as_str())];

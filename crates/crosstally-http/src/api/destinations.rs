@@ -1,14 +1,16 @@
 //! Destinations and their state of health.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::Json;
 use axum::extract::{Path, State as Extract};
 use axum::response::IntoResponse;
+use crosstally_core::delivery::DeliveryState;
+use crosstally_core::reason::Reason;
 use crosstally_core::time::Timestamp;
 use crosstally_engine::Engine;
 use crosstally_engine::outbox::nobody_knows;
-use crosstally_store::StoreError;
+use crosstally_store::{OutboxCount, StoreError};
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -23,11 +25,11 @@ use crate::state::State;
 pub struct DestinationOut {
     /// Its slug.
     pub slug: String,
-    /// Its kind.
-    pub kind: String,
-    /// `active` or `paused`.
+    /// Its kind; absent if it is gone from the configuration.
+    pub kind: Option<String>,
+    /// `active`, `paused`, or `removed`: gone from the configuration, with deliveries that are stored.
     pub state: String,
-    /// Why it is paused.
+    /// Why it is paused, or holds events without being there.
     pub code: Option<String>,
     /// The same in a sentence.
     pub reason: Option<String>,
@@ -37,11 +39,11 @@ pub struct DestinationOut {
     pub detail: Option<String>,
     /// Since when.
     pub since: Option<Timestamp>,
-    /// How many deliveries there are, by state.
+    /// How many deliveries there are, by state; what is pending where nothing goes on is `held`.
     pub deliveries: BTreeMap<String, u64>,
 }
 
-/// All destinations of the configuration, in its order.
+/// All destinations of the configuration, in its order, and behind them those that are gone from it and have deliveries.
 ///
 /// # Errors
 /// The store failed.
@@ -49,24 +51,70 @@ pub async fn all(engine: &Engine) -> Result<Vec<DestinationOut>, StoreError> {
     let states = engine.store.destination_states().await?;
     let counts = engine.store.count_deliveries().await?;
     let snapshot = engine.snapshot.load();
-    let shown = snapshot.config.destinations.iter().map(|destination| {
-        let health = states.iter().find(|known| known.destination == destination.slug);
+    let configured = snapshot.config.destinations.iter().map(|destination| {
+        let slug = destination.slug.as_str();
+        let health = states.iter().find(|known| known.destination == slug);
         let paused = health.and_then(|health| health.paused.map(|reason| (reason, health)));
-        let about = paused.map(|(reason, _)| reason.about());
-        let counted = counts.iter().filter(|row| row.destination == destination.slug);
-        DestinationOut {
-            slug: destination.slug.clone(),
-            kind: destination.kind.clone(),
+        let row = DestinationOut {
+            kind: Some(destination.kind.clone()),
             state: if paused.is_some() { "paused" } else { "active" }.to_owned(),
+            detail: paused.map(|(_, health)| health.detail.clone()),
+            since: paused.map(|(_, health)| health.since),
+            ..DestinationOut::named(slug, counted(&counts, slug, paused.is_none()))
+        };
+        row.because(paused.map(|(reason, _)| reason))
+    });
+    let gone = counts.iter().map(|row| row.destination.as_str());
+    let gone: BTreeSet<&str> = gone.filter(|slug| snapshot.destination(slug).is_none()).collect();
+    let removed = gone.into_iter().map(|slug| {
+        let row = DestinationOut::named(slug, counted(&counts, slug, false));
+        let holds = row.holds();
+        row.because(holds.then_some(Reason::DestinationRemoved))
+    });
+    Ok(configured.chain(removed).collect())
+}
+
+/// How many deliveries a destination has, by the words under which they are listed.
+fn counted(counts: &[OutboxCount], slug: &str, goes_on: bool) -> BTreeMap<String, u64> {
+    let word = |state| match state {
+        DeliveryState::Pending if !goes_on => "held",
+        state => state.as_str(),
+    };
+    let here = counts.iter().filter(|row| row.destination == slug);
+    here.map(|row| (word(row.state).to_owned(), row.count)).collect()
+}
+
+impl DestinationOut {
+    /// One of which nothing is known but what was booked for it.
+    fn named(slug: &str, deliveries: BTreeMap<String, u64>) -> Self {
+        Self {
+            slug: slug.to_owned(),
+            kind: None,
+            state: "removed".to_owned(),
+            code: None,
+            reason: None,
+            fix: None,
+            detail: None,
+            since: None,
+            deliveries,
+        }
+    }
+
+    fn because(self, reason: Option<Reason>) -> Self {
+        let about = reason.map(Reason::about);
+        Self {
             code: about.map(|about| about.code.to_owned()),
             reason: about.map(|about| about.sentence.to_owned()),
             fix: about.map(|about| about.fix.to_owned()),
-            detail: paused.map(|(_, health)| health.detail.clone()),
-            since: paused.map(|(_, health)| health.since),
-            deliveries: counted.map(|row| (row.state.as_str().to_owned(), row.count)).collect(),
+            ..self
         }
-    });
-    Ok(shown.collect())
+    }
+
+    /// Whether events wait for somebody to do something about it.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.deliveries.get("held").is_some_and(|count| *count > 0)
+    }
 }
 
 /// `GET /api/v1/destinations`.

@@ -169,7 +169,8 @@ pub(crate) struct Narrowed {
 /// `crosstally destinations`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Destinations {
-    /// List destinations: which of them work, what waits for the others, and what to do. Exits with 6 if one is paused.
+    /// List destinations: which of them work, what waits for the others, and what to do; also those that are gone from the
+    /// configuration. Exits with 6 if one is paused, or gone and events wait for it.
     List {
         #[command(flatten)]
         at: At,

@@ -37,23 +37,33 @@ async fn list(at: &At, json: bool) -> Result<()> {
             rows.iter().map(cells),
         )?;
     }
-    let paused: Vec<&str> =
-        rows.iter().filter(|row| row.state == "paused").map(|row| row.slug.as_str()).collect();
-    if paused.is_empty() {
+    let named = |which: &dyn Fn(&DestinationOut) -> bool| {
+        let slugs: Vec<&str> = rows.iter().filter(|row| which(row)).map(|row| row.slug.as_str()).collect();
+        slugs.join(", ")
+    };
+    let paused = named(&|row| row.state == "paused");
+    let removed = named(&|row| row.state == "removed" && row.holds());
+    let told = [("paused", paused), ("removed", removed)];
+    let told: Vec<String> = told
+        .into_iter()
+        .filter(|(_, slugs)| !slugs.is_empty())
+        .map(|(state, slugs)| format!("{state}: {slugs}"))
+        .collect();
+    if told.is_empty() {
         return Ok(());
     }
-    Err(exit::with(Code::CheckFailed, format!("paused: {}; their events wait", paused.join(", "))))
+    Err(exit::with(Code::CheckFailed, format!("{}; their events wait", told.join("; "))))
 }
 
 fn cells(row: &DestinationOut) -> Vec<String> {
-    let count = |state: &str| row.deliveries.get(state).copied().unwrap_or(0).to_string();
+    let count = |state: &str| row.deliveries.get(state).copied().unwrap_or(0);
     vec![
         row.slug.clone(),
-        row.kind.clone(),
+        row.kind.clone().unwrap_or_default(),
         row.state.clone(),
         row.code.clone().unwrap_or_default(),
-        count("pending"),
-        count("delivered"),
+        (count("pending") + count("held")).to_string(),
+        count("delivered").to_string(),
         row.fix.clone().unwrap_or_default(),
     ]
 }

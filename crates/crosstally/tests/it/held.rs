@@ -20,6 +20,8 @@ on_both! {
     what_is_booked_elsewhere_outlasts_a_pause_of_its_destination => outlasts;
     /// A destination that somebody paused is sent nothing, whatever happens to its settings, until somebody resumes it.
     a_pause_by_hand_lasts_until_a_hand_ends_it => by_hand;
+    /// A destination that is gone from the configuration is listed with what waits for it, and measured.
+    what_waits_for_one_that_is_gone_is_seen => gone;
     /// A name that nobody knows is not found, by routes and commands alike; one that is gone and has deliveries is known.
     names_that_nobody_knows_are_not_found => unknown_names;
     /// What waits for a destination that is gone is called off, in steps, and can be sent after all.
@@ -314,6 +316,44 @@ async fn unknown_names(kind: Kind) -> Result<()> {
         assert_eq!(code, Some(3), "{words:?}: {said}");
     }
     assert!(server.engine.store.destination_states().await?.iter().all(|state| state.destination != "typo"));
+    server.stop().await;
+    Ok(())
+}
+
+async fn gone(kind: Kind) -> Result<()> {
+    let server = TestServer::start(kind).await?;
+    server.apply(&two()).await?;
+    conversions(&server, "T", 2).await?;
+    assert_eq!(arrived(&server, "777").await?, 2);
+    conversions(&server, "U", 3).await?;
+    server.apply(CONFIG).await?;
+    pause(&server, "meta-main").await?;
+    let shown = server.api("/api/v1/destinations").await?;
+    let [main, two] = shown["data"].as_array().context("rows")?.as_slice() else {
+        anyhow::bail!("two rows: {shown}")
+    };
+    assert_eq!(
+        (&main["state"], &main["deliveries"]),
+        (&json!("paused"), &json!({"delivered": 2, "held": 3}))
+    );
+    assert_eq!((&two["slug"], &two["state"]), (&json!("meta-two"), &json!("removed")), "{two}");
+    assert_eq!((&two["code"], &two["kind"]), (&json!("destination_removed"), &Value::Null), "{two}");
+    assert_eq!(two["deliveries"], json!({"delivered": 2, "held": 3}));
+    let (code, printed, said) = command(&server, &["destinations", "list"]).await?;
+    assert!(code == Some(6) && said.contains("paused: meta-main; removed: meta-two"), "{printed}{said}");
+    server.engine.measure_outbox().await?;
+    let metrics = server.engine.metrics.render();
+    let waits = "crosstally_deliveries{destination=\"meta-two\",state=\"pending\"} 3";
+    assert!(metrics.contains(waits), "{metrics}");
+    // With nothing that waits it is no trouble any more.
+    let all = json!({"destination": "meta-two", "apply": true});
+    assert_eq!(post(&server, "/api/v1/deliveries/cancel", &all).await?.status, 200);
+    assert_eq!(server.engine.work_on_jobs().await?, 3);
+    resume(&server, "meta-main").await?;
+    let (code, printed, said) = command(&server, &["destinations", "list"]).await?;
+    assert!(code == Some(0) && printed.contains("removed"), "{printed}{said}");
+    server.engine.measure_outbox().await?;
+    assert!(server.engine.metrics.render().contains(&waits.replace("} 3", "} 0")));
     server.stop().await;
     Ok(())
 }
