@@ -113,6 +113,8 @@ pub struct JobOut {
     pub action: String,
     /// The destination whose deliveries it is about.
     pub destination: String,
+    /// Which of them.
+    pub filter: FilterOut,
     /// Where it sends instead.
     pub to: Option<String>,
     /// How many in a minute.
@@ -131,6 +133,42 @@ pub struct JobOut {
     pub updated_at: String,
 }
 
+/// Which deliveries a job is about, as it was asked for: what is not named takes all.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FilterOut {
+    /// In these states.
+    pub states: Vec<String>,
+    /// With this reason code.
+    pub code: Option<String>,
+    /// Of this goal.
+    pub goal: Option<String>,
+    /// Sent under this name.
+    pub event_name: Option<String>,
+    /// Booked at or after.
+    pub from: Option<String>,
+    /// Booked before.
+    pub until: String,
+    /// Only these.
+    pub ids: Vec<String>,
+    /// Also those whose conversion was rejected or reversed since.
+    pub taken_back: bool,
+}
+
+impl From<&JobFilter> for FilterOut {
+    fn from(filter: &JobFilter) -> Self {
+        Self {
+            states: filter.states.iter().map(|word| word.state().as_str().to_owned()).collect(),
+            code: filter.code.clone(),
+            goal: filter.goal.clone(),
+            event_name: filter.event_name.clone(),
+            from: filter.from.map(|at| at.to_string()),
+            until: filter.to.to_string(),
+            ids: filter.ids.iter().map(ToString::to_string).collect(),
+            taken_back: filter.taken_back,
+        }
+    }
+}
+
 impl From<&Job> for JobOut {
     fn from(job: &Job) -> Self {
         Self {
@@ -138,6 +176,7 @@ impl From<&Job> for JobOut {
             state: job.state.as_str().to_owned(),
             action: job.action.as_str().to_owned(),
             destination: job.filter.destination.clone(),
+            filter: FilterOut::from(&job.filter),
             to: job.to_destination.clone(),
             per_minute: job.per_minute,
             wanted: job.wanted,

@@ -22,6 +22,8 @@ on_both! {
     a_pause_by_hand_lasts_until_a_hand_ends_it => by_hand;
     /// A destination that is gone from the configuration is listed with what waits for it, and measured.
     what_waits_for_one_that_is_gone_is_seen => gone;
+    /// A job shows which deliveries it is about; of one job the command prints what the route answers.
+    a_job_shows_its_filter => filtered;
     /// A name that nobody knows is not found, by routes and commands alike; one that is gone and has deliveries is known.
     names_that_nobody_knows_are_not_found => unknown_names;
     /// What waits for a destination that is gone is called off, in steps, and can be sent after all.
@@ -354,6 +356,32 @@ async fn gone(kind: Kind) -> Result<()> {
     assert!(code == Some(0) && printed.contains("removed"), "{printed}{said}");
     server.engine.measure_outbox().await?;
     assert!(server.engine.metrics.render().contains(&waits.replace("} 3", "} 0")));
+    server.stop().await;
+    Ok(())
+}
+
+async fn filtered(kind: Kind) -> Result<()> {
+    let server = TestServer::ready(kind).await?;
+    conversions(&server, "T", 2).await?;
+    assert_eq!(arrived(&server, "1234567890").await?, 2);
+    let row = server.api("/api/v1/deliveries?limit=1").await?["data"][0].clone();
+    let body = json!({
+        "destination": "meta-main", "states": ["delivered", "dead"], "event_name": "Purchase", "goal": "purchase",
+        "from": "2026-11-01T00:00:00Z", "until": "2026-11-21T00:00:00Z", "ids": [row["id"]], "taken_back": true,
+        "code": "delivered", "apply": true,
+    });
+    let job = replay(&server, &body).await?["job"].clone();
+    let filter = json!({
+        "states": ["delivered", "dead"], "code": "delivered", "goal": "purchase", "event_name": "Purchase",
+        "from": "2026-11-01T00:00:00.000Z", "until": "2026-11-21T00:00:00.000Z", "ids": [row["id"]], "taken_back": true,
+    });
+    assert_eq!(job["filter"], filter, "{job}");
+    let id = job["id"].as_str().context("an id")?;
+    let shown = server.api(&format!("/api/v1/deliveries/jobs/{id}")).await?;
+    let (code, printed, said) = command(&server, &["deliveries", "jobs", id, "--json"]).await?;
+    assert_eq!((code, serde_json::from_str::<Value>(&printed)?), (Some(0), shown), "{said}");
+    let (_, printed, _) = command(&server, &["deliveries", "jobs"]).await?;
+    assert!(printed.contains("delivered,dead code=delivered goal=purchase event=Purchase"), "{printed}");
     server.stop().await;
     Ok(())
 }

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use crosstally_core::time::Timestamp;
 use crosstally_engine::jobs::{JobError, JobIn};
-use crosstally_http::api::jobs::{self, CancelIn, JobOut, ReplayIn, ReplayOut};
+use crosstally_http::api::jobs::{self, CancelIn, FilterOut, JobOut, ReplayIn, ReplayOut};
 use serde::Deserialize;
 
 use crate::cli::{At, Cancelled, Replayed};
@@ -138,7 +138,10 @@ pub(super) async fn list(limit: u32, at: &At, json: bool) -> Result<()> {
             server.get::<Page>(&format!("/api/v1/deliveries/jobs?limit={limit}")).await?.data
         }
     };
-    table(&rows, json)
+    if json {
+        return show::json(&rows);
+    }
+    table(&rows)
 }
 
 /// Shows one job, or moves it.
@@ -170,13 +173,31 @@ pub(super) async fn one(id: &str, action: Option<&str>, at: &At, json: bool) -> 
             }
         }
     };
-    table(&[job], json)
+    if json {
+        return show::json(&job);
+    }
+    table(&[job])
 }
 
-fn table(jobs: &[JobOut], json: bool) -> Result<()> {
-    if json {
-        return show::json(&jobs);
+/// What narrows a job down, in few words.
+fn which(filter: &FilterOut) -> String {
+    let mut words = vec![filter.states.join(",")];
+    for (name, value) in [
+        ("code", &filter.code),
+        ("goal", &filter.goal),
+        ("event", &filter.event_name),
+        ("from", &filter.from),
+        ("until", &Some(filter.until.clone())),
+    ] {
+        words.extend(value.as_ref().map(|value| format!("{name}={value}")));
     }
+    if !filter.ids.is_empty() {
+        words.push(format!("{} by id", filter.ids.len()));
+    }
+    words.join(" ")
+}
+
+fn table(jobs: &[JobOut]) -> Result<()> {
     let rows = jobs.iter().map(|job| {
         let to = job.to.as_deref().unwrap_or(&job.destination);
         vec![
@@ -185,6 +206,7 @@ fn table(jobs: &[JobOut], json: bool) -> Result<()> {
             job.action.clone(),
             job.destination.clone(),
             to.to_owned(),
+            which(&job.filter),
             format!("{} of {}", job.requeued + job.skipped, job.wanted),
             job.requeued.to_string(),
             job.skipped.to_string(),
@@ -192,7 +214,10 @@ fn table(jobs: &[JobOut], json: bool) -> Result<()> {
             job.author.clone(),
         ]
     });
-    show::table(&["id", "state", "does", "from", "to", "done", "moved", "left alone", "began", "by"], rows)
+    show::table(
+        &["id", "state", "does", "from", "to", "which", "done", "moved", "left alone", "began", "by"],
+        rows,
+    )
 }
 
 /// A job's error with the exit code that scripts expect.
