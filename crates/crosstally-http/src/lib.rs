@@ -8,6 +8,7 @@ pub mod api;
 mod auth;
 mod client;
 mod collect;
+mod once;
 mod ops;
 pub mod problem;
 mod router;

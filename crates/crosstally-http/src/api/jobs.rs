@@ -10,14 +10,15 @@ use crosstally_engine::Engine;
 use crosstally_engine::jobs::{JobError, JobIn, JobPreview};
 use crosstally_engine::outbox::Shown;
 use crosstally_store::JobGroup;
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 
 use super::page::{PageIn, PageOut};
 use super::{Refused, Reply, bad, not_found};
-use crate::auth;
+use crate::answer::body;
 use crate::problem::{Fault, fault};
 use crate::state::State;
+use crate::{auth, once};
 
 /// Which deliveries to send once more, and how.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -314,7 +315,7 @@ pub async fn replay(
 ) -> Reply {
     let who = auth::require(&state, &headers, "deliveries:write").await?;
     let job = job(&wanted, state.engine.clock.now()).map_err(bad)?;
-    Ok(Json(asked_for(&state.engine, job, wanted.apply, &who).await?).into_response())
+    answered((&state, &headers, &who), ("replay", &wanted), job, wanted.apply).await
 }
 
 /// `POST /api/v1/deliveries/cancel`.
@@ -325,7 +326,34 @@ pub async fn cancel(
 ) -> Reply {
     let who = auth::require(&state, &headers, "deliveries:write").await?;
     let job = cancel_job(&wanted, state.engine.clock.now()).map_err(bad)?;
-    Ok(Json(asked_for(&state.engine, job, wanted.apply, &who).await?).into_response())
+    answered((&state, &headers, &who), ("cancel", &wanted), job, wanted.apply).await
+}
+
+/// The answer to a wish for a job. Under an idempotency key a job is begun once; what is only shown is shown anew each time.
+async fn answered(
+    (state, headers, who): (&State, &HeaderMap, &str),
+    (route, wanted): (&str, &impl Serialize),
+    job: JobIn,
+    apply: bool,
+) -> Reply {
+    let work = asked_for(&state.engine, job, apply, who);
+    let Some(key) = headers.get(once::HEADER).filter(|_| apply) else {
+        return Ok(Json(work.await?).into_response());
+    };
+    let json = |value: &ReplayOut| serde_json::to_string(value).expect("numbers and texts are JSON");
+    let content = serde_json::to_vec(wanted).expect("what was read from JSON is JSON");
+    let claimed = once::claim(state, who, key, &[route.as_bytes(), &content]).await?;
+    match work.await {
+        Ok(out) => {
+            let answer = body(StatusCode::OK, "application/json", json(&out));
+            Ok(claimed.keep(state, answer, true).await.into_response())
+        }
+        // Nothing was begun, so that the next one under this key may be mended.
+        Err(error) => {
+            let Refused(answer) = Refused::from(error);
+            Err(claimed.keep(state, *answer, false).await.into())
+        }
+    }
 }
 
 /// Shows what a job would be about, and begins it if it is to be.

@@ -4,24 +4,23 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crosstally_core::hops;
-use crosstally_core::limits::{EVENTS_BODY_BYTES_MAX, IDEMPOTENCY_KEY_BYTES_MAX};
+use crosstally_core::limits::EVENTS_BODY_BYTES_MAX;
 use crosstally_core::params::Params;
 use crosstally_core::postback::{Headers, Inbound, SERVER_EVENT};
 use crosstally_core::reason::Reason;
 use crosstally_core::verdict::Verdict;
 use crosstally_engine::postback::PostbackOut;
 use crosstally_engine::snapshot::SERVER_EVENTS;
-use crosstally_store::Claim;
 use http::request::Parts;
-use http::{HeaderMap, Method, Request, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Body;
 
 use super::postback::answer::{tell_one, tell_rows};
-use crate::answer::{Answer, body};
+use crate::answer::Answer;
 use crate::problem::{Fault, fault, refusal};
 use crate::state::State;
-use crate::{auth, client};
+use crate::{auth, client, once};
 
 /// How long a body may take to arrive.
 const BODY_WAIT: Duration = Duration::from_secs(30);
@@ -63,7 +62,7 @@ where
         peer: Some(client::address(peer, &parts.headers, &state.options)),
         user_agent: text(&parts.headers, &header::USER_AGENT),
     };
-    match parts.headers.get("idempotency-key").map(|key| key.to_str().unwrap_or("")) {
+    match parts.headers.get(once::HEADER) {
         None => booked(state, inbound).await.0,
         Some(key) => once(state, &sender, key, inbound).await,
     }
@@ -119,41 +118,14 @@ async fn booked(state: &State, inbound: Inbound) -> (Answer, bool) {
 }
 
 /// The same request of a sender under the same key is done once; its answer is given again.
-async fn once(state: &State, sender: &str, key: &str, inbound: Inbound) -> Answer {
-    if key.is_empty() || key.len() > IDEMPOTENCY_KEY_BYTES_MAX {
-        let detail = format!("Idempotency-Key has 1 to {IDEMPOTENCY_KEY_BYTES_MAX} printable characters");
-        return fault(Fault::BadRequest, detail);
-    }
-    // Two senders may choose the same key; a name of a token holds no line feed.
-    let key = &format!("{sender}\n{key}");
-    match state.engine.claim_key(key, &[inbound.partner.as_bytes(), &inbound.body]).await {
-        Ok(Claim::Mine) => {}
-        Ok(Claim::Running) => return fault(Fault::KeyInUse, ""),
-        Ok(Claim::Other) => return fault(Fault::KeyMismatch, ""),
-        Ok(Claim::Answered { status, answer }) => {
-            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
-            let kind = if status.is_success() { "application/json" } else { "application/problem+json" };
-            let mut answer = body(status, kind, answer);
-            answer.headers_mut().insert("idempotency-replayed", http::HeaderValue::from_static("true"));
-            return answer;
+async fn once(state: &State, sender: &str, key: &HeaderValue, inbound: Inbound) -> Answer {
+    match once::claim(state, sender, key, &[inbound.partner.as_bytes(), &inbound.body]).await {
+        Ok(claimed) => {
+            let (answer, stored) = booked(state, inbound).await;
+            claimed.keep(state, answer, stored).await
         }
-        Err(error) => {
-            tracing::error!(error = %error, "an idempotency key could not be taken");
-            return refusal(Reason::StoreUnavailable, "", None);
-        }
+        Err(answer) => answer,
     }
-    let (answer, stored) = booked(state, inbound).await;
-    let status = answer.status().as_u16();
-    let (parts, whole) = answer.into_parts();
-    let text = whole_text(whole).await;
-    state.engine.answer_key(key, stored.then(|| (status, text.clone()))).await;
-    Answer::from_parts(parts, http_body_util::Full::new(text.into()))
-}
-
-#[expect(clippy::disallowed_methods, reason = "our own answer, whole and in memory")]
-async fn whole_text(whole: http_body_util::Full<bytes::Bytes>) -> String {
-    let bytes = whole.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 fn text(headers: &HeaderMap, name: &header::HeaderName) -> String {
@@ -162,6 +134,6 @@ fn text(headers: &HeaderMap, name: &header::HeaderName) -> String {
 
 /// The rest of an unread body must not be taken for the next request.
 fn close(mut answer: Answer) -> Answer {
-    answer.headers_mut().insert(header::CONNECTION, http::HeaderValue::from_static("close"));
+    answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     answer
 }

@@ -24,6 +24,8 @@ on_both! {
     what_waits_for_one_that_is_gone_is_seen => gone;
     /// A job shows which deliveries it is about; of one job the command prints what the route answers.
     a_job_shows_its_filter => filtered;
+    /// A wish for a job under a key is heard once, however often it is sent.
+    a_job_under_a_key_begins_once => once;
     /// A name that nobody knows is not found, by routes and commands alike; one that is gone and has deliveries is known.
     names_that_nobody_knows_are_not_found => unknown_names;
     /// What waits for a destination that is gone is called off, in steps, and can be sent after all.
@@ -382,6 +384,55 @@ async fn filtered(kind: Kind) -> Result<()> {
     assert_eq!((code, serde_json::from_str::<Value>(&printed)?), (Some(0), shown), "{said}");
     let (_, printed, _) = command(&server, &["deliveries", "jobs"]).await?;
     assert!(printed.contains("delivered,dead code=delivered goal=purchase event=Purchase"), "{printed}");
+    server.stop().await;
+    Ok(())
+}
+
+async fn once(kind: Kind) -> Result<()> {
+    let server = TestServer::ready(kind).await?;
+    conversions(&server, "T", 2).await?;
+    assert_eq!(arrived(&server, "1234567890").await?, 2);
+    let send = async |route: &str, key: &str, body: &Value| {
+        let request = http::Request::post(format!("/api/v1/deliveries/{route}"))
+            .header("authorization", format!("Bearer {}", server.token))
+            .header("content-type", "application/json")
+            .header("idempotency-key", key);
+        client::send(server.admin, request.body(http_body_util::Full::from(body.to_string()))?).await
+    };
+    let mut wanted = json!({"destination": "meta-main", "states": ["delivered"]});
+    assert_eq!(
+        send("replay", "k", &wanted).await?.json()?["job"],
+        Value::Null,
+        "what is only shown takes no key"
+    );
+    wanted["apply"] = json!(true);
+    let first = send("replay", "k", &wanted).await?.json()?;
+    assert!(first["job"]["id"].is_string(), "{first}");
+    server.engine.work_on_jobs().await?;
+    server.deliver().await?;
+    for _ in 0..3 {
+        let again = send("replay", "k", &wanted).await?;
+        assert_eq!((again.status, again.header("idempotency-replayed")), (200, Some("true")));
+        assert_eq!(again.json()?, first);
+    }
+    let jobs = server.api("/api/v1/deliveries/jobs").await?;
+    assert_eq!(jobs["data"].as_array().map(Vec::len), Some(1), "{jobs}");
+    let other = json!({"destination": "meta-main", "states": ["dead"], "apply": true});
+    assert_eq!(send("replay", "k", &other).await?.status, 422);
+    let cancel = json!({"destination": "meta-main", "apply": true});
+    assert_eq!(send("cancel", "k", &cancel).await?.status, 422);
+    assert_eq!(send("replay", "", &wanted).await?.status, 400);
+    // What was refused keeps no key.
+    let slip = json!({"destination": "typo", "apply": true});
+    for _ in 0..2 {
+        assert_eq!(send("replay", "j", &slip).await?.status, 404);
+    }
+    assert_eq!(send("replay", "j", &other).await?.status, 200);
+    assert_eq!(
+        send("replay", "l", &wanted).await?.json()?["job"]["state"],
+        "running",
+        "another key, another job"
+    );
     server.stop().await;
     Ok(())
 }
