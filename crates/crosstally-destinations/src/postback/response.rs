@@ -22,11 +22,11 @@ pub(super) fn read(settings: &Settings, response: &Response, now: Timestamp) -> 
         // Whatever others mean by it, here it is a success.
         let response = Response { status: 200, ..response.clone() };
         return of_partner(settings, &response, now, |said| {
-            success(&effective, &response, &said.replacen("200", &status.to_string(), 1))
+            success(settings, &response, &said.replacen("200", &status.to_string(), 1))
         });
     }
     of_partner(settings, response, now, |said| match taken {
-        [] => success(&effective, response, &said),
+        [] => success(settings, response, &said),
         _ => refused("the status is none of `success_status`", &said),
     })
 }
@@ -48,13 +48,13 @@ pub(super) fn regex(text: &str) -> Result<Regex, regex::Error> {
     RegexBuilder::new(text).size_limit(REGEX_BYTES_MAX).dfa_size_limit(REGEX_BYTES_MAX).build()
 }
 
-fn success(effective: &Effective<'_>, response: &Response, said: &str) -> Reading {
-    if let Some(unwanted) = effective.text("failure_body_contains")
+fn success(settings: &Settings, response: &Response, said: &str) -> Reading {
+    if let Some(unwanted) = Effective::of(&settings.values).text("failure_body_contains")
         && contains(&response.body, unwanted.as_bytes())
     {
         return refused(&format!("the body contains {unwanted:?}"), said);
     }
-    match missing(effective, &response.body) {
+    match missing(settings, &response.body) {
         None => Reading::whole(Outcome::Delivered, said),
         // It was taken, as far as the status says, and would be taken again.
         Some(why) if response.body_cut => {
@@ -71,7 +71,8 @@ fn refused(why: &str, said: &str) -> Reading {
 }
 
 /// What a success has and this body has not.
-fn missing(effective: &Effective<'_>, body: &[u8]) -> Option<String> {
+fn missing(settings: &Settings, body: &[u8]) -> Option<String> {
+    let effective = Effective::of(&settings.values);
     if let Some(wanted) = effective.text("success_body_contains")
         && !contains(body, wanted.as_bytes())
     {
@@ -88,7 +89,9 @@ fn missing(effective: &Effective<'_>, body: &[u8]) -> Option<String> {
         return Some("the body is not JSON".to_owned());
     };
     pairs.find(|(path, wanted)| at(&json, path).as_deref() != Some(*wanted)).map(|(path, wanted)| {
-        let there = at(&json, path).map_or_else(|| "nothing".to_owned(), |text| format!("{text:?}"));
+        // Masked before it is quoted and cut: half a secret is no longer recognised.
+        let there = at(&json, path).map(|text| format!("{:?}", settings.masked(&text)));
+        let there = there.unwrap_or_else(|| "nothing".to_owned());
         format!("the body has {there} at `{path}` and not {wanted:?}")
     })
 }

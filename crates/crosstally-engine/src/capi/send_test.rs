@@ -222,7 +222,7 @@ fn told(
         answer: request.masked(&body).chars().take(ANSWER_CHARS_MAX).collect(),
         outcome: outcome.as_str(),
         reason: outcome.reason(),
-        detail: reading.detail,
+        detail: request.masked(&reading.detail),
         left_out,
         date: answer.as_ref().ok().and_then(|response| response.header("date")).map(str::to_owned),
     }

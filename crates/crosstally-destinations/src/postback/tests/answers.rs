@@ -79,3 +79,14 @@ fn an_answer_that_is_too_long_to_be_judged_is_no_refusal() {
     let said_no = [rule[0].clone(), ("failure_body_contains", text("rows"))];
     assert_eq!(whole(&Postback.read(&settings(&said_no), &cut, 1, NOW)), refused());
 }
+
+#[test]
+fn what_stands_at_a_path_is_told_without_the_secret() {
+    let rule = [("success_json", map(&[("key", "taken")]))];
+    // Also where the secret would be cut in two.
+    for before in [0, 270, 280, 285] {
+        let said = format!("{}{SECRET}", "x".repeat(before));
+        let told = answer(&rule, 200, &[], &json!({ "key": said }).to_string()).detail;
+        assert!(!told.contains("s3c"), "{before}: {told}");
+    }
+}
