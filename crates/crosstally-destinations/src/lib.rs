@@ -37,6 +37,7 @@ mod refused;
 mod sample;
 mod setting;
 pub mod snapchat;
+mod spelling;
 pub mod templates;
 pub mod tiktok;
 mod visitor;
