@@ -62,7 +62,11 @@ fn a_secret_is_known_as_the_usual_encoders_write_it() {
         (r"a\\b", r"a\\\\b", "JSON"),
     ] {
         for (around, left) in [("", ""), ("k=", "&x=%"), ("\"", "\\"), ("a%", "\u{e9}"), ("&", ";")] {
-            assert_eq!(masked(&format!("{around}{text}{left}"), secret), format!("{around}***{left}"), "{whose}");
+            assert_eq!(
+                masked(&format!("{around}{text}{left}"), secret),
+                format!("{around}***{left}"),
+                "{whose}"
+            );
         }
     }
 }

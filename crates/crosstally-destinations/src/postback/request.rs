@@ -1,7 +1,9 @@
 //! The call: URL, headers and body with their macros filled in.
 
 use crosstally_core::event::OutboundEvent;
+use crosstally_core::macro_names::built_in;
 use crosstally_core::reason::Reason;
+use crosstally_core::secret::Secret;
 use crosstally_core::template::{Piece, Template, Unresolved};
 use crosstally_core::time::Timestamp;
 use crosstally_core::{hops, limits};
@@ -48,25 +50,30 @@ fn request(settings: &Settings, event: &OutboundEvent, now: Timestamp) -> Result
     let secret = settings.secret("secret");
     let effective = Effective::of(&settings.values);
     let values = Values { event, effective: &effective, secret };
-    let fill = |template: &Template, escape: Escape| {
-        escape.fill(template, |found| values.of(found)).map_err(unresolved)
-    };
+    let fill = |template: &Template, escape: Escape| filled(template, escape, values);
+    let whole =
+        |text: &str, template: &Template, place: Place| whole(settings, values, text, template, place);
     let read = |text: &str, escape: Escape| effective.known(&settings.templates, text, escape);
     let template = read(effective.url(), Escape::Percent);
-    let url = url(&fill(&template, Escape::Percent)?, &template)?;
+    let text = fill(&template, Escape::Percent)?;
+    may_be_called(&text, &template)?;
+    whole(&text, &template, Place::Url)?;
+    let url = read_url(&text)?;
     let method = effective.method();
     let mut headers = Vec::new();
     for (name, text) in effective.headers() {
-        let value = fill(&read(text, Escape::Header), Escape::Header)?;
-        whole(leftover::in_body(&value, Escape::Header), "a header")?;
+        let template = read(text, Escape::Header);
+        let value = fill(&template, Escape::Header)?;
+        whole(&value, &template, Place::Header)?;
         headers.push((name.to_ascii_lowercase(), value));
     }
     let mut body = String::new();
     if let Some(text) = effective.body() {
         let escape = effective.body_escape();
-        body = fill(&read(text, escape), escape)?;
+        let template = read(text, escape);
+        body = fill(&template, escape)?;
         headers.push(("content-type".to_owned(), effective.content_type().to_owned()));
-        whole(leftover::in_body(&body, escape), "the body")?;
+        whole(&body, &template, Place::Body(escape))?;
     }
     headers.push(hops::header(event.origin.hops));
     if body.len() > limits::POSTBACK_BODY_BYTES_MAX {
@@ -86,18 +93,70 @@ fn unresolved(missing: Unresolved) -> Refused {
     Refused { reason: Reason::TemplateUnresolved, detail: format!("the macro `{name}`: {why}") }
 }
 
-/// Nothing leaves with a macro's own name as a value.
-fn whole(left: Option<String>, place: &str) -> Result<(), Refused> {
-    match left {
-        None => Ok(()),
-        Some(left) => {
-            let detail = format!("{place} would carry `{left}` as it is, which nobody fills in");
-            Err(Refused { reason: Reason::TemplateUnresolved, detail })
+fn filled(template: &Template, escape: Escape, values: Values<'_>) -> Result<String, Refused> {
+    escape.fill(template, |found| values.of(found)).map_err(unresolved)
+}
+
+/// A part of the call.
+#[derive(Clone, Copy)]
+enum Place {
+    Url,
+    Header,
+    Body(Escape),
+}
+
+impl Place {
+    const fn escape(self) -> Escape {
+        match self {
+            Self::Url => Escape::Percent,
+            Self::Header => Escape::Header,
+            Self::Body(escape) => escape,
+        }
+    }
+
+    fn leftover(self, text: &str) -> Option<String> {
+        match self {
+            Self::Url => leftover::in_url(text),
+            Self::Header | Self::Body(_) => leftover::in_body(text, self.escape()),
+        }
+    }
+
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Url => "the URL",
+            Self::Header => "a header",
+            Self::Body(_) => "the body",
         }
     }
 }
 
-fn url(filled: &str, template: &Template) -> Result<CallUrl, Refused> {
+/// Nothing leaves with a macro's own name as a value.
+fn whole(
+    settings: &Settings,
+    values: Values<'_>,
+    text: &str,
+    template: &Template,
+    place: Place,
+) -> Result<(), Refused> {
+    let Some(mut left) = place.leftover(text) else { return Ok(()) };
+    if values.secret.is_some() && template.macros().any(|found| is_secret(&found.name)) {
+        // A secret may look like a macro, and is none: what counts is what is left beside it.
+        let harmless = Secret::new("secret");
+        let beside = filled(template, place.escape(), Values { secret: Some(&harmless), ..values })?;
+        let Some(other) = place.leftover(&beside) else { return Ok(()) };
+        left = other;
+    }
+    let left = settings.masked(&left);
+    let detail = format!("{} would carry `{left}` as it is, which nobody fills in", place.words());
+    Err(Refused { reason: Reason::TemplateUnresolved, detail })
+}
+
+fn is_secret(name: &str) -> bool {
+    built_in(name).is_some_and(|(name, _)| name == "secret")
+}
+
+/// Whether the URL is one that a call may have, for its length and where it leads.
+fn may_be_called(filled: &str, template: &Template) -> Result<(), Refused> {
     if filled.len() > limits::TARGET_BYTES_MAX {
         return Err(Refused::incomplete(format!(
             "the URL has {} bytes; at most {} are sent",
@@ -110,7 +169,10 @@ fn url(filled: &str, template: &Template) -> Result<CallUrl, Refused> {
             "the values in the URL's path make a segment `.` or `..`, which would lead to another path",
         ));
     }
-    whole(leftover::in_url(filled), "the URL")?;
+    Ok(())
+}
+
+fn read_url(filled: &str) -> Result<CallUrl, Refused> {
     match Url::parse(filled) {
         Ok(url) => Ok(url.into()),
         Err(error) => Err(Refused::incomplete(format!("the filled in URL is none: {error}"))),

@@ -202,3 +202,33 @@ fn no_value_leads_to_another_path() {
     assert_eq!(url_of("/a/../b/{campaign}?x=.{dot}"), "/b/summer?x=..");
     assert_eq!(url_of("/a/b?x={dots}"), "/a/b?x=..");
 }
+
+#[test]
+fn a_secret_that_looks_like_a_macro_is_sent_and_never_told() {
+    let of = |values: &[(&str, Setting)], secret: &str| {
+        let mut settings = settings(values);
+        settings.secrets.insert("secret".to_owned(), Secret::new(secret));
+        Postback.build(&settings, &[event()], NOW)
+    };
+    let json = [("method", text("POST")), ("content_type", text("application/json"))];
+    for secret in ["__k9Xw2__", "[K9x]", "{abc}", "<K3y>", "##k9##"] {
+        for place in [
+            vec![("url", text(&format!("{BASE}?k={{secret}}")))],
+            vec![("url", text(BASE)), ("headers", map(&[("Authorization", "Bearer {secret}")]))],
+            [vec![("url", text(BASE)), ("body", text(r#"{"k":"{secret}"}"#))], json.to_vec()].concat(),
+        ] {
+            let built = of(&place, secret);
+            assert!(built.request.is_some(), "{secret}: {:?}", built.left_out);
+        }
+        // Beside it nothing leaves as it is, and nothing of it is told.
+        let built = of(
+            &[
+                ("url", text(&format!("{BASE}?a={{secret}}&k={{const.k}}"))),
+                ("constants", map(&[("k", secret)])),
+            ],
+            secret,
+        );
+        let detail = &built.left_out[0].detail;
+        assert!(detail.contains("`***`") && !detail.contains(secret), "{detail}");
+    }
+}
