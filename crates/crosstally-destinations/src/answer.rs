@@ -191,7 +191,7 @@ pub(crate) fn of_partner(
 /// The beginning of an answer's body as one line, secrets masked.
 pub(crate) fn excerpt(settings: &Settings, response: &Response) -> String {
     // Masked as a whole before it is cut: half a secret is no longer recognised.
-    let text = settings.masked(&String::from_utf8_lossy(&response.body));
+    let text = settings.masked_answer(response);
     let text = shorten(&line(&text));
     if text.is_empty() { "an empty body".to_owned() } else { text }
 }

@@ -15,7 +15,7 @@ use crosstally_core::secret::Secret;
 use crosstally_core::time::Timestamp;
 
 use crate::call_url::CallUrl;
-use crate::mask::mask;
+use crate::mask::{mask, mask_body};
 use crate::templates::ReadTemplates;
 
 /// A destination's settings with every secret at hand.
@@ -73,6 +73,11 @@ impl Settings {
     #[must_use]
     pub fn masked(&self, text: &str) -> String {
         mask(text, self.secrets.values())
+    }
+
+    /// The body of an answer, masked.
+    pub(crate) fn masked_answer(&self, response: &Response) -> String {
+        mask_body(&response.body, response.body_cut, self.secrets.values())
     }
 }
 
@@ -184,6 +189,12 @@ impl Request {
     #[must_use]
     pub fn masked(&self, text: &str) -> String {
         mask(text, &self.secrets)
+    }
+
+    /// The body of an answer, masked.
+    #[must_use]
+    pub fn masked_answer(&self, response: &Response) -> String {
+        mask_body(&response.body, response.body_cut, self.secrets.iter())
     }
 }
 

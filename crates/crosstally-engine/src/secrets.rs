@@ -39,9 +39,31 @@ pub fn resolve(
 ) -> Option<Secret> {
     let text = match reference {
         SecretRef::Env(name) => source.env(name)?,
-        SecretRef::File(path) => source.file(path)?.trim_end_matches(['\r', '\n']).to_owned(),
+        SecretRef::File(path) => source.file(path)?,
         SecretRef::Literal(secret) => secret.expose().to_owned(),
         SecretRef::Sealed(sealed) => keys.unseal(record, sealed)?,
     };
+    // Editors, `echo` and secret stores end a text with a line break, which is no part of it.
+    let text = text.trim_end_matches(['\r', '\n']);
     (!text.is_empty()).then(|| Secret::new(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Random;
+
+    #[test]
+    fn a_line_break_behind_a_secret_is_no_part_of_it() {
+        for (text, expected) in
+            [("s3c", Some("s3c")), ("s3c\r\n", Some("s3c")), ("s\n3c \n", Some("s\n3c ")), ("\n", None)]
+        {
+            let source = FixedSecrets(BTreeMap::from([("S".to_owned(), text.to_owned())]));
+            for reference in [SecretRef::Env("S".to_owned()), SecretRef::Literal(Secret::new(text))] {
+                let keys = Keys::new(&[3; 32], Random::seeded(1));
+                let found = resolve(&reference, "destination/a/secret", &source, &keys);
+                assert_eq!(found.as_ref().map(Secret::expose), expected, "{text:?}");
+            }
+        }
+    }
 }

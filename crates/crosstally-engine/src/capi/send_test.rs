@@ -132,7 +132,7 @@ impl Engine {
             Ok(None) => settings,
             Ok(Some(signed_in)) => Settings { secrets: signed_in.secrets, ..settings },
             Err(failed) => {
-                let failed = *failed;
+                let failed = failed.without_tokens();
                 let marked = "the sign-in, which comes before any event".to_owned();
                 return told(&failed.request, &failed.answer, failed.reading, marked, left_out);
             }
@@ -212,14 +212,14 @@ fn told(
             .unwrap_or(Outcome::Retry { reason: Reason::DestUnreadable, after_ms: None }),
     };
     let (status, body) = match answer {
-        Ok(response) => (Some(response.status), String::from_utf8_lossy(&response.body).into_owned()),
+        Ok(response) => (Some(response.status), request.masked_answer(response)),
         Err(_) => (None, String::new()),
     };
     TestSent {
         marked,
         request: shown(request),
         status,
-        answer: request.masked(&body).chars().take(ANSWER_CHARS_MAX).collect(),
+        answer: body.chars().take(ANSWER_CHARS_MAX).collect(),
         outcome: outcome.as_str(),
         reason: outcome.reason(),
         detail: request.masked(&reading.detail),

@@ -8,7 +8,7 @@ use crosstally_core::delivery::DeliveryState;
 use crosstally_core::event::OutboundEvent;
 use crosstally_core::ids::CallId;
 use crosstally_core::time::Timestamp;
-use crosstally_destinations::dialect::{Request, Response, Settings};
+use crosstally_destinations::dialect::{Request, Settings};
 use crosstally_store::{Held, StoreError, Unsent};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -152,7 +152,7 @@ impl Batch {
         now: Timestamp,
         counts: &mut Delivered,
     ) -> Result<bool, StoreError> {
-        let NotSignedIn { request, answer, reading } = failed;
+        let NotSignedIn { request, answer, reading } = failed.without_tokens();
         self.note_probe(now).await?;
         let id = CallId::new(now, self.engine.random.bytes());
         let payloads = vec![String::new(); part.len()];
@@ -161,11 +161,6 @@ impl Batch {
             return Ok(true);
         }
         counts.calls += 1;
-        // What is no refusal could hold a token that was not understood.
-        let answer = answer.map(|response| match response.status {
-            0..300 => Response { body: Vec::new(), ..response },
-            _ => response,
-        });
         let (_, go_on) =
             self.settle(id, &request, &part, Answered { answer, reading, permit }, false, counts).await?;
         Ok(go_on)

@@ -300,7 +300,7 @@ fn keep(part: &Part, split: &Outcome) -> Vec<Settlement> {
 
 /// What is kept of an answer's body: masked first, so that no secret is cut in two and missed.
 fn kept(request: &Request, response: &Response) -> String {
-    let mut text = request.masked(&String::from_utf8_lossy(&response.body));
+    let mut text = request.masked_answer(response);
     text.truncate(text.floor_char_boundary(RESPONSE_KEPT_BYTES));
     text
 }

@@ -32,6 +32,17 @@ pub(crate) struct NotSignedIn {
     pub(crate) reading: Reading,
 }
 
+impl NotSignedIn {
+    /// Without the body of what is no refusal: it could hold a token that was not understood.
+    pub(crate) fn without_tokens(self) -> Self {
+        let answer = self.answer.map(|response| match response.status {
+            0..300 => Response { body: Vec::new(), ..response },
+            _ => response,
+        });
+        Self { answer, ..self }
+    }
+}
+
 impl SignIn {
     /// The settings with an access token among the secrets; `None` if they are complete without one. Whoever comes
     /// while a token is being asked for waits for it.
@@ -76,4 +87,31 @@ fn with_token(settings: &Settings, token: Secret) -> Settings {
     let mut settings = settings.clone();
     settings.secrets.insert(ACCESS_TOKEN.to_owned(), token);
     settings
+}
+
+#[cfg(test)]
+mod tests {
+    use crosstally_core::delivery::Outcome;
+    use crosstally_core::reason::Reason;
+
+    use super::*;
+
+    #[test]
+    fn a_sign_in_that_was_not_understood_keeps_no_body() {
+        for (status, expected) in [(200, ""), (299, ""), (302, "tok"), (400, "tok")] {
+            let request = Request {
+                method: "POST",
+                url: String::new().into(),
+                headers: Vec::new(),
+                body: Vec::new(),
+                body_shown: Vec::new(),
+                secrets: Vec::new(),
+            };
+            let answer = Ok(Response { status, body: b"tok".to_vec(), ..Response::default() });
+            let retry = Outcome::Retry { reason: Reason::DestUnreadable, after_ms: None };
+            let failed = NotSignedIn { request, answer, reading: Reading::whole(retry, "") };
+            let answer = failed.without_tokens().answer.expect("an answer");
+            assert_eq!((answer.status, answer.body.as_slice()), (status, expected.as_bytes()));
+        }
+    }
 }

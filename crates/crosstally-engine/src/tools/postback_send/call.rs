@@ -1,7 +1,7 @@
 //! The call that is sent: to a partner's door as it stands, or as a delivery would make it from a template.
 
 use crosstally_core::event::{Origin, OutboundEvent};
-use crosstally_core::fields::TOKEN_PARAMS;
+use crosstally_core::fields::{SECRET_NAMES, TOKEN_PARAMS};
 use crosstally_core::postback::Inbound;
 use crosstally_core::postback::redact::is_masked;
 use crosstally_core::secret::Secret;
@@ -62,8 +62,10 @@ pub(super) fn door(wanted: &Wanted) -> Made {
         body: body.clone(),
         ..Inbound::default()
     };
-    let request =
-        Request { method, url: url.into(), headers, body_shown: Vec::new(), body, secrets: Vec::new() };
+    let tokens = wanted.params.iter().filter(|(name, _)| is_token(name) || is_secret_name(name));
+    // An answer may repeat them under any name.
+    let secrets = tokens.map(|(_, value)| value).chain(&wanted.secret).map(Secret::new).collect();
+    let request = Request { method, url: url.into(), headers, body_shown: Vec::new(), body, secrets };
     Made { request, inbound }
 }
 
@@ -158,6 +160,10 @@ fn event(wanted: &Wanted, now: Timestamp) -> OutboundEvent {
 
 fn is_token(name: &str) -> bool {
     TOKEN_PARAMS.iter().any(|token| token.eq_ignore_ascii_case(name))
+}
+
+fn is_secret_name(name: &str) -> bool {
+    SECRET_NAMES.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
 /// What is made wrong, and the call with it; or why nothing can be.
