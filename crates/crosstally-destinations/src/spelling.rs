@@ -170,6 +170,12 @@ fn ends(text: &Text<'_>, at: usize, c: char, layers: u8, out: &mut Vec<usize>) {
     if (first == b'+' && c == ' ') || (first == b' ' && becomes_blank(c)) {
         add(out, at + 1);
     }
+    // What stands for a blank may be escaped in its turn.
+    if c == ' ' && layers > 0 {
+        ends(text, at, '+', layers - 1, out);
+    } else if becomes_blank(c) && layers > 0 {
+        ends(text, at, ' ', layers - 1, out);
+    }
     match first {
         b'%' | b'\\' | b'&' if layers == 0 => {}
         // Also what an escape begins with can only be escaped by what begins so.
