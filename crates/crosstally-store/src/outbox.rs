@@ -74,7 +74,15 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn release_leases(&self, held: Vec<Held>) -> Result<(), StoreError> {
-        on!(self, release_leases(held))
+        on!(self, release_leases(held, None))
+    }
+
+    /// The same for what cannot be sent before this time: nobody has it until then, so that it can be called off.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn put_off(&self, held: Vec<Held>, until: Timestamp) -> Result<(), StoreError> {
+        on!(self, release_leases(held, Some(until)))
     }
 
     /// Marks pending deliveries whose deadline has passed as expired, at most `limit`, leased ones excepted. Returns how

@@ -1,5 +1,6 @@
 //! What goes in and comes out besides core's own types.
 
+use crosstally_core::delivery::lane::Lane;
 use crosstally_core::delivery::{DeliveryState, Outcome};
 use crosstally_core::event::OutboundEvent;
 use crosstally_core::ids::{CallId, ConversionId, DeliveryId, GoalEventId, TokenId};
@@ -20,6 +21,8 @@ pub struct LeaseWanted {
     pub until: Timestamp,
     /// How many at most.
     pub limit: u32,
+    /// Which lane is served first.
+    pub first: Lane,
     /// How long after a call that ended with nobody knowing its outcome a further try does not count twice.
     pub unknown_for_ms: Option<i64>,
 }
@@ -41,13 +44,8 @@ pub struct LeasedDelivery {
     pub deadline_at: Timestamp,
     /// When it was booked.
     pub created_at: Timestamp,
-    /// Whether its last call found the door shut ([`Reason::is_shut_door`]), so that it waited with all others.
-    pub waited: bool,
-}
-
-/// Whether a delivery whose last reason this is waited with all others.
-pub(crate) fn waited(reason: Option<&str>) -> bool {
-    reason.and_then(Reason::from_code).is_some_and(Reason::is_shut_door)
+    /// Why the attempt before did not suffice.
+    pub last: Option<Reason>,
 }
 
 /// An event as it is kept. Whoever sends it reads it, one at a time and no sooner: many events in memory at once cost more

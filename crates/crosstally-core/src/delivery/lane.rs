@@ -43,20 +43,34 @@ pub fn reserved(places: usize) -> [usize; 3] {
     Lane::ALL.map(|lane| (places.saturating_mul(lane.reserved_of_ten()) / 10).max(1))
 }
 
-/// How many to take from each lane, given how many wait there: first everybody's reserved places, then what is left over,
-/// in the order of the lanes.
+/// Which lane is served first at the lease with this number. Where there are fewer places than lanes, nobody else may be
+/// served at all: of ten such leases each lane has its share.
 #[must_use]
-pub fn shares(places: usize, waiting: [usize; 3]) -> [usize; 3] {
+pub const fn first_at(lease: u32) -> Lane {
+    match lease % 10 {
+        1 | 5 | 9 => Lane::Retry,
+        3 | 7 => Lane::Replay,
+        _ => Lane::Fresh,
+    }
+}
+
+/// How many to take from each lane, given how many wait there: first everybody's reserved places, then what is left over,
+/// both in the order of the lanes, behind the one that is served first.
+#[must_use]
+pub fn shares(places: usize, waiting: [usize; 3], first: Lane) -> [usize; 3] {
     let mut left = places;
     let mut taken = [0; 3];
     let most = reserved(places);
-    for (lane, take) in taken.iter_mut().enumerate() {
-        *take = waiting[lane].min(most[lane]).min(left);
-        left -= *take;
+    let first = usize::from(first.number());
+    let others: Vec<usize> = (0..taken.len()).filter(|lane| *lane != first).collect();
+    let order = [first, others[0], others[1]];
+    for lane in order {
+        taken[lane] = waiting[lane].min(most[lane]).min(left);
+        left -= taken[lane];
     }
-    for (lane, take) in taken.iter_mut().enumerate() {
-        let more = (waiting[lane] - *take).min(left);
-        *take += more;
+    for lane in order {
+        let more = (waiting[lane] - taken[lane]).min(left);
+        taken[lane] += more;
         left -= more;
     }
     taken
@@ -84,15 +98,31 @@ mod tests {
             (7, [9, 9, 9], [4, 2, 1]),
             (0, [9, 9, 9], [0, 0, 0]),
         ] {
-            assert_eq!(shares(places, waiting), taken, "{places} {waiting:?}");
+            assert_eq!(shares(places, waiting, Lane::Fresh), taken, "{places} {waiting:?}");
         }
+    }
+
+    #[test]
+    fn one_place_at_a_time_is_shared_as_well() {
+        let mut taken = [0; 3];
+        for lease in 0..10 {
+            let shares = shares(1, [100, 100, 100], first_at(lease));
+            taken = std::array::from_fn(|lane| taken[lane] + shares[lane]);
+        }
+        assert_eq!(taken, Lane::ALL.map(Lane::reserved_of_ten));
+        assert_eq!(shares(1, [5, 0, 5], Lane::Retry), [1, 0, 0]);
+        assert_eq!(shares(2, [5, 5, 5], Lane::Replay), [1, 0, 1]);
     }
 
     proptest! {
         #[test]
-        fn as_many_as_there_are_places_for(places in prop_oneof![0_usize..30, 0_usize..5_000], waiting in any::<[u16; 3]>()) {
+        fn as_many_as_there_are_places_for(
+            places in prop_oneof![0_usize..30, 0_usize..5_000],
+            waiting in any::<[u16; 3]>(),
+            lease in 0_u32..10,
+        ) {
             let waiting = waiting.map(usize::from);
-            let taken = shares(places, waiting);
+            let taken = shares(places, waiting, first_at(lease));
             prop_assert_eq!(taken.iter().sum::<usize>(), places.min(waiting.iter().sum()));
             for lane in 0..3 {
                 prop_assert!(taken[lane] <= waiting[lane]);

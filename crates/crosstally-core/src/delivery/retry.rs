@@ -36,6 +36,8 @@ pub struct AttemptFacts {
     pub deadline: Timestamp,
     /// A random number for the jitter, 0..=1000.
     pub jitter_permille: u32,
+    /// Why the attempt before it did not suffice.
+    pub last: Option<Reason>,
 }
 
 /// What becomes of the delivery.
@@ -61,9 +63,14 @@ pub fn next(outcome: &Outcome, facts: AttemptFacts) -> Next {
         Outcome::Delivered | Outcome::Unverified => Next::Delivered(outcome.reason()),
         Outcome::Refused { reason } | Outcome::Split { reason } => Next::Dead(*reason),
         Outcome::Pause { reason } => Next::Wait(*reason),
-        Outcome::Doubted { reason } if facts.number >= DOUBTED_MAX => Next::Dead(*reason),
+        // Not the first one behind other failures: what was down may still be on its way up.
+        Outcome::Doubted { reason } if facts.number >= DOUBTED_MAX && facts.last == Some(*reason) => {
+            Next::Dead(*reason)
+        }
+        Outcome::Retry { .. } | Outcome::Doubted { .. } if facts.number >= ATTEMPTS_MAX => {
+            Next::Dead(Reason::RetriesExhausted)
+        }
         Outcome::Doubted { reason } => later(*reason, None, facts),
-        Outcome::Retry { .. } if facts.number >= ATTEMPTS_MAX => Next::Dead(Reason::RetriesExhausted),
         Outcome::Retry { reason, after_ms } => later(*reason, *after_ms, facts),
     }
 }
@@ -101,7 +108,13 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_millis(1_764_201_600_000);
 
     fn facts(number: u32, deadline_in_ms: i64) -> AttemptFacts {
-        AttemptFacts { number, now: NOW, deadline: NOW.plus_millis(deadline_in_ms), jitter_permille: 500 }
+        AttemptFacts {
+            number,
+            now: NOW,
+            deadline: NOW.plus_millis(deadline_in_ms),
+            jitter_permille: 500,
+            last: None,
+        }
     }
 
     fn retry(after_ms: Option<i64>) -> Outcome {
@@ -111,8 +124,9 @@ mod tests {
     #[test]
     fn a_refusal_that_may_pass_has_a_short_schedule() {
         let refused = Outcome::Doubted { reason: Reason::DestRejected };
+        let behind = |last, number| AttemptFacts { last, ..facts(number, 7 * DAY_MS) };
         let waits: Vec<_> = (1..=5)
-            .map(|number| match next(&refused, facts(number, 7 * DAY_MS)) {
+            .map(|number| match next(&refused, behind(Some(Reason::DestRejected), number)) {
                 Next::RetryAt(due, Reason::DestRejected) => due.millis_since(NOW) / SECOND_MS,
                 Next::Dead(Reason::DestRejected) => -1,
                 other => panic!("{other:?}"),
@@ -120,6 +134,12 @@ mod tests {
             .collect();
         assert_eq!(waits, [5, 30, 120, 600, -1]);
         assert_eq!(next(&refused, facts(1, 0)), Next::Expired);
+        // Behind an outage, and in the end.
+        for last in [None, Some(Reason::DestServerError)] {
+            let due = NOW.plus_millis(30 * MINUTE_MS);
+            assert_eq!(next(&refused, behind(last, 5)), Next::RetryAt(due, Reason::DestRejected));
+            assert_eq!(next(&refused, behind(last, ATTEMPTS_MAX)), Next::Dead(Reason::RetriesExhausted));
+        }
     }
 
     #[test]

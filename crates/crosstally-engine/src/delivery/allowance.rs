@@ -6,6 +6,8 @@ use crosstally_core::time::Timestamp;
 
 const SECOND_US: i64 = 1_000_000;
 const MS_US: i64 = 1_000;
+/// For how long calls gather before any is leased: one at a time would cost a lease's transaction each.
+const GATHER: u32 = 10;
 
 /// What is left of a rate.
 #[derive(Debug, Clone, Copy, Default)]
@@ -33,9 +35,12 @@ impl Allowance {
         let pace = Pace::of(rate);
         let now = now.as_millis().saturating_mul(MS_US);
         let room = now.saturating_add(pace.depth).saturating_sub(self.full_at(now, &pace));
+        let least = (rate.per_second / GATHER).min(rate.burst).max(1);
+        let least = usize::try_from(least).unwrap_or(usize::MAX).min(wanted).max(1);
         match usize::try_from(room / pace.each).unwrap_or(0) {
-            0 => {
-                let wait = pace.each.saturating_sub(room);
+            calls if calls < least => {
+                let wait =
+                    pace.each.saturating_mul(i64::try_from(least).unwrap_or(i64::MAX)).saturating_sub(room);
                 Err(Timestamp::from_millis(now.saturating_add(wait).saturating_add(MS_US - 1) / MS_US))
             }
             calls => Ok(calls.min(wanted)),
@@ -48,6 +53,14 @@ impl Allowance {
         let now = now.as_millis().saturating_mul(MS_US);
         let calls = i64::try_from(calls).unwrap_or(i64::MAX);
         self.full_at = self.full_at(now, &pace).saturating_add(pace.each.saturating_mul(calls));
+    }
+
+    /// Instead of so many calls so many were made.
+    pub(super) fn correct(&mut self, rate: Rate, now: Timestamp, begun_for: usize, made: usize) {
+        self.take(rate, now, made.saturating_sub(begun_for));
+        let pace = Pace::of(rate);
+        let unused = i64::try_from(begun_for.saturating_sub(made)).unwrap_or(i64::MAX);
+        self.full_at = self.full_at.saturating_sub(pace.each.saturating_mul(unused));
     }
 
     /// A clock that was set back leaves the bucket empty for no longer than it takes to fill.
@@ -74,6 +87,11 @@ mod tests {
         assert_eq!(allowance.of(rate, NOW.plus_millis(100), 9), Ok(1));
         allowance.take(rate, NOW.plus_millis(100), 1);
         assert_eq!(allowance.of(rate, NOW.plus_millis(10_000), 100), Ok(3));
+        let rate = Rate { per_second: 100, burst: 50 };
+        let mut allowance = Allowance::default();
+        allowance.take(rate, NOW, 50);
+        assert_eq!(allowance.of(rate, NOW.plus_millis(10), 99), Err(NOW.plus_millis(100)), "they gather");
+        assert_eq!(allowance.of(rate, NOW.plus_millis(10), 1), Ok(1));
     }
 
     #[test]
@@ -84,6 +102,12 @@ mod tests {
         assert_eq!(allowance.of(rate, NOW, 1), Err(NOW.plus_millis(1_000)));
         let hour_ago = NOW.plus_millis(-3_600_000);
         assert_eq!(allowance.of(rate, hour_ago, 1), Err(hour_ago.plus_millis(1_000)));
+        let mut allowance = Allowance::default();
+        allowance.take(rate, NOW, 1);
+        allowance.correct(rate, NOW, 1, 0);
+        assert_eq!(allowance.of(rate, NOW, 1), Ok(1), "what was not sent");
+        allowance.correct(rate, NOW, 0, 1);
+        assert_eq!(allowance.of(rate, NOW, 1), Err(NOW.plus_millis(1_000)), "what was sent besides");
         let fast = Rate { per_second: u32::MAX, burst: u32::MAX };
         assert_eq!(Allowance::default().of(fast, NOW, 512), Ok(512));
     }

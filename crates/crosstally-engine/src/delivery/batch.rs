@@ -161,8 +161,16 @@ impl Batch {
             return Ok(true);
         }
         counts.calls += 1;
-        let (_, go_on) =
-            self.settle(id, &request, &part, Answered { answer, reading, permit }, false, counts).await?;
+        let (_, go_on) = self
+            .settle(
+                id,
+                &request,
+                &part,
+                Answered { answer, reading, permit, taken_before: None },
+                false,
+                counts,
+            )
+            .await?;
         Ok(go_on)
     }
 

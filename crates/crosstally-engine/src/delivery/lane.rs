@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crosstally_core::delivery::lane::first_at;
 use crosstally_core::reason::Reason;
 use crosstally_core::time::Timestamp;
 use crosstally_store::{DestinationState, LeaseWanted, LeasedDelivery, StoreError};
@@ -45,12 +46,15 @@ pub(super) struct Lane {
     pub(super) pace: Arc<Pace>,
     told: Arc<Told>,
     sign_in: Arc<SignIn>,
-    running: JoinSet<Delivered>,
+    /// Each with the calls for which it was begun.
+    running: JoinSet<(usize, Delivered)>,
     /// The round of look-backs that runs, at most one.
     looking_back: JoinSet<Result<(), StoreError>>,
     looked_back_at: Timestamp,
     counts: Delivered,
     allowance: Allowance,
+    /// How often something was leased.
+    leases: u32,
     /// There is probably something to lease: the last one took as much as was asked for, or somebody rang.
     more: bool,
     /// Whether a destination that does not answer is tried more slowly. A test that moves the clock by hand decides
@@ -83,6 +87,7 @@ impl Lane {
             looked_back_at: Timestamp::default(),
             counts: Delivered::default(),
             allowance: Allowance::default(),
+            leases: 0,
             more: false,
             paced: true,
         }
@@ -201,6 +206,9 @@ impl Lane {
         self.more = false;
         let states = self.engine.store.destination_states().await?;
         let mut state = states.into_iter().find(|state| state.destination == self.slug);
+        if state.as_ref().is_some_and(|state| state.paused.is_some()) {
+            self.pace.is_shut();
+        }
         let here = Here::of(ready, now);
         let mut limit = batch_max * free;
         let mut probe = false;
@@ -224,12 +232,10 @@ impl Lane {
         }
         let leased = self.lease(ready, limit, now).await?;
         self.more = leased.len() >= limit;
-        if let Some(rate) = ready.config.rate {
-            self.allowance.take(rate, now, leased.len().div_ceil(batch_max));
-        }
         if leased.is_empty() {
             return Ok(Turn::Idle(None));
         }
+        self.leases = self.leases.wrapping_add(1);
         self.start(ready, batch_max, stops, (state.as_ref(), probe), leased);
         // A probe's answer decides about everything else.
         Ok(if probe { Turn::Full } else { Turn::More })
@@ -240,7 +246,12 @@ impl Lane {
         if self.pace.is_behind() {
             return 0;
         }
-        let most = if takes_one(ready) { SINGLES_IN_HAND } else { BATCHES_IN_FLIGHT };
+        let most = match (takes_one(ready), ready.config.rate) {
+            (false, _) => BATCHES_IN_FLIGHT,
+            (true, None) => SINGLES_IN_HAND,
+            // What would wait for a call to end could begin all at once then.
+            (true, Some(_)) => CALLS_MAX,
+        };
         self.pace.room(if self.paced { self.pace.in_flight(most) } else { most })
     }
 
@@ -266,6 +277,7 @@ impl Lane {
             now,
             until: now.plus_millis(LEASE_MS),
             limit: u32::try_from(limit).unwrap_or(u32::MAX),
+            first: first_at(self.leases),
             unknown_for_ms: ready.recognises_for_ms(),
         };
         self.engine.store.lease_deliveries(wanted).await
@@ -293,23 +305,37 @@ impl Lane {
         // Who has to sign in could be refused there with a whole wave in hand.
         let waves = takes_one(ready) && !probe && ready.dialect.sign_in(&ready.settings).is_none();
         let most = if waves { wave::TOGETHER_MAX } else { batch_max };
+        let now = self.engine.clock.now();
         let mut leased = leased.into_iter().peekable();
         while leased.peek().is_some() {
             let some: Vec<_> = leased.by_ref().take(most).collect();
             let batch = Batch { shared: Arc::clone(&shared), leases: Leases::of(&some) };
-            let in_hand = self.pace.take_in_hand(if waves { some.len() } else { 1 });
+            let calls = if waves { some.len() } else { 1 };
+            if let Some(rate) = ready.config.rate {
+                self.allowance.take(rate, now, calls);
+            }
+            let in_hand = self.pace.take_in_hand(calls);
             // In a box, as the runtime would copy it several times.
             if waves {
-                self.running.spawn(Box::pin(wave::deliver(batch, some, in_hand)));
+                let delivering = wave::deliver(batch, some, in_hand);
+                self.running.spawn(Box::pin(async move { (calls, delivering.await) }));
             } else {
-                self.running.spawn(Box::pin(bisect::deliver(batch, some, in_hand)));
+                let delivering = bisect::deliver(batch, some, in_hand);
+                self.running.spawn(Box::pin(async move { (calls, delivering.await) }));
             }
         }
     }
 
-    fn ended(&mut self, ended: Result<Delivered, JoinError>) {
+    fn ended(&mut self, ended: Result<(usize, Delivered), JoinError>) {
         match ended {
-            Ok(counts) => self.counts += counts,
+            Ok((begun_for, counts)) => {
+                self.counts += counts;
+                // What was not sent after all costs nothing, and what took further calls is made up for.
+                if let Some(rate) = self.destination().and_then(|ready| ready.config.rate) {
+                    let made = usize::try_from(counts.calls).unwrap_or(usize::MAX);
+                    self.allowance.correct(rate, self.engine.clock.now(), begun_for, made);
+                }
+            }
             Err(error) if error.is_panic() => tracing::error!(
                 destination = self.slug,
                 "a batch failed inside this program; its deliveries are tried again when their leases have run out"

@@ -64,25 +64,53 @@ pub(super) struct Lease {
     pub(super) held: Held,
     pub(super) failures: u32,
     pub(super) deadline_at: Timestamp,
+    /// Why its last attempt did not suffice.
+    pub(super) last: Option<Reason>,
+}
+
+impl Lease {
     /// Whether its last call found the door shut.
-    pub(super) waited: bool,
+    fn waited(&self) -> bool {
+        self.last.is_some_and(Reason::is_shut_door)
+    }
+}
+
+/// For whom a destination's door is shut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shut {
+    /// For all, as far as is known.
+    ForAll,
+    /// Perhaps for these events alone: it took others while they were refused. They are tried once more, behind all others.
+    ForThese,
 }
 
 /// A shut door that is one event's own: the destination has taken others since it was shut for all, and among these events
 /// are some that found it shut before. They are told apart by halving, and the one tries again by itself: who holds up
 /// everybody for ever must not be able to come back and do it again.
-pub(super) fn of_its_own(outcome: BatchOutcome, leases: &[Lease], takes_others: bool) -> BatchOutcome {
+pub(super) fn of_its_own(outcome: BatchOutcome, leases: &[Lease], taken: Taken) -> (BatchOutcome, Shut) {
     match outcome {
-        BatchOutcome::Whole(Outcome::Pause { reason })
-            if takes_others && reason.is_shut_door() && leases.iter().any(|lease| lease.waited) =>
-        {
-            BatchOutcome::Whole(match leases {
-                [_] => Outcome::Retry { reason, after_ms: None },
-                _ => Outcome::Split { reason },
-            })
+        BatchOutcome::Whole(Outcome::Pause { reason }) if taken.others && reason.is_shut_door() => {
+            if leases.iter().any(Lease::waited) {
+                let own = match leases {
+                    [_] => Outcome::Retry { reason, after_ms: None },
+                    _ => Outcome::Split { reason },
+                };
+                return (BatchOutcome::Whole(own), Shut::ForThese);
+            }
+            let shut = if taken.meanwhile { Shut::ForThese } else { Shut::ForAll };
+            (BatchOutcome::Whole(Outcome::Pause { reason }), shut)
         }
-        outcome => outcome,
+        outcome => (outcome, Shut::ForAll),
     }
+}
+
+/// What a destination has taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Taken {
+    /// Anything since it was paused last.
+    pub(super) others: bool,
+    /// Anything since the call began of which the answer is read.
+    pub(super) meanwhile: bool,
 }
 
 /// What a call without an answer came to.
@@ -137,6 +165,7 @@ pub(super) fn settle(
         now,
         deadline: last_at.map_or(lease.deadline_at, |last_at| last_at.min(lease.deadline_at)),
         jitter_permille,
+        last: lease.last,
     };
     let (after, reason) = match retry::next(&outcome, facts) {
         Next::Delivered(reason) => (After::Delivered, reason),
@@ -161,7 +190,7 @@ mod tests {
 
     fn lease(failures: u32) -> Lease {
         let held = Held { id: DeliveryId::new(NOW, [1; 10]), fence: 1 };
-        Lease { held, failures, deadline_at: NOW.plus_millis(DAY_MS), waited: false }
+        Lease { held, failures, deadline_at: NOW.plus_millis(DAY_MS), last: None }
     }
 
     #[test]
@@ -185,25 +214,28 @@ mod tests {
     #[test]
     fn who_found_the_door_shut_before_shuts_it_for_nobody_else() {
         let pause = |reason| BatchOutcome::Whole(Outcome::Pause { reason });
-        let (new, old) = (lease(0), Lease { waited: true, ..lease(0) });
-        let word = |leases: &[Lease], reason, takes_others| {
-            let BatchOutcome::Whole(outcome) = of_its_own(pause(reason), leases, takes_others) else {
+        let (new, old) = (lease(0), Lease { last: Some(Reason::DestAuth), ..lease(0) });
+        let some = |others, meanwhile| Taken { others, meanwhile };
+        let word = |leases: &[Lease], reason, taken| {
+            let (BatchOutcome::Whole(outcome), shut) = of_its_own(pause(reason), leases, taken) else {
                 panic!("of all")
             };
             assert_eq!(outcome.reason(), reason);
-            outcome.as_str()
+            (outcome.as_str(), shut)
         };
-        for (leases, reason, takes_others, expected) in [
-            (&[old][..], Reason::DestPermission, true, "retry"),
-            (&[new, old, new], Reason::DestAuth, true, "split"),
-            (&[old], Reason::DestAuth, false, "paused"),
-            (&[new, new], Reason::DestAuth, true, "paused"),
-            (&[old], Reason::SecretMissing, true, "paused"),
+        for (leases, reason, taken, expected) in [
+            (&[old][..], Reason::DestPermission, some(true, false), ("retry", Shut::ForThese)),
+            (&[new, old, new], Reason::DestAuth, some(true, true), ("split", Shut::ForThese)),
+            (&[old], Reason::DestAuth, some(false, false), ("paused", Shut::ForAll)),
+            (&[new, new], Reason::DestAuth, some(true, false), ("paused", Shut::ForAll)),
+            (&[new], Reason::DestAuth, some(true, true), ("paused", Shut::ForThese)),
+            (&[new], Reason::DestAuth, some(false, true), ("paused", Shut::ForAll)),
+            (&[old], Reason::SecretMissing, some(true, true), ("paused", Shut::ForAll)),
         ] {
-            assert_eq!(word(leases, reason, takes_others), expected, "{leases:?} {reason}");
+            assert_eq!(word(leases, reason, taken), expected, "{leases:?} {reason}");
         }
         let refused = BatchOutcome::Whole(Outcome::Refused { reason: REJECTED });
-        assert_eq!(of_its_own(refused.clone(), &[old], true), refused);
+        assert_eq!(of_its_own(refused.clone(), &[old], some(true, true)).0, refused);
     }
 
     #[test]

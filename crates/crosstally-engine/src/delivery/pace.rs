@@ -32,6 +32,8 @@ pub(super) struct Pace {
     paused_at: AtomicU32,
     /// Whether the destination has taken anything since.
     accepted: AtomicBool,
+    /// Calls of which it took something.
+    taken: AtomicU32,
     /// One permit for each call that may be under way.
     calls: Arc<Semaphore>,
     /// Whose turn it is to take permits.
@@ -51,6 +53,7 @@ impl Default for Pace {
             stops: AtomicU32::new(0),
             paused_at: AtomicU32::new(0),
             accepted: AtomicBool::new(false),
+            taken: AtomicU32::new(0),
             calls: Arc::new(Semaphore::new(CALLS_MAX)),
             turn: Mutex::new(()),
             in_hand: AtomicUsize::new(0),
@@ -148,7 +151,18 @@ impl Pace {
 
     /// Something was taken.
     pub(super) fn accepted(&self) {
+        self.taken.fetch_add(1, Ordering::AcqRel);
         self.accepted.store(true, Ordering::Release);
+    }
+
+    /// Of how many calls something was taken; the number may begin anew.
+    pub(super) fn taken(&self) -> u32 {
+        self.taken.load(Ordering::Acquire)
+    }
+
+    /// It is known to be paused, whoever found that out.
+    pub(super) fn is_shut(&self) {
+        self.accepted.store(false, Ordering::Release);
     }
 
     /// Whether the destination has taken anything since it was paused last.

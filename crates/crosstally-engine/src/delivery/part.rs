@@ -42,8 +42,8 @@ impl Part {
             let held = Held { id: one.id, fence: one.fence };
             match one.event.read() {
                 Some(event) => {
-                    let (failures, deadline_at, waited) = (one.failures, one.deadline_at, one.waited);
-                    part.push(Lease { held, failures, deadline_at, waited }, event);
+                    let (failures, deadline_at, last) = (one.failures, one.deadline_at, one.last);
+                    part.push(Lease { held, failures, deadline_at, last }, event);
                 }
                 None => unreadable.push(failed(held, "the stored event cannot be read")),
             }
@@ -209,7 +209,7 @@ mod tests {
             let held = Held { id: DeliveryId::new(NOW, [number; 10]), fence: i64::from(number) };
             let deadline_at = NOW.plus_millis(i64::from(number));
             part.push(
-                Lease { held, failures: 0, deadline_at, waited: false },
+                Lease { held, failures: 0, deadline_at, last: None },
                 OutboundEvent { event_id: number.to_string(), ..OutboundEvent::default() },
             );
         }

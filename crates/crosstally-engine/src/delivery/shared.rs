@@ -15,7 +15,7 @@ use crosstally_store::{
 };
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::outcomes::{self, Delivered};
+use super::outcomes::{self, Delivered, Shut, Taken};
 use super::pace::{Pace, Unwritten};
 use super::part::Part;
 use super::persist;
@@ -52,6 +52,8 @@ pub(super) struct Answered {
     pub(super) answer: Result<Response, SendError>,
     pub(super) reading: Reading,
     pub(super) permit: Option<OwnedSemaphorePermit>,
+    /// What had been taken when the call began; `None` of a sign-in, which is no event's own.
+    pub(super) taken_before: Option<u32>,
 }
 
 /// What follows from a call that has ended.
@@ -138,6 +140,7 @@ impl Shared {
         events: usize,
         permit: Option<OwnedSemaphorePermit>,
     ) -> Answered {
+        let taken_before = Some(self.pace.taken());
         let began = watch();
         let answer = self.send(request, events).await;
         self.engine.metrics.call_took(&self.ready.config.slug, watch().saturating_sub(began));
@@ -145,7 +148,7 @@ impl Shared {
         if matches!(reading.outcome, BatchOutcome::Whole(Outcome::Pause { reason: Reason::DestAuth })) {
             self.sign_in.forget().await;
         }
-        Answered { answer, reading, permit }
+        Answered { answer, reading, permit, taken_before }
     }
 
     async fn send(&self, request: &Request, events: usize) -> Result<Response, SendError> {
@@ -178,20 +181,27 @@ impl Shared {
         id: CallId,
         request: &Request,
         part: &Part,
-        Answered { answer, mut reading, permit }: Answered,
+        Answered { answer, mut reading, permit, taken_before }: Answered,
         may_split: bool,
     ) -> Follows {
-        if !self.probe {
-            reading.outcome = outcomes::of_its_own(reading.outcome, &part.leases, self.pace.takes_others());
+        // As it was answered: that one event is let in nowhere says that somebody is there.
+        let came_to_nothing = standing::came_to_nothing(&reading.outcome);
+        let mut shut = Shut::ForAll;
+        if let Some(before) = taken_before.filter(|_| !self.probe) {
+            let taken = Taken { others: self.pace.takes_others(), meanwhile: self.pace.taken() != before };
+            (reading.outcome, shut) = outcomes::of_its_own(reading.outcome, &part.leases, taken);
         }
         let now = self.engine.clock.now();
         let here = Here::of(&self.ready, now);
-        let state = standing::after_call(&reading, self.state.as_ref(), self.probe, here);
+        let state = match shut {
+            Shut::ForAll => standing::after_call(&reading, self.state.as_ref(), self.probe, here),
+            Shut::ForThese => None,
+        };
         let pauses = state.as_ref().is_some_and(|state| state.paused.is_some());
-        let came_to_nothing = standing::came_to_nothing(&reading.outcome);
         let held_up = state.as_ref().is_some_and(|state| state.not_before > now);
         self.pace.note(came_to_nothing);
-        if standing::is_accepted(&reading.outcome) {
+        // What had begun before a pause says nothing of what stands behind it.
+        if standing::is_accepted(&reading.outcome) && !self.pace.is_paused_since(self.stops) {
             self.pace.accepted();
         }
         let unwritten = state.is_some().then(|| self.pace.unwritten());

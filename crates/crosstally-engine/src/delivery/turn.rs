@@ -37,8 +37,8 @@ impl Batch {
     }
 
     /// Takes out what must not be sent now: adjustments whose event, or an earlier adjustment of it, is still on its way
-    /// stay leased for a minute, those whose event never arrived or that what happened since has overtaken end unsent; what
-    /// waits for its order stays for two seconds.
+    /// are put off for a minute, those whose event never arrived or that what happened since has overtaken end unsent; what
+    /// waits for its order is put off for two seconds.
     pub(super) async fn take_those_before_their_turn(
         &self,
         part: &mut Part,
@@ -71,7 +71,7 @@ impl Batch {
             self.leases.forget(waiting.held());
             let until =
                 now.plus_millis(if self.ready.config.in_order { NEXT_IN_ORDER_MS } else { LOOK_AGAIN_MS });
-            self.engine.store.renew_leases(waiting.held().collect(), until).await?;
+            self.engine.store.put_off(waiting.held().collect(), until).await?;
         }
         Ok(ended)
     }

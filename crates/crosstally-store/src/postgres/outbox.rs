@@ -21,7 +21,6 @@ use super::reversals::note_failed;
 use super::rows::{Columns, Id, Text};
 use super::transact::Value;
 use super::{Postgres, rows};
-use crate::records::waited;
 use crate::{
     After, CallEnd, CallResult, DestinationState, EventText, Held, LeaseWanted, LeasedDelivery, NewCall,
     Settled, Settlement, StoreError, Unsent, WORKSPACE,
@@ -67,7 +66,7 @@ const LEASE: &str = concat!(
         UNION ALL SELECT *, 1, $8::bigint, row_number() OVER (ORDER BY available_at, id) FROM retried
         UNION ALL SELECT *, 2, $9::bigint, row_number() OVER (ORDER BY available_at, id) FROM replayed
     ), due AS (
-        SELECT id, attempts, available_at FROM ranked ORDER BY place > most, lane, place LIMIT $4
+        SELECT id, attempts, available_at FROM ranked ORDER BY place > most, lane <> $11, lane, place LIMIT $4
     ), closed AS (
         UPDATE attempts AS a SET outcome = 'retry', reason = 'outcome_unknown'
         FROM due WHERE due.attempts > 0 AND a.delivery = due.id AND a.outcome IS NULL
@@ -184,7 +183,7 @@ const RENEW: &str = "WITH held AS (
     SELECT position FROM held ORDER BY position";
 
 const RELEASE: &str =
-    "UPDATE deliveries AS d SET lease_owner = NULL, lease_until = NULL, available_at = d.due_at
+    "UPDATE deliveries AS d SET lease_owner = NULL, lease_until = NULL, available_at = coalesce($4, d.due_at)
     FROM unnest($2::uuid[], $3::bigint[]) AS h (id, fence)
     WHERE d.id = h.id AND d.fence = h.fence AND d.lease_owner IS NOT NULL
         AND (d.workspace = $1) IS TRUE";
@@ -226,7 +225,8 @@ impl Postgres {
     ) -> Result<Vec<LeasedDelivery>, StoreError> {
         let places = usize::try_from(wanted.limit).unwrap_or(usize::MAX);
         let [fresh, retried, replayed] = reserved(places).map(|most| i64::try_from(most).unwrap_or(i64::MAX));
-        let values: [&Value<'_>; 10] = [
+        let first = i32::from(wanted.first.number());
+        let values: [&Value<'_>; 11] = [
             &WORKSPACE,
             &Text(&wanted.destination),
             &wanted.now.as_millis(),
@@ -237,6 +237,7 @@ impl Postgres {
             &retried,
             &replayed,
             &wanted.unknown_for_ms,
+            &first,
         ];
         let leased = self.engine.write(LEASE, &values);
         leased.await?.iter().map(leased_delivery).collect()
@@ -345,10 +346,17 @@ impl Postgres {
         at_positions(&still, |position| held.get(position).copied())
     }
 
-    pub(crate) async fn release_leases(&self, mut held: Vec<Held>) -> Result<(), StoreError> {
+    pub(crate) async fn release_leases(
+        &self,
+        mut held: Vec<Held>,
+        until: Option<Timestamp>,
+    ) -> Result<(), StoreError> {
         held.sort_unstable_by_key(|held| held.id);
         let columns = Columns::of(&held).with(|held| Id::from(held.id)).with(|held| held.fence);
-        self.engine.write(RELEASE, &columns.values()).await.map(drop)
+        let until = until.map(Timestamp::as_millis);
+        let mut values = columns.values();
+        values.push(&until);
+        self.engine.write(RELEASE, &values).await.map(drop)
     }
 
     pub(crate) async fn expire_overdue(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
@@ -368,7 +376,7 @@ fn leased_delivery(row: &Row) -> Result<LeasedDelivery, StoreError> {
         failures: rows::number(row, 4)?,
         deadline_at: rows::time(row, 5)?,
         created_at: rows::time(row, 6)?,
-        waited: waited(rows::get(row, 7)?),
+        last: rows::get::<Option<&str>>(row, 7)?.and_then(Reason::from_code),
     })
 }
 

@@ -60,7 +60,8 @@ const FAILED: &str = "UPDATE deliveries SET reason = CASE WHEN arrived_at IS NUL
     WHERE id = ?1 AND fence = ?2 AND lease_owner IS NOT NULL RETURNING destination, state";
 const RENEW: &str = "UPDATE deliveries SET lease_until = ?3, available_at = ?3
     WHERE id = ?1 AND fence = ?2 AND lease_owner IS NOT NULL";
-const RELEASE: &str = "UPDATE deliveries SET lease_owner = NULL, lease_until = NULL, available_at = due_at
+const RELEASE: &str =
+    "UPDATE deliveries SET lease_owner = NULL, lease_until = NULL, available_at = coalesce(?3, due_at)
     WHERE id = ?1 AND fence = ?2 AND lease_owner IS NOT NULL";
 
 const FIND_OVERDUE: &str = "SELECT id FROM deliveries INDEXED BY deliveries_pending
@@ -120,7 +121,7 @@ impl Sqlite {
         let leased = self.engine.read(read).await;
         if leased.is_err() {
             // Nobody will work on them; if this fails as well, the lease runs out.
-            self.release_leases(held).await.ok();
+            self.release_leases(held, None).await.ok();
         }
         leased
     }
@@ -222,12 +223,16 @@ impl Sqlite {
         self.engine.write_fleeting(weight, work).await
     }
 
-    pub(crate) async fn release_leases(&self, held: Vec<Held>) -> Result<(), StoreError> {
-        let weight = held.len();
+    pub(crate) async fn release_leases(
+        &self,
+        held: Vec<Held>,
+        until: Option<Timestamp>,
+    ) -> Result<(), StoreError> {
+        let (weight, until) = (held.len(), until.map(Timestamp::as_millis));
         let work = move |connection: &Connection| {
             let mut release = connection.prepare_cached(RELEASE)?;
             for one in &held {
-                release.execute(params![one.id.as_bytes(), one.fence])?;
+                release.execute(params![one.id.as_bytes(), one.fence, until])?;
             }
             Ok(())
         };

@@ -316,6 +316,7 @@ pub(crate) fn wanted(destination: &str, ms: i64) -> LeaseWanted {
         until: at(ms + 1_000),
         limit: 10_000,
         unknown_for_ms: None,
+        first: crosstally_core::delivery::lane::Lane::Fresh,
     }
 }
 

@@ -113,6 +113,7 @@ pub(crate) async fn what_was_left_open_alone_and_with_others_is_closed(stage: &S
     for one in lease(2_000).await {
         // The first of the calls that nobody settled began at 20.
         assert_eq!((one.attempts, one.deadline_at), (2, at(500_020)));
+        assert_eq!(one.last, Some(Reason::OutcomeUnknown));
         assert_eq!(unknown(one.id).await, [(1, true, true), (2, true, true)]);
         assert_eq!(store.delivery(one.id).await.unwrap().unwrap().reason, Some(Reason::OutcomeUnknown));
     }

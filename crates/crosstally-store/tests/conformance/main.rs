@@ -203,6 +203,7 @@ suite! {
         an_old_fence_changes_nothing
         a_call_is_opened_only_while_the_lease_lasts
         leases_are_renewed_and_released
+        a_single_place_goes_to_each_lane_in_its_turn
         overdue_deliveries_expire
         a_delivery_booked_in_a_final_state_is_never_leased
     }

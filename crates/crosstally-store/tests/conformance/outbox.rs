@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crosstally_core::delivery::lane::Lane;
 use crosstally_core::delivery::{DeliveryState, Outcome};
 use crosstally_core::ids::DeliveryId;
 use crosstally_core::reason::Reason;
@@ -42,7 +43,7 @@ pub(crate) async fn due_deliveries_are_leased_oldest_first(stage: &Stage) {
             failures: 0,
             deadline_at: delivery.deadline_at,
             created_at: booking.receipt.received_at,
-            waited: false,
+            last: None,
         };
         assert_eq!(one, &expected);
         assert_eq!(one.event.read(), Some(booking.goal_events[0].event.clone()));
@@ -210,6 +211,28 @@ pub(crate) async fn leases_are_renewed_and_released(stage: &Stage) {
     assert_eq!(store.renew_leases(held[..1].to_vec(), build::at(9_000)).await.unwrap(), []);
     let again = lease(&store, 4_001).await;
     assert_eq!((ids(&again), again[0].fence), (booked[..1].to_vec(), 2));
+
+    // Put off, it is nobody's, and not due before.
+    store.put_off(build::held(&again), build::at(4_500)).await.unwrap();
+    let record = store.delivery(booked[0]).await.unwrap().unwrap();
+    assert_eq!((record.lease, record.due_at, record.attempts), (None, build::at(0), 0));
+    assert_eq!(ids(&lease(&store, 4_499).await), []);
+    assert_eq!(ids(&lease(&store, 4_500).await), booked[..1]);
+}
+
+pub(crate) async fn a_single_place_goes_to_each_lane_in_its_turn(stage: &Stage) {
+    let store = stage.open().await;
+    let failed = build::book_deliveries(&store, META, 2).await;
+    let retry = Outcome::Retry { reason: Reason::DestUnreachable, after_ms: None };
+    build::work(&store, 10, retry, After::RetryAt(build::at(50))).await;
+    let fresh = build::book_deliveries(&store, META, 2).await;
+    for (first, among) in
+        [(Lane::Retry, &failed), (Lane::Replay, &fresh), (Lane::Retry, &failed), (Lane::Retry, &fresh)]
+    {
+        let wanted = LeaseWanted { limit: 1, first, ..build::wanted(META, 100) };
+        let leased = ids(&store.lease_deliveries(wanted).await.unwrap());
+        assert!(leased.len() == 1 && among.contains(&leased[0]), "{first:?}: {leased:?}");
+    }
 }
 
 pub(crate) async fn overdue_deliveries_expire(stage: &Stage) {

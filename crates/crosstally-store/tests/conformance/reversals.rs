@@ -72,6 +72,7 @@ pub(crate) async fn only_what_was_never_tried_is_withdrawn(stage: &Stage) {
         until: at(10_000),
         limit: 1,
         unknown_for_ms: None,
+        first: crosstally_core::delivery::lane::Lane::Fresh,
     };
     let held = store.lease_deliveries(wanted.clone()).await.unwrap();
     let call = |number: CallId, held| NewCall {

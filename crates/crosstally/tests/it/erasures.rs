@@ -335,6 +335,7 @@ async fn pending(kind: Kind) -> Result<()> {
         until: now.plus_millis(60_000),
         limit: 10,
         unknown_for_ms: None,
+        first: crosstally_core::delivery::lane::Lane::Fresh,
     };
     let leased = server.engine.store.lease_deliveries(wanted).await?;
     assert_eq!(leased.len(), 3);

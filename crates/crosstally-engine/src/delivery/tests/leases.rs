@@ -24,6 +24,7 @@ async fn take_over(engine: &Engine, limit: u32) -> Vec<LeasedDelivery> {
         until: now.plus_millis(LEASE_MS),
         limit,
         unknown_for_ms: None,
+        first: crosstally_core::delivery::lane::Lane::Fresh,
     };
     engine.store.lease_deliveries(wanted).await.unwrap()
 }
@@ -88,6 +89,7 @@ async fn what_a_dead_node_had_leased_is_sent_by_another() {
         until: NOW.plus_millis(LEASE_MS),
         limit: 10,
         unknown_for_ms: None,
+        first: crosstally_core::delivery::lane::Lane::Fresh,
     };
     assert_eq!(desk.engine.store.lease_deliveries(wanted).await.unwrap().len(), 3);
     desk.clock.advance(LEASE_MS - 1);

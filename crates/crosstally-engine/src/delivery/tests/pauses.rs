@@ -7,7 +7,7 @@ use crosstally_core::delivery::DeliveryState;
 use crosstally_core::reason::Reason;
 use crosstally_core::time::MINUTE_MS;
 
-use super::desk::{Desk, Platform, Reply, TOKEN, graph_error};
+use super::desk::{Desk, Platform, Reply, TOKEN, graph_error, soon};
 use crate::delivery::{Delivered, deliver_until_idle};
 
 /// A platform that knows the token from some moment on.
@@ -111,6 +111,37 @@ async fn one_event_that_is_refused_entry_does_not_hold_the_others_for_ever() {
     assert_eq!(desk.state().await.unwrap().paused, None);
     desk.book(4, 6).await;
     assert_eq!(desk.deliver().await, Delivered { calls: 2, delivered: 2, ..nothing });
+}
+
+/// Who is refused entry while others are let in shuts the door for nobody: it is tried once more, and then as its own case.
+#[tokio::test]
+async fn who_is_refused_while_others_are_let_in_pauses_nothing() {
+    let mut first = None;
+    let platform = Platform::start(move |call| {
+        let line = call.text.lines().next().map(str::to_owned);
+        let is_first = *first.get_or_insert_with(|| line.clone()) == line;
+        if is_first { Reply::Held } else { Reply::Say(200, "", String::new()) }
+    });
+    let desk = Desk::at(platform.await).await;
+    desk.apply_postback().await;
+    desk.book(0, 3).await;
+    let two_arrive = async {
+        let arrived = async || {
+            let all = desk.deliveries().await;
+            all.iter().filter(|one| one.state == DeliveryState::Delivered).count()
+        };
+        while arrived().await < 2 {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        desk.platform.go.send_replace(Some(Reply::Say(403, "", String::new())));
+    };
+    let (after, ()) = tokio::join!(desk.deliver(), soon("two arrive", two_arrive));
+    assert_eq!(
+        after,
+        Delivered { calls: 4, delivered: 2, waiting: 1, retried: 1, ..Delivered::default() },
+        "{after:?}"
+    );
+    assert_eq!(desk.state().await.and_then(|state| state.paused), None);
 }
 
 #[tokio::test]

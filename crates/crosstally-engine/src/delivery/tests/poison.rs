@@ -89,6 +89,7 @@ pub(super) async fn lease(desk: &Desk, now: Timestamp, limit: u32) -> Vec<Leased
         until: now.plus_millis(LEASE_MS),
         limit,
         unknown_for_ms: None,
+        first: crosstally_core::delivery::lane::Lane::Fresh,
     };
     desk.engine.store.lease_deliveries(wanted).await.unwrap()
 }

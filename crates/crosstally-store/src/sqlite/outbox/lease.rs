@@ -2,10 +2,10 @@
 
 use crosstally_core::delivery::lane::{Lane, shares};
 use crosstally_core::ids::{DeliveryId, GoalEventId};
+use crosstally_core::reason::Reason;
 use crosstally_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::records::waited;
 use crate::{EventText, LeaseWanted, LeasedDelivery, StoreError, WORKSPACE};
 
 pub(super) const FIND_DUE: &str =
@@ -41,7 +41,7 @@ pub(super) struct Taken {
     failures: u32,
     deadline_at: Timestamp,
     created_at: Timestamp,
-    waited: bool,
+    last: Option<Reason>,
 }
 
 /// Leases what is due, of each lane its share.
@@ -53,7 +53,7 @@ pub(super) fn lease(connection: &Connection, wanted: &LeaseWanted) -> Result<Vec
     }
     let places = usize::try_from(wanted.limit).unwrap_or(usize::MAX);
     let counts = [waiting[0].len(), waiting[1].len(), waiting[2].len()];
-    for (due, take) in waiting.into_iter().zip(shares(places, counts)) {
+    for (due, take) in waiting.into_iter().zip(shares(places, counts, wanted.first)) {
         taken.extend(due.into_iter().take(take));
     }
     let mut lease = connection.prepare_cached(LEASE)?;
@@ -79,6 +79,7 @@ fn close_unknown(
             .prepare_cached(MARK_UNKNOWN)?
             .query_row(params![id, unknown_for_ms, called_at], |row| row.get(0))
             .map(Timestamp::from_millis)?;
+        one.last = Some(Reason::OutcomeUnknown);
     }
     Ok(())
 }
@@ -102,7 +103,7 @@ fn due(connection: &Connection, wanted: &LeaseWanted, lane: Lane) -> Result<Vec<
             failures: row.get(4)?,
             deadline_at: Timestamp::from_millis(row.get(5)?),
             created_at: Timestamp::from_millis(row.get(6)?),
-            waited: waited(row.get_ref(7)?.as_str_or_null().ok().flatten()),
+            last: row.get_ref(7)?.as_str_or_null().ok().flatten().and_then(Reason::from_code),
         })
     })?;
     Ok(found.collect::<rusqlite::Result<_>>()?)
@@ -127,7 +128,7 @@ pub(super) fn with_events(
             failures: one.failures,
             deadline_at: one.deadline_at,
             created_at: one.created_at,
-            waited: one.waited,
+            last: one.last,
         });
     }
     Ok(leased)
