@@ -7,7 +7,8 @@ use crosstally_core::click::Click;
 use crosstally_core::delivery::DeliveryState;
 use crosstally_core::erasure::Mark;
 use crosstally_core::postback::signature::NONCE_LIFE_MS;
-use crosstally_store::StoreError;
+use crosstally_core::time::Timestamp;
+use crosstally_store::{DestinationState, OutboxCount, StoreError};
 use tokio::sync::watch;
 
 use crate::Engine;
@@ -248,6 +249,7 @@ impl Engine {
         let now = self.clock.now();
         let small = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
         let counts = self.store.count_deliveries().await?;
+        let states = self.store.destination_states().await?;
         self.tell_ended(&counts);
         let snapshot = self.snapshot.load();
         let configured = snapshot.destinations().map(|ready| ready.config.slug.as_str());
@@ -260,13 +262,14 @@ impl Engine {
                 let labels = [("destination", slug), ("state", state.as_str())];
                 self.metrics.set(Name::Deliveries, &labels, row.map_or(0, |row| small(row.count)));
                 if state == DeliveryState::Pending {
-                    let age_s = row.map_or(0, |row| now.millis_since(row.oldest_due_at).max(0) / 1_000);
+                    let oldest_due_at = row.map_or(now, |row| oldest_due(&states, row, now));
+                    let age_s = now.millis_since(oldest_due_at).max(0) / 1_000;
                     let age_s = u32::try_from(age_s).unwrap_or(u32::MAX);
                     self.metrics.set(Name::DeliveryOldestAge, &[("destination", slug)], age_s);
                 }
             }
         }
-        for state in self.store.destination_states().await? {
+        for state in states {
             if snapshot.destination(&state.destination).is_some() {
                 let labels = [("destination", state.destination.as_str())];
                 self.metrics.set(Name::DestinationPaused, &labels, u32::from(state.paused.is_some()));
@@ -274,4 +277,12 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// Since when what is due at a destination waits. While it is paused each event that tries it is due anew then, behind all
+/// others: that it was not due for so long says nothing.
+fn oldest_due(states: &[DestinationState], row: &OutboxCount, now: Timestamp) -> Timestamp {
+    let paused = |state: &&DestinationState| state.destination == row.destination && state.paused.is_some();
+    let since = states.iter().find(paused).filter(|_| row.oldest_due_at <= now).map(|state| state.since);
+    since.map_or(row.oldest_due_at, |since| since.min(row.oldest_due_at))
 }

@@ -39,6 +39,11 @@ async fn an_expired_token_pauses_and_one_event_probes_until_it_works() {
         desk.clock.advance(1);
         assert_eq!(desk.deliver().await, failed_probe, "after {wait} minutes");
     }
+    // However often they were tried meanwhile, they have waited since it began.
+    desk.engine.measure_outbox().await.unwrap();
+    let metrics = desk.engine.metrics.render();
+    let age = format!("crosstally_delivery_oldest_age_seconds{{destination=\"meta-main\"}} {}", 46 * 60);
+    assert!(metrics.contains(&age), "{metrics}");
     known.store(true, Ordering::SeqCst);
     desk.clock.advance(15 * MINUTE_MS);
     assert_eq!(desk.deliver().await, Delivered { calls: 2, delivered: 5, ..nothing });
