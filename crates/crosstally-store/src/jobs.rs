@@ -56,7 +56,7 @@ pub struct JobGroup {
     pub event_name: String,
     /// How many.
     pub count: u64,
-    /// How many of them already have a delivery to the other destination, if one is named.
+    /// How many of them already have a delivery to the other destination, if one is named, or follow their sale there.
     pub already: u64,
 }
 

@@ -80,7 +80,8 @@ pub struct CancelIn {
 pub struct ReplayOut {
     /// How many deliveries.
     pub deliveries: u64,
-    /// How many of them have a delivery to the other destination already and are left alone.
+    /// How many of them have a delivery to the other destination already, or follow their sale there as adjustments do, and
+    /// are left alone.
     pub already: u64,
     /// How many are left out because their conversion was rejected or reversed since.
     pub taken_back: u64,

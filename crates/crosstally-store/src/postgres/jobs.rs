@@ -74,10 +74,13 @@ const FIND: &str = "SELECT id, goal_event, conversion FROM deliveries
     WHERE id = ANY($2::uuid[]) AND (workspace = $1 AND destination = $3 AND state = ANY($4::text[])) IS TRUE
         AND ($5::text IS NULL OR reason = $5)
     ORDER BY id";
+/// None of an adjustment: it follows its sale wherever that goes, and would be told twice there.
 const SIBLINGS: &str = "SELECT d.id, d.goal_event, d.destination
     FROM unnest($2::uuid[], $3::uuid[], $4::uuid[]) AS e (first, last, id)
     JOIN deliveries AS d ON d.id BETWEEN e.first AND e.last
-    WHERE (d.workspace = $1 AND d.goal_event = e.id) IS TRUE ORDER BY d.id";
+    WHERE (d.workspace = $1 AND d.goal_event = e.id) IS TRUE AND NOT EXISTS (
+        SELECT FROM adjustments AS a WHERE a.conversion = d.conversion AND a.goal_event = d.goal_event)
+    ORDER BY d.id";
 const BOOK: &str = concat!(
     "WITH booked AS (
         INSERT INTO deliveries (workspace, id, goal_event, conversion, destination, state, detail, attempts, failures,
@@ -129,11 +132,13 @@ impl Postgres {
                     SELECT FROM deliveries AS o
                     WHERE o.id BETWEEN overlay(d.id::text PLACING '00000000' FROM 29)::uuid
                             AND overlay(d.id::text PLACING 'ffffffff' FROM 29)::uuid
-                        AND (o.goal_event = d.goal_event AND o.destination = ${}) IS TRUE
-                ))
+                        AND (o.goal_event = d.goal_event AND o.destination = ${other}) IS TRUE
+                ) OR (${other} IS NOT NULL AND EXISTS (
+                    SELECT FROM adjustments AS a WHERE a.conversion = d.conversion AND a.goal_event = d.goal_event
+                )))
                 FROM deliveries AS d LEFT JOIN goal_events AS e ON e.id = d.goal_event WHERE {condition}
                 GROUP BY 1, 2 ORDER BY 3 DESC, 1 NULLS FIRST, 2",
-                given.len() + 1
+                other = given.len() + 1
             );
             let found = self.engine.read(&ask, &values(&given)).await?;
             let read = |row: &Row| {

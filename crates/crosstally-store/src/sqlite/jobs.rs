@@ -25,7 +25,10 @@ const ADVANCE: &str =
     WHERE id = ?1 AND workspace = ?2";
 const FIND: &str = "SELECT state, goal_event, conversion FROM deliveries
     WHERE id = ?1 AND workspace = ?2 AND destination = ?3 AND (?4 IS NULL OR reason = ?4)";
-const SIBLINGS: &str = "SELECT id, destination FROM deliveries WHERE id BETWEEN ?1 AND ?2 AND goal_event = ?3
+/// None of an adjustment: it follows its sale wherever that goes, and would be told twice there.
+const SIBLINGS: &str = "SELECT id, destination FROM deliveries AS d
+    WHERE id BETWEEN ?1 AND ?2 AND goal_event = ?3 AND NOT EXISTS (
+        SELECT 1 FROM adjustments AS a WHERE a.conversion = d.conversion AND a.goal_event = d.goal_event)
     ORDER BY id";
 const INSERT_DELIVERY: &str =
     "INSERT INTO deliveries (id, workspace, goal_event, conversion, destination, state, detail,
@@ -290,12 +293,12 @@ fn preview(
     let conditions = Conditions::of(filter, state, DeliveryId::from_bytes([0; 16]));
     // The deliveries of an event share the first twelve bytes of their ids.
     let ask = format!(
-        "SELECT d.reason, coalesce(e.event_name, ''), count(*), sum(EXISTS (
+        "SELECT d.reason, coalesce(e.event_name, ''), count(*), sum(:other IS NOT NULL AND (EXISTS (
             SELECT 1 FROM deliveries AS o
             WHERE o.id BETWEEN CAST(substr(d.id, 1, 12) || x'00000000' AS BLOB)
                     AND CAST(substr(d.id, 1, 12) || x'ffffffff' AS BLOB)
                 AND o.goal_event = d.goal_event AND o.destination = :other
-        ))
+        ) OR EXISTS (SELECT 1 FROM adjustments AS a WHERE a.conversion = d.conversion AND a.goal_event = d.goal_event)))
         FROM deliveries AS d LEFT JOIN goal_events AS e ON e.id = d.goal_event WHERE {}
         GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2",
         conditions.text

@@ -16,6 +16,8 @@ on_both! {
     a_sale_sent_once_more_is_followed_by_its_refund => followed;
     /// The same for a destination that comes later; where no refund can be told, it stands as over-stated.
     a_new_destination_hears_of_the_refund_too => elsewhere;
+    /// An adjustment follows its sale wherever that goes; a job that finds it does not send it there a second time.
+    a_job_takes_no_refund_along => not_along;
     /// The replay of an event that had arrived is refused: it counts as delivered, and its refund is told.
     a_refused_replay_takes_nothing_back => refused;
     /// Sent once more after its refund was told, a sale is followed by the refund again, and counts as arrived meanwhile.
@@ -185,6 +187,29 @@ async fn elsewhere(kind: Kind) -> Result<()> {
     }
     assert_eq!(told(&server, "later").await?, ["approved 12.34", "approved 10.00"]);
     assert_eq!(over(&server).await?, ["meta-main 234"]);
+    server.stop().await;
+    Ok(())
+}
+
+async fn not_along(kind: Kind) -> Result<()> {
+    let server = TestServer::start(kind).await?;
+    let all = format!("{}{}", network("net"), network("later"));
+    server.apply(&config("\"net\"", &all)).await?;
+    let click = server.click("fbclid=A").await?;
+    call(&server, &format!("click_id={click}&tid=S1&payout=12.34")).await?;
+    settle(&server).await?;
+    let job =
+        ["deliveries", "replay", "--destination", "net", "--state", "delivered", "--to", "later", "--apply"];
+    printed(&server, &job)?;
+    settle(&server).await?;
+    call(&server, "tid=S1&status=reversed&payout=2.34").await?;
+    settle(&server).await?;
+    let twice = ["approved 12.34", "approved 10.00"];
+    assert_eq!(told(&server, "later").await?, twice);
+    let shown = printed(&server, &job)?;
+    settle(&server).await?;
+    assert_eq!(told(&server, "later").await?, twice, "{shown}");
+    assert_eq!(told(&server, "net").await?, twice);
     server.stop().await;
     Ok(())
 }

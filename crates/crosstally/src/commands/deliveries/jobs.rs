@@ -44,7 +44,10 @@ pub(super) async fn replay(which: Replayed, at: &At, json: bool) -> Result<()> {
     }
     groups(&found)?;
     if found.already > 0 {
-        show::aside(&format!("{} of them are on their way there already and are left alone", found.already))?;
+        show::aside(&format!(
+            "{} of them are on their way there already, or follow their sale there, and are left alone",
+            found.already
+        ))?;
     }
     if found.taken_back > 0 {
         show::aside(&format!(
