@@ -34,16 +34,18 @@ const TAKE: &str = "WITH old AS (
     ORDER BY t.due_at, t.call, a.delivery";
 const PUT_OFF: &str =
     "UPDATE lookbacks SET due_at = $3, looks = looks + 1 WHERE workspace = $1 AND call = $2";
-/// What had arrived before stays delivered, since then; what is sent once more waits for it, if it may be.
+/// What had arrived before stays delivered, since then; what is sent once more waits for it, if it may be, and has
+/// arrived all the same if it counted in part.
 const SETTLE: &str = concat!(
     "WITH done AS (
         DELETE FROM lookbacks WHERE workspace = $1 AND call = $7
     ), found AS (
-        UPDATE deliveries AS d SET (state, reason, detail, finished_at, due_at, available_at, failures, lane) = (
+        UPDATE deliveries AS d SET (state, reason, detail, finished_at, arrived_at, due_at, available_at, failures, lane) = (
             SELECT CASE WHEN o.again THEN 'pending' WHEN d.arrived_at IS NULL THEN n.state ELSE 'delivered' END,
                 CASE WHEN n.state = 'delivered' OR d.arrived_at IS NULL THEN n.reason ELSE $10 END, n.detail,
                 CASE WHEN o.again THEN NULL WHEN n.state = 'delivered' THEN d.finished_at
                     ELSE coalesce(d.arrived_at, $8) END,
+                CASE WHEN o.again AND n.state = 'delivered' THEN d.finished_at ELSE d.arrived_at END,
                 CASE WHEN o.again THEN n.again_at ELSE d.due_at END,
                 CASE WHEN o.again THEN n.again_at ELSE d.available_at END,
                 d.failures + CASE WHEN o.again THEN 1 ELSE 0 END,

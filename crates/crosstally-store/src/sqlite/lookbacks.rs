@@ -46,10 +46,11 @@ pub(super) const FOUND: &str = concat!(
     as_taken!(),
     " RETURNING destination, state"
 );
-/// The same of what is sent once more, if it may be.
+/// The same of what is sent once more, if it may be. What counted in part has arrived all the same.
 pub(super) const AGAIN: &str = concat!(
     "UPDATE deliveries AS d SET state = 'pending', reason = ?4, detail = ?5, due_at = ?6, available_at = ?6,
-        failures = failures + 1, lane = max(lane, ?8), finished_at = NULL
+        failures = failures + 1, lane = max(lane, ?8), finished_at = NULL,
+        arrived_at = CASE WHEN ?9 THEN finished_at END
     WHERE ",
     as_taken!(),
     " AND arrived_at IS NULL AND ?6 < deadline_at AND failures + 1 < ?7",
@@ -153,7 +154,8 @@ fn write_down(
     let unverified = Reason::AcceptedUnverified.code();
     if let Some(at) = one.again_at {
         let (at, lane) = (at.as_millis(), Lane::Retry.number());
-        let values = params![id, unverified, call, reason, one.detail, at, ATTEMPTS_MAX, lane];
+        let in_part = one.state == DeliveryState::Delivered;
+        let values = params![id, unverified, call, reason, one.detail, at, ATTEMPTS_MAX, lane, in_part];
         let again = connection.prepare_cached(AGAIN)?.query_row(values, outbox::ended).optional()?;
         if again.is_some() {
             return Ok(again);

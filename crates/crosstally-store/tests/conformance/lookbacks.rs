@@ -200,12 +200,14 @@ pub(crate) async fn what_passes_waits_to_be_sent_once_more(stage: &Stage) {
     let all = vec![later(refused.clone(), 5_000), later(in_part, 5_000)];
     assert_eq!(store.settle_lookback(first, all.clone(), at(200)).await.unwrap(), 2);
     assert_eq!(store.settle_lookback(first, all, at(210)).await.unwrap(), 0, "nothing is changed twice");
-    for (id, reason) in [(ids[0], Reason::RefusedLater), (ids[1], Reason::RefusedInPart)] {
+    for (id, reason, arrived_at) in
+        [(ids[0], Reason::RefusedLater, None), (ids[1], Reason::RefusedInPart, Some(at(20)))]
+    {
         let one = store.delivery(id).await.unwrap().unwrap();
         let stands = (one.state, one.reason, one.detail.as_str());
         assert_eq!(stands, (DeliveryState::Pending, Some(reason), "1 CLICK_NOT_FOUND"));
         let times = (one.failures, one.due_at, one.finished_at, one.arrived_at);
-        assert_eq!(times, (1, at(5_000), None, None), "it never arrived");
+        assert_eq!(times, (1, at(5_000), None, arrived_at), "what counted in part has arrived");
     }
     assert_eq!(counted(&store).await, [(DeliveryState::Pending, 2)]);
     assert_eq!(store.next_due(META.into()).await.unwrap(), Some(at(5_000)));
