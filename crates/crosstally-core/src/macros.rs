@@ -38,6 +38,12 @@ pub fn looks_like_macro(value: &str) -> bool {
     }
     BRACKETS.iter().any(|(open, close)| {
         value.strip_prefix(open).and_then(|rest| rest.strip_suffix(close)).is_some_and(|name| {
+            // Amounts and notes stand between such signs, too.
+            let is_word =
+                name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && !name.contains(' ');
+            if *open == "$" && !is_word {
+                return false;
+            }
             let name = name.trim();
             !name.is_empty()
                 && name.len() <= 64
@@ -81,7 +87,8 @@ mod tests {
         }
         for text in [
             "", "12.34", "IwAR2F4", "a{b}c", "{}", "100%", "[]", "__", "#1", "%20%", "{12}", "[[]]",
-            "[=12=]", "!!!", "!!!!!!", "wow!!!", "!!!42!!!", "${()!}", "(none)", "[a] [b]", "a=b",
+            "[=12=]", "!!!", "!!!!!!", "wow!!!", "!!!42!!!", "${()!}", "(none)", "[a] [b]", "a=b", "$5 off$",
+            "$5off$", "$a b$",
         ] {
             assert!(!looks_like_macro(text), "{text}");
         }

@@ -41,8 +41,10 @@ pub(crate) const fn is_success(status: u16) -> bool {
 
 /// The reading of a redirect.
 pub(crate) fn redirected(settings: &Settings, response: &Response) -> Reading {
-    let to = response.header("location").map_or_else(|| "an unnamed place".to_owned(), line);
-    let detail = format!("{}: redirect to {}", response.status, settings.masked(&to));
+    // Masked first: a secret with blanks is another text once they are folded.
+    let to = response.header("location").map(|to| line(&settings.masked(to)));
+    let to = to.unwrap_or_else(|| "an unnamed place".to_owned());
+    let detail = format!("{}: redirect to {to}", response.status);
     Reading::whole(retry(Reason::DestRedirected, None), shorten(&detail))
 }
 

@@ -23,17 +23,23 @@ const SPELLING_BYTES_MAX: usize = 16;
 /// The text with every secret replaced by `***`.
 #[must_use]
 pub fn mask<'a>(text: &str, secrets: impl IntoIterator<Item = &'a Secret>) -> String {
+    mask_until(text, text.len(), secrets)
+}
+
+/// The same of a text of which only the beginning is shown. What stands there in part is masked as well.
+fn mask_until<'a>(text: &str, until: usize, secrets: impl IntoIterator<Item = &'a Secret>) -> String {
+    let until = text.floor_char_boundary(until);
     let mut places = Vec::new();
     if !text.is_empty() {
         secrets.into_iter().for_each(|secret| find(text, secret.expose(), &mut places));
     }
     if places.is_empty() {
-        return text.to_owned();
+        return text.get(..until).unwrap_or_default().to_owned();
     }
     places.sort_unstable();
     let mut out = String::with_capacity(text.len());
     let mut done = 0;
-    for (start, end) in places {
+    for (start, end) in places.into_iter().filter(|(start, _)| *start < until) {
         // What two secrets share is masked once, and nothing of either is left.
         if start >= done {
             out.push_str(text.get(done..start).unwrap_or_default());
@@ -41,7 +47,7 @@ pub fn mask<'a>(text: &str, secrets: impl IntoIterator<Item = &'a Secret>) -> St
         }
         done = done.max(end);
     }
-    out.push_str(text.get(done..).unwrap_or_default());
+    out.push_str(text.get(done..until).unwrap_or_default());
     out
 }
 
@@ -53,8 +59,9 @@ pub(crate) fn mask_body<'a>(
 ) -> String {
     let longest = secrets.clone().map(|secret| secret.expose().len()).max().unwrap_or_default();
     let dropped = if is_cut { longest.saturating_mul(SPELLING_BYTES_MAX) } else { 0 };
-    let kept = body.get(..body.len().saturating_sub(dropped)).unwrap_or_default();
-    mask(&String::from_utf8_lossy(kept), secrets)
+    let text = String::from_utf8_lossy(body);
+    // Known as a whole before it ends anywhere: the new end could stand in the middle of one, too.
+    mask_until(&text, text.len().saturating_sub(dropped), secrets)
 }
 
 /// Where the secret stands in the text.
@@ -199,6 +206,10 @@ mod tests {
             let shown = mask_body(&body.as_bytes()[..end], true, secrets.iter());
             assert!(!shown.contains('p'), "{end}: {shown}");
         }
+        let many = "0123456789 ".to_owned() + &"tokentokentokentoken".repeat(100);
+        let secrets_of_many = [Secret::new("tokentokentokentoken")];
+        let shown = mask_body(many.as_bytes(), true, secrets_of_many.iter());
+        assert!(shown.starts_with("0123456789 ***") && !shown.contains("token"), "{shown}");
         assert_eq!(mask_body(b"x p%26ss", false, secrets.iter()), "x ***");
         assert_eq!(mask_body(b"x", true, [].iter()), "x");
     }

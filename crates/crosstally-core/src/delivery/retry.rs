@@ -70,7 +70,11 @@ pub fn next(outcome: &Outcome, facts: AttemptFacts) -> Next {
         Outcome::Retry { .. } | Outcome::Doubted { .. } if facts.number >= ATTEMPTS_MAX => {
             Next::Dead(Reason::RetriesExhausted)
         }
-        Outcome::Doubted { reason } => later(*reason, None, facts),
+        // It was refused, not late.
+        Outcome::Doubted { reason } => match later(*reason, None, facts) {
+            Next::Expired => Next::Dead(*reason),
+            next => next,
+        },
         Outcome::Retry { reason, after_ms } => later(*reason, *after_ms, facts),
     }
 }
@@ -133,7 +137,7 @@ mod tests {
             })
             .collect();
         assert_eq!(waits, [5, 30, 120, 600, -1]);
-        assert_eq!(next(&refused, facts(1, 0)), Next::Expired);
+        assert_eq!(next(&refused, facts(1, 0)), Next::Dead(Reason::DestRejected));
         // Behind an outage, and in the end.
         for last in [None, Some(Reason::DestServerError)] {
             let due = NOW.plus_millis(30 * MINUTE_MS);

@@ -167,7 +167,7 @@ fn event(object: &Map<String, Value>, defaults: ServerDefaults<'_>, problems: &m
     let transaction_id = fields.short_text("transaction_id");
     let stated_event_id = fields.short_text("event_id");
     let event_id = stated_event_id.clone().or_else(|| derived(transaction_id.as_deref(), &event_name));
-    let external_ids = fields.texts("external_id");
+    let external_ids = fields.ids("external_id");
     let origin = Origin {
         click_id: fields.short_text("click_id").unwrap_or_default(),
         transaction_id: transaction_id.clone().unwrap_or_default(),
@@ -297,7 +297,7 @@ fn data_processing(fields: &mut Fields<'_, '_>) -> Option<DataProcessing> {
         }
         return None;
     }
-    Some(DataProcessing { options: fields.texts(KEY), country, state })
+    Some(DataProcessing { options: fields.ids(KEY), country, state })
 }
 
 fn extra(fields: &mut Fields<'_, '_>) -> Map<String, Value> {

@@ -28,7 +28,7 @@ pub(super) fn read(settings: &Settings, response: &Response, sent: usize, now: T
     let said = format!("{} {}", word("code"), word("message"));
     let ended = || pause(Reason::DestMisconfigured, shown(settings, &format!("{said}; set api_version")));
     let text = String::from_utf8_lossy(&response.body);
-    let named = if json.is_none() { places(&text) } else { BTreeSet::new() };
+    let named = if json.is_none() { lines_named(&text) } else { BTreeSet::new() };
     match response.status {
         426 => ended(),
         400 if word("code").contains("VERSION") => ended(),
@@ -38,7 +38,7 @@ pub(super) fn read(settings: &Settings, response: &Response, sent: usize, now: T
             shown(settings, &format!("{}: {said}", response.status)),
         ),
         // The same in words alone.
-        400 | 422 if !named.is_empty() && !response.body_cut => {
+        400 | 422 if named.iter().any(|place| *place < sent) && !response.body_cut => {
             refused_at(&named, sent, shown(settings, &format!("{}: {text}", response.status)))
         }
         // Cut off, so that nobody can say which place is named.
@@ -74,6 +74,15 @@ fn element_outcome(element: Option<&Map<String, Value>>) -> Outcome {
         Some(500..) => retry(Reason::DestServerError, None),
         _ => retry(Reason::DestUnreadable, None),
     }
+}
+
+/// The same of an answer in words, in which each error has its own line: what stands between may be anybody's page.
+fn lines_named(text: &str) -> BTreeSet<usize> {
+    let named = |line: &str| {
+        let (place, said) = line.trim_start().strip_prefix("Index: ")?.split_once(',')?;
+        said.trim_start().starts_with("ERROR").then(|| place.trim().parse().ok()).flatten()
+    };
+    text.lines().filter_map(named).collect()
 }
 
 /// `Index: 3, ERROR :: /conversionHappenedAt :: ..`: 3.

@@ -225,6 +225,9 @@ fn troubles_are_told_apart() {
         (429, r#"{"status":429}"#, retry(Reason::DestRateLimited)),
         (500, r#"{"status":500}"#, retry(Reason::DestServerError)),
         (504, "<html>", retry(Reason::DestServerError)),
+        // A page of whoever stands in between.
+        (400, "<style>.m{z-index: 1}\n.n{z-index: 1000}</style>", retry(Reason::DestUnreadable)),
+        (422, "Index: 9, ERROR :: of another call", retry(Reason::DestUnreadable)),
     ] {
         assert_eq!(answer(status, body).outcome, BatchOutcome::Whole(expected), "{status} {body}");
     }

@@ -7,8 +7,13 @@ use crosstally_core::reason::Reason;
 use crosstally_core::time::Timestamp;
 use serde_json::{Map, Value};
 
-use crate::answer::{by_status, is_redirect, is_success, object, redirected, retry, retry_after_ms, shown};
+use crate::answer::{
+    by_status, is_redirect, is_success, object, pause, redirected, retry, retry_after_ms, shown,
+};
 use crate::dialect::{BatchOutcome, Reading, Response, Settings};
+
+/// More than anybody is shown.
+const WORDS_BYTES_ENOUGH: usize = 4 * 1024;
 
 /// Reads an answer to a request that carried `sent` events.
 pub(super) fn read(settings: &Settings, response: &Response, sent: usize, now: Timestamp) -> Reading {
@@ -23,9 +28,9 @@ pub(super) fn read(settings: &Settings, response: &Response, sent: usize, now: T
     let detail = || shown(settings, &format!("{}: {words}", response.status));
     let bad_data = is_success(response.status) || response.status == 400;
     match received {
-        // Of which event it speaks is found by halving.
+        // It speaks of no event: all wait until somebody has looked, and one at a time tries whether that was so.
         _ if is_success(response.status) && wrong.is_empty() && is_refusal(&body) => {
-            Reading::whole(Outcome::Split { reason: Reason::DestRejected }, detail())
+            pause(Reason::DestMisconfigured, detail())
         }
         Some(received) if is_success(response.status) && received == sent && wrong.is_empty() => {
             Reading::whole(Outcome::Delivered, detail())
@@ -57,9 +62,12 @@ fn is_consistent(received: usize, sent: usize, wrong: &BTreeMap<usize, &str>) ->
 /// Whether an answer speaks of an error that is not one of warnings alone.
 fn is_refusal(body: &Map<String, Value>) -> bool {
     let Some(error) = body.get("error").filter(|error| !error.is_null()) else { return false };
+    let is_told =
+        |key: &str| error.get(key).and_then(Value::as_str).is_some_and(|text| !text.trim().is_empty());
     let is_warning = |detail: &Value| detail.get("isWarning").and_then(Value::as_bool) == Some(true);
     let details = error.get("details").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    details.is_empty() || !details.iter().all(is_warning)
+    // Something empty stands there in answers that take everything, too.
+    if details.is_empty() { is_told("code") || is_told("message") } else { !details.iter().all(is_warning) }
 }
 
 /// What is wrong with which event; warnings do not count.
@@ -86,7 +94,11 @@ fn words(body: &Map<String, Value>, received: Option<usize>) -> String {
         words = format!("{words}; {}: {}", text("code"), text("message"));
     }
     for (index, message) in wrong(body) {
-        words = format!("{words}; event {index}: {message}");
+        // Many more could be named than were sent.
+        if words.len() > WORDS_BYTES_ENOUGH {
+            break;
+        }
+        words.push_str(&format!("; event {index}: {message}"));
     }
     if let Some(trace) = body.get("traceId").and_then(Value::as_str) {
         words = format!("{words} (traceId {trace})");

@@ -55,7 +55,8 @@ fn each(settings: &Settings, status: u16, rows: &[Value]) -> Reading {
     let processed = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Delivered)).count();
     let mut detail = format!("{status}: processed {processed} of {}", rows.len());
     for failure in failures {
-        detail = format!("{detail}; {failure}");
+        detail.push_str("; ");
+        detail.push_str(&failure);
     }
     let detail = shown(settings, &detail);
     if processed == rows.len() {

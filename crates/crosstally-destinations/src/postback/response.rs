@@ -56,13 +56,19 @@ fn success(settings: &Settings, response: &Response, said: &str) -> Reading {
     }
     match missing(settings, &response.body) {
         None => Reading::whole(Outcome::Delivered, said),
-        // It was taken, as far as the status says, and would be taken again.
-        Some(why) if response.body_cut => {
+        // It was taken, as far as the status says, and would be taken again. A page that is no JSON is no such answer.
+        Some(why) if response.body_cut && is_json_begun(settings, &response.body) => {
             let detail = shorten(&format!("the answer is too long to be read to its end: {why}; {said}"));
             Reading::whole(Outcome::Unverified, detail)
         }
         Some(why) => refused(&why, said),
     }
+}
+
+/// Whether a JSON answer is wanted and this is how one begins.
+fn is_json_begun(settings: &Settings, body: &[u8]) -> bool {
+    let wanted = Effective::of(&settings.values).map("success_json").next().is_some();
+    wanted && matches!(body.trim_ascii_start().first(), Some(b'{' | b'['))
 }
 
 fn refused(why: &str, said: &str) -> Reading {

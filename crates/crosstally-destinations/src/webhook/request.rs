@@ -7,7 +7,7 @@ use crosstally_core::secret::Secret;
 use crosstally_core::time::Timestamp;
 
 use super::config::SECRETS;
-use super::sign::Key;
+use super::sign::{Key, bare};
 use crate::age;
 use crate::batch::{self, EVENT_BYTES_MAX, Limits};
 use crate::dialect::{Built, Request, Settings};
@@ -60,7 +60,8 @@ fn sign(settings: &Settings, request: &mut Request, id: &str, now: Timestamp) {
         ("webhook-signature", signatures.join(" ")),
     ];
     request.headers.extend(headers.map(|(name, value)| (name.to_owned(), value)));
-    request.secrets = secrets.into_iter().cloned().collect();
+    // Receivers know a secret without its prefix, too.
+    request.secrets = secrets.iter().flat_map(|secret| [(*secret).clone(), bare(secret)]).collect();
 }
 
 fn payload(event: &OutboundEvent) -> Result<Vec<u8>, Refused> {

@@ -11,6 +11,13 @@ const PRIVATE_PREFIX: &str = "whsk_";
 const SHARED_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 const SEED_BYTES: usize = 32;
 
+/// A secret without what says of which form it is.
+pub(super) fn bare(secret: &Secret) -> Secret {
+    let text = secret.expose();
+    let bare = [SHARED_PREFIX, PRIVATE_PREFIX].iter().find_map(|prefix| text.strip_prefix(prefix));
+    Secret::new(bare.unwrap_or(text))
+}
+
 /// A secret, ready to sign with.
 pub(super) enum Key {
     /// Shared with the receiver: HMAC-SHA256, version `v1`.

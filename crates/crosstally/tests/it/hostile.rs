@@ -41,7 +41,7 @@ const PLAYED: &[(&str, &str, &str)] = &[
     ("reset_after_ok", "pending", "dest_unreachable"),
     ("drip_head", "pending", "dest_timeout"),
     ("drip_body", "pending", "dest_timeout"),
-    ("endless_body", "delivered", "accepted_unverified"),
+    ("endless_body", "dead", "dest_rejected"),
     ("endless_interim", "pending", "dest_unreadable"),
     ("many_headers", "pending", "dest_unreadable"),
     ("long_header", "pending", "dest_unreadable"),

@@ -112,8 +112,21 @@ impl<'a, 'p> Fields<'a, 'p> {
         (!text.is_empty()).then(|| text.to_owned())
     }
 
-    /// One text or a list of texts; blank ones are left out.
+    /// One text or a list of texts; blank ones are left out. Forms bring lines and tabs along: each value's own reader knows
+    /// what to do with those inside.
     pub(super) fn texts(&mut self, key: &str) -> Vec<String> {
+        self.texts_that(key, |text| fits(text, limits::PARAM_VALUE_BYTES_MAX).map(|()| text))
+    }
+
+    /// The same of ids and words, which are kept and passed on as they are.
+    pub(super) fn ids(&mut self, key: &str) -> Vec<String> {
+        self.texts_that(key, |text| {
+            let text = text.trim();
+            usable(text, limits::PARAM_VALUE_BYTES_MAX).map(|()| text)
+        })
+    }
+
+    fn texts_that(&mut self, key: &str, checked: impl Fn(&str) -> Result<&str, String>) -> Vec<String> {
         let Some(value) = self.get(key) else { return Vec::new() };
         let one = std::slice::from_ref(value);
         let (items, many) = match value {
@@ -125,11 +138,10 @@ impl<'a, 'p> Fields<'a, 'p> {
             let place = if many { format!("{key}/{index}") } else { key.to_owned() };
             match as_text(item) {
                 None => self.problem(&place, "must be a text, or a list of texts"),
-                // Forms bring lines and tabs along: each value's own reader knows what to do with those inside.
-                Some(text) => match fits(text, limits::PARAM_VALUE_BYTES_MAX) {
+                Some(text) => match checked(text) {
                     Err(problem) => self.problem(&place, problem),
-                    Ok(()) if text.trim().is_empty() => {}
-                    Ok(()) => texts.push(text.to_owned()),
+                    Ok(text) if text.trim().is_empty() => {}
+                    Ok(text) => texts.push(text.to_owned()),
                 },
             }
         }

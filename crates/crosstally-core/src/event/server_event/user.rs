@@ -114,7 +114,7 @@ pub(super) fn read(
     let click_ids: Vec<&str> = AD_CLICK_PARAMS.iter().map(|param| param.name).collect();
     fields.only(&[PERSON, PLAIN_IDS, &click_ids], OTHER_NAMES);
     let mut external_id = external_ids;
-    external_id.extend(fields.texts("external_id"));
+    external_id.extend(fields.ids("external_id"));
     let given = ContactIn {
         email: fields.texts("email"),
         phone: fields.texts("phone"),

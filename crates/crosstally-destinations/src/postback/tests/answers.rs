@@ -78,6 +78,11 @@ fn an_answer_that_is_too_long_to_be_judged_is_no_refusal() {
     assert!(reading.detail.contains("too long"), "{}", reading.detail);
     let said_no = [rule[0].clone(), ("failure_body_contains", text("rows"))];
     assert_eq!(whole(&Postback.read(&settings(&said_no), &cut, 1, NOW)), refused());
+    // A page in the answer's place proves nothing of what the settings want to see.
+    let page = Response { body: b"<html>".to_vec(), ..cut.clone() };
+    assert_eq!(whole(&Postback.read(&settings(&rule), &page, 1, NOW)), refused());
+    let words = [("success_body_contains", text("OK"))];
+    assert_eq!(whole(&Postback.read(&settings(&words), &cut, 1, NOW)), refused());
 }
 
 #[test]
