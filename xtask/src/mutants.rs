@@ -176,12 +176,20 @@ fn put(path: &Path, bytes: &[u8]) -> Result<()> {
 
 /// Puts all faults in, each behind its switch.
 fn infect(copy: &Path, mutants: &[(PathBuf, Mutant)]) -> Result<()> {
+    for (path, text) in &infected_tree(copy, mutants)? {
+        put(path, text.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// The files of a tree that any fault changes, with all faults in them: also two that stand in one line have to go together.
+fn infected_tree(root: &Path, mutants: &[(PathBuf, Mutant)]) -> Result<BTreeMap<PathBuf, String>> {
     let mut texts: BTreeMap<PathBuf, String> = BTreeMap::new();
     for (folder, mutant) in mutants {
         let is_on =
             format!("(std::env::var_os(\"{SWITCH}\").is_some_and(|name| name == \"{}\"))", mutant.name);
         for edit in &mutant.edit {
-            let path = copy.join(folder).join(&edit.file);
+            let path = root.join(folder).join(&edit.file);
             let text = match texts.get(&path) {
                 Some(text) => text.clone(),
                 None => fs::read_to_string(&path).with_context(|| format!("{} is gone", path.display()))?,
@@ -191,10 +199,7 @@ fn infect(copy: &Path, mutants: &[(PathBuf, Mutant)]) -> Result<()> {
             texts.insert(path, text);
         }
     }
-    for (path, text) in &texts {
-        put(path, text.as_bytes())?;
-    }
-    Ok(())
+    Ok(texts)
 }
 
 fn infected(text: &str, edit: &Edit, is_on: &str) -> Result<String> {
@@ -291,16 +296,14 @@ mod tests {
         }
     }
 
-    /// The faults are those of the tree as it stands: each has its place, once.
+    /// The faults are those of the tree as it stands: each has its place, once, also beside all others.
     #[test]
     fn every_fault_has_its_place() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        for (folder, mutant) in read(&root).expect("the faults can be read") {
+        let mutants = read(&root).expect("the faults can be read");
+        for (_, mutant) in &mutants {
             mutant.place().expect("a test");
-            for edit in &mutant.edit {
-                let text = fs::read_to_string(root.join(&folder).join(&edit.file)).expect("the file");
-                infected(&text, edit, "(on)").unwrap_or_else(|error| panic!("{}: {error:#}", mutant.name));
-            }
         }
+        infected_tree(&root, &mutants).unwrap_or_else(|error| panic!("{error:#}"));
     }
 }

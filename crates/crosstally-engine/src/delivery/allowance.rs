@@ -6,8 +6,9 @@ use crosstally_core::time::Timestamp;
 
 const SECOND_US: i64 = 1_000_000;
 const MS_US: i64 = 1_000;
-/// For how long calls gather before any is leased: one at a time would cost a lease's transaction each.
-const GATHER: u32 = 10;
+/// Calls gather for one part of this many of a second before any is leased: one at a time would cost a lease's transaction
+/// each.
+const GATHERINGS_PER_SECOND: u32 = 10;
 
 /// What is left of a rate.
 #[derive(Debug, Clone, Copy, Default)]
@@ -17,12 +18,12 @@ pub(super) struct Allowance {
 }
 
 /// A rate in microseconds.
-struct Pace {
+struct Bucket {
     each: i64,
     depth: i64,
 }
 
-impl Pace {
+impl Bucket {
     fn of(rate: Rate) -> Self {
         let each = (SECOND_US / i64::from(rate.per_second.max(1))).max(1);
         Self { each, depth: each.saturating_mul(i64::from(rate.burst.max(1))) }
@@ -32,15 +33,15 @@ impl Pace {
 impl Allowance {
     /// How many of so many calls may begin now; if none, when the next one may.
     pub(super) fn of(self, rate: Rate, now: Timestamp, wanted: usize) -> Result<usize, Timestamp> {
-        let pace = Pace::of(rate);
+        let bucket = Bucket::of(rate);
         let now = now.as_millis().saturating_mul(MS_US);
-        let room = now.saturating_add(pace.depth).saturating_sub(self.full_at(now, &pace));
-        let least = (rate.per_second / GATHER).min(rate.burst).max(1);
+        let room = now.saturating_add(bucket.depth).saturating_sub(self.full_at(now, &bucket));
+        let least = (rate.per_second / GATHERINGS_PER_SECOND).min(rate.burst).max(1);
         let least = usize::try_from(least).unwrap_or(usize::MAX).min(wanted).max(1);
-        match usize::try_from(room / pace.each).unwrap_or(0) {
+        match usize::try_from(room / bucket.each).unwrap_or(0) {
             calls if calls < least => {
                 let wait =
-                    pace.each.saturating_mul(i64::try_from(least).unwrap_or(i64::MAX)).saturating_sub(room);
+                    bucket.each.saturating_mul(i64::try_from(least).unwrap_or(i64::MAX)).saturating_sub(room);
                 Err(Timestamp::from_millis(now.saturating_add(wait).saturating_add(MS_US - 1) / MS_US))
             }
             calls => Ok(calls.min(wanted)),
@@ -49,23 +50,23 @@ impl Allowance {
 
     /// So many calls begin.
     pub(super) fn take(&mut self, rate: Rate, now: Timestamp, calls: usize) {
-        let pace = Pace::of(rate);
+        let bucket = Bucket::of(rate);
         let now = now.as_millis().saturating_mul(MS_US);
         let calls = i64::try_from(calls).unwrap_or(i64::MAX);
-        self.full_at = self.full_at(now, &pace).saturating_add(pace.each.saturating_mul(calls));
+        self.full_at = self.full_at(now, &bucket).saturating_add(bucket.each.saturating_mul(calls));
     }
 
     /// Instead of so many calls so many were made.
     pub(super) fn correct(&mut self, rate: Rate, now: Timestamp, begun_for: usize, made: usize) {
         self.take(rate, now, made.saturating_sub(begun_for));
-        let pace = Pace::of(rate);
+        let bucket = Bucket::of(rate);
         let unused = i64::try_from(begun_for.saturating_sub(made)).unwrap_or(i64::MAX);
-        self.full_at = self.full_at.saturating_sub(pace.each.saturating_mul(unused));
+        self.full_at = self.full_at.saturating_sub(bucket.each.saturating_mul(unused));
     }
 
     /// A clock that was set back leaves the bucket empty for no longer than it takes to fill.
-    fn full_at(self, now: i64, pace: &Pace) -> i64 {
-        self.full_at.clamp(now, now.saturating_add(pace.depth))
+    fn full_at(self, now: i64, bucket: &Bucket) -> i64 {
+        self.full_at.clamp(now, now.saturating_add(bucket.depth))
     }
 }
 

@@ -207,7 +207,7 @@ impl Lane {
         let states = self.engine.store.destination_states().await?;
         let mut state = states.into_iter().find(|state| state.destination == self.slug);
         if state.as_ref().is_some_and(|state| state.paused.is_some()) {
-            self.pace.is_shut();
+            self.pace.shut();
         }
         let here = Here::of(ready, now);
         let mut limit = batch_max * free;

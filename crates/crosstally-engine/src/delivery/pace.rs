@@ -160,8 +160,8 @@ impl Pace {
         self.taken.load(Ordering::Acquire)
     }
 
-    /// It is known to be paused, whoever found that out.
-    pub(super) fn is_shut(&self) {
+    /// The destination is known to be paused, whoever found that out.
+    pub(super) fn shut(&self) {
         self.accepted.store(false, Ordering::Release);
     }
 

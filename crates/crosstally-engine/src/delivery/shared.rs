@@ -193,10 +193,9 @@ impl Shared {
         }
         let now = self.engine.clock.now();
         let here = Here::of(&self.ready, now);
-        let state = match shut {
-            Shut::ForAll => standing::after_call(&reading, self.state.as_ref(), self.probe, here),
-            Shut::ForThese => None,
-        };
+        // A door shut to these events alone pauses nobody else; that it is knocked at too often holds for all.
+        let state = standing::after_call(&reading, self.state.as_ref(), self.probe, here)
+            .filter(|state| shut == Shut::ForAll || state.paused.is_none());
         let pauses = state.as_ref().is_some_and(|state| state.paused.is_some());
         let held_up = state.as_ref().is_some_and(|state| state.not_before > now);
         self.pace.note(came_to_nothing);
