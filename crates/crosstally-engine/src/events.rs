@@ -9,7 +9,7 @@ use crosstally_core::reason::Reason;
 use crosstally_core::time::{DAY_MS, MINUTE_MS};
 use crosstally_core::verdict::Stop;
 use crosstally_core::{hops, limits};
-use crosstally_store::{Claim, StoreError};
+use crosstally_store::{BegunUnder, Claim, StoreError};
 use sha2::{Digest, Sha256};
 
 use crate::Engine;
@@ -88,14 +88,16 @@ impl Engine {
     /// # Errors
     /// See [`StoreError`].
     pub async fn claim_key(&self, key: &str, request: &[&[u8]]) -> Result<Claim, StoreError> {
-        let mut digest = Sha256::new();
-        for part in request {
-            digest.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
-            digest.update(part);
-        }
         let now = self.clock.now();
         let stale_before = now.plus_millis(-BROKEN_OFF_MS);
-        self.store.claim_key(key.to_owned(), digest.finalize().into(), now, stale_before).await
+        self.store.claim_key(key.to_owned(), digest(request), now, stale_before).await
+    }
+
+    /// What a job that is begun by this request under this key is known by, as long as the key is.
+    #[must_use]
+    pub fn begun_under(&self, key: &str, request: &[&[u8]]) -> BegunUnder {
+        let since = self.clock.now().plus_millis(-KEY_LIFE_MS);
+        BegunUnder { digest: digest(&[&[key.as_bytes()], request].concat()), since }
     }
 
     /// Keeps the answer to a request under its key; without an answer the key is free again.
@@ -113,6 +115,16 @@ impl Engine {
     pub async fn forget_keys(&self) -> Result<u64, StoreError> {
         self.store.purge_keys(self.clock.now().plus_millis(-KEY_LIFE_MS), KEYS_AT_ONCE).await
     }
+}
+
+/// Of several parts, none of which can be taken for a piece of another.
+fn digest(parts: &[&[u8]]) -> [u8; 32] {
+    let mut digest = Sha256::new();
+    for part in parts {
+        digest.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        digest.update(part);
+    }
+    digest.finalize().into()
 }
 
 /// The events of a body as they came, and whether it is a list.

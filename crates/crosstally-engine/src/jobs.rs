@@ -9,7 +9,7 @@ use crosstally_core::delivery::job::{
 use crosstally_core::ids::{DeliveryId, JobId};
 use crosstally_core::reason::Reason;
 use crosstally_core::time::{DAY_MS, Timestamp};
-use crosstally_store::{EventText, JobAnswer, JobGroup, JobStep, StoreError};
+use crosstally_store::{BegunUnder, EventText, JobAnswer, JobGroup, JobStep, StoreError};
 
 use crate::Engine;
 use crate::outbox::nobody_knows;
@@ -107,11 +107,17 @@ impl Engine {
         }
     }
 
-    /// Begins a job; it goes on by itself on every node that works by the clock.
+    /// Begins a job; it goes on by itself on every node that works by the clock. One that was begun under the same request
+    /// before is answered instead.
     ///
     /// # Errors
     /// See [`JobError`].
-    pub async fn begin_job(&self, wanted: JobIn, author: &str) -> Result<Job, JobError> {
+    pub async fn begin_job(
+        &self,
+        wanted: JobIn,
+        author: &str,
+        under: Option<BegunUnder>,
+    ) -> Result<Job, JobError> {
         let preview = self.preview_job(&wanted).await?;
         let open = self.store.running_jobs(JOBS_MAX).await?.len();
         if u32::try_from(open).unwrap_or(u32::MAX) >= JOBS_MAX {
@@ -133,7 +139,11 @@ impl Engine {
             created_at: now,
             updated_at: now,
         };
-        self.store.begin_job(job.clone()).await?;
+        let id = job.id;
+        let job = self.store.begin_job(job, under).await?;
+        if job.id != id {
+            return Ok(job);
+        }
         tracing::info!(
             job.id = %job.id,
             action = job.action.as_str(),

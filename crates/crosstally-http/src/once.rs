@@ -2,7 +2,7 @@
 
 use crosstally_core::limits::IDEMPOTENCY_KEY_BYTES_MAX;
 use crosstally_core::reason::Reason;
-use crosstally_store::Claim;
+use crosstally_store::{BegunUnder, Claim};
 use http::{HeaderValue, StatusCode};
 use http_body_util::{BodyExt, Full};
 
@@ -16,6 +16,8 @@ pub(crate) const HEADER: &str = "idempotency-key";
 /// A key that is this request's.
 pub(crate) struct Claimed {
     key: String,
+    /// What a job that the request begins is known by.
+    pub(crate) under: BegunUnder,
 }
 
 /// Takes a key for a request of this content.
@@ -36,7 +38,10 @@ pub(crate) async fn claim(
     // Two senders may choose the same key; a name of a token holds no line feed.
     let key = format!("{sender}\n{key}");
     match state.engine.claim_key(&key, content).await {
-        Ok(Claim::Mine) => Ok(Claimed { key }),
+        Ok(Claim::Mine) => {
+            let under = state.engine.begun_under(&key, content);
+            Ok(Claimed { key, under })
+        }
         Ok(Claim::Running) => Err(fault(Fault::KeyInUse, "")),
         Ok(Claim::Other) => Err(fault(Fault::KeyMismatch, "")),
         Ok(Claim::Answered { status, answer }) => {

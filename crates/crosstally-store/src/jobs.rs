@@ -31,6 +31,15 @@ pub struct JobStep {
     pub deadlines: BTreeMap<DeliveryId, Timestamp>,
 }
 
+/// The request that a job is begun under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BegunUnder {
+    /// Of its key, its sender and its content.
+    pub digest: [u8; 32],
+    /// A job that was begun earlier is no longer meant by it.
+    pub since: Timestamp,
+}
+
 /// What became of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JobAnswer {
@@ -73,12 +82,12 @@ impl Store {
         on!(self, preview_job(filter, to_destination))
     }
 
-    /// Writes a new job down.
+    /// Writes a new job down; if one was begun under the same request before, that one is answered and nothing is written.
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub async fn begin_job(&self, job: Job) -> Result<(), StoreError> {
-        on!(self, begin_job(job))
+    pub async fn begin_job(&self, job: Job, under: Option<BegunUnder>) -> Result<Job, StoreError> {
+        on!(self, begin_job(job, under))
     }
 
     /// The job of this id.

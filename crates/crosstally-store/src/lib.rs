@@ -50,7 +50,7 @@ pub use error::{OpenError, StoreError};
 pub use fx::{FxChange, FxImport, FxJob, FxRate, FxSpan, Priced};
 pub use hybrid::{SentEvent, SentPage, ToldClick};
 pub use idempotency::Claim;
-pub use jobs::{JobAnswer, JobGroup, JobStep};
+pub use jobs::{BegunUnder, JobAnswer, JobGroup, JobStep};
 pub use journeys::{DecidingCall, DecidingCalls};
 pub use ledger::{BaseSum, LedgerFilter, LedgerSum};
 pub use lookbacks::{Found, Lookback, NewLookback};

@@ -9,7 +9,7 @@ use crosstally_core::time::Timestamp;
 use crosstally_engine::Engine;
 use crosstally_engine::jobs::{JobError, JobIn, JobPreview};
 use crosstally_engine::outbox::Shown;
-use crosstally_store::JobGroup;
+use crosstally_store::{BegunUnder, JobGroup};
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 
@@ -337,14 +337,13 @@ async fn answered(
     job: JobIn,
     apply: bool,
 ) -> Reply {
-    let work = asked_for(&state.engine, job, apply, who);
     let Some(key) = headers.get(once::HEADER).filter(|_| apply) else {
-        return Ok(Json(work.await?).into_response());
+        return Ok(Json(asked_for(&state.engine, job, apply, who, None).await?).into_response());
     };
     let json = |value: &ReplayOut| serde_json::to_string(value).expect("numbers and texts are JSON");
     let content = serde_json::to_vec(wanted).expect("what was read from JSON is JSON");
     let claimed = once::claim(state, who, key, &[route.as_bytes(), &content]).await?;
-    match work.await {
+    match asked_for(&state.engine, job, apply, who, Some(claimed.under)).await {
         Ok(out) => {
             let answer = body(StatusCode::OK, "application/json", json(&out));
             Ok(claimed.keep(state, answer, true).await.into_response())
@@ -357,14 +356,20 @@ async fn answered(
     }
 }
 
-/// Shows what a job would be about, and begins it if it is to be.
+/// Shows what a job would be about, and begins it if it is to be; under a request that began one before, that one.
 ///
 /// # Errors
 /// See [`JobError`].
-pub async fn asked_for(engine: &Engine, job: JobIn, apply: bool, who: &str) -> Result<ReplayOut, JobError> {
+pub async fn asked_for(
+    engine: &Engine,
+    job: JobIn,
+    apply: bool,
+    who: &str,
+    under: Option<BegunUnder>,
+) -> Result<ReplayOut, JobError> {
     let preview = engine.preview_job(&job).await?;
     let begun = match apply {
-        true => Some(engine.begin_job(job, who).await?),
+        true => Some(engine.begin_job(job, who, under).await?),
         false => None,
     };
     Ok(ReplayOut::new(&preview, begun.as_ref()))

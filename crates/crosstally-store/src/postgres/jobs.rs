@@ -19,14 +19,17 @@ use super::reversals::{note_again, note_failed};
 use super::rows::{Columns, Id, Text};
 use super::transact::{Transaction, Value};
 use super::{Postgres, rows};
-use crate::{EventText, JobAnswer, JobGroup, JobStep, StoreError, WORKSPACE};
+use crate::{BegunUnder, EventText, JobAnswer, JobGroup, JobStep, StoreError, WORKSPACE};
 
 const COLUMNS: &str = "id, filter, to_destination, per_minute, state, done_to, wanted, requeued, skipped, author, \
     created_at, updated_at, action";
 const INSERT: &str =
     "INSERT INTO delivery_jobs (workspace, id, filter, to_destination, per_minute, state, done_to,
-        wanted, requeued, skipped, author, created_at, updated_at, action)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+        wanted, requeued, skipped, author, created_at, updated_at, action, begun_under)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+    ON CONFLICT (begun_under, workspace) WHERE begun_under IS NOT NULL DO NOTHING RETURNING 1";
+const FORGET_REQUEST: &str = "UPDATE delivery_jobs SET begun_under = NULL
+    WHERE workspace = $1 AND begun_under = $2 AND created_at < $3";
 const MOVE: &str = "UPDATE delivery_jobs SET state = $4, updated_at = $5
     WHERE workspace = $1 AND id = $2 AND state = $3 RETURNING 1";
 const ADVANCE: &str =
@@ -155,9 +158,14 @@ impl Postgres {
         Ok(groups)
     }
 
-    pub(crate) async fn begin_job(&self, job: Job) -> Result<(), StoreError> {
+    pub(crate) async fn begin_job(&self, job: Job, under: Option<BegunUnder>) -> Result<Job, StoreError> {
         let filter = rows::to_json(&job.filter)?;
-        let values: [&Value<'_>; 14] = [
+        let digest = under.as_ref().map(|under| under.digest.as_slice());
+        if let Some(under) = under {
+            let since = under.since.as_millis();
+            self.engine.write(FORGET_REQUEST, &[&WORKSPACE, &digest, &since]).await?;
+        }
+        let values: [&Value<'_>; 15] = [
             &WORKSPACE,
             &Id::from(job.id),
             &Text(&filter),
@@ -172,8 +180,14 @@ impl Postgres {
             &job.created_at.as_millis(),
             &job.updated_at.as_millis(),
             &Text(job.action.as_str()),
+            &digest,
         ];
-        self.engine.write(INSERT, &values).await.map(drop)
+        if !self.engine.write(INSERT, &values).await?.is_empty() {
+            return Ok(job);
+        }
+        let begun = self.jobs("begun_under = $2", &[&WORKSPACE, &digest]).await?.pop();
+        // It was forgotten just now: whoever asks again begins one.
+        begun.ok_or(StoreError::Busy)
     }
 
     pub(crate) async fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {

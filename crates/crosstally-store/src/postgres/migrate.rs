@@ -31,6 +31,7 @@ const STEPS: &[&str] = &[
     include_str!("../../migrations/postgres/0015_lookbacks.sql"),
     include_str!("../../migrations/postgres/0016_calls_of_one.sql"),
     include_str!("../../migrations/postgres/0017_job_actions.sql"),
+    include_str!("../../migrations/postgres/0018_begun_jobs.sql"),
 ];
 
 const REGISTER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (version BIGINT NOT NULL PRIMARY KEY)";

@@ -9,14 +9,16 @@ use crosstally_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use super::{Sqlite, outbox, reversals, rows};
-use crate::{EventText, JobAnswer, JobGroup, JobStep, StoreError, WORKSPACE};
+use crate::{BegunUnder, EventText, JobAnswer, JobGroup, JobStep, StoreError, WORKSPACE};
 
 const COLUMNS: &str = "id, filter, to_destination, per_minute, state, done_to, wanted, requeued, skipped, author, \
     created_at, updated_at, action";
 const INSERT: &str =
     "INSERT INTO delivery_jobs (id, workspace, filter, to_destination, per_minute, state, done_to,
-        wanted, requeued, skipped, author, created_at, updated_at, action)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+        wanted, requeued, skipped, author, created_at, updated_at, action, begun_under)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+const FORGET_REQUEST: &str = "UPDATE delivery_jobs SET begun_under = NULL
+    WHERE workspace = ?1 AND begun_under = ?2 AND created_at < ?3";
 const MOVE: &str =
     "UPDATE delivery_jobs SET state = ?4, updated_at = ?5 WHERE id = ?1 AND workspace = ?2 AND state = ?3";
 const ADVANCE: &str =
@@ -68,9 +70,21 @@ impl Sqlite {
         self.engine.read(work).await
     }
 
-    pub(crate) async fn begin_job(&self, job: Job) -> Result<(), StoreError> {
+    pub(crate) async fn begin_job(&self, job: Job, under: Option<BegunUnder>) -> Result<Job, StoreError> {
         let filter = rows::to_json(&job.filter)?;
         let work = move |connection: &Connection| {
+            if let Some(under) = under {
+                let since = under.since.as_millis();
+                connection.prepare_cached(FORGET_REQUEST)?.execute(params![
+                    WORKSPACE,
+                    under.digest,
+                    since
+                ])?;
+                let begun = list(connection, "begun_under = ?2", params![WORKSPACE, under.digest])?;
+                if let Some(begun) = begun.into_iter().next() {
+                    return Ok(begun);
+                }
+            }
             connection.prepare_cached(INSERT)?.execute(params![
                 job.id.as_bytes(),
                 WORKSPACE,
@@ -86,8 +100,9 @@ impl Sqlite {
                 job.created_at.as_millis(),
                 job.updated_at.as_millis(),
                 job.action.as_str(),
+                under.map(|under| under.digest),
             ])?;
-            Ok(())
+            Ok(job.clone())
         };
         self.engine.write(1, work).await
     }

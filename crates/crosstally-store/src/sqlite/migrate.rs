@@ -28,6 +28,7 @@ const STEPS: &[&str] = &[
     include_str!("../../migrations/sqlite/0015_lookbacks.sql"),
     include_str!("../../migrations/sqlite/0016_calls_of_one.sql"),
     include_str!("../../migrations/sqlite/0017_job_actions.sql"),
+    include_str!("../../migrations/sqlite/0018_begun_jobs.sql"),
 ];
 
 const REGISTER: &str =

@@ -238,7 +238,7 @@ pub(crate) async fn what_had_arrived_is_not_told_as_cancelled(stage: &Stage) {
     build::work(&store, 300, Outcome::Delivered, After::Delivered).await;
     let delivery = sale.deliveries[0].id;
     let again = jobs::job(jobs::filter(&[Word::Delivered]), None);
-    store.begin_job(again.clone()).await.unwrap();
+    store.begin_job(again.clone(), None).await.unwrap();
     let done = store.advance_job(jobs::step(&again, jobs::START, &[delivery], true)).await.unwrap();
     assert_eq!(done, JobAnswer::Done { requeued: 1, skipped: 0 });
     let (conversion, _) = known(&store, &sale).await;

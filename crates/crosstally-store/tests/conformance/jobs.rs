@@ -93,7 +93,7 @@ pub(crate) async fn lanes_share_a_lease(stage: &Stage) {
     build::work(&store, 10, retry, After::RetryAt(build::at(50))).await;
     let dead = book_in(&store, &[DeliveryState::Dead; 10]).await;
     let again = job(filter(&Word::FAILED), None);
-    store.begin_job(again.clone()).await.unwrap();
+    store.begin_job(again.clone(), None).await.unwrap();
     let done = store.advance_job(step(&again, START, &dead, true)).await.unwrap();
     assert_eq!(done, JobAnswer::Done { requeued: 10, skipped: 0 });
     let fresh = build::book_deliveries(&store, META, 10).await;
@@ -121,7 +121,7 @@ pub(crate) async fn a_job_goes_through_its_deliveries_once(stage: &Stage) {
     let booked = book_in(&store, &[Dead, Delivered, Expired, Pending, Cancelled, Dead]).await;
     let failed = filter(&Word::FAILED);
     let again = job(failed.clone(), None);
-    store.begin_job(again.clone()).await.unwrap();
+    store.begin_job(again.clone(), None).await.unwrap();
     assert_eq!(store.job(again.id).await.unwrap().unwrap(), again);
 
     let first = store.job_deliveries(failed.clone(), START, 3).await.unwrap();
@@ -157,7 +157,7 @@ pub(crate) async fn what_arrived_is_sent_again_only_if_asked_for(stage: &Stage) 
     let delivered = filter(&[Word::Delivered]);
     assert_eq!(store.job_deliveries(delivered.clone(), START, 9).await.unwrap(), [booked[0]]);
     let again = job(delivered, None);
-    store.begin_job(again.clone()).await.unwrap();
+    store.begin_job(again.clone(), None).await.unwrap();
     // A delivery that the job is not about, handed in all the same.
     let done = store.advance_job(step(&again, START, &booked, true)).await.unwrap();
     assert_eq!(done, JobAnswer::Done { requeued: 1, skipped: 1 });
@@ -167,7 +167,7 @@ pub(crate) async fn what_arrived_is_sent_again_only_if_asked_for(stage: &Stage) 
     // It has arrived once more: a second job sends it a third time.
     stage.run("UPDATE deliveries SET state = 'delivered' WHERE state = 'pending'").await;
     let third = job(filter(&[Word::Delivered]), None);
-    store.begin_job(third.clone()).await.unwrap();
+    store.begin_job(third.clone(), None).await.unwrap();
     let done = store.advance_job(step(&third, START, &booked[..1], true)).await.unwrap();
     assert_eq!(done, JobAnswer::Done { requeued: 1, skipped: 0 });
     assert_eq!(state(&store, booked[0]).await, DeliveryState::Pending);
@@ -191,7 +191,7 @@ pub(crate) async fn a_job_books_what_waits_for_another_destination(stage: &Stage
         before.push(store.delivery(*id).await.unwrap());
     }
     let moving = job(waiting, Some(OTHER));
-    store.begin_job(moving.clone()).await.unwrap();
+    store.begin_job(moving.clone(), None).await.unwrap();
     assert_eq!(store.job(moving.id).await.unwrap().unwrap(), moving);
     let done = store.advance_job(step(&moving, START, &first, false)).await.unwrap();
     assert_eq!(done, JobAnswer::Done { requeued: 2, skipped: 0 });
@@ -212,7 +212,7 @@ pub(crate) async fn a_job_calls_off_what_waits(stage: &Stage) {
     let booked = book_in(&store, &[Pending, Pending, Dead, Delivered, Pending]).await;
     let other = build::book_deliveries(&store, OTHER, 1).await;
     let again = job(filter(&[Word::Delivered]), None);
-    store.begin_job(again.clone()).await.unwrap();
+    store.begin_job(again.clone(), None).await.unwrap();
     store.advance_job(step(&again, START, &booked[3..4], true)).await.unwrap();
     // One is under a lease that holds, another was called by somebody whose lease has run out.
     let lease = async |until: i64| {
@@ -226,7 +226,7 @@ pub(crate) async fn a_job_calls_off_what_waits(stage: &Stage) {
 
     let waiting = filter(&[Word::Pending]);
     let off = Job { action: Action::Cancel, ..job(waiting.clone(), None) };
-    store.begin_job(off.clone()).await.unwrap();
+    store.begin_job(off.clone(), None).await.unwrap();
     assert_eq!(store.job(off.id).await.unwrap().unwrap(), off);
     let found = store.job_deliveries(waiting, START, 9).await.unwrap();
     assert_eq!(found, [booked[0], booked[1], booked[3], booked[4]]);
@@ -257,7 +257,7 @@ pub(crate) async fn a_job_calls_off_what_waits(stage: &Stage) {
     assert_eq!(store.renew_leases(held, build::at(20_000)).await.unwrap().len(), 1);
     // What was called off can be sent after all.
     let after_all = job(filter(&[Word::Cancelled]), None);
-    store.begin_job(after_all.clone()).await.unwrap();
+    store.begin_job(after_all.clone(), None).await.unwrap();
     let done = store.advance_job(step(&after_all, START, &booked[4..], true)).await.unwrap();
     assert_eq!(done, JobAnswer::Done { requeued: 1, skipped: 0 });
 }
@@ -286,7 +286,7 @@ pub(crate) async fn a_job_books_for_another_destination(stage: &Stage) {
     assert_eq!(counted, [(DeliveryState::Delivered, 2, 1), (DeliveryState::Dead, 1, 0)]);
 
     let moving = job(all.clone(), Some(OTHER));
-    store.begin_job(moving.clone()).await.unwrap();
+    store.begin_job(moving.clone(), None).await.unwrap();
     let found = store.job_deliveries(all, START, 10).await.unwrap();
     assert_eq!(found.len(), 3);
     let deadlines_of_some = BTreeMap::from([(booked[0], build::at(7_000_000))]);
@@ -313,7 +313,7 @@ pub(crate) async fn a_job_books_for_another_destination(stage: &Stage) {
     assert_eq!(deadlines(&store, &booked).await, [build::at(7_000_000), build::at(9_000_000)]);
     // The same once more finds them all there.
     let twice = job(filter(&Word::ENDED), Some(OTHER));
-    store.begin_job(twice.clone()).await.unwrap();
+    store.begin_job(twice.clone(), None).await.unwrap();
     let done = store.advance_job(step(&twice, START, &found, true)).await.unwrap();
     assert_eq!(done, JobAnswer::Done { requeued: 0, skipped: 3 });
 }
@@ -359,8 +359,8 @@ pub(crate) async fn a_job_waits_and_goes_on_when_told(stage: &Stage) {
     let booked = book_in(&store, &[DeliveryState::Dead; 2]).await;
     let again = job(filter(&Word::FAILED), None);
     let later = job(filter(&Word::FAILED), None);
-    store.begin_job(again.clone()).await.unwrap();
-    store.begin_job(later.clone()).await.unwrap();
+    store.begin_job(again.clone(), None).await.unwrap();
+    store.begin_job(later.clone(), None).await.unwrap();
     let ids = |jobs: Vec<Job>| jobs.iter().map(|job| job.id).collect::<Vec<_>>();
     assert_eq!(ids(store.running_jobs(10).await.unwrap()), [again.id, later.id]);
     assert_eq!(ids(store.list_jobs(None, 10).await.unwrap()), [later.id, again.id]);
@@ -422,7 +422,7 @@ pub(crate) async fn what_had_arrived_stays_so_whatever_comes_of_a_replay(stage: 
     let first = store.delivery(ids[0]).await.unwrap().unwrap();
     let replay = async |ms: i64| {
         let again = job(filter(&[Word::Delivered]), None);
-        store.begin_job(again.clone()).await.unwrap();
+        store.begin_job(again.clone(), None).await.unwrap();
         let next = JobStep { now: build::at(ms), ..step(&again, START, &ids, true) };
         let done = JobAnswer::Done { requeued: 1, skipped: 0 };
         assert_eq!(store.advance_job(next).await.unwrap(), done);

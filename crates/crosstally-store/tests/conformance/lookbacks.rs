@@ -132,7 +132,7 @@ pub(crate) async fn what_had_arrived_before_stands(stage: &Stage) {
     let counted = ids.iter().map(|id| found(*id, DeliveryState::Delivered, Reason::Delivered)).collect();
     assert_eq!(store.settle_lookback(first, counted, at(200)).await.unwrap(), 2);
     let again = jobs::job(jobs::filter(&[Word::Delivered]), None);
-    store.begin_job(again.clone()).await.unwrap();
+    store.begin_job(again.clone(), None).await.unwrap();
     let step = jobs::step(&again, jobs::START, &ids, true);
     let done = store.advance_job(step).await.unwrap();
     assert_eq!(done, JobAnswer::Done { requeued: 2, skipped: 0 });

@@ -11,6 +11,7 @@
 mod approvals;
 mod backlog;
 mod balance;
+mod begun_jobs;
 mod browser;
 mod build;
 mod calls_of_one;
@@ -238,6 +239,10 @@ suite! {
         what_needs_no_help_is_left_alone
         filters_choose
         thousands_are_requeued
+    }
+    begun_jobs {
+        a_request_begins_one_job
+        of_requests_at_once_one_begins
     }
     jobs {
         lanes_share_a_lease

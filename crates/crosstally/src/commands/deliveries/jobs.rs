@@ -100,7 +100,7 @@ async fn asked_for(
         Where::Here(ground) => {
             remote::here(&ground, async |engine| {
                 let job = read(engine.clock.now()).map_err(|problem| exit::with(Code::Usage, problem))?;
-                jobs::asked_for(engine, job, apply, AUTHOR).await.map_err(told)
+                jobs::asked_for(engine, job, apply, AUTHOR, None).await.map_err(told)
             })
             .await
         }
