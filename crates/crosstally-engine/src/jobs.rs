@@ -328,10 +328,18 @@ impl Engine {
         if filter.ids.len() > IDS_MAX {
             return bad(format!("names more than {IDS_MAX} deliveries; use a filter instead"));
         }
-        if let Some(code) = &filter.code
-            && Reason::from_code(code).is_none()
-        {
-            return bad(format!("`{code}` is no reason code; docs/reason-codes.md lists them"));
+        match filter.code.as_deref().map(|code| (code, Reason::from_code(code))) {
+            Some((code, None)) => {
+                return bad(format!("`{code}` is no reason code; docs/reason-codes.md lists them"));
+            }
+            // None of its deliveries has that reason, although it is shown with each: nothing would be found.
+            Some((code, Some(Reason::PausedByHand))) => {
+                return bad(format!(
+                    "`{code}` is why a destination holds its deliveries, not what became of one of them; \
+                    leave the code out and ask for the state held"
+                ));
+            }
+            _ => {}
         }
         if filter.from.is_some_and(|from| from >= filter.to) {
             return bad("the time from which to take is not before the one up to which".into());

@@ -234,6 +234,10 @@ async fn called_off(kind: Kind) -> Result<()> {
 
     for (body, says) in [
         (json!({"destination": "meta-main", "states": ["dead"]}), "only what is pending or held"),
+        (
+            json!({"destination": "meta-main", "code": "paused_by_hand"}),
+            "leave the code out and ask for the state held",
+        ),
         (json!({"destination": "meta-main", "to": "meta-two"}), "unknown field"),
         (json!({}), "name the destination"),
     ] {

@@ -111,6 +111,28 @@ async fn a_sign_in_that_is_refused_pauses_and_is_seen_as_an_attempt() {
     assert_eq!(desk.state().await.unwrap().paused, None);
 }
 
+/// A sign-in is nobody's own: one that is refused pauses, also beside events that found the door shut before while others were
+/// let in.
+#[tokio::test]
+async fn a_refused_sign_in_is_no_matter_of_the_events_that_wait() {
+    // Good for no second call.
+    let short = |text: &str| token(text).replace("3600", "60");
+    let refused = r#"{"error":"invalid_grant","error_description":"Token has been revoked."}"#;
+    let replies = Mutex::new(vec![say(400, refused), say(200, &short("good-6")), say(200, &short("stale"))]);
+    let desk = desk(move || replies.lock().unwrap().pop().unwrap()).await;
+    book(&desk, 3).await;
+    assert_eq!(desk.deliver().await, Delivered { calls: 1, waiting: 3, ..Delivered::default() });
+    desk.clock.advance(MINUTE_MS);
+    assert_eq!(
+        desk.deliver().await,
+        Delivered { calls: 2, delivered: 1, waiting: 2, ..Delivered::default() }
+    );
+    assert_eq!(lines(&desk), [SIGN_IN, SEND, SIGN_IN, SEND, SIGN_IN]);
+    let state = desk.state().await.unwrap();
+    assert_eq!(state.paused, Some(Reason::DestAuth));
+    assert!(state.detail.contains("signing in: 400 invalid_grant"), "{}", state.detail);
+}
+
 #[tokio::test]
 async fn a_sign_in_without_an_answer_is_tried_again_and_an_odd_one_leaves_no_body() {
     let replies = Mutex::new(vec![say(200, r#"{"odd_token":"good-3"}"#), say(503, "down")]);
