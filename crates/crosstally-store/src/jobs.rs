@@ -90,6 +90,14 @@ impl Store {
         on!(self, begin_job(job, under))
     }
 
+    /// The job that was begun under a request.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn job_begun(&self, under: BegunUnder) -> Result<Option<Job>, StoreError> {
+        on!(self, job_begun(under))
+    }
+
     /// The job of this id.
     ///
     /// # Errors

@@ -215,6 +215,13 @@ impl ReplayOut {
             job: job.map(JobOut::from),
         }
     }
+
+    /// A job that the same request began before. What it was about in groups has not been written down, and would be counted
+    /// differently by now.
+    fn again(job: &Job) -> Self {
+        let told = JobPreview { groups: Vec::new(), taken_back: 0 };
+        Self { deliveries: job.wanted, ..Self::new(&told, Some(job)) }
+    }
 }
 
 /// Reads what is wanted; what is wrong with it as a sentence.
@@ -367,6 +374,11 @@ pub async fn asked_for(
     who: &str,
     under: Option<BegunUnder>,
 ) -> Result<ReplayOut, JobError> {
+    if let Some(under) = under.filter(|_| apply)
+        && let Some(begun) = engine.store.job_begun(under).await.map_err(JobError::from)?
+    {
+        return Ok(ReplayOut::again(&begun));
+    }
     let preview = engine.preview_job(&job).await?;
     let begun = match apply {
         true => Some(engine.begin_job(job, who, under).await?),

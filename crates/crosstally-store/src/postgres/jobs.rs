@@ -190,6 +190,12 @@ impl Postgres {
         begun.ok_or(StoreError::Busy)
     }
 
+    pub(crate) async fn job_begun(&self, under: BegunUnder) -> Result<Option<Job>, StoreError> {
+        let (digest, since) = (under.digest.as_slice(), under.since.as_millis());
+        let condition = "begun_under = $2 AND created_at >= $3";
+        Ok(self.jobs(condition, &[&WORKSPACE, &digest, &since]).await?.pop())
+    }
+
     pub(crate) async fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {
         Ok(self.jobs("id = $2", &[&WORKSPACE, &Id::from(id)]).await?.pop())
     }

@@ -107,6 +107,14 @@ impl Sqlite {
         self.engine.write(1, work).await
     }
 
+    pub(crate) async fn job_begun(&self, under: BegunUnder) -> Result<Option<Job>, StoreError> {
+        let work = move |connection: &Connection| {
+            let given = params![WORKSPACE, under.digest, under.since.as_millis()];
+            Ok(list(connection, "begun_under = ?2 AND created_at >= ?3", given)?.pop())
+        };
+        self.engine.read(work).await
+    }
+
     pub(crate) async fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {
         self.engine.read(move |connection| job(connection, id)).await
     }

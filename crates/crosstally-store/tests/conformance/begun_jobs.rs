@@ -23,6 +23,9 @@ pub(crate) async fn a_request_begins_one_job(stage: &Stage) {
     let second = begun_at(build::at(20));
     assert_eq!(store.begin_job(second.clone(), under(1, 10)).await.unwrap(), first, "the same request again");
     assert_eq!(store.job(second.id).await.unwrap(), None);
+    for (asked, found) in [(under(1, 10), Some(&first)), (under(1, 11), None), (under(2, 0), None)] {
+        assert_eq!(store.job_begun(asked.unwrap()).await.unwrap().as_ref(), found, "{asked:?}");
+    }
     for other in [begun_at(build::at(21)), begun_at(build::at(22))] {
         assert_eq!(
             store.begin_job(other.clone(), None).await.unwrap(),

@@ -419,12 +419,16 @@ async fn once(kind: Kind) -> Result<()> {
         assert_eq!((again.status, again.header("idempotency-replayed")), (200, Some("true")));
         assert_eq!(again.json()?, first);
     }
-    // As if the server had died before it could keep its answer.
+    // As if the server had died before it could keep its answer; what came since is no part of it.
+    conversions(&server, "U", 3).await?;
+    assert_eq!(arrived(&server, "1234567890").await?, 5);
     let forgotten = server.engine.store.purge_keys(server.engine.clock.now().plus_millis(1), 100).await?;
     assert_eq!(forgotten, 1);
     let again = send("replay", "k", &wanted).await?;
     assert_eq!((again.status, again.header("idempotency-replayed")), (200, None));
-    assert_eq!(again.json()?["job"]["id"], first["job"]["id"], "the job that was begun then");
+    let again = again.json()?;
+    assert_eq!(again["job"]["id"], first["job"]["id"], "the job that was begun then");
+    assert_eq!((&again["deliveries"], &again["job"]["state"]), (&json!(2), &json!("done")), "{again}");
     let jobs = server.api("/api/v1/deliveries/jobs").await?;
     assert_eq!(jobs["data"].as_array().map(Vec::len), Some(1), "{jobs}");
     let other = json!({"destination": "meta-main", "states": ["dead"], "apply": true});
