@@ -38,13 +38,11 @@ pub fn looks_like_macro(value: &str) -> bool {
     }
     BRACKETS.iter().any(|(open, close)| {
         value.strip_prefix(open).and_then(|rest| rest.strip_suffix(close)).is_some_and(|name| {
-            // Amounts and notes stand between such signs, too.
-            let is_word =
-                name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && !name.contains(' ');
-            if *open == "$" && !is_word {
+            let name = name.trim();
+            // Amounts stand between such signs, too.
+            if *open == "$" && name.starts_with(|c: char| c.is_ascii_digit()) {
                 return false;
             }
-            let name = name.trim();
             !name.is_empty()
                 && name.len() <= 64
                 && name.bytes().any(|b| b.is_ascii_alphabetic())
@@ -69,6 +67,8 @@ mod tests {
             "%x%",
             "%%GCLID%%",
             "$payout$",
+            "$ payout $",
+            "$click id$",
             "__CID__",
             "{{ad.id}}",
             "<x>",
@@ -88,7 +88,7 @@ mod tests {
         for text in [
             "", "12.34", "IwAR2F4", "a{b}c", "{}", "100%", "[]", "__", "#1", "%20%", "{12}", "[[]]",
             "[=12=]", "!!!", "!!!!!!", "wow!!!", "!!!42!!!", "${()!}", "(none)", "[a] [b]", "a=b", "$5 off$",
-            "$5off$", "$a b$",
+            "$5off$", "$ 5 USD$", "$5$",
         ] {
             assert!(!looks_like_macro(text), "{text}");
         }

@@ -37,6 +37,7 @@ pub(super) const WORDS: &[&str] = &[
     ")",
     "@@",
     "!!!",
+    "$",
     "payout",
     "ad.id",
     "aff_sub",
@@ -71,6 +72,7 @@ const STYLES: &[(&str, &str)] = &[
     ("{{{", "}}}"),
     ("#{", "}"),
     ("${(", ")!}"),
+    ("$", "$"),
 ];
 
 /// Fields that decide what is booked.
@@ -103,7 +105,8 @@ pub(super) fn run(data: &[u8]) {
     check_template(&text);
     let name: String = text.chars().filter(|c| is_of_name(*c)).take(64).collect();
     let name = name.trim();
-    if name.bytes().any(|byte| byte.is_ascii_alphabetic()) {
+    let is_amount = open == "$" && name.starts_with(|c: char| c.is_ascii_digit());
+    if name.bytes().any(|byte| byte.is_ascii_alphabetic()) && !is_amount {
         check_macro(&format!("{open}{name}{close}"), field);
         check_macro(&format!(" {open}{name}{close}"), field);
     }
@@ -121,7 +124,7 @@ fn check_any(text: &str) {
         let marks_and_name = value.chars().filter(|c| !c.is_whitespace()).count();
         assert!(marks_and_name <= 64 + 8 && value.bytes().any(|byte| byte.is_ascii_alphabetic()));
         assert!(value.starts_with(['{', '$', '#', '[', '_', '%', '<', '@', '!', '(']), "{value}");
-        assert!(value.ends_with(['}', ']', '_', '#', '%', '>', '@', '!', ')']), "{value}");
+        assert!(value.ends_with(['}', ']', '_', '#', '$', '%', '>', '@', '!', ')']), "{value}");
         assert!(looks_like_macro(value));
     }
 }
