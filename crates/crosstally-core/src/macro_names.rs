@@ -68,12 +68,6 @@ pub fn built_in(name: &str) -> Option<(&'static str, Feed)> {
     names().find(|(known, _)| known.eq_ignore_ascii_case(name))
 }
 
-/// Whether others give this name to one of ours, so that a click may have a parameter of that name.
-#[must_use]
-pub fn is_alias(name: &str) -> bool {
-    ALIASES.iter().any(|(other, _)| other.eq_ignore_ascii_case(name))
-}
-
 /// Whether a name alone says that a macro is meant: one of ours, an ad platform's click id, what tells of consent, `sub1`
 /// and its like, or a name that says itself where it belongs.
 #[must_use]

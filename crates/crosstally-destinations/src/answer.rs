@@ -58,12 +58,17 @@ pub(crate) fn shown(settings: &Settings, detail: &str) -> String {
     shorten(&line(&settings.masked(detail)))
 }
 
+/// A body without the mark that some servers write before their JSON.
+pub(crate) fn unmarked(body: &[u8]) -> &[u8] {
+    body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
+}
+
 /// The answer as a JSON object. One that was cut off is not read: what is missing could be the verdict.
 pub(crate) fn object(response: &Response) -> Option<Map<String, Value>> {
     if response.body_cut {
         return None;
     }
-    match serde_json::from_slice(&response.body) {
+    match serde_json::from_slice(unmarked(&response.body)) {
         Ok(Value::Object(object)) => Some(object),
         _ => None,
     }

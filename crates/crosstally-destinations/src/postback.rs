@@ -22,6 +22,7 @@ mod escape;
 mod example;
 mod leftover;
 mod macros;
+mod prefix;
 pub mod preset;
 mod request;
 mod response;

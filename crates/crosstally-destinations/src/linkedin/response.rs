@@ -14,6 +14,9 @@ use crate::answer::{
 };
 use crate::dialect::{BatchOutcome, Reading, Response, Settings};
 
+/// What stands before the field that is wrong with an event.
+const REFUSAL: &str = "ERROR ::";
+
 /// Reads an answer to a request that carried `sent` events.
 pub(super) fn read(settings: &Settings, response: &Response, sent: usize, now: Timestamp) -> Reading {
     if is_redirect(response.status) {
@@ -28,7 +31,6 @@ pub(super) fn read(settings: &Settings, response: &Response, sent: usize, now: T
     let said = format!("{} {}", word("code"), word("message"));
     let ended = || pause(Reason::DestMisconfigured, shown(settings, &format!("{said}; set api_version")));
     let text = String::from_utf8_lossy(&response.body);
-    let named = if json.is_none() { lines_named(&text) } else { BTreeSet::new() };
     match response.status {
         426 => ended(),
         400 if word("code").contains("VERSION") => ended(),
@@ -38,8 +40,8 @@ pub(super) fn read(settings: &Settings, response: &Response, sent: usize, now: T
             shown(settings, &format!("{}: {said}", response.status)),
         ),
         // The same in words alone.
-        400 | 422 if named.iter().any(|place| *place < sent) && !response.body_cut => {
-            refused_at(&named, sent, shown(settings, &format!("{}: {text}", response.status)))
+        400 | 422 if text.contains(REFUSAL) && !response.body_cut => {
+            refused_at(&named(&text), sent, shown(settings, &format!("{}: {text}", response.status)))
         }
         // Cut off, so that nobody can say which place is named.
         _ => by_status(settings, response, asked, (json.is_some() || response.body_cut).then_some(&said)),
@@ -76,13 +78,15 @@ fn element_outcome(element: Option<&Map<String, Value>>) -> Outcome {
     }
 }
 
-/// The same of an answer in words, in which each error has its own line: what stands between may be anybody's page.
-fn lines_named(text: &str) -> BTreeSet<usize> {
-    let named = |line: &str| {
-        let (place, said) = line.trim_start().strip_prefix("Index: ")?.split_once(',')?;
-        said.trim_start().starts_with("ERROR").then(|| place.trim().parse().ok()).flatten()
+/// The same of an answer in words: what stands between may be anybody's page.
+fn named(text: &str) -> BTreeSet<usize> {
+    let place = |before: &str| {
+        let (rest, place) = before.trim_end().strip_suffix(',')?.rsplit_once("Index: ")?;
+        // The end of another word is none.
+        let is_word = !rest.ends_with(|c: char| c.is_ascii_alphanumeric() || c == '-');
+        is_word.then(|| place.trim().parse().ok()).flatten()
     };
-    text.lines().filter_map(named).collect()
+    text.match_indices(REFUSAL).filter_map(|(at, _)| place(text.split_at(at).0)).collect()
 }
 
 /// `Index: 3, ERROR :: /conversionHappenedAt :: ..`: 3.

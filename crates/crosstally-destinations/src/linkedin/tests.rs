@@ -215,7 +215,7 @@ fn troubles_are_told_apart() {
         (302, "", retry(Reason::DestRedirected)),
         (400, r#"{"status":400,"code":"VERSION_MISSING","message":"?"}"#, pause(Reason::DestMisconfigured)),
         (400, r#"{"status":400,"code":"BAD_REQUEST","message":"?"}"#, split.clone()),
-        (422, r#"{"status":422,"message":"no index: here"}"#, split),
+        (422, r#"{"status":422,"message":"no index: here"}"#, split.clone()),
         (422, "<html>", retry(Reason::DestUnreadable)),
         (401, r#"{"status":401,"code":"EXPIRED_ACCESS_TOKEN","message":"?"}"#, pause(Reason::DestAuth)),
         (401, "", pause(Reason::DestAuth)),
@@ -227,15 +227,27 @@ fn troubles_are_told_apart() {
         (504, "<html>", retry(Reason::DestServerError)),
         // A page of whoever stands in between.
         (400, "<style>.m{z-index: 1}\n.n{z-index: 1000}</style>", retry(Reason::DestUnreadable)),
-        (422, "Index: 9, ERROR :: of another call", retry(Reason::DestUnreadable)),
+        // It names none that was sent.
+        (422, "Index: 9, ERROR :: of another call", split.clone()),
+        (422, "z-Index: 1, ERROR :: /eventIds :: too long", split.clone()),
+        (400, "ERROR :: /elements :: too many", split.clone()),
+        (400, "Index: 1, of a page", retry(Reason::DestUnreadable)),
+        (502, "Index: 1, ERROR :: x", retry(Reason::DestServerError)),
     ] {
         assert_eq!(answer(status, body).outcome, BatchOutcome::Whole(expected), "{status} {body}");
     }
     // The same in words alone.
-    let words = "2 errors\nIndex: 1, ERROR :: /conversionHappenedAt :: too old\n";
     let refused = Outcome::Refused { reason: Reason::DestRejected };
     let again = retry(Reason::DestPartial);
-    assert_eq!(answer(422, words).outcome, BatchOutcome::Each(vec![again.clone(), refused, again]));
+    for words in [
+        "2 errors\nIndex: 1, ERROR :: /conversionHappenedAt :: too old\n",
+        "Bad Request: Index: 1, ERROR :: /conversionHappenedAt :: too old",
+        "<pre>Index: 1, ERROR :: /user :: \"Index: 2, x\"</pre>",
+        "Index: 1 , ERROR :: /user; Index: 9, ERROR :: /user",
+    ] {
+        let each = vec![again.clone(), refused.clone(), again.clone()];
+        assert_eq!(answer(422, words).outcome, BatchOutcome::Each(each), "{words}");
+    }
     let cut = Response {
         status: 422,
         body: b"{\"message\":\"Index: 1".to_vec(),

@@ -36,7 +36,9 @@ pub(super) fn read(settings: &Settings, response: &Response, sent: usize, now: T
             Reading::whole(Outcome::Delivered, detail())
         }
         // The rest was taken, if the counts agree; otherwise nobody knows what was.
-        Some(received) if bad_data && !wrong.is_empty() && is_consistent(received, sent, &wrong) => {
+        Some(received)
+            if bad_data && !wrong.is_empty() && names_all(&body) && is_consistent(received, sent, &wrong) =>
+        {
             let outcome = |index| {
                 let refused = wrong.contains_key(&index);
                 if refused { Outcome::Refused { reason: Reason::DestRejected } } else { Outcome::Delivered }
@@ -61,22 +63,44 @@ fn is_consistent(received: usize, sent: usize, wrong: &BTreeMap<usize, &str>) ->
 
 /// Whether an answer speaks of an error that is not one of warnings alone.
 fn is_refusal(body: &Map<String, Value>) -> bool {
-    let Some(error) = body.get("error").filter(|error| !error.is_null()) else { return false };
-    let is_told =
-        |key: &str| error.get(key).and_then(Value::as_str).is_some_and(|text| !text.trim().is_empty());
-    let is_warning = |detail: &Value| detail.get("isWarning").and_then(Value::as_bool) == Some(true);
-    let details = error.get("details").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     // Something empty stands there in answers that take everything, too.
-    if details.is_empty() { is_told("code") || is_told("message") } else { !details.iter().all(is_warning) }
+    match details(body) {
+        [] => body.get("error").is_some_and(|error| !is_empty(error)),
+        details => !details.iter().all(is_warning),
+    }
+}
+
+/// Whether every error is one of an event: what speaks of none may be why the others were not taken.
+fn names_all(body: &Map<String, Value>) -> bool {
+    details(body).iter().all(|detail| is_warning(detail) || detail.get("index").is_some_and(Value::is_u64))
+}
+
+fn details(body: &Map<String, Value>) -> &[Value] {
+    let details = body.get("error").and_then(|error| error.get("details")).and_then(Value::as_array);
+    details.map(Vec::as_slice).unwrap_or_default()
+}
+
+fn is_warning(detail: &Value) -> bool {
+    detail.get("isWarning").and_then(Value::as_bool).unwrap_or(false)
+}
+
+/// Whether nothing is said, at any depth.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Bool(true) => false,
+        Value::Number(number) => number.as_u64() == Some(0),
+        Value::String(text) => text.trim().is_empty(),
+        Value::Array(items) => items.iter().all(is_empty),
+        Value::Object(fields) => fields.values().all(is_empty),
+    }
 }
 
 /// What is wrong with which event; warnings do not count.
 fn wrong(body: &Map<String, Value>) -> BTreeMap<usize, &str> {
-    let details = body.get("error").and_then(|error| error.get("details")).and_then(Value::as_array);
     let mut wrong = BTreeMap::new();
-    for detail in details.into_iter().flatten() {
-        let warning = detail.get("isWarning").and_then(Value::as_bool).unwrap_or(false);
-        let index = detail.get("index").and_then(Value::as_u64).filter(|_| !warning);
+    for detail in details(body).iter().filter(|detail| !is_warning(detail)) {
+        let index = detail.get("index").and_then(Value::as_u64);
         if let Some(index) = index.and_then(|index| usize::try_from(index).ok()) {
             wrong.insert(index, detail.get("errorMessage").and_then(Value::as_str).unwrap_or("no message"));
         }

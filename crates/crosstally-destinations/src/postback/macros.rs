@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use crosstally_core::click::looks_like_macro;
 use crosstally_core::event::OutboundEvent;
-use crosstally_core::macro_names::{CLICK_PREFIX, CONSTANT_PREFIX, built_in, is_alias};
+use crosstally_core::macro_names::{CLICK_PREFIX, CONSTANT_PREFIX, built_in};
 use crosstally_core::secret::Secret;
 use crosstally_core::template::{Macro, Unresolved};
 use crosstally_core::time::Timestamp;
@@ -36,12 +36,6 @@ impl<'a> Values<'a> {
         }
         let text = match built_in(&found.name) {
             _ if found.name.starts_with(CLICK_PREFIX) => self.param(&found.name),
-            // The click's own parameter of that name comes first: it was written for it.
-            Some(_)
-                if is_alias(&found.name) && self.param(&found.name).is_some_and(|text| !text.is_empty()) =>
-            {
-                self.param(&found.name)
-            }
             Some((name, _)) => match self.own(name) {
                 Own::Text(text) => Some(text),
                 Own::Made(text) => return Ok(text.map(Cow::Owned)),

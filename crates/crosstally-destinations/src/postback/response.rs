@@ -7,7 +7,8 @@ use regex::bytes::{Regex, RegexBuilder};
 use serde_json::Value;
 
 use super::effective::Effective;
-use crate::answer::{is_redirect, of_partner, shorten};
+use super::prefix;
+use crate::answer::{is_redirect, of_partner, shorten, unmarked};
 use crate::dialect::{Reading, Response, Settings};
 
 /// What a compiled expression may take up.
@@ -54,21 +55,38 @@ fn success(settings: &Settings, response: &Response, said: &str) -> Reading {
     {
         return refused(&format!("the body contains {unwanted:?}"), said);
     }
-    match missing(settings, &response.body) {
-        None => Reading::whole(Outcome::Delivered, said),
-        // It was taken, as far as the status says, and would be taken again. A page that is no JSON is no such answer.
-        Some(why) if response.body_cut && is_json_begun(settings, &response.body) => {
-            let detail = shorten(&format!("the answer is too long to be read to its end: {why}; {said}"));
-            Reading::whole(Outcome::Unverified, detail)
+    let judged = if response.body_cut && is_json_begun(&response.body) {
+        judged_by_its_beginning(settings, response)
+    } else {
+        judged(settings, &response.body)
+    };
+    let of = |outcome, why: &str| Reading::whole(outcome, shorten(&format!("{why}; {said}")));
+    match judged {
+        Judged::Success => Reading::whole(Outcome::Delivered, said),
+        Judged::Failure(why) => refused(&why, said),
+        // Whoever stands in between may have answered, for as long as the partner is away.
+        Judged::Foreign => of(Outcome::Doubted { reason: Reason::DestRejected }, "the body is not JSON"),
+        // It was taken, as far as the status says, and would be taken again.
+        Judged::Unseen(why) => {
+            of(Outcome::Unverified, &format!("the answer is too long to be read to its end: {why}"))
         }
-        Some(why) => refused(&why, said),
     }
 }
 
-/// Whether a JSON answer is wanted and this is how one begins.
-fn is_json_begun(settings: &Settings, body: &[u8]) -> bool {
-    let wanted = Effective::of(&settings.values).map("success_json").next().is_some();
-    wanted && matches!(body.trim_ascii_start().first(), Some(b'{' | b'['))
+/// What a body comes to by the rules of the settings.
+enum Judged {
+    /// It has all that a success has.
+    Success,
+    /// It has not, and what.
+    Failure(String),
+    /// It is no JSON, and should be.
+    Foreign,
+    /// What is missing may stand in the part that was not read.
+    Unseen(String),
+}
+
+fn is_json_begun(body: &[u8]) -> bool {
+    matches!(unmarked(body).trim_ascii_start().first(), Some(b'{' | b'['))
 }
 
 fn refused(why: &str, said: &str) -> Reading {
@@ -76,8 +94,34 @@ fn refused(why: &str, said: &str) -> Reading {
     Reading::whole(Outcome::Refused { reason: Reason::DestRejected }, detail)
 }
 
-/// What a success has and this body has not.
-fn missing(settings: &Settings, body: &[u8]) -> Option<String> {
+fn judged(settings: &Settings, body: &[u8]) -> Judged {
+    let is_wanted = Effective::of(&settings.values).map("success_json").next().is_some();
+    let json = if is_wanted { serde_json::from_slice(unmarked(body)).ok() } else { None };
+    if is_wanted && json.is_none() {
+        return Judged::Foreign;
+    }
+    let missing = missing_in_text(settings, body);
+    match missing.or_else(|| missing_in_json(settings, &json?, |_| true)) {
+        None => Judged::Success,
+        Some(why) => Judged::Failure(why),
+    }
+}
+
+/// The same of JSON that was cut off: what stands in the part that was read does not change any more.
+fn judged_by_its_beginning(settings: &Settings, response: &Response) -> Judged {
+    let json = prefix::read(unmarked(&response.body)).unwrap_or_default();
+    if let Some(why) = missing_in_json(settings, &json, |there| there.is_some()) {
+        return Judged::Failure(why);
+    }
+    let unseen = missing_in_text(settings, &response.body);
+    match unseen.or_else(|| missing_in_json(settings, &json, |there| there.is_none())) {
+        None => Judged::Success,
+        Some(why) => Judged::Unseen(why),
+    }
+}
+
+/// What a text has that stands for a success, and this one has not.
+fn missing_in_text(settings: &Settings, body: &[u8]) -> Option<String> {
     let effective = Effective::of(&settings.values);
     if let Some(wanted) = effective.text("success_body_contains")
         && !contains(body, wanted.as_bytes())
@@ -89,14 +133,18 @@ fn missing(settings: &Settings, body: &[u8]) -> Option<String> {
     {
         return Some(format!("the body does not match {wanted:?}"));
     }
-    let mut pairs = effective.map("success_json").peekable();
-    pairs.peek()?;
-    let Ok(json) = serde_json::from_slice::<Value>(body) else {
-        return Some("the body is not JSON".to_owned());
-    };
-    pairs.find(|(path, wanted)| at(&json, path).as_deref() != Some(*wanted)).map(|(path, wanted)| {
+    None
+}
+
+/// Where something else stands than in a success, of the places that `counts` wants to know of.
+fn missing_in_json(settings: &Settings, json: &Value, counts: fn(Option<&str>) -> bool) -> Option<String> {
+    let effective = Effective::of(&settings.values);
+    let mut places = effective.map("success_json").map(|(path, wanted)| (path, wanted, at(json, path)));
+    let differs = |there: Option<&str>, wanted: &str| there != Some(wanted) && counts(there);
+    let found = places.find(|(_, wanted, there)| differs(there.as_deref(), wanted));
+    found.map(|(path, wanted, there)| {
         // Masked before it is quoted and cut: half a secret is no longer recognised.
-        let there = at(&json, path).map(|text| format!("{:?}", settings.masked(&text)));
+        let there = there.map(|text| format!("{:?}", settings.masked(&text)));
         let there = there.unwrap_or_else(|| "nothing".to_owned());
         format!("the body has {there} at `{path}` and not {wanted:?}")
     })

@@ -237,6 +237,25 @@ fn settings_are_checked() {
 }
 
 #[test]
+fn an_answer_that_repeats_the_secret_without_its_prefix_is_told_without_it() {
+    let bare = NEW.strip_prefix("whsec_").unwrap();
+    let settings = settings(&[("secret", NEW), ("old_secret", OLD)]);
+    // Also where the secret would be cut in two.
+    for before in [0, 250, 260, 280, 295] {
+        for secret in [NEW, bare, OLD] {
+            let said = format!("{} {secret} ", "x".repeat(before));
+            let headers = vec![("location".to_owned(), format!("https://crm.example/{said}"))];
+            for status in [200, 302, 400, 500] {
+                let body = said.clone().into_bytes();
+                let response = Response { status, body, headers: headers.clone(), ..Response::default() };
+                let told = Webhook.read(&settings, &response, 1, NOW).detail;
+                assert!(!told.contains("C2FV") && !told.contains("MfKQ"), "{status} {before}: {told}");
+            }
+        }
+    }
+}
+
+#[test]
 fn only_the_status_counts() {
     for (status, expected) in [
         (200, Outcome::Delivered),

@@ -10,6 +10,10 @@ fn refused() -> Outcome {
     Outcome::Refused { reason: Reason::DestRejected }
 }
 
+fn doubted() -> Outcome {
+    Outcome::Doubted { reason: Reason::DestRejected }
+}
+
 #[test]
 fn a_body_may_have_to_match() {
     let rule = [("success_body_matches", text(r"^(OK|duplicate):\d+$"))];
@@ -56,7 +60,7 @@ fn the_statuses_of_a_success_can_be_told() {
         (409, Outcome::Delivered),
         (201, refused()),
         (204, refused()),
-        (400, Outcome::Doubted { reason: Reason::DestRejected }),
+        (400, doubted()),
         (301, Outcome::Retry { reason: Reason::DestRedirected, after_ms: None }),
         (503, Outcome::Retry { reason: Reason::DestServerError, after_ms: None }),
     ] {
@@ -80,9 +84,42 @@ fn an_answer_that_is_too_long_to_be_judged_is_no_refusal() {
     assert_eq!(whole(&Postback.read(&settings(&said_no), &cut, 1, NOW)), refused());
     // A page in the answer's place proves nothing of what the settings want to see.
     let page = Response { body: b"<html>".to_vec(), ..cut.clone() };
-    assert_eq!(whole(&Postback.read(&settings(&rule), &page, 1, NOW)), refused());
-    let words = [("success_body_contains", text("OK"))];
-    assert_eq!(whole(&Postback.read(&settings(&words), &cut, 1, NOW)), refused());
+    assert_eq!(whole(&Postback.read(&settings(&rule), &page, 1, NOW)), doubted());
+    for words in ["success_body_contains", "success_body_matches"] {
+        let words = [(words, text("\"OK\""))];
+        assert_eq!(whole(&Postback.read(&settings(&words), &cut, 1, NOW)), Outcome::Unverified);
+        assert_eq!(whole(&Postback.read(&settings(&words), &page, 1, NOW)), refused());
+    }
+}
+
+#[test]
+fn what_was_read_of_a_long_answer_counts() {
+    let rule = [("success_json", map(&[("status", "ok"), ("data.0.code", "0")]))];
+    for (begun, expected) in [
+        (r#"{"status":"error","rows":["#, refused()),
+        (r#"{"status":"error"#, Outcome::Unverified),
+        (r#"{"data":[{"code":7,"#, refused()),
+        ("\u{feff}{\"data\":[{\"code\":7,", refused()),
+        (r#"{"data":[{"code":0,"rows":["#, Outcome::Unverified),
+        (r#"{"data":[{"code":0,"x":1}],"status":"ok","rows":["#, Outcome::Delivered),
+        ("{status", Outcome::Unverified),
+    ] {
+        let body = begun.as_bytes().to_vec();
+        let cut = Response { status: 200, body, body_cut: true, ..Response::default() };
+        assert_eq!(whole(&Postback.read(&settings(&rule), &cut, 1, NOW)), expected, "{begun}");
+    }
+}
+
+#[test]
+fn a_page_where_json_is_wanted_is_asked_for_again() {
+    let rule = [("success_json", map(&[("status", "ok")])), ("success_body_contains", text("status"))];
+    for page in ["<html>We will be back soon</html>", "", "status ok", "{\"status\":\"ok\"} <!-- -->"] {
+        assert_eq!(outcome(&rule, 200, page), doubted(), "{page}");
+    }
+    assert_eq!(outcome(&rule, 200, "\"status\""), refused());
+    assert_eq!(outcome(&rule, 200, "\u{feff}{\"status\":\"ok\"}"), Outcome::Delivered);
+    let unwanted = [rule[0].clone(), ("failure_body_contains", text("unknown click"))];
+    assert_eq!(outcome(&unwanted, 200, "unknown click"), refused());
 }
 
 #[test]

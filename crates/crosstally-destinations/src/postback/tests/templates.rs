@@ -45,6 +45,19 @@ fn functions_work_in_every_place() {
 }
 
 #[test]
+fn a_click_fills_no_macro_of_ours() {
+    let mut event = event();
+    for name in ["txid", "TXID", "timestamp", "transaction_id", "payout"] {
+        event.origin.params.insert(name.to_owned(), json!("visitor"));
+    }
+    let url = "?a={txid}&b={TxId}&c={timestamp}&d={transaction_id}&e={payout}&f={click.txid}";
+    let settings = settings(&[("url", text(&format!("{BASE}{url}")))]);
+    let built = Postback.build(&settings, &[event], NOW).request.unwrap();
+    let ours = "T%201%26x";
+    assert_eq!(built.url, format!("{BASE}?a={ours}&b={ours}&c=1764205295&d={ours}&e=12.34&f=visitor"));
+}
+
+#[test]
 fn every_bracket_is_filled_and_literals_stay() {
     for style in Style::ALL {
         let written = style.sample.replace('x', "click_id").replace('X', "CLICK_ID");

@@ -1,0 +1,85 @@
+//! The beginning of a JSON text that was cut off, as far as its values are whole.
+
+use serde_json::Value;
+
+/// What the beginning of an object or a list holds: everything before its last comma, whatever is open closed behind it.
+/// `None` if that is nothing, or no JSON.
+pub(super) fn read(begun: &[u8]) -> Option<Value> {
+    // What stands before a comma is whole; of what follows the last one nobody knows.
+    let mut last = None;
+    walk(begun, |at, byte| {
+        if byte == b',' {
+            last = Some(at);
+        }
+    });
+    let whole = begun.get(..last?)?;
+    let mut open = Vec::new();
+    walk(whole, |_, byte| match byte {
+        b'{' => open.push(b'}'),
+        b'[' => open.push(b']'),
+        b'}' | b']' => _ = open.pop(),
+        _ => {}
+    });
+    open.reverse();
+    serde_json::from_slice(&[whole, &open].concat()).ok()
+}
+
+/// Shows every byte that stands outside of a text, and where.
+fn walk(json: &[u8], mut see: impl FnMut(usize, u8)) {
+    let (mut is_text, mut is_escaped) = (false, false);
+    for (at, byte) in json.iter().enumerate() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if is_text => is_escaped = true,
+            b'"' => is_text = !is_text,
+            _ if is_text => {}
+            _ => see(at, *byte),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_whole_is_read() {
+        for (begun, held) in [
+            (r#"{"status":"error","rows":[1,2,{"a":"#, Some(json!({"status": "error", "rows": [1, 2]}))),
+            (r#"{"a":"x,\"}]","b":{"c":1},"d":tr"#, Some(json!({"a": "x,\"}]", "b": {"c": 1}}))),
+            (r#"[{"a":1},{"a":2"#, Some(json!([{"a": 1}]))),
+            (r#"{"code":12"#, None),
+            ("[", None),
+            ("", None),
+            ("{\"a\":1}}},", None),
+            ("{a,b", None),
+        ] {
+            assert_eq!(read(begun.as_bytes()), held, "{begun}");
+        }
+        assert_eq!(read(&[b"[".repeat(60_000), b"1,".to_vec()].concat()), None);
+    }
+
+    #[test]
+    fn wherever_it_is_cut_nothing_is_made_up() {
+        let whole = json!({"a": {"b": [1, "x\u{e9},\"}", {"c": null}], "d": "\\"}, "e": [[], {}], "f": -1.5});
+        let text = whole.to_string();
+        let is_part = |part: &Value| holds(&whole, part);
+        for end in 0..text.len() {
+            assert!(read(&text.as_bytes()[..end]).is_none_or(|part| is_part(&part)), "cut at {end}");
+        }
+    }
+
+    fn holds(whole: &Value, part: &Value) -> bool {
+        match (whole, part) {
+            (Value::Object(whole), Value::Object(part)) => {
+                part.iter().all(|(key, part)| whole.get(key).is_some_and(|whole| holds(whole, part)))
+            }
+            (Value::Array(whole), Value::Array(part)) => {
+                part.len() <= whole.len() && whole.iter().zip(part).all(|(whole, part)| holds(whole, part))
+            }
+            _ => whole == part,
+        }
+    }
+}
