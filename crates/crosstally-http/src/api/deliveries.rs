@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, Query, State as Extract};
 use axum::response::IntoResponse;
+use crosstally_core::delivery::DeliveryState;
 use crosstally_core::ids::DeliveryId;
 use crosstally_core::reason::Reason;
 use crosstally_engine::Engine;
@@ -229,11 +230,21 @@ pub struct RetryIn {
     pub id: Option<String>,
 }
 
-/// Makes deliveries due at once; how many there were.
+/// What a retry came to.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct RetriedOut {
+    /// How many deliveries are due now.
+    pub requeued: u64,
+    /// Why the one that was named is not among them, and what to do instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_alone: Option<String>,
+}
+
+/// Makes deliveries due at once.
 ///
 /// # Errors
-/// See [`AskError`]: nothing is named, or something that nobody knows.
-pub async fn retried(engine: &Engine, wanted: &RetryIn) -> Result<u64, AskError> {
+/// See [`AskError`]: nothing is named, or something that nobody knows, or what a retry is not for.
+pub async fn retried(engine: &Engine, wanted: &RetryIn) -> Result<RetriedOut, AskError> {
     let bad = |problem: &str| AskError::Bad(problem.to_owned());
     if wanted.id.is_none() && wanted.destination.is_none() && wanted.state.is_none() {
         return Err(bad("name an id, a destination or a state"));
@@ -241,6 +252,9 @@ pub async fn retried(engine: &Engine, wanted: &RetryIn) -> Result<u64, AskError>
     let id = wanted.id.as_deref().map(str::parse::<DeliveryId>).transpose();
     let id = id.map_err(|_| bad("id is not a delivery's id, dlv_..."))?;
     let shown = shown(wanted.state.as_deref())?;
+    if matches!(shown.map(Shown::state), Some(DeliveryState::Delivered | DeliveryState::Cancelled)) {
+        return Err(bad("a retry is for what is pending, dead or expired; a replay sends others once more"));
+    }
     known(engine, wanted.destination.as_deref()).await?;
     if let Some(id) = id
         && engine.store.delivery(id).await?.is_none()
@@ -249,12 +263,40 @@ pub async fn retried(engine: &Engine, wanted: &RetryIn) -> Result<u64, AskError>
     }
     let filter =
         DeliveryFilter { destination: wanted.destination.clone(), state: shown.map(Shown::state), id };
-    Ok(engine.retry_deliveries(filter).await?)
+    let requeued = engine.retry_deliveries(filter).await?;
+    let left_alone = match id.filter(|_| requeued == 0) {
+        Some(id) => engine.store.delivery(id).await?.map(|one| why_left_alone(&one, wanted)),
+        None => None,
+    };
+    Ok(RetriedOut { requeued, left_alone })
+}
+
+/// Why a delivery is not made due, and what to do instead.
+fn why_left_alone(one: &DeliveryRecord, wanted: &RetryIn) -> String {
+    let DeliveryRecord { id, destination, state, .. } = one;
+    let word = state.as_str();
+    let is_another = wanted.destination.as_ref().is_some_and(|wanted| wanted != destination)
+        || shown(wanted.state.as_deref()).ok().flatten().is_some_and(|shown| shown.state() != *state);
+    if is_another {
+        return format!("{id} is {word} and for {destination}, which is not what was asked for");
+    }
+    let replay = format!("crosstally deliveries replay --destination {destination} --id {id}");
+    match state {
+        DeliveryState::Pending => format!("{id} is being sent at this moment"),
+        DeliveryState::Delivered | DeliveryState::Cancelled => {
+            format!(
+                "{id} is {word}, which a retry leaves alone; to send it once more: {replay} --state {word} --apply"
+            )
+        }
+        DeliveryState::Dead | DeliveryState::Expired => format!(
+            "the conversion of {id} was rejected or reversed since; to send it all the same: \
+            {replay} --taken-back --apply"
+        ),
+    }
 }
 
 /// `POST /api/v1/deliveries/retry`.
 pub async fn retry(Extract(state): Extract<State>, headers: HeaderMap, Json(wanted): Json<RetryIn>) -> Reply {
     auth::require(&state, &headers, "deliveries:write").await?;
-    let requeued = retried(&state.engine, &wanted).await?;
-    Ok(Json(json!({ "requeued": requeued })).into_response())
+    Ok(Json(retried(&state.engine, &wanted).await?).into_response())
 }

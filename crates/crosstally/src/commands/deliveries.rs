@@ -1,10 +1,10 @@
 //! `crosstally deliveries list|retry|errors|days|reconcile|overstated|replay|cancel|jobs`.
 
 use anyhow::Result;
-use crosstally_http::api::deliveries::{self, DeliveryOut, ListIn, RetryIn};
+use crosstally_http::api::deliveries::{self, DeliveryOut, ListIn, RetriedOut, RetryIn};
 use crosstally_http::api::hybrid::PartOut;
 use crosstally_http::api::reconcile::ReconcileIn;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::ledger::asked;
 use crate::cli::{At, Deliveries};
@@ -26,11 +26,14 @@ pub(crate) async fn run(command: Deliveries, json: bool) -> Result<()> {
             list(&find(wanted, limit, &at).await?, json)
         }
         Deliveries::Retry { id, destination, state, at } => {
-            let requeued = retry(&RetryIn { destination, state, id }, &at).await?;
-            if json {
-                return show::json(&json!({ "requeued": requeued }));
+            let retried = retry(&RetryIn { destination, state, id }, &at).await?;
+            if let Some(why) = &retried.left_alone {
+                show::aside(why)?;
             }
-            show::text(&format!("{requeued} deliveries are due now\n"))
+            if json {
+                return show::json(&retried);
+            }
+            show::text(&format!("{} deliveries are due now\n", retried.requeued))
         }
         Deliveries::Errors { destination, at } => errors::groups(destination.as_deref(), &at, json).await,
         Deliveries::Days { days, at } => errors::days(days, &at, json).await,
@@ -86,26 +89,26 @@ async fn one_page(ground: &Where, wanted: &ListIn) -> Result<PartOut<DeliveryOut
 }
 
 /// Makes deliveries due; a destination that is named goes on if it is paused.
-async fn retry(wanted: &RetryIn, at: &At) -> Result<u64> {
+async fn retry(wanted: &RetryIn, at: &At) -> Result<RetriedOut> {
     match remote::find(at)? {
         Where::Here(ground) => {
             remote::here(&ground, async |engine| {
-                let requeued = deliveries::retried(engine, wanted).await.map_err(asked)?;
+                let retried = deliveries::retried(engine, wanted).await.map_err(asked)?;
                 if let Some(slug) = &wanted.destination {
                     engine.resume_destination(slug).await?;
                 }
-                Ok(requeued)
+                Ok(retried)
             })
             .await
         }
         Where::There(server) => {
             let body = serde_json::to_vec(wanted)?;
-            let answer: Value = server.post("/api/v1/deliveries/retry", "application/json", body).await?;
+            let retried = server.post("/api/v1/deliveries/retry", "application/json", body).await?;
             if let Some(slug) = &wanted.destination {
                 let path = format!("/api/v1/destinations/{}/resume", escaped(slug));
                 server.post::<Value>(&path, "application/json", Vec::new()).await?;
             }
-            Ok(answer.get("requeued").and_then(Value::as_u64).unwrap_or(0))
+            Ok(retried)
         }
     }
 }

@@ -7,6 +7,8 @@ use crosstally_testkit::on_both;
 use crosstally_testkit::server::{CONFIG, TestServer};
 use serde_json::{Value, json};
 
+use crate::held::command;
+
 on_both! {
     /// What a platform refused in a bad hour is shown in groups, sent once more, and accepted once.
     what_was_refused_is_sent_once_more => refused;
@@ -18,6 +20,8 @@ on_both! {
     what_was_taken_back_is_left_out => taken_back;
     /// What was taken back goes out if it is asked for all the same, unless its sale moves once more before that.
     what_is_asked_for_all_the_same_goes_out => asked_for;
+    /// A retry of one that it leaves alone says why, and what to do instead; the command says it beside the count.
+    a_retry_says_why_it_leaves_one_alone => left_alone;
     /// However many slow jobs there are, another one goes on.
     slow_jobs_hold_nobody_up => many;
     /// What cannot be meant is refused with a sentence; nothing begins.
@@ -208,6 +212,54 @@ async fn taken_back(kind: Kind) -> Result<()> {
     wanted["taken_back"] = json!(true);
     let all = replay(&server, &wanted).await?;
     assert_eq!((number(&all, "/deliveries"), number(&all, "/taken_back")), (3, 0));
+    server.stop().await;
+    Ok(())
+}
+
+async fn left_alone(kind: Kind) -> Result<()> {
+    let server = TestServer::ready(kind).await?;
+    dead(&server, 1).await?;
+    server.postback("tid=D0&status=reversed").await?;
+    for then in ["delivered", "dead"] {
+        server.advance(1_000);
+        if then == "dead" {
+            server.fault(&json!({"kind": "reject_event_name", "event_name": "Purchase"})).await?;
+        }
+        conversions(&server, then, 1).await?;
+        server.deliver().await?;
+    }
+    server.no_faults().await?;
+    let list = server.api("/api/v1/deliveries").await?;
+    let ids: Vec<&str> = (0..3).map(|row| word(&list, &format!("/data/{row}/id"))).collect();
+    let [refused, delivered, reversed] = ids[..] else { anyhow::bail!("three rows: {list}") };
+    let retry = async |wanted: Value| post(&server, "/api/v1/deliveries/retry", &wanted).await;
+    for (wanted, why) in [
+        (json!({"id": delivered}), "is delivered, which a retry leaves alone"),
+        (json!({"id": reversed}), "was rejected or reversed since"),
+        (json!({"id": refused, "state": "expired"}), "is dead and for meta-main, which is not what"),
+    ] {
+        let told = retry(wanted.clone()).await?.json()?;
+        assert_eq!(number(&told, "/requeued"), 0, "{told}");
+        assert!(word(&told, "/left_alone").contains(why), "{wanted}: {told}");
+    }
+    for state in ["delivered", "cancelled"] {
+        assert_eq!(retry(json!({"state": state})).await?.status, 400, "{state}");
+    }
+    let (code, printed, said) = command(&server, &["deliveries", "retry", "--id", delivered]).await?;
+    assert_eq!((code, printed.as_str()), (Some(0), "0 deliveries are due now\n"));
+    let advice =
+        format!("deliveries replay --destination meta-main --id {delivered} --state delivered --apply");
+    assert!(said.contains(&advice), "{said}");
+    // What it advises is what is needed.
+    for words in [
+        &["--id", delivered, "--state", "delivered", "--apply"][..],
+        &["--id", reversed, "--taken-back", "--apply"],
+    ] {
+        let all = [&["deliveries", "replay", "--destination", "meta-main"][..], words].concat();
+        let (code, printed, said) = command(&server, &all).await?;
+        assert!(code == Some(0) && said.contains("1 deliver"), "{words:?}: {printed}{said}");
+    }
+    assert_eq!(retry(json!({"id": refused})).await?.json()?, json!({"requeued": 1}));
     server.stop().await;
     Ok(())
 }
