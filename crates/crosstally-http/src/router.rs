@@ -130,6 +130,7 @@ pub(crate) fn admin(state: State) -> Router {
         .route("/destinations/{slug}/pause", post(api::destinations::pause))
         .route("/destinations/{slug}/resume", post(api::destinations::resume))
         .route("/capi/validate", post(api::capi::validate))
+        .route("/capi/build", post(api::capi::build))
         .route("/capi/send-test", post(api::capi::send_test))
         .route("/fields", get(api::fields::show))
         .route("/erasures", get(api::erasures::list).post(api::erasures::erase))

@@ -1,4 +1,4 @@
-//! Trying a destination: whether events would be sent, and one sent as a test.
+//! Trying a destination: whether events would be sent, the request that would be, and one sent as a test.
 
 use axum::Json;
 use axum::extract::{Query, State as Extract};
@@ -7,6 +7,7 @@ use bytes::Bytes;
 use crosstally_engine::Engine;
 use crosstally_engine::capi::send_test::{TestCall, TestSent, Tested};
 use crosstally_engine::capi::validate::{EVENTS_MAX, Finding, NotValidated, Validated};
+use crosstally_engine::capi::{Build, shown};
 use crosstally_engine::tools::{CAPI_SEND_TEST, CAPI_VALIDATE};
 use crosstally_store::StoreError;
 use http::HeaderMap;
@@ -29,6 +30,14 @@ pub struct WantedIn {
     /// Whether a real event may be sent where there is no test mode.
     #[serde(default)]
     really: bool,
+}
+
+/// Which destination.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BuildIn {
+    /// Its slug.
+    destination: String,
 }
 
 /// One thing that is wrong with an event.
@@ -111,6 +120,45 @@ impl From<&[Validated]> for ValidateOut {
         let valid = data.iter().filter(|one| one.valid).count();
         let summary = SummaryOut { events: data.len(), valid, refused: data.len() - valid };
         Self { run: None, data, summary }
+    }
+}
+
+/// A place in an event, and what is wrong there.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ProblemOut {
+    /// A JSON pointer, or a reason code.
+    pub at: String,
+    /// What is wrong.
+    pub problem: String,
+}
+
+/// What building a request came to.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct BuildOut {
+    /// The request that would be sent, secrets masked; nothing if none would be.
+    pub request: Option<Value>,
+    /// What would be left out of the event.
+    pub left_out: Vec<ProblemOut>,
+    /// Why it would not be sent.
+    pub refused: Vec<ProblemOut>,
+}
+
+impl BuildOut {
+    /// What is shown of it.
+    ///
+    /// # Errors
+    /// The destination is unknown; these are known.
+    pub fn of(built: Build) -> Result<Self, Vec<String>> {
+        let problems = |all: Vec<(String, String)>| {
+            all.into_iter().map(|(at, problem)| ProblemOut { at, problem }).collect()
+        };
+        match built {
+            Build::Request(request, notes) => {
+                Ok(Self { request: Some(shown(&request)), left_out: problems(notes), ..Self::default() })
+            }
+            Build::Refused(reasons) => Ok(Self { refused: problems(reasons), ..Self::default() }),
+            Build::UnknownDestination(known) => Err(known),
+        }
     }
 }
 
@@ -277,6 +325,18 @@ pub async fn validate(
         Err(NotValidated::Empty) => Err(bad("send an event as JSON, or several, one a line")),
         Err(NotValidated::TooMany(_)) => Err(bad(format!("send at most {EVENTS_MAX} events at once"))),
     }
+}
+
+/// `POST /api/v1/capi/build`.
+pub async fn build(
+    Extract(state): Extract<State>,
+    headers: HeaderMap,
+    Query(wanted): Query<BuildIn>,
+    body: Bytes,
+) -> Reply {
+    auth::require(&state, &headers, "read").await?;
+    let built = BuildOut::of(state.engine.build_request(&wanted.destination, &body));
+    built.map(|out| Json(out).into_response()).map_err(|_| not_found())
 }
 
 /// `POST /api/v1/capi/send-test`.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
-use super::{At, Place};
+use super::At;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Capi {
@@ -17,7 +17,7 @@ pub(crate) enum Capi {
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
         #[command(flatten)]
-        place: Place,
+        at: At,
     },
     /// Read a server event on stdin, or many, one a line, and say all that is wrong with them. Sends nothing. Exits with 6
     /// if one of them would not be sent.

@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use crosstally_engine::capi::send_test::TestCall;
-use crosstally_engine::capi::{Build, shown};
 use crosstally_engine::settings::check_config;
 use crosstally_engine::snapshot::Snapshot;
-use serde_json::{Value, json};
+use crosstally_http::api::capi::BuildOut;
+use serde_json::json;
 
-use crate::cli::{Capi, Place};
+use crate::cli::{At, Capi};
 use crate::exit::{self, Code};
+use crate::remote::{self, Where, query};
 use crate::{local, settings, show};
 
 mod trial;
@@ -23,7 +24,7 @@ const EVENT_BYTES_MAX: u64 = 1024 * 1024;
 /// Runs one of the capi commands.
 pub(crate) async fn run(command: Capi, json: bool) -> Result<()> {
     match command {
-        Capi::Build { destination, config, place } => build(&destination, config.as_deref(), &place).await,
+        Capi::Build { destination, config, at } => build(&destination, config.as_deref(), &at).await,
         Capi::Validate { destination, at } => trial::validate(&destination, &at, json).await,
         Capi::SendTest { destination, code, really, at } => {
             trial::send_test(&destination, TestCall { code, really }, &at, json).await
@@ -49,9 +50,37 @@ fn unknown(destination: &str, known: &[String]) -> anyhow::Error {
     exit::with(Code::NotFound, format!("no destination is called `{destination}`; known: {known}"))
 }
 
-async fn build(destination: &str, config: Option<&Path>, place: &Place) -> Result<()> {
+async fn build(destination: &str, config: Option<&Path>, at: &At) -> Result<()> {
     let event = stdin(EVENT_BYTES_MAX)?;
-    let ground = settings::ground(place)?;
+    let told = match remote::find(at)? {
+        Where::Here(ground) => build_here(destination, config, &event, &ground).await?,
+        Where::There(_) if config.is_some() => {
+            return Err(exit::with(
+                Code::Usage,
+                "--config is read here, and a running server builds by its own configuration; leave one of --config and --url out",
+            ));
+        }
+        Where::There(server) => {
+            let path = query("/api/v1/capi/build", &[("destination", &Some(destination.to_owned()))]);
+            server.post(&path, "application/json", event).await?
+        }
+    };
+    if let Some(request) = &told.request {
+        for left_out in &told.left_out {
+            show::aside(&format!("left out: {}: {}", left_out.at, left_out.problem))?;
+        }
+        return show::json(request);
+    }
+    show::json(&json!({ "refused": told.refused }))?;
+    Err(exit::with(Code::CheckFailed, "the event would not be sent; the reasons are above"))
+}
+
+async fn build_here(
+    destination: &str,
+    config: Option<&Path>,
+    event: &[u8],
+    ground: &settings::Ground,
+) -> Result<BuildOut> {
     let document = config
         .map(|file| {
             let text = std::fs::read_to_string(file)
@@ -59,7 +88,7 @@ async fn build(destination: &str, config: Option<&Path>, place: &Place) -> Resul
             Ok::<_, anyhow::Error>((text, file.display().to_string()))
         })
         .transpose()?;
-    let built = local::with_engine(&ground, async |engine| {
+    local::with_engine(ground, async |engine| {
         if let Some((document, file)) = &document {
             let (config, _) = check_config(document, file).map_err(|problems| {
                 let list: Vec<String> = problems.iter().map(ToString::to_string).collect();
@@ -68,22 +97,8 @@ async fn build(destination: &str, config: Option<&Path>, place: &Place) -> Resul
             let snapshot = Snapshot::new(0, config, engine.secret_source.as_ref(), &engine.keys);
             engine.snapshot.store(Arc::new(snapshot));
         }
-        Ok(engine.build_request(destination, &event))
+        let built = engine.build_request(destination, event);
+        BuildOut::of(built).map_err(|known| unknown(destination, &known))
     })
-    .await?;
-    match built {
-        Build::Request(request, notes) => {
-            for (at, problem) in &notes {
-                show::aside(&format!("left out: {at}: {problem}"))?;
-            }
-            show::json(&shown(&request))
-        }
-        Build::Refused(reasons) => {
-            let list: Vec<Value> =
-                reasons.iter().map(|(at, problem)| json!({ "at": at, "problem": problem })).collect();
-            show::json(&json!({ "refused": list }))?;
-            Err(exit::with(Code::CheckFailed, "the event would not be sent; the reasons are above"))
-        }
-        Build::UnknownDestination(known) => Err(unknown(destination, &known)),
-    }
+    .await
 }

@@ -1,8 +1,9 @@
-//! `capi validate` and `capi send-test` by the program's own commands, here and on a running server.
+//! `capi validate`, `capi build` and `capi send-test` by the program's own commands, here and on a running server.
 
 use std::process::Output;
 
 use anyhow::Result;
+use crosstally_engine::capi::{Build, shown};
 use crosstally_testkit::client;
 use crosstally_testkit::database::{Database, Kind};
 use crosstally_testkit::on_both;
@@ -16,6 +17,8 @@ on_both! {
     capi_validate_tells_all_that_is_wrong => validate;
     /// The same of a running server.
     capi_validate_asks_a_running_server => validate_there;
+    /// A running server builds what the command builds on its data, and sends nothing.
+    capi_build_asks_a_running_server => build_there;
     /// A test is sent with the code, shown without the token, and leaves no delivery; without a code one line says where it is.
     capi_send_test_shows_request_and_answer => send_test;
 }
@@ -112,6 +115,55 @@ async fn validate_there(kind: Kind) -> Result<()> {
     assert!(text.contains("2 of 4 would be sent to meta-main, 2 would not"), "{text}");
     server.stop().await;
     Ok(())
+}
+
+async fn build_there(kind: Kind) -> Result<()> {
+    let server = TestServer::ready(kind).await?;
+    let directory = server.database.directory().to_owned();
+    let ask = async |words: &[&str], event: &Value| -> Result<Output> {
+        let words: Vec<String> =
+            ["capi", "build"].iter().chain(words).map(|word| (*word).to_owned()).collect();
+        let (flags, directory, event) = (there(&server), directory.clone(), event.to_string());
+        let run = move || {
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            program().run_with(&event, &words, &flags, &directory)
+        };
+        tokio::task::spawn_blocking(run).await?
+    };
+    let mut event = good();
+    event["user"]["email"] = json!(["a@b.example", "nobody"]);
+    let output = ask(&["--destination", "meta-main"], &event).await?;
+    assert!(output.status.success(), "{}", said(&output));
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(stderr.contains("left out: /user/email") && !stderr.contains("nobody"), "{stderr}");
+    let request: Value = serde_json::from_slice(&output.stdout)?;
+    assert_eq!((&request["method"], &request["body"]["data"][0]["event_id"]), (&json!("POST"), &json!("e1")));
+    let em = &request["body"]["data"][0]["user_data"]["em"];
+    assert_eq!(em, &json!([crosstally_core::identity::sha256_hex("a@b.example")]), "{request}");
+    // Built on the data by the program itself, it is the same.
+    let Build::Request(here, _) = server.engine.build_request("meta-main", event.to_string().as_bytes())
+    else {
+        anyhow::bail!("no request")
+    };
+    assert_eq!(without_time(shown(&here)), without_time(request));
+    let output = ask(&["--destination", "meta-main"], &json!({"event": ""})).await?;
+    assert!(output.status.code() == Some(6) && said(&output).contains("/event"), "{}", said(&output));
+    assert_eq!(ask(&["--destination", "meta-other"], &event).await?.status.code(), Some(3));
+    let output = ask(&["--destination", "meta-main", "--config", "some.toml"], &event).await?;
+    assert!(
+        output.status.code() == Some(2) && said(&output).contains("--config is read here"),
+        "{}",
+        said(&output)
+    );
+    assert_eq!(server.accepted().await?.len(), 0);
+    server.stop().await;
+    Ok(())
+}
+
+/// An event that says no time of its own has the present one.
+fn without_time(mut request: Value) -> Value {
+    request["body"]["data"][0]["event_time"].take();
+    request
 }
 
 async fn send_test(kind: Kind) -> Result<()> {
