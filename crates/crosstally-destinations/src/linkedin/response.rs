@@ -16,6 +16,8 @@ use crate::dialect::{BatchOutcome, Reading, Response, Settings};
 
 /// What stands before the field that is wrong with an event.
 const REFUSAL: &str = "ERROR ::";
+/// What `Index: 12, ` before it may take up, and the end of the word before that.
+const NAMED_BYTES_MAX: usize = 40;
 
 /// Reads an answer to a request that carried `sent` events.
 pub(super) fn read(settings: &Settings, response: &Response, sent: usize, now: Timestamp) -> Reading {
@@ -81,7 +83,10 @@ fn element_outcome(element: Option<&Map<String, Value>>) -> Outcome {
 /// The same of an answer in words: what stands between may be anybody's page.
 fn named(text: &str) -> BTreeSet<usize> {
     let place = |before: &str| {
-        let (rest, place) = before.trim_end().strip_suffix(',')?.rsplit_once("Index: ")?;
+        // No more than it takes up: as many could be named as fit into an answer.
+        let near =
+            before.split_at(before.floor_char_boundary(before.len().saturating_sub(NAMED_BYTES_MAX))).1;
+        let (rest, place) = near.trim_end().strip_suffix(',')?.rsplit_once("Index: ")?;
         // The end of another word is none.
         let is_word = !rest.ends_with(|c: char| c.is_ascii_alphanumeric() || c == '-');
         is_word.then(|| place.trim().parse().ok()).flatten()
