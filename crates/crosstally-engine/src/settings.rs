@@ -13,6 +13,7 @@ use crosstally_store::{Applied, StoreError};
 
 use crate::Engine;
 use crate::replay::impact::Impact;
+use crate::secrets;
 use crate::snapshot::Snapshot;
 
 /// Why a configuration was not applied.
@@ -272,14 +273,15 @@ impl Engine {
         Ok((version, printed))
     }
 
-    /// Takes up the configuration in force, if it is another than the one in use. Returns its version.
+    /// Takes up the configuration in force, if it or a file of its secrets is another than the one in use. Returns its version.
     ///
     /// # Errors
     /// See [`ApplyError`]; the one in use stays.
     pub async fn refresh_config(&self) -> Result<i64, ApplyError> {
-        let in_use = self.snapshot.load().version;
+        let in_use = self.snapshot.load();
         let version = self.store.config_version().await?;
-        if version == in_use {
+        let is_same = version == in_use.version;
+        if is_same && !self.has_other_secrets(&in_use) {
             return Ok(version);
         }
         let (version, applied_at, config) = self.stored_config().await?;
@@ -301,11 +303,20 @@ impl Engine {
             &[],
             u32::try_from(version).unwrap_or(u32::MAX),
         );
-        tracing::info!(version, "configuration taken up");
+        if is_same {
+            tracing::info!(version, "files of secrets have changed and were read again");
+        } else {
+            tracing::info!(version, "configuration taken up");
+        }
         for ready in self.snapshot.load().destinations() {
             self.wakeups.wake(&ready.config.slug);
         }
         Ok(version)
+    }
+
+    fn has_other_secrets(&self, in_use: &Snapshot) -> bool {
+        let now = secrets::files(&in_use.config, self.secret_source.as_ref());
+        secrets::are_others(&in_use.secret_files, &now)
     }
 
     async fn stored_config(&self) -> Result<(i64, Timestamp, Config), ApplyError> {

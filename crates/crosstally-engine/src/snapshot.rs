@@ -23,7 +23,7 @@ use sha2::{Digest, Sha256};
 
 use crate::geo::Geo;
 use crate::keys::{Keys, hex_of};
-use crate::secrets::{self, SecretSource};
+use crate::secrets::{self, FileDigests, SecretSource};
 
 mod doors;
 mod links;
@@ -51,6 +51,8 @@ pub struct Snapshot {
     stands_in: bool,
     hears_browsers: bool,
     asks_in_europe: bool,
+    /// What the files of its secrets held when they were read.
+    pub(crate) secret_files: FileDigests,
 }
 
 /// The partner that server events belong to when they name none.
@@ -128,6 +130,8 @@ impl Snapshot {
     /// Makes a configuration ready.
     #[must_use]
     pub fn new(version: i64, mut config: Config, source: &dyn SecretSource, keys: &Keys) -> Self {
+        // Before the secrets themselves: what changes in between is seen the next time.
+        let secret_files = secrets::files(&config, source);
         let stands_in = config.partner(SERVER_EVENTS).is_none();
         if stands_in {
             config.partners.push(server_events());
@@ -172,6 +176,7 @@ impl Snapshot {
             stands_in,
             hears_browsers,
             asks_in_europe,
+            secret_files,
         }
     }
 

@@ -10,7 +10,7 @@ use crosstally_core::reason::Reason;
 use crosstally_core::time::Timestamp;
 use crosstally_engine::Engine;
 use crosstally_engine::outbox::nobody_knows;
-use crosstally_store::{OutboxCount, StoreError};
+use crosstally_store::{DestinationState, OutboxCount, StoreError};
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -39,6 +39,9 @@ pub struct DestinationOut {
     pub detail: Option<String>,
     /// Since when.
     pub since: Option<Timestamp>,
+    /// Until when nothing is sent because it asked for a wait; `detail` has its words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
     /// How many deliveries there are, by state; what is pending where nothing goes on is `held`.
     pub deliveries: BTreeMap<String, u64>,
 }
@@ -51,14 +54,22 @@ pub async fn all(engine: &Engine) -> Result<Vec<DestinationOut>, StoreError> {
     let states = engine.store.destination_states().await?;
     let counts = engine.store.count_deliveries().await?;
     let snapshot = engine.snapshot.load();
+    let now = engine.clock.now();
+    // Other settings may have another quota, so that they do not wait.
+    let is_same = |slug: &str, state: &DestinationState| {
+        snapshot.destination(slug).is_some_and(|ready| ready.digest == state.settings_digest)
+    };
     let configured = snapshot.config.destinations.iter().map(|destination| {
         let slug = destination.slug.as_str();
         let health = states.iter().find(|known| known.destination == slug);
+        let waits =
+            health.filter(|state| state.paused.is_none() && state.not_before > now && is_same(slug, state));
         let paused = health.and_then(|health| health.paused.map(|reason| (reason, health)));
         let row = DestinationOut {
             kind: Some(destination.kind.clone()),
             state: if paused.is_some() { "paused" } else { "active" }.to_owned(),
-            detail: paused.map(|(_, health)| health.detail.clone()),
+            detail: paused.map(|(_, health)| health).or(waits).map(|health| health.detail.clone()),
+            until: waits.map(|health| health.not_before),
             since: paused.map(|(_, health)| health.since),
             ..DestinationOut::named(slug, counted(&counts, slug, paused.is_none()))
         };
@@ -96,6 +107,7 @@ impl DestinationOut {
             fix: None,
             detail: None,
             since: None,
+            until: None,
             deliveries,
         }
     }

@@ -1,6 +1,7 @@
 //! `crosstally destinations list|pause|resume`.
 
 use anyhow::Result;
+use crosstally_core::time::Timestamp;
 use crosstally_http::api::destinations::{self, DestinationOut, SetOut, Wanted, all};
 use serde::Deserialize;
 
@@ -64,17 +65,22 @@ fn cells(row: &DestinationOut) -> Vec<String> {
         row.code.clone().unwrap_or_default(),
         (count("pending") + count("held")).to_string(),
         count("delivered").to_string(),
-        row.fix.clone().unwrap_or_default(),
+        row.until.map_or_else(|| row.fix.clone().unwrap_or_default(), |until| wait(row, until)),
     ]
+}
+
+fn wait(row: &DestinationOut, until: Timestamp) -> String {
+    let detail = row.detail.as_deref().unwrap_or_default();
+    format!("Nothing: it asked for a wait until {until} ({detail}); sending goes on by itself.")
 }
 
 /// Who paused a destination on the command line.
 const AUTHOR: &str = "command line";
 
 async fn set(slug: &str, wanted: Wanted, at: &At, json: bool) -> Result<()> {
-    let (verb, said) = match wanted {
-        Wanted::Paused => ("pause", "waits until it is resumed: crosstally destinations resume"),
-        Wanted::Active => ("resume", "is tried again"),
+    let verb = match wanted {
+        Wanted::Paused => "pause",
+        Wanted::Active => "resume",
     };
     let set: SetOut = match remote::find(at)? {
         Where::Here(ground) => {
@@ -91,5 +97,17 @@ async fn set(slug: &str, wanted: Wanted, at: &At, json: bool) -> Result<()> {
     if json {
         return show::json(&set);
     }
+    let said = match (set.state.as_str(), wanted) {
+        ("removed", Wanted::Active) => {
+            "is gone from the configuration; when it is there again it goes on".to_owned()
+        }
+        ("removed", Wanted::Paused) => {
+            "is gone from the configuration; when it is there again it is paused".to_owned()
+        }
+        (_, Wanted::Paused) => {
+            format!("waits until it is resumed: crosstally destinations resume {}", show::clean(slug))
+        }
+        (_, Wanted::Active) => "goes on; what waits for it is tried again".to_owned(),
+    };
     show::text(&format!("{slug} {said}\n"))
 }

@@ -51,12 +51,20 @@ async fn throttled(kind: Kind) -> Result<()> {
     server.deliver().await?;
     let row = deliveries(&server).await?.remove(0);
     assert_eq!((word(&row, "state"), word(&row, "code")), ("pending", "dest_rate_limited"));
+    let shown = server.api("/api/v1/destinations").await?;
+    let until = server.engine.clock.now().plus_millis(120_000).to_string();
+    assert_eq!(
+        (&shown["data"][0]["state"], &shown["data"][0]["until"]),
+        (&json!("active"), &json!(until)),
+        "{shown}"
+    );
     server.advance(119_000);
     server.deliver().await?;
     assert_eq!(server.accepted().await?.len(), 0, "sooner than the platform asked");
     server.advance(60_000);
     server.deliver().await?;
     assert_eq!(server.accepted().await?.len(), 1);
+    assert_eq!(server.api("/api/v1/destinations").await?["data"][0].get("until"), None);
     let row = deliveries(&server).await?.remove(0);
     assert_eq!(
         (word(&row, "state"), row.get("attempts").unwrap().to_string()),

@@ -21,6 +21,8 @@ on_both! {
     a_new_user_connects_tiktok => tiktok;
     /// Reddit, whose test code has another name.
     a_new_user_connects_reddit => reddit;
+    /// A token that is written anew into its file, with nothing else done: what waited arrives.
+    a_token_in_a_file_is_read_again => in_a_file;
 }
 
 async fn meta(kind: Kind) -> Result<()> {
@@ -77,6 +79,26 @@ fn exports(lines: &str) -> Vec<(String, String)> {
         .filter(|(name, _)| *name != "PATH")
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect()
+}
+
+async fn in_a_file(kind: Kind) -> Result<()> {
+    let database = Database::fresh(kind).await?;
+    let sandbox = program().sandbox(database.directory()).await?;
+    let desk = Desk { database, program: program() };
+    let file = desk.database.directory().join("token");
+    std::fs::write(&file, "expired-token-1\n")?;
+    let named = format!("{{ file = \"{}\" }}", file.display());
+    desk.apply(&document("tiktok", &sandbox, "in-a-file")?.replace("\"in-a-file\"", &named))?;
+    let server = program().serve(&desk.database.flags(), desk.database.directory()).await?;
+    sale(&server, 1).await?;
+    desk.until(&["destinations", "list"], "dest_auth").await?;
+    std::fs::write(&file, "good-token-1\n")?;
+    let arrived = wait_for_events(sandbox.address, 1).await?;
+    ensure!(arrived.len() == 1, "{arrived:?}");
+    desk.until(&["destinations", "list"], "active").await?;
+    server.stop()?;
+    sandbox.stop()?;
+    Ok(())
 }
 
 /// The section as the page of settings shows it, sent to a sandbox, with this token.
