@@ -58,7 +58,7 @@ pub enum JobError {
     #[error("no job {0} is stored here")]
     NotFound(JobId),
     /// It does not stand where that could be done.
-    #[error("job {id} is {}, so that it cannot be {}", .state.as_str(), .wanted.as_str())]
+    #[error("job {id} is {}{}", .state.as_str(), so_that(*.state, *.wanted))]
     Ended {
         /// The job.
         id: JobId,
@@ -70,6 +70,17 @@ pub enum JobError {
     /// The store did not take it.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// Why a job that stands somewhere cannot be moved, and what to do instead.
+fn so_that(state: JobState, wanted: JobState) -> String {
+    match (state, wanted) {
+        (JobState::Done | JobState::Cancelled, _) => {
+            " and has ended; begin a new one: crosstally deliveries replay --help".to_owned()
+        }
+        (state, wanted) if state == wanted => " already".to_owned(),
+        (_, wanted) => format!(", so that it cannot become {}", wanted.as_str()),
+    }
 }
 
 impl Engine {

@@ -179,11 +179,38 @@ pub(crate) struct At {
     #[command(flatten)]
     pub(crate) place: Place,
     /// The admin address of a running server, e.g. http://127.0.0.1:8081.
-    #[arg(long, env = "CROSSTALLY_URL", value_name = "URL", conflicts_with_all = ["data", "database_url"])]
+    #[arg(long, env = "CROSSTALLY_URL", value_name = "URL")]
     pub(crate) url: Option<String>,
     /// The API token for --url.
     #[arg(long, env = "CROSSTALLY_TOKEN", hide_env_values = true)]
     pub(crate) token: Option<String>,
+}
+
+impl At {
+    /// The server that is meant; none if it is the data. A flag wins over a variable.
+    ///
+    /// # Errors
+    /// Both are meant.
+    pub(crate) fn server(&self) -> Result<Option<&str>, String> {
+        let Some(url) = &self.url else { return Ok(None) };
+        let is_flag = |name: &str| {
+            std::env::args_os().filter_map(|word| word.into_string().ok()).any(|word| {
+                word.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+            })
+        };
+        let names_data = is_flag("--data") || is_flag("--database-url");
+        let has_data = self.place.data.is_some() || self.place.database_url.is_some();
+        match (is_flag("--url"), names_data) {
+            (true, true) => Err("--url is a running server, and --data or --database-url the data itself; \
+                leave one of them out"
+                .to_owned()),
+            (false, true) => Ok(None),
+            (false, false) if has_data => Err("CROSSTALLY_URL is a running server, and CROSSTALLY_DATA or \
+                CROSSTALLY_DATABASE_URL the data itself; say which is meant with --url or --data"
+                .to_owned()),
+            _ => Ok(Some(url)),
+        }
+    }
 }
 
 /// A part of the server's work.

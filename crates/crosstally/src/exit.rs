@@ -12,6 +12,9 @@ pub(crate) enum Code {
     CheckFailed = 6,
 }
 
+/// As of a program that the signal ends.
+const BROKEN_PIPE: u8 = 141;
+
 /// An error with its own exit code.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
@@ -34,6 +37,13 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
 
 /// Tells the error on stderr.
 pub(crate) fn failed(error: &anyhow::Error) -> ExitCode {
+    let of_io = |cause: &(dyn std::error::Error + 'static)| {
+        cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind)
+    };
+    if error.chain().any(|cause| of_io(cause) == Some(std::io::ErrorKind::BrokenPipe)) {
+        // Whoever reads has seen enough: `.. | head`.
+        return ExitCode::from(BROKEN_PIPE);
+    }
     let message = error.to_string();
     if !message.is_empty() {
         eprintln!("crosstally: {message}");

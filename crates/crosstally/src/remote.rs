@@ -32,7 +32,8 @@ pub(crate) struct Remote {
 
 /// Decides where a command works.
 pub(crate) fn find(at: &At) -> Result<Where> {
-    let Some(url) = &at.url else { return Ok(Where::Here(settings::ground(&at.place)?)) };
+    let server = at.server().map_err(|problem| exit::with(Code::Usage, problem))?;
+    let Some(url) = server else { return Ok(Where::Here(settings::ground(&at.place)?)) };
     let Some(token) = &at.token else {
         return Err(exit::with(
             Code::Usage,

@@ -188,10 +188,10 @@ fn marked(ready: &ReadyDestination, call: &TestCall) -> Result<(Settings, String
 
 fn words(mode: TestMode) -> String {
     match mode {
-        TestMode::Flag(name) => format!("a test, by `{name}`: checked and not counted"),
+        TestMode::Flag(name) => format!("as a test, by `{name}`: checked and not counted"),
         TestMode::Code { setting, from, counts } => {
             let then = if counts { ", and counts all the same" } else { "" };
-            format!("a test, by `{setting}`: it shows under {from}{then}")
+            format!("as a test, by `{setting}`: it shows under {from}{then}")
         }
         TestMode::Missing(_) => String::new(),
     }

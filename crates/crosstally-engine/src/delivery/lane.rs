@@ -206,6 +206,7 @@ impl Lane {
         self.more = false;
         let states = self.engine.store.destination_states().await?;
         let mut state = states.into_iter().find(|state| state.destination == self.slug);
+        self.told.seen(state.as_ref());
         if state.as_ref().is_some_and(|state| state.paused.is_some()) {
             self.pace.shut();
         }

@@ -11,6 +11,13 @@ pub(super) struct Told {
 }
 
 impl Told {
+    /// How the destination stands, as the store has it: somebody else may have paused it or let it go on.
+    pub(super) fn seen(&self, state: Option<&DestinationState>) {
+        if let Some(state) = state {
+            self.about(None, state);
+        }
+    }
+
     /// A call or a look at the settings has changed the state.
     pub(super) fn about(&self, before: Option<&DestinationState>, now: &DestinationState) {
         let was_paused = before.is_some_and(|before| before.paused.is_some());

@@ -74,7 +74,7 @@ impl DeliveryOut {
             event_id: delivery.event_id.clone(),
             state: state.into(),
             code: reason.map(|reason| reason.code().into()),
-            reason: reason.map(|reason| reason.about().sentence.into()),
+            reason: reason.map(|reason| sentence(state, reason).into()),
             fix: reason.map(|reason| reason.about().fix.into()),
             detail,
             attempts: delivery.attempts,
@@ -83,6 +83,16 @@ impl DeliveryOut {
             created_at: delivery.created_at.to_string(),
             finished_at: delivery.finished_at.map(|at| at.to_string()),
         }
+    }
+}
+
+/// Why a delivery stands where it does. What may pass is asked for a few times before it is for good.
+fn sentence(state: &str, reason: Reason) -> &'static str {
+    match reason {
+        Reason::DestRejected if state == "pending" => {
+            "The destination refused the event; it is tried again, as that may pass."
+        }
+        reason => reason.about().sentence,
     }
 }
 

@@ -257,7 +257,10 @@ pub fn job(wanted: &ReplayIn, now: Timestamp) -> Result<JobIn, String> {
     let ids: Result<Vec<_>, String> = wanted
         .ids
         .iter()
-        .map(|id| id.parse().map_err(|_| format!("`{id}` is no delivery's id, which begins with dlv_")))
+        .map(|id| {
+            id.parse()
+                .map_err(|_| format!("`{id}` is no delivery's id, which is dlv_ and 26 letters and digits"))
+        })
         .collect();
     // What was booked in this very moment is meant as well, what is booked later never.
     let begins = now.plus_millis(1);

@@ -26,14 +26,18 @@ pub(crate) async fn run(command: Deliveries, json: bool) -> Result<()> {
             list(&find(wanted, limit, &at).await?, json)
         }
         Deliveries::Retry { id, destination, state, at } => {
-            let retried = retry(&RetryIn { destination, state, id }, &at).await?;
+            let wanted = RetryIn { destination, state, id };
+            let retried = retry(&wanted, &at).await?;
             if let Some(why) = &retried.left_alone {
                 show::aside(why)?;
             }
             if json {
                 return show::json(&retried);
             }
-            show::text(&format!("{} deliveries are due now\n", retried.requeued))
+            let resumed = wanted.destination.as_ref();
+            let resumed = resumed.map(|slug| format!("; {slug} goes on, if it was paused"));
+            let count = retried.requeued;
+            show::text(&format!("{count} deliveries are due now{}\n", resumed.unwrap_or_default()))
         }
         Deliveries::Errors { destination, at } => errors::groups(destination.as_deref(), &at, json).await,
         Deliveries::Days { days, at } => errors::days(days, &at, json).await,

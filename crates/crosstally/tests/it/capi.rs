@@ -19,6 +19,8 @@ on_both! {
     capi_validate_asks_a_running_server => validate_there;
     /// A running server builds what the command builds on its data, and sends nothing.
     capi_build_asks_a_running_server => build_there;
+    /// Whoever says --url means the server, whatever variables name as the data; and the other way round.
+    a_flag_wins_over_a_variable => flags;
     /// A test is sent with the code, shown without the token, and leaves no delivery; without a code one line says where it is.
     capi_send_test_shows_request_and_answer => send_test;
 }
@@ -164,6 +166,39 @@ async fn build_there(kind: Kind) -> Result<()> {
 fn without_time(mut request: Value) -> Value {
     request["body"]["data"][0]["event_time"].take();
     request
+}
+
+async fn flags(kind: Kind) -> Result<()> {
+    let server = TestServer::ready(kind).await?;
+    let [url, address, token, secret] = there(&server);
+    let database = Database::fresh(kind).await?;
+    configure(&database, "127.0.0.1:9".parse()?)?;
+    let (here, directory) = (database.flags(), database.directory().to_owned());
+    let nowhere = directory.join("nowhere").display().to_string();
+    let ask = async |variables: &[(&str, &str)], flags: &[String]| -> Result<Output> {
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let asking = program().with_environment(variables.collect());
+        let (flags, directory) = (flags.to_vec(), directory.clone());
+        let run = move || asking.run_with("", &["destinations", "list"], &flags, &directory);
+        tokio::task::spawn_blocking(run).await?
+    };
+    let to_server = [url, address.clone(), token, secret.clone()];
+    let output = ask(&[("CROSSTALLY_DATA", &nowhere)], &to_server).await?;
+    assert!(output.status.success() && said(&output).contains("meta-main"), "{}", said(&output));
+    let output = ask(&[("CROSSTALLY_URL", "http://127.0.0.1:9"), ("CROSSTALLY_TOKEN", "x")], &here).await?;
+    assert!(output.status.success() && said(&output).contains("meta-main"), "{}", said(&output));
+    let both =
+        [("CROSSTALLY_URL", address.as_str()), ("CROSSTALLY_DATA", &nowhere), ("CROSSTALLY_TOKEN", &secret)];
+    let output = ask(&both, &[]).await?;
+    assert!(
+        output.status.code() == Some(2) && said(&output).contains("CROSSTALLY_DATA"),
+        "{}",
+        said(&output)
+    );
+    let output = ask(&[], &[&to_server[..], &here].concat()).await?;
+    assert!(output.status.code() == Some(2) && said(&output).contains("leave one"), "{}", said(&output));
+    server.stop().await;
+    Ok(())
 }
 
 async fn send_test(kind: Kind) -> Result<()> {

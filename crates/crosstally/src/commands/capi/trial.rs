@@ -107,7 +107,7 @@ fn test_page(told: &TestOut) -> Result<String> {
         page.push_str(&list(std::slice::from_ref(finding)));
     }
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
-    page.push_str(&format!("sent as {}\n", text(&told.marked)));
+    page.push_str(&format!("sent {}\n", text(&told.marked)));
     page.push_str(&format!("{}\n", serde_json::to_string_pretty(&told.request)?));
     match told.status {
         Some(status) => page.push_str(&format!("answer {status}\n{}\n", text(&told.answer))),
@@ -136,5 +136,5 @@ fn verdict(told: &TestOut) -> Result<()> {
         _ => Code::CheckFailed,
     };
     let meaning = told.meaning.as_deref().unwrap_or_default();
-    Err(exit::with(code, format!("the test did not arrive: {meaning}\n  fix: {fix}")))
+    Err(exit::with(code, format!("the test was not taken: {meaning}\n  fix: {fix}")))
 }

@@ -120,10 +120,16 @@ fn groups(found: &ReplayOut) -> Result<()> {
 
 fn begun(found: &ReplayOut, would: &str) -> Result<()> {
     match &found.job {
-        Some(job) => show::aside(&format!(
-            "{} has begun with {} deliveries; the server goes on with it: crosstally deliveries jobs {}",
-            job.id, job.wanted, job.id
-        )),
+        Some(job) => {
+            let left_alone = match found.already {
+                0 => String::new(),
+                already => format!(", {already} of which it leaves alone"),
+            };
+            show::aside(&format!(
+                "{} has begun with {} deliveries{left_alone}; a running server goes on with it: crosstally deliveries jobs {}",
+                job.id, job.wanted, job.id
+            ))
+        }
         None => show::aside(&format!("{would}; add --apply to begin")),
     }
 }
