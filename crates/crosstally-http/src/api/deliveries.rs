@@ -6,6 +6,7 @@ use axum::response::IntoResponse;
 use crosstally_core::delivery::DeliveryState;
 use crosstally_core::ids::DeliveryId;
 use crosstally_core::reason::Reason;
+use crosstally_core::time::Timestamp;
 use crosstally_engine::Engine;
 use crosstally_engine::outbox::{Listed, Shown, nobody_knows};
 use crosstally_store::{AttemptRecord, DeliveryFilter, DeliveryRecord};
@@ -275,14 +276,21 @@ pub async fn retried(engine: &Engine, wanted: &RetryIn) -> Result<RetriedOut, As
         DeliveryFilter { destination: wanted.destination.clone(), state: shown.map(Shown::state), id };
     let requeued = engine.retry_deliveries(filter).await?;
     let left_alone = match id.filter(|_| requeued == 0) {
-        Some(id) => engine.store.delivery(id).await?.map(|one| why_left_alone(&one, wanted)),
+        Some(id) => match engine.store.delivery(id).await? {
+            Some(one) => {
+                let held = engine.held_destinations().await?;
+                let hold = engine.hold_of(&one, &held).map(|(reason, _)| reason);
+                Some(why_left_alone(&one, hold, wanted, engine.clock.now()))
+            }
+            None => None,
+        },
         None => None,
     };
     Ok(RetriedOut { requeued, left_alone })
 }
 
 /// Why a delivery is not made due, and what to do instead.
-fn why_left_alone(one: &DeliveryRecord, wanted: &RetryIn) -> String {
+fn why_left_alone(one: &DeliveryRecord, hold: Option<Reason>, wanted: &RetryIn, now: Timestamp) -> String {
     let DeliveryRecord { id, destination, state, .. } = one;
     let word = state.as_str();
     let is_another = wanted.destination.as_ref().is_some_and(|wanted| wanted != destination)
@@ -291,14 +299,22 @@ fn why_left_alone(one: &DeliveryRecord, wanted: &RetryIn) -> String {
         return format!("{id} is {word} and for {destination}, which is not what was asked for");
     }
     let replay = format!("crosstally deliveries replay --destination {destination} --id {id}");
-    match state {
-        DeliveryState::Pending => format!("{id} is being sent at this moment"),
-        DeliveryState::Delivered | DeliveryState::Cancelled => {
+    let is_leased = one.lease.as_ref().is_some_and(|(_, until)| *until > now);
+    match (state, hold) {
+        (DeliveryState::Pending, _) if is_leased => format!("{id} is being sent at this moment"),
+        (DeliveryState::Pending, Some(reason)) => {
+            let about = reason.about();
+            format!("{id} waits, as {destination} holds it ({}); {}", about.code, about.fix)
+        }
+        (DeliveryState::Pending, None) if one.due_at <= now => {
+            format!("{id} is due already; it is sent when {destination} takes more")
+        }
+        (DeliveryState::Delivered | DeliveryState::Cancelled, _) => {
             format!(
                 "{id} is {word}, which a retry leaves alone; to send it once more: {replay} --state {word} --apply"
             )
         }
-        DeliveryState::Dead | DeliveryState::Expired => format!(
+        (DeliveryState::Pending | DeliveryState::Dead | DeliveryState::Expired, _) => format!(
             "the conversion of {id} was rejected or reversed since; to send it all the same: \
             {replay} --taken-back --apply"
         ),

@@ -260,6 +260,12 @@ async fn left_alone(kind: Kind) -> Result<()> {
         assert!(code == Some(0) && said.contains("1 deliver"), "{words:?}: {printed}{said}");
     }
     assert_eq!(retry(json!({"id": refused})).await?.json()?, json!({"requeued": 1}));
+    // What is due already, and what its destination holds.
+    let told = retry(json!({"id": refused})).await?.json()?;
+    assert!(word(&told, "/left_alone").contains("is due already"), "{told}");
+    post(&server, "/api/v1/destinations/meta-main/pause", &json!({})).await?;
+    let told = retry(json!({"id": refused})).await?.json()?;
+    assert!(word(&told, "/left_alone").contains("holds it (paused_by_hand)"), "{told}");
     server.stop().await;
     Ok(())
 }
