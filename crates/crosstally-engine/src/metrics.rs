@@ -71,6 +71,8 @@ pub enum Name {
     DeliveryOldestAge,
     /// Whether a destination is paused, by destination.
     DestinationPaused,
+    /// Whether the calls to a destination come to nothing one after the other, by destination.
+    DestinationFailing,
     /// Requests answered, by door and status.
     Requests,
     /// Connections that ended before a request was read or answered, by door and reason: `unreadable` (no HTTP, or lengths
@@ -113,6 +115,7 @@ impl Name {
             Self::Deliveries => "crosstally_deliveries",
             Self::DeliveryOldestAge => "crosstally_delivery_oldest_age_seconds",
             Self::DestinationPaused => "crosstally_destination_paused",
+            Self::DestinationFailing => "crosstally_destination_failing",
             Self::Requests => "crosstally_http_requests_total",
             Self::ConnectionsBroken => "crosstally_http_connections_broken_total",
             Self::SpoolClicks => "crosstally_spool_clicks",

@@ -170,6 +170,7 @@ impl Engine {
             .set_destination_by_hand(DestinationState {
                 destination: slug.to_owned(),
                 paused: Some(Reason::PausedByHand),
+                failing: None,
                 detail: format!("by {who}"),
                 since: now,
                 settings_digest: String::new(),
@@ -191,6 +192,7 @@ impl Engine {
             .set_destination_by_hand(DestinationState {
                 destination: slug.to_owned(),
                 paused: None,
+                failing: None,
                 detail: String::new(),
                 since: now,
                 settings_digest: String::new(),

@@ -273,6 +273,7 @@ impl Engine {
             if snapshot.destination(&state.destination).is_some() {
                 let labels = [("destination", state.destination.as_str())];
                 self.metrics.set(Name::DestinationPaused, &labels, u32::from(state.paused.is_some()));
+                self.metrics.set(Name::DestinationFailing, &labels, u32::from(state.failing.is_some()));
             }
         }
         Ok(())

@@ -1,9 +1,34 @@
 //! The destinations' state of health, shared by all nodes.
 
+use crosstally_core::time::Timestamp;
+
 use crate::{DestinationState, Store, StoreError, on};
 
+/// On whose word a destination's state changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum By {
+    /// Somebody's, who may end whatever somebody began.
+    Hand,
+    /// What a look at the destination or at its settings says. It ends no pause that somebody wanted.
+    Look,
+    /// What a call that began then says. Nor does it end a pause of the same settings that has begun since: of that it knows
+    /// nothing.
+    Call(Timestamp),
+}
+
+impl By {
+    /// Pauses that began before this may be ended; `None` if all may.
+    pub(crate) fn began(self) -> Option<Timestamp> {
+        match self {
+            Self::Hand => None,
+            Self::Look => Some(Timestamp::from_millis(i64::MAX)),
+            Self::Call(at) => Some(at),
+        }
+    }
+}
+
 impl Store {
-    /// All destinations that are or were paused or slowed down.
+    /// All destinations that are or were paused, failing or slowed down.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -11,7 +36,7 @@ impl Store {
         on!(self, destination_states())
     }
 
-    /// Sets a destination's state: paused, slowed down, or (with neither) in order again.
+    /// Sets a destination's state: paused, failing, slowed down, or (with none of these) in order again.
     ///
     /// # Errors
     /// See [`StoreError`].

@@ -190,6 +190,8 @@ pub struct DestinationState {
     pub destination: String,
     /// Why it is paused, if it is.
     pub paused: Option<Reason>,
+    /// Why its calls come to nothing, one after the other, if they do and it is not paused.
+    pub failing: Option<Reason>,
     /// The platform's words.
     pub detail: String,
     /// Since when.

@@ -10,6 +10,10 @@ const MS_US: i64 = 1_000;
 /// each.
 const GATHERINGS_PER_SECOND: u32 = 10;
 
+/// Calls that may be made besides, when a batch is halved or what was in hand goes on, and are paid back: as many as halving
+/// may take.
+const OVERDRAFT_MAX: i64 = 256;
+
 /// What is left of a rate.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Allowance {
@@ -21,21 +25,28 @@ pub(super) struct Allowance {
 struct Bucket {
     each: i64,
     depth: i64,
+    overdraft: i64,
 }
 
 impl Bucket {
     fn of(rate: Rate) -> Self {
         let each = (SECOND_US / i64::from(rate.per_second.max(1))).max(1);
-        Self { each, depth: each.saturating_mul(i64::from(rate.burst.max(1))) }
+        Self {
+            each,
+            depth: each.saturating_mul(i64::from(rate.burst.max(1))),
+            overdraft: each.saturating_mul(OVERDRAFT_MAX),
+        }
     }
 }
 
 impl Allowance {
     /// How many of so many calls may begin now; if none, when the next one may.
-    pub(super) fn of(self, rate: Rate, now: Timestamp, wanted: usize) -> Result<usize, Timestamp> {
+    pub(super) fn of(&mut self, rate: Rate, now: Timestamp, wanted: usize) -> Result<usize, Timestamp> {
         let bucket = Bucket::of(rate);
         let now = now.as_millis().saturating_mul(MS_US);
-        let room = now.saturating_add(bucket.depth).saturating_sub(self.full_at(now, &bucket));
+        // Kept: a clock that was set back once must not hold it up again each time.
+        self.full_at = self.full_at(now, &bucket);
+        let room = now.saturating_add(bucket.depth).saturating_sub(self.full_at);
         let least = (rate.per_second / GATHERINGS_PER_SECOND).min(rate.burst).max(1);
         let least = usize::try_from(least).unwrap_or(usize::MAX).min(wanted).max(1);
         match usize::try_from(room / bucket.each).unwrap_or(0) {
@@ -64,9 +75,10 @@ impl Allowance {
         self.full_at = self.full_at.saturating_sub(bucket.each.saturating_mul(unused));
     }
 
-    /// A clock that was set back leaves the bucket empty for no longer than it takes to fill.
+    /// A clock that was set back leaves the bucket empty for no longer than it takes to fill after all that one batch can
+    /// overdraw.
     fn full_at(self, now: i64, bucket: &Bucket) -> i64 {
-        self.full_at.clamp(now, now.saturating_add(bucket.depth))
+        self.full_at.clamp(now, now.saturating_add(bucket.depth.saturating_add(bucket.overdraft)))
     }
 }
 
@@ -100,9 +112,15 @@ mod tests {
         let rate = Rate { per_second: 1, burst: 1 };
         let mut allowance = Allowance::default();
         allowance.take(rate, NOW, 50);
-        assert_eq!(allowance.of(rate, NOW, 1), Err(NOW.plus_millis(1_000)));
-        let hour_ago = NOW.plus_millis(-3_600_000);
-        assert_eq!(allowance.of(rate, hour_ago, 1), Err(hour_ago.plus_millis(1_000)));
+        assert_eq!(allowance.of(rate, NOW, 1), Err(NOW.plus_millis(50_000)));
+        allowance.correct(rate, NOW, 1, 3);
+        assert_eq!(allowance.of(rate, NOW, 1), Err(NOW.plus_millis(52_000)), "nothing is forgiven");
+        let day_ago = NOW.plus_millis(-24 * 3_600_000);
+        for waited_s in [0, 100, 256] {
+            let then = day_ago.plus_millis(waited_s * 1_000);
+            assert_eq!(allowance.of(rate, then, 1), Err(day_ago.plus_millis(257_000)), "{waited_s}");
+        }
+        assert_eq!(allowance.of(rate, day_ago.plus_millis(257_000), 1), Ok(1));
         let mut allowance = Allowance::default();
         allowance.take(rate, NOW, 1);
         allowance.correct(rate, NOW, 1, 0);
@@ -110,6 +128,7 @@ mod tests {
         allowance.correct(rate, NOW, 0, 1);
         assert_eq!(allowance.of(rate, NOW, 1), Err(NOW.plus_millis(1_000)), "what was sent besides");
         let fast = Rate { per_second: u32::MAX, burst: u32::MAX };
-        assert_eq!(Allowance::default().of(fast, NOW, 512), Ok(512));
+        let mut allowance = Allowance::default();
+        assert_eq!(allowance.of(fast, NOW, 512), Ok(512));
     }
 }

@@ -206,7 +206,8 @@ impl Lane {
         self.more = false;
         let states = self.engine.store.destination_states().await?;
         let mut state = states.into_iter().find(|state| state.destination == self.slug);
-        self.told.seen(state.as_ref());
+        self.told.seen(state.as_ref(), now);
+        self.pace.known(state.as_ref().is_some_and(|state| state.failing.is_some()));
         if state.as_ref().is_some_and(|state| state.paused.is_some()) {
             self.pace.shut();
         }
@@ -262,7 +263,7 @@ impl Lane {
         state: DestinationState,
     ) -> Result<(), StoreError> {
         self.engine.store.set_destination_state(state.clone()).await?;
-        self.told.about(before, &state);
+        self.told.about(before, &state, self.engine.clock.now());
         Ok(())
     }
 

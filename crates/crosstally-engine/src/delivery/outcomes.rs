@@ -159,7 +159,9 @@ pub(super) fn settle(
     now: Timestamp,
     (last_at, jitter_permille): (Option<Timestamp>, u32),
 ) -> Settlement {
-    let last_at = last_at.filter(|_| matches!(outcome, Outcome::Retry { .. }));
+    // Whoever was let in nowhere did not arrive, whatever the status of the answer.
+    let last_at =
+        last_at.filter(|_| matches!(outcome, Outcome::Retry { reason, .. } if !reason.is_shut_door()));
     let facts = AttemptFacts {
         number: lease.failures.saturating_add(1),
         now,
@@ -254,6 +256,7 @@ mod tests {
             After::Expired
         );
         assert_eq!(tried(Outcome::Pause { reason: Reason::DestAuth }).last_at, None);
+        assert_eq!(tried(retry(Reason::DestAuth)).last_at, None, "its own door, in an answer of 200");
         let answered = |status| may_have_arrived(&Ok(Response { status, ..Response::default() }));
         assert_eq!([200, 302, 500, 502, 504].map(answered), [true; 5]);
         assert_eq!([400, 401, 408, 429, 503].map(answered), [false; 5]);

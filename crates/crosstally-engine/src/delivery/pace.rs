@@ -22,6 +22,8 @@ const WAIT_MS_MAX: u64 = 4_000;
 pub(super) struct Pace {
     /// Calls in a row that came to nothing.
     failures: AtomicU32,
+    /// Whether the store says that they do, as far as is known.
+    failing: AtomicBool,
     /// Results that are known but could not be written down yet.
     unwritten: AtomicU32,
     /// How many events a batch may have.
@@ -48,6 +50,7 @@ impl Default for Pace {
     fn default() -> Self {
         Self {
             failures: AtomicU32::new(0),
+            failing: AtomicBool::new(false),
             unwritten: AtomicU32::new(0),
             batch_max: AtomicUsize::new(usize::MAX),
             stops: AtomicU32::new(0),
@@ -60,6 +63,15 @@ impl Default for Pace {
             room: Notify::new(),
         }
     }
+}
+
+/// What a call's end changes of what is told of a destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turned {
+    /// More calls in a row came to nothing than bad luck would do.
+    Failing,
+    /// One came to something again.
+    Well,
 }
 
 /// A result that waits to be written down.
@@ -199,12 +211,19 @@ impl Pace {
     }
 
     /// A call has ended.
-    pub(super) fn note(&self, came_to_nothing: bool) {
+    pub(super) fn note(&self, came_to_nothing: bool) -> Option<Turned> {
         if came_to_nothing {
-            self.failures.fetch_add(1, Ordering::Relaxed);
+            let before = self.failures.fetch_add(1, Ordering::Relaxed);
+            (before >= BAD_LUCK && !self.failing.swap(true, Ordering::Relaxed)).then_some(Turned::Failing)
         } else {
             self.failures.store(0, Ordering::Relaxed);
+            self.failing.swap(false, Ordering::Relaxed).then_some(Turned::Well)
         }
+    }
+
+    /// What the store says.
+    pub(super) fn known(&self, failing: bool) {
+        self.failing.store(failing, Ordering::Relaxed);
     }
 
     /// Halving was broken off by a throttle or a failure. Smaller batches from the start keep what it has found out;
@@ -268,11 +287,32 @@ mod tests {
         assert_eq!(waits, [0, 0, 0, 250, 500, 1_000, 2_000, 4_000, 4_000]);
         assert_eq!(wait_ms(u32::MAX), WAIT_MS_MAX);
         let pace = Pace::default();
-        for _ in 0..3 {
-            pace.note(true);
-        }
-        assert_eq!((pace.in_flight(64), pace.wait_ms()), (1, 250));
-        pace.note(false);
-        assert_eq!((pace.in_flight(64), pace.wait_ms()), (64, 0));
+        let ends = [true, true, true, true, false, false].map(|came_to_nothing| {
+            let turned = pace.note(came_to_nothing);
+            (turned, pace.in_flight(64), pace.wait_ms())
+        });
+        assert_eq!(
+            ends,
+            [
+                (None, 64, 0),
+                (None, 64, 0),
+                (Some(Turned::Failing), 1, 250),
+                (None, 1, 500),
+                (Some(Turned::Well), 64, 0),
+                (None, 64, 0)
+            ]
+        );
+    }
+
+    #[test]
+    fn what_the_store_does_not_say_is_told_again() {
+        let pace = Pace::default();
+        pace.known(true);
+        assert_eq!(pace.note(false), Some(Turned::Well), "it was told before a restart");
+        let told = [0; 4].map(|_| {
+            pace.known(false);
+            pace.note(true)
+        });
+        assert_eq!(told, [None, None, Some(Turned::Failing), Some(Turned::Failing)]);
     }
 }

@@ -21,7 +21,7 @@ use super::part::Part;
 use super::persist;
 use super::send;
 use super::sign_in::{NotSignedIn, SignIn};
-use super::standing::{self, Here};
+use super::standing::{self, Here, Known};
 use super::stopping::{Phase, Stopping};
 use super::told::Told;
 use crate::Engine;
@@ -181,29 +181,28 @@ impl Shared {
         id: CallId,
         request: &Request,
         part: &Part,
-        Answered { answer, mut reading, permit, taken_before }: Answered,
+        Answered { answer, reading, permit, taken_before }: Answered,
         may_split: bool,
     ) -> Follows {
         // As it was answered: that one event is let in nowhere says that somebody is there.
-        let came_to_nothing = standing::came_to_nothing(&reading.outcome);
-        let mut shut = Shut::ForAll;
+        let came_to_nothing = standing::came_to_nothing(&reading.outcome).is_some();
+        let (mut outcome, mut shut) = (reading.outcome.clone(), Shut::ForAll);
         if let Some(before) = taken_before.filter(|_| !self.probe) {
             let taken = Taken { others: self.pace.takes_others(), meanwhile: self.pace.taken() != before };
-            (reading.outcome, shut) = outcomes::of_its_own(reading.outcome, &part.leases, taken);
+            (outcome, shut) = outcomes::of_its_own(outcome, &part.leases, taken);
         }
         let now = self.engine.clock.now();
         let here = Here::of(&self.ready, now);
-        // A door shut to these events alone pauses nobody else; that it is knocked at too often holds for all.
-        let state = standing::after_call(&reading, self.state.as_ref(), self.probe, here)
-            .filter(|state| shut == Shut::ForAll || state.paused.is_none());
+        let known = Known { probe: self.probe, shut, turned: self.pace.note(came_to_nothing) };
+        let state = standing::after_call(&reading, self.state.as_ref(), known, here);
         let pauses = state.as_ref().is_some_and(|state| state.paused.is_some());
         let held_up = state.as_ref().is_some_and(|state| state.not_before > now);
-        self.pace.note(came_to_nothing);
         // What had begun before a pause says nothing of what stands behind it.
-        if standing::is_accepted(&reading.outcome) && !self.pace.is_paused_since(self.stops) {
+        if standing::is_accepted(&outcome) && !self.pace.is_paused_since(self.stops) {
             self.pace.accepted();
         }
-        let unwritten = state.is_some().then(|| self.pace.unwritten());
+        // That it fails or not is only for whoever looks.
+        let unwritten = (pauses || held_up || self.probe && state.is_some()).then(|| self.pace.unwritten());
         if pauses {
             self.pace.pause();
         } else if held_up || self.pace.is_failing() {
@@ -220,7 +219,7 @@ impl Shared {
             detail: request.masked(&reading.detail),
         };
         let state = state.map(|state| DestinationState { detail: request.masked(&state.detail), ..state });
-        let (settlements, split) = match outcomes::each(reading.outcome, part.len(), may_split) {
+        let (settlements, split) = match outcomes::each(outcome, part.len(), may_split) {
             Ok(each) => (self.settlements(part, each, &answer, now), false),
             Err(split) => (keep(part, &split), true),
         };
@@ -267,7 +266,7 @@ impl Shared {
         let mut stale = 0;
         for (end, settled) in written {
             if let Some(state) = self.still(end.state.as_ref()) {
-                self.told.about(self.state.as_ref(), state);
+                self.told.about(self.state.as_ref(), state, end.result.finished_at);
             }
             for settlement in &end.settlements {
                 counts.count(settlement.after);

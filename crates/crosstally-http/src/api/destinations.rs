@@ -27,9 +27,10 @@ pub struct DestinationOut {
     pub slug: String,
     /// Its kind; absent if it is gone from the configuration.
     pub kind: Option<String>,
-    /// `active`, `paused`, or `removed`: gone from the configuration, with deliveries that are stored.
+    /// `active`, `paused`, `failing`: its calls come to nothing one after the other and are made again by themselves, or
+    /// `removed`: gone from the configuration, with deliveries that are stored.
     pub state: String,
-    /// Why it is paused, or holds events without being there.
+    /// Why it is paused or failing, or holds events without being there.
     pub code: Option<String>,
     /// The same in a sentence.
     pub reason: Option<String>,
@@ -64,16 +65,22 @@ pub async fn all(engine: &Engine) -> Result<Vec<DestinationOut>, StoreError> {
         let health = states.iter().find(|known| known.destination == slug);
         let waits =
             health.filter(|state| state.paused.is_none() && state.not_before > now && is_same(slug, state));
-        let paused = health.and_then(|health| health.paused.map(|reason| (reason, health)));
+        let failing = health.filter(|state| state.failing.is_some() && is_same(slug, state));
+        let (word, trouble) = match (health.and_then(|state| state.paused), failing) {
+            (Some(reason), _) => ("paused", Some(reason)),
+            (None, Some(state)) => ("failing", state.failing),
+            (None, None) => ("active", None),
+        };
+        let told = health.filter(|_| trouble.is_some());
         let row = DestinationOut {
             kind: Some(destination.kind.clone()),
-            state: if paused.is_some() { "paused" } else { "active" }.to_owned(),
-            detail: paused.map(|(_, health)| health).or(waits).map(|health| health.detail.clone()),
-            until: waits.map(|health| health.not_before),
-            since: paused.map(|(_, health)| health.since),
-            ..DestinationOut::named(slug, counted(&counts, slug, paused.is_none()))
+            state: word.to_owned(),
+            detail: told.or(waits).map(|state| state.detail.clone()),
+            until: waits.map(|state| state.not_before),
+            since: told.map(|state| state.since),
+            ..DestinationOut::named(slug, counted(&counts, slug, word != "paused"))
         };
-        row.because(paused.map(|(reason, _)| reason))
+        row.because(trouble)
     });
     let gone = counts.iter().map(|row| row.destination.as_str());
     let gone: BTreeSet<&str> = gone.filter(|slug| snapshot.destination(slug).is_none()).collect();

@@ -17,10 +17,12 @@ use crosstally_core::time::Timestamp;
 use futures_util::future::join_all;
 use tokio_postgres::Row;
 
+use super::destinations::upsert;
 use super::reversals::note_failed;
 use super::rows::{Columns, Id, Text};
 use super::transact::Value;
 use super::{Postgres, rows};
+use crate::destinations::By;
 use crate::{
     After, CallEnd, CallResult, DestinationState, EventText, Held, LeaseWanted, LeasedDelivery, NewCall,
     Settled, Settlement, StoreError, Unsent, WORKSPACE,
@@ -139,15 +141,13 @@ const SETTLE: &str = concat!(
         UNION ALL SELECT destination, state, 1 FROM settled WHERE state IS NOT NULL
     ), ",
     count_moved!(),
-    ", stated AS (
-        INSERT INTO destination_states (workspace, destination, paused, detail, since, settings_digest, not_before)
-        SELECT $1, $17::text, $18::text, $19::text, $20::bigint, $21::text, $22::bigint FROM called
-        WHERE $17 IS NOT NULL
-        ON CONFLICT (workspace, destination) DO UPDATE
-        SET paused = excluded.paused, detail = excluded.detail, since = excluded.since,
-            settings_digest = excluded.settings_digest, not_before = excluded.not_before
-        WHERE destination_states.paused IS DISTINCT FROM 'paused_by_hand'
-    )
+    ", stated AS (",
+    upsert!(
+        "SELECT $1, $17::text, $18::text, $24::text, $19::text, $20::bigint, $21::text, $22::bigint FROM called
+            WHERE $17 IS NOT NULL",
+        "$25"
+    ),
+    ")
     SELECT (SELECT count(*) FROM called), (SELECT count(*) FROM settled)"
 );
 
@@ -281,6 +281,8 @@ impl Postgres {
         let destination = state.map(|state| Text(&state.destination));
         let paused = state.and_then(|state| state.paused).map(|reason| reason.code());
         let state_detail = state.map(|state| Text(&state.detail));
+        let failing = state.and_then(|state| state.failing).map(|reason| reason.code());
+        let began = By::Call(result.id.time()).began().map(Timestamp::as_millis);
         let since = state.map(|state| state.since.as_millis());
         let digest = state.map(|state| Text(&state.settings_digest));
         let not_before = state.map(|state| state.not_before.as_millis());
@@ -292,6 +294,8 @@ impl Postgres {
             &digest,
             &not_before,
             &STANDS,
+            &failing,
+            &began,
         ]);
         let answer = self.engine.write(SETTLE, &values).await?;
         if total(&answer, 0)? == 0 {

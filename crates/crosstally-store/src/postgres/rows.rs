@@ -25,8 +25,7 @@ use crosstally_core::visit::Way;
 
 use super::transact::Value;
 use crate::{
-    AttemptRecord, ConfigRecord, DeliveryRecord, DestinationState, FxJob, FxRate, Priced, StoreError,
-    TokenRecord, WORKSPACE,
+    AttemptRecord, ConfigRecord, DeliveryRecord, FxJob, FxRate, Priced, StoreError, TokenRecord, WORKSPACE,
 };
 
 #[cfg(test)]
@@ -271,19 +270,6 @@ pub(super) fn attempt(row: &Row) -> Result<AttemptRecord> {
         outcome: get(row, 10)?,
         reason: optional(row, 11, Reason::from_code)?,
         detail: get(row, 12)?,
-    })
-}
-
-pub(super) const DESTINATION_STATE: &str = "destination, paused, detail, since, settings_digest, not_before";
-
-pub(super) fn destination_state(row: &Row) -> Result<DestinationState> {
-    Ok(DestinationState {
-        destination: get(row, 0)?,
-        paused: optional(row, 1, Reason::from_code)?,
-        detail: get(row, 2)?,
-        since: time(row, 3)?,
-        settings_digest: get(row, 4)?,
-        not_before: time(row, 5)?,
     })
 }
 

@@ -13,6 +13,7 @@ use lease::{EVENTS_AT_ONCE_MAX, close_open, lease, with_events};
 
 use super::tally::{COUNT_DELIVERIES, Tally};
 use super::{Sqlite, destinations, reversals, rows};
+use crate::destinations::By;
 use crate::{
     After, CallEnd, CallResult, DestinationState, Held, LeaseWanted, LeasedDelivery, NewCall, Settled,
     Settlement, StoreError, Unsent, WORKSPACE,
@@ -324,7 +325,7 @@ fn for_each<T>(together: Result<Vec<T>, StoreError>, count: usize) -> Vec<Result
 fn settle(connection: &Connection, end: &CallEnd) -> Result<(Settled, Finished), StoreError> {
     let CallEnd { result, settlements, state } = end;
     if let Some(state) = state {
-        destinations::set(connection, state)?;
+        destinations::set(connection, state, By::Call(result.id.time()))?;
     }
     let mut closed = false;
     let mut settled = Settled::default();

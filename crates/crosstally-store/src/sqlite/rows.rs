@@ -19,9 +19,7 @@ use crosstally_core::time::Timestamp;
 use crosstally_core::verdict::Verdict;
 use crosstally_core::visit::Way;
 
-use crate::{
-    AttemptRecord, ConfigRecord, DeliveryRecord, DestinationState, FxJob, FxRate, Priced, TokenRecord,
-};
+use crate::{AttemptRecord, ConfigRecord, DeliveryRecord, FxJob, FxRate, Priced, TokenRecord};
 
 pub(super) const CLICK: &str = "id, at, campaign, source, query, target, ip, user_agent, referrer, language, \
     fbc_cookie, fbp_cookie, ad_click_ids, cost_minor, cost_currency, gpc, test, labels, way, in_europe";
@@ -256,19 +254,6 @@ pub(super) fn attempt(row: &Row<'_>) -> Result<AttemptRecord> {
         outcome: row.get(10)?,
         reason: optional(row, 11, Reason::from_code)?,
         detail: row.get(12)?,
-    })
-}
-
-pub(super) const DESTINATION_STATE: &str = "destination, paused, detail, since, settings_digest, not_before";
-
-pub(super) fn destination_state(row: &Row<'_>) -> Result<DestinationState> {
-    Ok(DestinationState {
-        destination: row.get(0)?,
-        paused: optional(row, 1, Reason::from_code)?,
-        detail: row.get(2)?,
-        since: time(row, 3)?,
-        settings_digest: row.get(4)?,
-        not_before: time(row, 5)?,
     })
 }
 

@@ -15,6 +15,7 @@ pub(crate) async fn a_state_is_set_and_set_again(stage: &Stage) {
         .map(|text| DestinationState {
             destination: format!("slug {text}"),
             paused: Some(Reason::DestGone),
+            failing: None,
             detail: (*text).into(),
             since: build::at(1),
             settings_digest: (*text).into(),
@@ -44,6 +45,7 @@ pub(crate) async fn only_a_hand_ends_what_a_hand_began(stage: &Stage) {
     let state = |paused, ms| DestinationState {
         destination: META.into(),
         paused,
+        failing: None,
         detail: String::new(),
         since: build::at(ms),
         settings_digest: "digest".into(),
@@ -78,4 +80,48 @@ pub(crate) async fn only_a_hand_ends_what_a_hand_began(stage: &Stage) {
     assert_eq!(stored().await, state(None, 5));
     store.set_destination_state(state(Some(Reason::DestAuth), 6)).await.unwrap();
     assert_eq!(stored().await.paused, Some(Reason::DestAuth));
+}
+
+/// Two nodes: one finds out that nobody is let in, the other hears of a throttle in a call that had begun before.
+pub(crate) async fn a_call_lifts_no_pause_that_has_begun_since(stage: &Stage) {
+    let store = stage.open().await;
+    build::book_deliveries(&store, META, 4).await;
+    let state = |paused, since, digest: &str| DestinationState {
+        destination: META.into(),
+        paused,
+        failing: paused.is_none().then_some(Reason::DestTimeout),
+        detail: String::new(),
+        since: build::at(since),
+        settings_digest: digest.into(),
+        not_before: build::at(since),
+    };
+    let stored = async || store.destination_states().await.unwrap().remove(0);
+    let shut = state(Some(Reason::DestAuth), 25, "digest");
+    let (throttled, others) = (state(None, 40, "digest"), state(None, 40, "other settings"));
+    let worse = state(Some(Reason::DestGone), 40, "digest");
+    for (began, told, expected) in [
+        (20, &throttled, &shut),
+        (25, &throttled, &shut),
+        (26, &throttled, &throttled),
+        (20, &others, &others),
+        (20, &worse, &worse),
+    ] {
+        store.set_destination_by_hand(shut.clone()).await.unwrap();
+        let wanted = LeaseWanted { limit: 1, ..build::wanted(META, 10) };
+        let held = build::held(&store.lease_deliveries(wanted).await.unwrap());
+        let call = build::new_call(began, &held);
+        let id = call.id;
+        store.open_call(call).await.unwrap();
+        let again = Settlement {
+            held: held[0],
+            outcome: Outcome::Retry { reason: Reason::DestTimeout, after_ms: None },
+            after: After::RetryAt(build::at(10)),
+            reason: Reason::DestTimeout,
+            last_at: None,
+        };
+        let settled =
+            store.settle_call(build::result(id, 40), vec![again], Some(told.clone())).await.unwrap();
+        assert_eq!(settled.applied, 1);
+        assert_eq!(&stored().await, expected, "a call that began at {began}");
+    }
 }

@@ -43,8 +43,9 @@ async fn list(at: &At, json: bool) -> Result<()> {
         slugs.join(", ")
     };
     let paused = named(&|row| row.state == "paused");
+    let failing = named(&|row| row.state == "failing");
     let removed = named(&|row| row.state == "removed" && row.holds());
-    let told = [("paused", paused), ("removed", removed)];
+    let told = [("paused", paused), ("failing", failing), ("removed", removed)];
     let told: Vec<String> = told
         .into_iter()
         .filter(|(_, slugs)| !slugs.is_empty())

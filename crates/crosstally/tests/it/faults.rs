@@ -1,17 +1,23 @@
 //! The sandbox misbehaves: what is retried, what is held, what is dead is right and visible.
 
-use anyhow::{Context, Result};
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use crosstally_engine::delivery;
 use crosstally_testkit::client;
 use crosstally_testkit::database::Kind;
 use crosstally_testkit::on_both;
 use crosstally_testkit::server::TestServer;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 on_both! {
     /// 429 with Retry-After: tried again no sooner than asked, then delivered once.
     a_throttled_event_waits_as_long_as_asked => throttled;
     /// 500: tried again on the schedule, then delivered once.
     a_failing_platform_is_tried_again => failing;
+    /// Three calls in a row that came to nothing: the destination is shown as failing until one comes to something.
+    a_platform_that_keeps_failing_is_shown_as_failing => told_failing;
     /// The event was taken but the answer never came: sent again under the same id, accepted once.
     an_unknown_outcome_is_sent_again_under_the_same_id => unknown_outcome;
     /// The platform takes the event and then hangs: the call ends at its deadline, is sent again, accepted once.
@@ -42,6 +48,46 @@ async fn deliveries(server: &TestServer) -> Result<Vec<Value>> {
 
 fn word<'a>(row: &'a Value, name: &str) -> &'a str {
     row.get(name).and_then(Value::as_str).unwrap_or("")
+}
+
+/// Nobody has to find out by the list of deliveries that a destination has been down for days.
+async fn told_failing(kind: Kind) -> Result<()> {
+    let server = TestServer::ready(kind).await?;
+    let shown = async || -> Result<(String, Value)> {
+        let shown = server.api("/api/v1/destinations").await?;
+        let row = &shown["data"][0];
+        server.engine.measure_outbox().await?;
+        let metrics = server.engine.metrics.render();
+        let gauge = metrics.lines().find(|line| line.starts_with("crosstally_destination_failing"));
+        let gauge = gauge.and_then(|line| line.split(' ').next_back()).unwrap_or("none");
+        Ok((format!("{} {} {gauge}", word(row, "state"), word(row, "code")), row["since"].clone()))
+    };
+    server.fault(&json!({"kind": "status", "status": 500, "times": 5})).await?;
+    conversions(&server, 1).await?;
+    let until = async |wanted: &str| -> Result<Value> {
+        for _ in 0..300 {
+            let (word, since) = shown().await?;
+            if word == wanted {
+                return Ok(since);
+            }
+            server.advance(60_000);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Err(anyhow!("never {wanted}: {:?}", shown().await?.0))
+    };
+    let (stop, stopped) = watch::channel(false);
+    let driving = async {
+        let since = until("failing dest_server_error 1").await;
+        let well = until("active  0").await;
+        stop.send_replace(true);
+        assert!(since?.is_string(), "since when");
+        well.map(drop)
+    };
+    let (driven, ()) = tokio::join!(driving, delivery::run(server.engine.clone(), stopped));
+    driven?;
+    assert_eq!(server.accepted().await?.len(), 1);
+    server.stop().await;
+    Ok(())
 }
 
 async fn throttled(kind: Kind) -> Result<()> {

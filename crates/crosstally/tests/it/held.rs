@@ -82,6 +82,7 @@ pub(crate) async fn pause(server: &TestServer, slug: &str) -> Result<()> {
     let state = DestinationState {
         destination: slug.to_owned(),
         paused: Some(Reason::DestAuth),
+        failing: None,
         detail: "expired".into(),
         since: now,
         settings_digest: server
