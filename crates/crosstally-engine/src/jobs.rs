@@ -43,6 +43,8 @@ pub struct JobPreview {
     pub groups: Vec<JobGroup>,
     /// How many more there would be, had their conversions not been rejected or reversed since.
     pub taken_back: u64,
+    /// Why what is pending among them is held, if it is.
+    pub held: Option<Reason>,
 }
 
 /// Why a job is not begun, or not moved.
@@ -101,7 +103,8 @@ impl Engine {
         }
         let count = |groups: &[JobGroup]| groups.iter().map(|group| group.count).sum::<u64>();
         let taken_back = count(&all).saturating_sub(count(&groups));
-        Ok(JobPreview { groups, taken_back })
+        let held = self.hold_at(&wanted.filter.destination, &self.held_destinations().await?);
+        Ok(JobPreview { groups, taken_back, held: held.map(|(reason, _)| reason) })
     }
 
     /// Nothing was found: perhaps because nothing has that name.

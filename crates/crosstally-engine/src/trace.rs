@@ -260,13 +260,22 @@ impl Engine {
         if delivery.state != crosstally_core::delivery::DeliveryState::Pending {
             return None;
         }
-        if self.snapshot.load().destination(&delivery.destination).is_none() {
+        self.hold_at(&delivery.destination, held)
+    }
+
+    /// Why what is pending at a destination is held, if it is.
+    pub(crate) fn hold_at(
+        &self,
+        slug: &str,
+        held: &BTreeMap<String, (Reason, String)>,
+    ) -> Option<(Reason, String)> {
+        if self.snapshot.load().destination(slug).is_none() {
             return Some((
                 Reason::DestinationRemoved,
                 Reason::DestinationRemoved.about().sentence.to_owned(),
             ));
         }
-        held.get(&delivery.destination).cloned()
+        held.get(slug).cloned()
     }
 }
 

@@ -65,6 +65,8 @@ pub struct JobGroup {
     pub event_name: String,
     /// How many.
     pub count: u64,
+    /// The newest of them.
+    pub newest: DeliveryId,
     /// How many of them already have a delivery to the other destination, if one is named, or follow their sale there.
     pub already: u64,
 }

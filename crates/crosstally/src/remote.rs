@@ -148,6 +148,12 @@ fn problem(status: u16, body: &[u8]) -> anyhow::Error {
         let part = |name: &str| error.get(name).and_then(Value::as_str).unwrap_or_default();
         message.push_str(&format!("\n{}: {}\n  fix: {}", part("at"), part("problem"), part("fix")));
     }
+    if status == 401 {
+        message = format!(
+            "the server takes no such token ({})\n  fix: name one of its own with --token or CROSSTALLY_TOKEN; `crosstally token create` makes one where its data lie",
+            text("code")
+        );
+    }
     match status {
         401 | 403 => exit::with(Code::Auth, message),
         404 => exit::with(Code::NotFound, message),
@@ -173,6 +179,18 @@ pub(crate) fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Who types a command has no headers to set.
+    #[test]
+    fn a_token_that_is_not_taken_is_told_in_the_words_of_the_command() {
+        let error =
+            problem(401, br#"{"code": "not_signed_in", "detail": "Show a good token as `Authorization`."}"#);
+        let said = error.to_string();
+        assert!(
+            said.contains("--token") && said.contains("not_signed_in") && !said.contains("Authorization"),
+            "{said}"
+        );
+    }
 
     /// A script cannot tell otherwise whether it asked wrongly or the server failed.
     #[test]

@@ -36,6 +36,8 @@ pub struct ErrorOut {
     pub event_name: String,
     /// How many.
     pub count: u64,
+    /// The newest of them, whose trace shows what was sent and answered.
+    pub newest: String,
 }
 
 impl From<&(String, JobGroup)> for ErrorOut {
@@ -48,6 +50,7 @@ impl From<&(String, JobGroup)> for ErrorOut {
             fix: group.reason.map(|reason| reason.about().fix.to_owned()),
             event_name: group.event_name.clone(),
             count: group.count,
+            newest: group.newest.to_string(),
         }
     }
 }

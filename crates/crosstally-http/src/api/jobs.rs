@@ -3,8 +3,10 @@
 use axum::Json;
 use axum::extract::{Path, Query, State as Extract};
 use axum::response::IntoResponse;
+use crosstally_core::delivery::DeliveryState;
 use crosstally_core::delivery::job::{Action, Job, JobFilter, JobState, Word};
 use crosstally_core::ids::JobId;
+use crosstally_core::reason::Reason;
 use crosstally_core::time::Timestamp;
 use crosstally_engine::Engine;
 use crosstally_engine::jobs::{JobError, JobIn, JobPreview};
@@ -94,7 +96,7 @@ pub struct ReplayOut {
 /// Deliveries alike.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct GroupOut {
-    /// The state.
+    /// The state; `held` for what is pending where nothing goes on.
     pub state: String,
     /// The reason code.
     pub code: Option<String>,
@@ -191,14 +193,32 @@ impl From<&Job> for JobOut {
     }
 }
 
-impl From<&JobGroup> for GroupOut {
-    fn from(group: &JobGroup) -> Self {
+impl GroupOut {
+    fn new(group: &JobGroup, held: Option<Reason>) -> Self {
+        // What is held waits for that reason, whatever became of its last attempt.
+        let held = held.filter(|_| group.state == DeliveryState::Pending);
         Self {
-            state: group.state.as_str().to_owned(),
-            code: group.reason.map(|reason| reason.code().to_owned()),
+            state: if held.is_some() { "held" } else { group.state.as_str() }.to_owned(),
+            code: held.or(group.reason).map(|reason| reason.code().to_owned()),
             event_name: group.event_name.clone(),
             count: group.count,
         }
+    }
+
+    /// In groups as they are shown: those of one kind together.
+    fn all(preview: &JobPreview) -> Vec<Self> {
+        let mut all: Vec<Self> = Vec::new();
+        for group in preview.groups.iter().map(|group| Self::new(group, preview.held)) {
+            let alike = |other: &&mut Self| {
+                (&other.state, &other.code, &other.event_name)
+                    == (&group.state, &group.code, &group.event_name)
+            };
+            match all.iter_mut().find(alike) {
+                Some(other) => other.count += group.count,
+                None => all.push(group),
+            }
+        }
+        all
     }
 }
 
@@ -211,7 +231,7 @@ impl ReplayOut {
             taken_back: preview.taken_back,
             deliveries: groups.iter().map(|group| group.count).sum(),
             already: groups.iter().map(|group| group.already).sum(),
-            groups: groups.iter().map(GroupOut::from).collect(),
+            groups: GroupOut::all(preview),
             job: job.map(JobOut::from),
         }
     }
@@ -219,7 +239,7 @@ impl ReplayOut {
     /// A job that the same request began before. What it was about in groups has not been written down, and would be counted
     /// differently by now.
     fn again(job: &Job) -> Self {
-        let told = JobPreview { groups: Vec::new(), taken_back: 0 };
+        let told = JobPreview { groups: Vec::new(), taken_back: 0, held: None };
         Self { deliveries: job.wanted, ..Self::new(&told, Some(job)) }
     }
 }

@@ -138,7 +138,7 @@ impl Postgres {
                         AND (o.goal_event = d.goal_event AND o.destination = ${other}) IS TRUE
                 ) OR (${other} IS NOT NULL AND EXISTS (
                     SELECT FROM adjustments AS a WHERE a.conversion = d.conversion AND a.goal_event = d.goal_event
-                )))
+                ))), max(d.id::text COLLATE \"C\")::uuid
                 FROM deliveries AS d LEFT JOIN goal_events AS e ON e.id = d.goal_event WHERE {condition}
                 GROUP BY 1, 2 ORDER BY 3 DESC, 1 NULLS FIRST, 2",
                 other = given.len() + 1
@@ -151,6 +151,7 @@ impl Postgres {
                     event_name: rows::get(row, 1)?,
                     count: rows::count(row, 2)?,
                     already: rows::count(row, 3)?,
+                    newest: DeliveryId::from_bytes(rows::id(row, 4)?),
                 })
             };
             groups.extend(found.iter().map(read).collect::<Result<Vec<_>, StoreError>>()?);

@@ -321,7 +321,8 @@ fn preview(
             WHERE o.id BETWEEN CAST(substr(d.id, 1, 12) || x'00000000' AS BLOB)
                     AND CAST(substr(d.id, 1, 12) || x'ffffffff' AS BLOB)
                 AND o.goal_event = d.goal_event AND o.destination = :other
-        ) OR EXISTS (SELECT 1 FROM adjustments AS a WHERE a.conversion = d.conversion AND a.goal_event = d.goal_event)))
+        ) OR EXISTS (SELECT 1 FROM adjustments AS a WHERE a.conversion = d.conversion AND a.goal_event = d.goal_event))),
+            max(d.id)
         FROM deliveries AS d LEFT JOIN goal_events AS e ON e.id = d.goal_event WHERE {}
         GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2",
         conditions.text
@@ -335,6 +336,7 @@ fn preview(
             event_name: row.get(1)?,
             count: rows::number(row, 2)?,
             already: rows::number(row, 3)?,
+            newest: DeliveryId::from_bytes(row.get(4)?),
         })
     };
     let mut ask = connection.prepare(&ask)?;

@@ -320,7 +320,7 @@ pub(crate) async fn a_job_books_for_another_destination(stage: &Stage) {
 
 pub(crate) async fn filters_choose(stage: &Stage) {
     let store = stage.open().await;
-    build::book_deliveries(&store, META, 2).await;
+    let called = build::book_deliveries(&store, META, 2).await;
     let refused = Outcome::Refused { reason: Reason::DestRejected };
     build::work(&store, 10, refused, After::Dead).await;
     let plain = book_in(&store, &[DeliveryState::Dead, DeliveryState::Expired, DeliveryState::Dead]).await;
@@ -352,6 +352,9 @@ pub(crate) async fn filters_choose(stage: &Stage) {
             (DeliveryState::Expired, None, "Purchase", 1, 0),
         ]
     );
+    let newest: Vec<_> = groups.iter().map(|group| group.newest).collect();
+    let later = |one: usize, other: usize, ids: &[DeliveryId]| ids[one].max(ids[other]);
+    assert_eq!(newest, [later(0, 2, &plain), later(0, 1, &called), plain[1]]);
 }
 
 pub(crate) async fn a_job_waits_and_goes_on_when_told(stage: &Stage) {

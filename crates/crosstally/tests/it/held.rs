@@ -170,11 +170,7 @@ async fn elsewhere(kind: Kind) -> Result<()> {
     );
     wanted["states"] = json!(["held"]);
     let shown = replay(&server, &wanted).await?;
-    assert_eq!(
-        (&shown["deliveries"], &shown["groups"][0]["state"]),
-        (&json!(3), &json!("pending")),
-        "{shown}"
-    );
+    assert_eq!((&shown["deliveries"], &shown["groups"][0]["state"]), (&json!(3), &json!("held")), "{shown}");
     wanted["apply"] = json!(true);
     replay(&server, &wanted).await?;
     assert_eq!(server.engine.work_on_jobs().await?, 3);
@@ -216,6 +212,8 @@ async fn called_off(kind: Kind) -> Result<()> {
     let mut wanted = json!({"destination": "meta-two", "event_name": "Purchase"});
     let shown = post(&server, path, &wanted).await?.json()?;
     assert_eq!((&shown["deliveries"], &shown["job"]), (&json!(4), &Value::Null), "{shown}");
+    let group = json!({"state": "held", "code": "destination_removed", "event_name": "Purchase", "count": 4});
+    assert_eq!(shown["groups"], json!([group]), "as the list has it");
     assert_eq!(server.engine.work_on_jobs().await?, 0, "a preview changes nothing");
     wanted["apply"] = json!(true);
     let begun = post(&server, path, &wanted).await?.json()?;

@@ -92,6 +92,8 @@ async fn refused(kind: Kind) -> Result<()> {
     let errors = server.api("/api/v1/deliveries/errors").await?;
     assert_eq!((word(&errors, "/data/0/code"), number(&errors, "/data/0/count")), ("dest_rejected", 30));
     assert!(!word(&errors, "/data/0/fix").is_empty(), "{errors}");
+    let newest = server.api("/api/v1/deliveries?state=dead&limit=1").await?;
+    assert_eq!(word(&errors, "/data/0/newest"), word(&newest, "/data/0/id"), "its trace shows why");
     server.deliver().await?;
     let days = server.api("/api/v1/deliveries/days?days=2").await?;
     assert_eq!((number(&days, "/data/0/delivered"), number(&days, "/data/0/failed")), (2, 30), "{days}");

@@ -40,13 +40,15 @@ pub(super) async fn groups(destination: Option<&str>, at: &At, json: bool) -> Re
             row.event_name.clone(),
             row.count.to_string(),
             row.code.clone().unwrap_or_default(),
+            row.newest.clone(),
             row.fix.clone().unwrap_or_default(),
         ]
     });
-    show::table(&["destination", "state", "event", "deliveries", "code", "what to do"], cells)?;
+    show::table(&["destination", "state", "event", "deliveries", "code", "newest", "what to do"], cells)?;
     match rows.is_empty() {
         true => show::aside("everything that has ended arrived"),
         false => {
+            show::aside("what was sent and answered: crosstally trace, with the id under `newest`")?;
             show::aside("once it is mended: crosstally deliveries replay --destination .. --code .. --apply")
         }
     }

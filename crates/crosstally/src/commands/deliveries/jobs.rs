@@ -55,8 +55,12 @@ pub(super) async fn replay(which: Replayed, at: &At, json: bool) -> Result<()> {
             found.taken_back
         ))?;
     }
-    let waiting: u64 =
-        found.groups.iter().filter(|group| group.state == "pending").map(|group| group.count).sum();
+    let waiting: u64 = found
+        .groups
+        .iter()
+        .filter(|group| matches!(group.state.as_str(), "pending" | "held"))
+        .map(|group| group.count)
+        .sum();
     if waiting > 0 {
         show::aside(&format!(
             "{waiting} of them wait where they are for, and stay so beside what is booked elsewhere"
