@@ -76,7 +76,7 @@ const CANCEL: &str = concat!(
         ORDER BY id FOR UPDATE
     ), cancelled AS (
         UPDATE deliveries AS d SET state = CASE WHEN d.arrived_at IS NULL THEN 'cancelled' ELSE 'delivered' END,
-            reason = CASE WHEN d.arrived_at IS NULL THEN $5 ELSE $7 END, detail = '',
+            reason = CASE WHEN d.arrived_at IS NULL THEN $5 WHEN d.arrived_in_part THEN 'refused_in_part' ELSE $7 END, detail = '',
             finished_at = coalesce(d.arrived_at, $6), fence = d.fence + 1, lease_owner = NULL, lease_until = NULL
         FROM found AS f WHERE d.id = f.id AND d.workspace = $1
         RETURNING d.destination, f.state, d.state AS becomes

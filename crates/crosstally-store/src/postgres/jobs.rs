@@ -58,7 +58,7 @@ const CANCEL: &str = concat!(
     ), cancelled AS (
         UPDATE deliveries AS d
         SET state = CASE WHEN d.arrived_at IS NULL THEN 'cancelled' ELSE 'delivered' END,
-            reason = CASE WHEN d.arrived_at IS NULL THEN $7 ELSE $8 END, detail = '',
+            reason = CASE WHEN d.arrived_at IS NULL THEN $7 WHEN d.arrived_in_part THEN 'refused_in_part' ELSE $8 END, detail = '',
             finished_at = coalesce(d.arrived_at, $2), lease_owner = NULL, lease_until = NULL
         FROM found AS f WHERE d.id = f.id
         RETURNING d.id, d.goal_event, d.conversion, d.destination, d.state

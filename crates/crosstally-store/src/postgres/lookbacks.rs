@@ -40,12 +40,14 @@ const SETTLE: &str = concat!(
     "WITH done AS (
         DELETE FROM lookbacks WHERE workspace = $1 AND call = $7
     ), found AS (
-        UPDATE deliveries AS d SET (state, reason, detail, finished_at, arrived_at, due_at, available_at, failures, lane) = (
+        UPDATE deliveries AS d SET (state, reason, detail, finished_at, arrived_at, arrived_in_part, due_at, available_at, failures, lane) = (
             SELECT CASE WHEN o.again THEN 'pending' WHEN d.arrived_at IS NULL THEN n.state ELSE 'delivered' END,
-                CASE WHEN n.state = 'delivered' OR d.arrived_at IS NULL THEN n.reason ELSE $10 END, n.detail,
+                CASE WHEN n.state = 'delivered' OR d.arrived_at IS NULL THEN n.reason
+                    WHEN d.arrived_in_part THEN 'refused_in_part' ELSE $10 END, n.detail,
                 CASE WHEN o.again THEN NULL WHEN n.state = 'delivered' THEN d.finished_at
                     ELSE coalesce(d.arrived_at, $8) END,
                 CASE WHEN o.again AND n.state = 'delivered' THEN d.finished_at ELSE d.arrived_at END,
+                CASE WHEN o.again THEN n.state = 'delivered' ELSE d.arrived_in_part END,
                 CASE WHEN o.again THEN n.again_at ELSE d.due_at END,
                 CASE WHEN o.again THEN n.again_at ELSE d.available_at END,
                 d.failures + CASE WHEN o.again THEN 1 ELSE 0 END,

@@ -32,7 +32,7 @@ const STEPS: &[&str] = &[
     include_str!("../../migrations/postgres/0016_calls_of_one.sql"),
     include_str!("../../migrations/postgres/0017_job_actions.sql"),
     include_str!("../../migrations/postgres/0018_begun_jobs.sql"),
-    include_str!("../../migrations/postgres/0019_failing.sql"),
+    include_str!("../../migrations/postgres/0019_standing.sql"),
 ];
 
 const REGISTER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (version BIGINT NOT NULL PRIMARY KEY)";

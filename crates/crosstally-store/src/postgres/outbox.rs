@@ -112,7 +112,8 @@ const SETTLE: &str = concat!(
         WHERE id = $12 AND workspace = $1 RETURNING id
     ), settled AS (
         UPDATE deliveries AS d
-        SET reason = CASE WHEN s.state <> 'delivered' AND d.arrived_at IS NOT NULL THEN $23 ELSE s.reason END,
+        SET reason = CASE WHEN s.state = 'delivered' OR s.state IS NULL OR d.arrived_at IS NULL THEN s.reason
+                WHEN d.arrived_in_part THEN 'refused_in_part' ELSE $23 END,
             detail = $16,
             state = CASE WHEN s.state IS NULL THEN d.state WHEN d.arrived_at IS NULL THEN s.state ELSE 'delivered' END,
             finished_at = CASE WHEN s.state IS NULL THEN d.finished_at WHEN s.state = 'delivered' THEN $13
@@ -154,7 +155,7 @@ const SETTLE: &str = concat!(
 const SETTLE_UNSENT: &str = concat!(
     "WITH settled AS (
         UPDATE deliveries AS d
-        SET reason = CASE WHEN d.arrived_at IS NULL THEN s.reason ELSE $8 END, detail = s.detail,
+        SET reason = CASE WHEN d.arrived_at IS NULL THEN s.reason WHEN d.arrived_in_part THEN 'refused_in_part' ELSE $8 END, detail = s.detail,
             state = CASE WHEN d.arrived_at IS NULL THEN s.state ELSE 'delivered' END,
             finished_at = coalesce(d.arrived_at, $7), lease_owner = NULL, lease_until = NULL
         FROM unnest($2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[]) AS s (id, fence, state, reason, detail)
@@ -199,7 +200,7 @@ const EXPIRE: &str = concat!(
     ), expired AS (
         UPDATE deliveries AS d
         SET state = CASE WHEN d.arrived_at IS NULL THEN 'expired' ELSE 'delivered' END,
-            reason = CASE WHEN d.arrived_at IS NULL THEN $4 ELSE $5 END, detail = '',
+            reason = CASE WHEN d.arrived_at IS NULL THEN $4 WHEN d.arrived_in_part THEN 'refused_in_part' ELSE $5 END, detail = '',
             finished_at = coalesce(d.arrived_at, $2), lease_owner = NULL, lease_until = NULL
         FROM overdue AS o WHERE d.id = o.id
         RETURNING d.id, d.goal_event, d.conversion, d.destination, d.state

@@ -40,7 +40,7 @@ macro_rules! as_taken {
 /// What had arrived before stays delivered, since then.
 pub(super) const FOUND: &str = concat!(
     "UPDATE deliveries AS d SET state = CASE WHEN arrived_at IS NULL THEN ?4 ELSE 'delivered' END,
-        reason = CASE WHEN ?4 = 'delivered' OR arrived_at IS NULL THEN ?5 ELSE ?8 END, detail = ?6,
+        reason = CASE WHEN ?4 = 'delivered' OR arrived_at IS NULL THEN ?5 WHEN arrived_in_part THEN 'refused_in_part' ELSE ?8 END, detail = ?6,
         finished_at = CASE WHEN ?4 = 'delivered' THEN finished_at ELSE coalesce(arrived_at, ?7) END
     WHERE ",
     as_taken!(),
@@ -50,7 +50,7 @@ pub(super) const FOUND: &str = concat!(
 pub(super) const AGAIN: &str = concat!(
     "UPDATE deliveries AS d SET state = 'pending', reason = ?4, detail = ?5, due_at = ?6, available_at = ?6,
         failures = failures + 1, lane = max(lane, ?8), finished_at = NULL,
-        arrived_at = CASE WHEN ?9 THEN finished_at END
+        arrived_at = CASE WHEN ?9 THEN finished_at END, arrived_in_part = ?9
     WHERE ",
     as_taken!(),
     " AND arrived_at IS NULL AND ?6 < deadline_at AND failures + 1 < ?7",

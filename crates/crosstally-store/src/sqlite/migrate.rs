@@ -29,7 +29,7 @@ const STEPS: &[&str] = &[
     include_str!("../../migrations/sqlite/0016_calls_of_one.sql"),
     include_str!("../../migrations/sqlite/0017_job_actions.sql"),
     include_str!("../../migrations/sqlite/0018_begun_jobs.sql"),
-    include_str!("../../migrations/sqlite/0019_failing.sql"),
+    include_str!("../../migrations/sqlite/0019_standing.sql"),
 ];
 
 const REGISTER: &str =

@@ -55,7 +55,7 @@ const DELIVERED: &str =
         lease_owner = NULL, lease_until = NULL
     WHERE id = ?1 AND fence = ?2 AND lease_owner IS NOT NULL";
 /// What had arrived before stays delivered, since then.
-const FAILED: &str = "UPDATE deliveries SET reason = CASE WHEN arrived_at IS NULL THEN ?3 ELSE ?7 END,
+const FAILED: &str = "UPDATE deliveries SET reason = CASE WHEN arrived_at IS NULL THEN ?3 WHEN arrived_in_part THEN 'refused_in_part' ELSE ?7 END,
         detail = ?4, state = CASE WHEN arrived_at IS NULL THEN ?5 ELSE 'delivered' END,
         finished_at = coalesce(arrived_at, ?6), lease_owner = NULL, lease_until = NULL
     WHERE id = ?1 AND fence = ?2 AND lease_owner IS NOT NULL RETURNING destination, state";
@@ -68,13 +68,13 @@ const RELEASE: &str =
 const FIND_OVERDUE: &str = "SELECT id FROM deliveries INDEXED BY deliveries_pending
     WHERE workspace = ?1 AND state = 'pending' AND deadline_at < ?2 AND (lease_until IS NULL OR lease_until <= ?2)
     LIMIT ?3";
-const EXPIRE: &str = "UPDATE deliveries SET reason = CASE WHEN arrived_at IS NULL THEN ?2 ELSE ?4 END,
+const EXPIRE: &str = "UPDATE deliveries SET reason = CASE WHEN arrived_at IS NULL THEN ?2 WHEN arrived_in_part THEN 'refused_in_part' ELSE ?4 END,
         detail = '', state = CASE WHEN arrived_at IS NULL THEN 'expired' ELSE 'delivered' END,
         finished_at = coalesce(arrived_at, ?3), lease_owner = NULL, lease_until = NULL
     WHERE id = ?1 AND state = 'pending' AND deadline_at < ?3 AND (lease_until IS NULL OR lease_until <= ?3)
     RETURNING destination, state";
 /// What had arrived before it was sent once more stays delivered. Whoever works on it at this moment goes on.
-const CANCEL: &str = "UPDATE deliveries SET reason = CASE WHEN arrived_at IS NULL THEN ?2 ELSE ?4 END,
+const CANCEL: &str = "UPDATE deliveries SET reason = CASE WHEN arrived_at IS NULL THEN ?2 WHEN arrived_in_part THEN 'refused_in_part' ELSE ?4 END,
         detail = '', state = CASE WHEN arrived_at IS NULL THEN 'cancelled' ELSE 'delivered' END,
         finished_at = coalesce(arrived_at, ?3), lease_owner = NULL, lease_until = NULL
     WHERE id = ?1 AND state = 'pending' AND (lease_until IS NULL OR lease_until <= ?3)

@@ -1,6 +1,6 @@
 //! Look-backs: taken once at a time, settled for what still stands as it was taken.
 
-use crosstally_core::delivery::job::Word;
+use crosstally_core::delivery::job::{Action, Job, Word};
 use crosstally_core::delivery::retry::ATTEMPTS_MAX;
 use crosstally_core::delivery::{DeliveryState, Outcome};
 use crosstally_core::ids::{CallId, DeliveryId};
@@ -10,7 +10,8 @@ use crosstally_core::reason::Reason;
 use crosstally_core::retention::{self, Class};
 use crosstally_core::time::DAY_MS;
 use crosstally_store::{
-    After, DeliveryFilter, Found, JobAnswer, NewLookback, PurgePlace, PurgeStep, Settlement, Store,
+    After, DeliveryFilter, Found, JobAnswer, JobStep, NewLookback, PurgePlace, PurgeStep, Settlement, Store,
+    Unsent,
 };
 
 use crate::build::{self, ACME, META, at};
@@ -313,4 +314,71 @@ pub(crate) async fn a_call_that_was_never_settled_is_asked_about_in_vain(stage: 
     let settlements = vec![Settlement { held: held[0], outcome, after, reason, last_at: None }];
     store.settle_call(build::result(lookback.call, 160), settlements, None).await.unwrap();
     assert_eq!(sent(200).await, 1);
+}
+
+/// It is listed among what did not arrive whole, however the second try ends.
+pub(crate) async fn what_counted_in_part_is_told_so_whatever_comes_of_it(stage: &Stage) {
+    let store = stage.open().await;
+    let in_part = (DeliveryState::Delivered, Some(Reason::RefusedInPart));
+    let now = async |id| {
+        let stands = stands(&store, id).await;
+        (stands.0, stands.1)
+    };
+    let mut last = None;
+    for (way, ms) in ["refused", "unsent", "overdue", "called off", "refused later"].into_iter().zip(1..) {
+        let (ms, id) = (ms * 1_000, build::book_deliveries(&store, META, 1).await[0]);
+        let (call, _) = taken(&store, ms, ms + 20).await;
+        let some = later(found(id, DeliveryState::Delivered, Reason::RefusedInPart), ms + 50);
+        assert_eq!(store.settle_lookback(call, vec![some], at(ms + 30)).await.unwrap(), 1);
+        match way {
+            "refused" => {
+                let refused = Outcome::Refused { reason: Reason::DestRejected };
+                build::work(&store, ms + 50, refused, After::Dead).await;
+            }
+            "unsent" => {
+                let held = store.lease_deliveries(build::wanted(META, ms + 50)).await.unwrap();
+                let (state, reason) = (DeliveryState::Cancelled, Reason::ConsentDenied);
+                let unsent = build::held(&held).into_iter().map(|held| Unsent {
+                    held,
+                    state,
+                    reason,
+                    detail: String::new(),
+                });
+                store.settle_unsent(unsent.collect(), at(ms + 51)).await.unwrap();
+            }
+            "overdue" => assert_eq!(store.expire_overdue(at(100_000_000_000), 10).await.unwrap(), 1),
+            "called off" => {
+                let off = jobs::job(jobs::filter(&[Word::Pending]), None);
+                let off = Job { action: Action::Cancel, ..off };
+                store.begin_job(off.clone(), None).await.unwrap();
+                let done = store.advance_job(jobs::step(&off, jobs::START, &[id], true)).await.unwrap();
+                assert_eq!(done, JobAnswer::Done { requeued: 1, skipped: 0 });
+            }
+            _ => {
+                let (again, _) = taken(&store, ms + 50, ms + 70).await;
+                let refused = found(id, DeliveryState::Dead, Reason::RefusedLater);
+                assert_eq!(store.settle_lookback(again, vec![refused], at(ms + 80)).await.unwrap(), 1);
+            }
+        }
+        assert_eq!(now(id).await, in_part, "{way}");
+        last = Some(id);
+    }
+    // By hand once more: what stands is the latest that arrived.
+    let id = last.unwrap();
+    let replay = async |ms: i64| {
+        let again = jobs::job(jobs::filter(&[Word::Delivered]), None);
+        store.begin_job(again.clone(), None).await.unwrap();
+        let step = JobStep { now: at(ms), ..jobs::step(&again, jobs::START, &[id], true) };
+        assert_eq!(store.advance_job(step).await.unwrap(), JobAnswer::Done { requeued: 1, skipped: 0 });
+    };
+    let refused = Outcome::Refused { reason: Reason::DestRejected };
+    replay(10_000).await;
+    build::work(&store, 10_000, refused.clone(), After::Dead).await;
+    assert_eq!(now(id).await, in_part);
+    replay(11_000).await;
+    build::work(&store, 11_000, Outcome::Delivered, After::Delivered).await;
+    assert_eq!(now(id).await, (DeliveryState::Delivered, Some(Reason::Delivered)));
+    replay(12_000).await;
+    build::work(&store, 12_000, refused, After::Dead).await;
+    assert_eq!(now(id).await, (DeliveryState::Delivered, Some(Reason::FirstDeliveryStands)));
 }

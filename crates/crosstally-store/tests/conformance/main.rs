@@ -171,6 +171,7 @@ suite! {
         what_is_too_old_is_forgotten
         a_call_of_one_event_is_asked_about
         what_passes_waits_to_be_sent_once_more
+        what_counted_in_part_is_told_so_whatever_comes_of_it
         what_fails_too_often_is_sent_no_more
         what_comes_too_late_or_was_taken_back_is_not_sent_once_more
         what_goes_again_is_noted_if_its_sale_has_moved

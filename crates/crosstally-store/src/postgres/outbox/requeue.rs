@@ -23,7 +23,8 @@ macro_rules! requeue_found {
             lane = greatest(d.lane, ",
             $lane,
             "), finished_at = NULL, lease_owner = NULL, lease_until = NULL,
-            arrived_at = CASE WHEN f.state = 'delivered' THEN coalesce(d.arrived_at, d.finished_at) ELSE d.arrived_at END
+            arrived_at = CASE WHEN f.state = 'delivered' THEN coalesce(d.arrived_at, d.finished_at) ELSE d.arrived_at END,
+            arrived_in_part = CASE WHEN f.state = 'delivered' THEN coalesce(d.reason = 'refused_in_part', FALSE) ELSE d.arrived_in_part END
         FROM found AS f WHERE d.id = f.id
         RETURNING d.id, d.conversion, d.destination, f.state
     ), again AS (

@@ -16,7 +16,7 @@ const FIND_DELIVERIES: &str = "SELECT id, destination, state FROM deliveries
     WHERE id BETWEEN ?1 AND ?2 AND goal_event = ?3";
 /// What had arrived before it was sent once more stays delivered.
 const CANCEL: &str = "UPDATE deliveries SET state = CASE WHEN arrived_at IS NULL THEN 'cancelled' ELSE 'delivered' END,
-        reason = CASE WHEN arrived_at IS NULL THEN ?2 ELSE ?4 END, detail = '', finished_at = coalesce(arrived_at, ?3),
+        reason = CASE WHEN arrived_at IS NULL THEN ?2 WHEN arrived_in_part THEN 'refused_in_part' ELSE ?4 END, detail = '', finished_at = coalesce(arrived_at, ?3),
         fence = fence + 1, lease_owner = NULL, lease_until = NULL
     WHERE id = ?1 RETURNING state";
 const LEAVE_DELIVERY: &str = "UPDATE deliveries SET detail = '' WHERE id = ?1";

@@ -19,6 +19,7 @@ pub(in crate::sqlite) const REQUEUE: &str =
         deadline_at = CASE WHEN deadline_at < ?2 THEN ?3 ELSE deadline_at END,
         failures = CASE WHEN state = 'pending' THEN failures ELSE 0 END, lane = max(lane, ?4),
         arrived_at = CASE WHEN state = 'delivered' THEN coalesce(arrived_at, finished_at) ELSE arrived_at END,
+        arrived_in_part = CASE WHEN state = 'delivered' THEN coalesce(reason = 'refused_in_part', FALSE) ELSE arrived_in_part END,
         finished_at = NULL, lease_owner = NULL, lease_until = NULL
     WHERE id = ?1";
 
