@@ -126,10 +126,10 @@ impl Engine {
         before: Option<DeliveryId>,
         limit: u32,
     ) -> Result<Vec<Holding>, StoreError> {
-        let held = self.held_destinations().await?;
+        let holds = self.held_destinations().await?;
         let snapshot = self.snapshot.load();
         let slugs = snapshot.destinations().map(|ready| &ready.config.slug);
-        let going_on = slugs.filter(|slug| !held.contains_key(*slug)).cloned().collect();
+        let going_on = slugs.filter(|slug| !holds.paused.contains_key(*slug)).cloned().collect();
         let places = wanted.shown.map_or(Places::All, |shown| shown.places(going_on));
         let filter = DeliveryFilter {
             destination: wanted.destination.clone(),
@@ -140,8 +140,8 @@ impl Engine {
         Ok(found
             .into_iter()
             .map(|delivery| {
-                let hold = self.hold_of(&delivery, &held);
-                (delivery, hold)
+                let hold = self.hold_of(&delivery, &holds);
+                (holds.due(delivery), hold)
             })
             .collect())
     }

@@ -12,6 +12,7 @@ use crosstally_core::postback::replay::{kept, kept_params};
 use crosstally_core::reason::Reason;
 use crosstally_core::route::GoalEvent;
 use crosstally_core::time::DAY_MS;
+use crosstally_core::time::Timestamp;
 use crosstally_core::verdict::Verdict;
 use crosstally_core::visit::Step;
 use crosstally_destinations::consent::Leaving;
@@ -193,7 +194,7 @@ impl Engine {
     }
 
     async fn fill(&self, trace: &mut Trace, conversions: Vec<Conversion>) -> Result<(), StoreError> {
-        let held = self.held_destinations().await?;
+        let holds = self.held_destinations().await?;
         let mut receipts: BTreeMap<ReceiptId, Receipt> =
             std::mem::take(&mut trace.receipts).into_iter().map(|receipt| (receipt.id, receipt)).collect();
         for conversion in conversions {
@@ -207,9 +208,9 @@ impl Engine {
             let mut deliveries = Vec::new();
             for delivery in self.store.deliveries_of_conversion(conversion.id).await? {
                 let attempts = self.store.attempts(delivery.id).await?;
-                let held = self.hold_of(&delivery, &held);
+                let held = self.hold_of(&delivery, &holds);
                 let consent = self.consent_of(&delivery, &events);
-                deliveries.push(DeliveryTrace { delivery, attempts, held, consent });
+                deliveries.push(DeliveryTrace { delivery: holds.due(delivery), attempts, held, consent });
             }
             trace.conversions.push(ConversionTrace {
                 entries: self.store.entries(conversion.id).await?,
@@ -238,44 +239,67 @@ impl Engine {
         }
     }
 
-    /// Why each paused destination holds its deliveries.
+    /// How destinations hold their deliveries up.
     ///
     /// # Errors
-    /// See [`StoreError`].
-    pub async fn held_destinations(&self) -> Result<BTreeMap<String, (Reason, String)>, StoreError> {
-        let states = self.store.destination_states().await?;
-        Ok(states
-            .into_iter()
-            .filter_map(|state| state.paused.map(|reason| (state.destination, (reason, state.detail))))
-            .collect())
+    /// The store failed.
+    pub async fn held_destinations(&self) -> Result<Holds, StoreError> {
+        let (snapshot, now) = (self.snapshot.load(), self.clock.now());
+        let mut holds = Holds::default();
+        for state in self.store.destination_states().await? {
+            if let Some(reason) = state.paused {
+                holds.paused.insert(state.destination, (reason, state.detail));
+                continue;
+            }
+            // Other settings may have another quota.
+            let ready = snapshot.destination(&state.destination);
+            if state.not_before > now && ready.is_some_and(|ready| ready.digest == state.settings_digest) {
+                holds.until.insert(state.destination, state.not_before);
+            }
+        }
+        Ok(holds)
     }
 
     /// Why a pending delivery is held, if it is.
     #[must_use]
-    pub fn hold_of(
-        &self,
-        delivery: &DeliveryRecord,
-        held: &BTreeMap<String, (Reason, String)>,
-    ) -> Option<(Reason, String)> {
+    pub fn hold_of(&self, delivery: &DeliveryRecord, holds: &Holds) -> Option<(Reason, String)> {
         if delivery.state != crosstally_core::delivery::DeliveryState::Pending {
             return None;
         }
-        self.hold_at(&delivery.destination, held)
+        self.hold_at(&delivery.destination, holds)
     }
 
     /// Why what is pending at a destination is held, if it is.
-    pub(crate) fn hold_at(
-        &self,
-        slug: &str,
-        held: &BTreeMap<String, (Reason, String)>,
-    ) -> Option<(Reason, String)> {
+    pub(crate) fn hold_at(&self, slug: &str, holds: &Holds) -> Option<(Reason, String)> {
         if self.snapshot.load().destination(slug).is_none() {
             return Some((
                 Reason::DestinationRemoved,
                 Reason::DestinationRemoved.about().sentence.to_owned(),
             ));
         }
-        held.get(slug).cloned()
+        holds.paused.get(slug).cloned()
+    }
+}
+
+/// How destinations hold their deliveries up.
+#[derive(Debug, Clone, Default)]
+pub struct Holds {
+    /// Why each that is paused is.
+    pub(crate) paused: BTreeMap<String, (Reason, String)>,
+    /// Until when each that asked for it is left alone.
+    until: BTreeMap<String, Timestamp>,
+}
+
+impl Holds {
+    /// The delivery as it is due in truth: not before its destination takes anything.
+    #[must_use]
+    pub fn due(&self, delivery: DeliveryRecord) -> DeliveryRecord {
+        match self.until.get(&delivery.destination) {
+            Some(until) if delivery.state == crosstally_core::delivery::DeliveryState::Pending => {
+                DeliveryRecord { due_at: delivery.due_at.max(*until), ..delivery }
+            }
+            _ => delivery,
+        }
     }
 }
 

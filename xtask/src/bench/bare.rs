@@ -21,18 +21,27 @@ const ANSWER_BYTES_MAX: usize = 1_024;
 
 /// Calls per second of a loop over the HTTP library that the program uses too.
 pub(crate) fn client(calls: u64) -> Result<u64> {
+    over(CONNECTIONS, calls)
+}
+
+/// The same over one connection: each call waits for the answer to the one before.
+pub(crate) fn one_by_one(calls: u64) -> Result<u64> {
+    over(1, calls)
+}
+
+fn over(connections: u64, calls: u64) -> Result<u64> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    measure(|address| runtime.block_on(call_all(address, calls)))
+    measure(|address| runtime.block_on(call_all(address, connections, calls)))
 }
 
 #[expect(clippy::disallowed_methods, reason = "this tool measures what a bare client can do")]
-async fn call_all(address: SocketAddr, calls: u64) -> Result<()> {
+async fn call_all(address: SocketAddr, connections: u64, calls: u64) -> Result<()> {
     let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
     let mut senders = JoinSet::new();
-    for sender in 0..CONNECTIONS {
+    for sender in 0..connections {
         let client = client.clone();
         senders.spawn(async move {
-            for number in 0..calls.div_ceil(CONNECTIONS) {
+            for number in 0..calls.div_ceil(connections) {
                 let answer = client.get(format!("http://{address}{}", path(sender, number)).parse()?).await?;
                 let status = answer.status();
                 let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;

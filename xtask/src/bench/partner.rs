@@ -42,7 +42,7 @@ pub(crate) fn run(bench: &Bench, database: Database) -> Result<Vec<Row>> {
         details: details.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect::<BTreeMap<_, _>>(),
     };
     let (one, bare) = against_bare(bench, database)?;
-    let sockets = bare::sockets(bench.events)?;
+    let (sockets, one_by_one) = (bare::sockets(bench.events)?, bare::one_by_one(bench.events / 10)?);
     let healthy: Vec<String> = (0..PARTNERS).map(|number| format!("partner-{number}")).collect();
     let healthy: Vec<&str> = healthy.iter().map(String::as_str).collect();
     let without = drain(bench, database, "partners", &healthy[1..], None)?;
@@ -54,7 +54,11 @@ pub(crate) fn run(bench: &Bench, database: Database) -> Result<Vec<Row>> {
             "a bare client",
             bare,
             Goal::PercentOfLimit(PERCENT_MIN),
-            &[&one.details()[..], &[("bare sockets calls/s", sockets)]].concat(),
+            &[
+                &one.details()[..],
+                &[("bare sockets calls/s", sockets), ("bare client one by one calls/s", one_by_one)],
+            ]
+            .concat(),
         ),
         row(
             "beside a dead partner",

@@ -215,8 +215,9 @@ pub async fn show(Extract(state): Extract<State>, headers: HeaderMap, Path(id): 
     auth::require(&state, &headers, "read").await?;
     let id = id.parse().map_err(|_| not_found())?;
     let delivery = state.engine.store.delivery(id).await?.ok_or_else(not_found)?;
-    let held = state.engine.held_destinations().await?;
-    Ok(Json(DeliveryOut::new(&delivery, state.engine.hold_of(&delivery, &held).as_ref())).into_response())
+    let holds = state.engine.held_destinations().await?;
+    let held = state.engine.hold_of(&delivery, &holds);
+    Ok(Json(DeliveryOut::new(&holds.due(delivery), held.as_ref())).into_response())
 }
 
 /// `GET /api/v1/deliveries/{id}/attempts`.

@@ -95,10 +95,15 @@ async fn throttled(kind: Kind) -> Result<()> {
     server.fault(&json!({"kind": "status", "status": 429, "retry_after": 120, "times": 1})).await?;
     conversions(&server, 1).await?;
     server.deliver().await?;
-    let row = deliveries(&server).await?.remove(0);
+    let click = server.click("fbclid=Late").await?;
+    server.postback(&format!("click_id={click}&tid=late&payout=1.50")).await?;
+    let mut rows = deliveries(&server).await?;
+    let until = server.engine.clock.now().plus_millis(120_000).to_string();
+    assert_eq!(word(&rows[0], "due_at"), until, "nobody is sent before");
+    assert_eq!(word(&rows[0], "state"), "pending");
+    let row = rows.remove(1);
     assert_eq!((word(&row, "state"), word(&row, "code")), ("pending", "dest_rate_limited"));
     let shown = server.api("/api/v1/destinations").await?;
-    let until = server.engine.clock.now().plus_millis(120_000).to_string();
     assert_eq!(
         (&shown["data"][0]["state"], &shown["data"][0]["until"]),
         (&json!("active"), &json!(until)),
@@ -109,9 +114,9 @@ async fn throttled(kind: Kind) -> Result<()> {
     assert_eq!(server.accepted().await?.len(), 0, "sooner than the platform asked");
     server.advance(60_000);
     server.deliver().await?;
-    assert_eq!(server.accepted().await?.len(), 1);
+    assert_eq!(server.accepted().await?.len(), 2);
     assert_eq!(server.api("/api/v1/destinations").await?["data"][0].get("until"), None);
-    let row = deliveries(&server).await?.remove(0);
+    let row = deliveries(&server).await?.remove(1);
     assert_eq!(
         (word(&row, "state"), row.get("attempts").unwrap().to_string()),
         ("delivered", "2".to_owned())
