@@ -58,9 +58,12 @@ pub(crate) fn shown(settings: &Settings, detail: &str) -> String {
     shorten(&line(&settings.masked(detail)))
 }
 
-/// A body without the mark that some servers write before their JSON.
-pub(crate) fn unmarked(body: &[u8]) -> &[u8] {
-    body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
+/// A body without the mark that some servers write before their text, for each file that they put together.
+pub(crate) fn unmarked(mut body: &[u8]) -> &[u8] {
+    while let Some(rest) = body.strip_prefix(b"\xef\xbb\xbf") {
+        body = rest;
+    }
+    body
 }
 
 /// The answer as a JSON object. One that was cut off is not read: what is missing could be the verdict.

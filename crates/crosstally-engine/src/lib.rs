@@ -82,6 +82,8 @@ pub struct Engine {
     pub http_out: HttpOut,
     /// Where `{ env = ".." }` and `{ file = ".." }` are looked up.
     pub secret_source: Arc<dyn SecretSource>,
+    /// Who reads the files among them.
+    pub(crate) secret_files: Arc<secrets::Reader>,
     /// The installation's keys.
     pub keys: Keys,
     /// The key of click ids.

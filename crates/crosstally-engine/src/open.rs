@@ -84,6 +84,7 @@ impl Engine {
             clock,
             http_out: HttpOut::new().map_err(|error| BuildError::HttpOut(error.to_string()))?,
             secret_source,
+            secret_files: Arc::default(),
             keys,
             click_id_key: ClickIdKey::new(&click_key),
             snapshot: Arc::new(ArcSwap::from_pointee(empty)),

@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use crosstally_core::config::{self, Config, SecretRef};
+use crosstally_core::config::SecretRef;
 use crosstally_core::secret::Secret;
-use sha2::{Digest, Sha256};
+
+pub use files::SecretFiles;
+pub(crate) use files::{Reader, WithFiles, paths};
 
 use crate::keys::Keys;
+
+mod files;
 
 /// Looks secrets up.
 pub trait SecretSource: Send + Sync {
@@ -49,51 +53,10 @@ pub fn resolve(
     (!text.is_empty()).then(|| Secret::new(text))
 }
 
-/// What the files of secrets hold, as digests by their paths; nothing of one that is not there or is empty.
-pub type FileDigests = BTreeMap<String, Option<[u8; 32]>>;
-
-/// The files of a configuration's secrets.
-#[must_use]
-pub fn files(config: &Config, source: &dyn SecretSource) -> FileDigests {
-    let digest = |path: &String| {
-        let text = source.file(path).filter(|text| !text.is_empty())?;
-        Some(Sha256::digest(text.as_bytes()).into())
-    };
-    let paths = config::secrets(config).into_iter().filter_map(|(_, reference)| match reference {
-        SecretRef::File(path) => Some(path),
-        SecretRef::Env(_) | SecretRef::Literal(_) | SecretRef::Sealed(_) => None,
-    });
-    paths.map(|path| (path.clone(), digest(path))).collect()
-}
-
-/// Whether a file holds another secret than before. One that is gone for a moment, as while it is written anew, takes none
-/// away: it counts when the others are read again.
-#[must_use]
-pub fn are_others(before: &FileDigests, now: &FileDigests) -> bool {
-    now.iter().any(|(path, digest)| digest.is_some() && before.get(path) != Some(digest))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::random::Random;
-
-    #[test]
-    fn a_file_that_is_gone_for_a_moment_takes_no_secret_away() {
-        let files = |all: &[(&str, Option<u8>)]| -> FileDigests {
-            all.iter().map(|(path, byte)| ((*path).to_owned(), byte.map(|byte| [byte; 32]))).collect()
-        };
-        let before = files(&[("a", Some(1)), ("b", None)]);
-        for (now, others) in [
-            ([("a", Some(1)), ("b", None)], false),
-            ([("a", Some(2)), ("b", None)], true),
-            ([("a", Some(1)), ("b", Some(1))], true),
-            ([("a", None), ("b", None)], false),
-            ([("a", None), ("b", Some(1))], true),
-        ] {
-            assert_eq!(are_others(&before, &files(&now)), others, "{now:?}");
-        }
-    }
 
     #[test]
     fn a_line_break_behind_a_secret_is_no_part_of_it() {

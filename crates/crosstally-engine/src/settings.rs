@@ -281,11 +281,19 @@ impl Engine {
         let in_use = self.snapshot.load();
         let version = self.store.config_version().await?;
         let is_same = version == in_use.version;
-        if is_same && !self.has_other_secrets(&in_use) {
+        let before = &in_use.secret_files;
+        let read = async |paths: &[String]| {
+            self.secret_files.read(paths.to_vec(), &self.secret_source, self.clock.as_ref()).await
+        };
+        let now = if is_same { read(&secrets::paths(&in_use.config)).await } else { None };
+        if is_same && !now.is_some_and(|files| files.are_others(before)) {
             return Ok(version);
         }
         let (version, applied_at, config) = self.stored_config().await?;
-        let mut snapshot = Snapshot::new(version, config, self.secret_source.as_ref(), &self.keys);
+        let paths = secrets::paths(&config);
+        let files = read(&paths).await.unwrap_or_default().or_before(before, &paths);
+        let source = (self.secret_source.as_ref(), files);
+        let mut snapshot = Snapshot::with_files(version, config, source, &self.keys);
         snapshot.applied_at = applied_at;
         for ready in snapshot.destinations() {
             for name in &ready.missing_secrets {
@@ -312,11 +320,6 @@ impl Engine {
             self.wakeups.wake(&ready.config.slug);
         }
         Ok(version)
-    }
-
-    fn has_other_secrets(&self, in_use: &Snapshot) -> bool {
-        let now = secrets::files(&in_use.config, self.secret_source.as_ref());
-        secrets::are_others(&in_use.secret_files, &now)
     }
 
     async fn stored_config(&self) -> Result<(i64, Timestamp, Config), ApplyError> {

@@ -23,7 +23,7 @@ use sha2::{Digest, Sha256};
 
 use crate::geo::Geo;
 use crate::keys::{Keys, hex_of};
-use crate::secrets::{self, FileDigests, SecretSource};
+use crate::secrets::{self, SecretFiles, SecretSource, WithFiles};
 
 mod doors;
 mod links;
@@ -52,7 +52,7 @@ pub struct Snapshot {
     hears_browsers: bool,
     asks_in_europe: bool,
     /// What the files of its secrets held when they were read.
-    pub(crate) secret_files: FileDigests,
+    pub(crate) secret_files: SecretFiles,
 }
 
 /// The partner that server events belong to when they name none.
@@ -129,9 +129,19 @@ impl std::fmt::Debug for ReadyDestination {
 impl Snapshot {
     /// Makes a configuration ready.
     #[must_use]
-    pub fn new(version: i64, mut config: Config, source: &dyn SecretSource, keys: &Keys) -> Self {
-        // Before the secrets themselves: what changes in between is seen the next time.
-        let secret_files = secrets::files(&config, source);
+    pub fn new(version: i64, config: Config, source: &dyn SecretSource, keys: &Keys) -> Self {
+        let files = SecretFiles::read(&secrets::paths(&config), source);
+        Self::with_files(version, config, (source, files), keys)
+    }
+
+    /// The same with what was read of its secrets' files, which are not read again.
+    pub(crate) fn with_files(
+        version: i64,
+        mut config: Config,
+        (source, secret_files): (&dyn SecretSource, SecretFiles),
+        keys: &Keys,
+    ) -> Self {
+        let source = &WithFiles { files: &secret_files, source };
         let stands_in = config.partner(SERVER_EVENTS).is_none();
         if stands_in {
             config.partners.push(server_events());

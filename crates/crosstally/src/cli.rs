@@ -193,11 +193,6 @@ impl At {
     /// Both are meant.
     pub(crate) fn server(&self) -> Result<Option<&str>, String> {
         let Some(url) = &self.url else { return Ok(None) };
-        let is_flag = |name: &str| {
-            std::env::args_os().filter_map(|word| word.into_string().ok()).any(|word| {
-                word.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
-            })
-        };
         let names_data = is_flag("--data") || is_flag("--database-url");
         let has_data = self.place.data.is_some() || self.place.database_url.is_some();
         match (is_flag("--url"), names_data) {
@@ -211,6 +206,13 @@ impl At {
             _ => Ok(Some(url)),
         }
     }
+}
+
+/// Whether an option stands on the command line itself.
+pub(crate) fn is_flag(name: &str) -> bool {
+    let is =
+        |word: String| word.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('='));
+    std::env::args_os().filter_map(|word| word.into_string().ok()).any(is)
 }
 
 /// A part of the server's work.

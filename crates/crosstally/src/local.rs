@@ -1,10 +1,11 @@
 //! An engine over a data directory or database, for commands that need no running server.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
 use crosstally_engine::Engine;
@@ -16,6 +17,9 @@ use crosstally_engine::secrets::SecretSource;
 use crosstally_store::{Location, OpenOptions as StoreOptions, Store};
 
 use crate::settings::Ground;
+
+/// What was read of pipes, by their paths.
+static READ_ONCE: Mutex<BTreeMap<String, Option<String>>> = Mutex::new(BTreeMap::new());
 
 /// The real environment and files.
 #[derive(Debug, Clone, Copy)]
@@ -31,7 +35,13 @@ impl SecretSource for Environment {
     }
 
     fn file(&self, path: &str) -> Option<String> {
-        std::fs::read_to_string(path).ok()
+        if std::fs::metadata(path).ok()?.is_file() {
+            return std::fs::read_to_string(path).ok();
+        }
+        // A pipe gives what it has once.
+        let mut read = READ_ONCE.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = read.entry(path.to_owned()).or_insert_with(|| std::fs::read_to_string(path).ok());
+        text.clone()
     }
 }
 

@@ -14,8 +14,8 @@ use crate::answer::{
 };
 use crate::dialect::{BatchOutcome, Reading, Response, Settings};
 
-/// What stands before the field that is wrong with an event.
-const REFUSAL: &str = "ERROR ::";
+/// What stands before the path of the field that is wrong with an event.
+const REFUSAL: &str = "ERROR :: /";
 /// What `Index: 12, ` before it may take up, and the end of the word before that.
 const NAMED_BYTES_MAX: usize = 40;
 

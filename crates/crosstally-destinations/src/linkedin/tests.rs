@@ -227,8 +227,10 @@ fn troubles_are_told_apart() {
         (504, "<html>", retry(Reason::DestServerError)),
         // A page of whoever stands in between.
         (400, "<style>.m{z-index: 1}\n.n{z-index: 1000}</style>", retry(Reason::DestUnreadable)),
+        (400, "<html>ERROR :: upstream policy denied</html>", retry(Reason::DestUnreadable)),
+        (422, "Index: 1, ERROR :: of somebody else's", retry(Reason::DestUnreadable)),
         // It names none that was sent.
-        (422, "Index: 9, ERROR :: of another call", split.clone()),
+        (422, "Index: 9, ERROR :: /user :: of another call", split.clone()),
         (422, "z-Index: 1, ERROR :: /eventIds :: too long", split.clone()),
         (400, "ERROR :: /elements :: too many", split.clone()),
         (400, "Index: 1, of a page", retry(Reason::DestUnreadable)),

@@ -12,6 +12,8 @@ use crate::answer::{
 };
 use crate::dialect::{BatchOutcome, Reading, Response, Settings};
 
+/// What stands beside the events in every call.
+const OF_EVERY_CALL: [&str; 2] = ["dataProvider", "continueOnValidationError"];
 /// More than anybody is shown.
 const WORDS_BYTES_ENOUGH: usize = 4 * 1024;
 
@@ -32,6 +34,8 @@ pub(super) fn read(settings: &Settings, response: &Response, sent: usize, now: T
         _ if is_success(response.status) && wrong.is_empty() && is_refusal(&body) => {
             pause(Reason::DestMisconfigured, detail())
         }
+        // What is the same in every call is wrong: no event is to blame.
+        _ if response.status == 400 && is_of_every_call(&body) => pause(Reason::DestMisconfigured, detail()),
         Some(received) if is_success(response.status) && received == sent && wrong.is_empty() => {
             Reading::whole(Outcome::Delivered, detail())
         }
@@ -58,7 +62,8 @@ pub(super) fn read(settings: &Settings, response: &Response, sent: usize, now: T
 
 fn is_consistent(received: usize, sent: usize, wrong: &BTreeMap<usize, &str>) -> bool {
     // Whether the wrong ones count as received is not said.
-    wrong.keys().all(|index| *index < sent) && (received == sent || received + wrong.len() == sent)
+    wrong.keys().all(|index| *index < sent)
+        && (received == sent || received.saturating_add(wrong.len()) == sent)
 }
 
 /// Whether an answer speaks of an error that is not one of warnings alone.
@@ -68,6 +73,17 @@ fn is_refusal(body: &Map<String, Value>) -> bool {
         [] => body.get("error").is_some_and(|error| !is_empty(error)),
         details => !details.iter().all(is_warning),
     }
+}
+
+/// Whether the errors name no event, and among them is what every call has.
+fn is_of_every_call(body: &Map<String, Value>) -> bool {
+    let mut errors = details(body).iter().filter(|detail| !is_warning(detail));
+    let names = |detail: &Value, word: &str| {
+        let property = detail.get("propertyName").and_then(Value::as_str);
+        property.is_some_and(|property| property.trim().eq_ignore_ascii_case(word))
+    };
+    let of_all = |detail: &Value| OF_EVERY_CALL.iter().any(|word| names(detail, word));
+    errors.clone().all(|detail| !detail.get("index").is_some_and(Value::is_u64)) && errors.any(of_all)
 }
 
 /// Whether every error is one of an event: what speaks of none may be why the others were not taken.

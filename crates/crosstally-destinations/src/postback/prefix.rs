@@ -2,8 +2,12 @@
 
 use serde_json::Value;
 
-/// What the beginning of an object or a list holds: everything before its last comma, whatever is open closed behind it.
-/// `None` if that is nothing, or no JSON.
+/// What ends a list that was still open, and names in an object that was that more may follow. No JSON that comes from
+/// outside is mistaken for it to anybody's harm: at most something counts as not seen.
+pub(super) const OPEN: &str = "\0open";
+
+/// What the beginning of an object or a list holds: everything before its last comma, whatever is open marked and closed
+/// behind it. `None` if that is nothing, or no JSON.
 pub(super) fn read(begun: &[u8]) -> Option<Value> {
     // What stands before a comma is whole; of what follows the last one nobody knows.
     let mut last = None;
@@ -15,13 +19,13 @@ pub(super) fn read(begun: &[u8]) -> Option<Value> {
     let whole = begun.get(..last?)?;
     let mut open = Vec::new();
     walk(whole, |_, byte| match byte {
-        b'{' => open.push(b'}'),
-        b'[' => open.push(b']'),
+        b'{' => open.push(r#","\u0000open":"\u0000open"}"#),
+        b'[' => open.push(r#","\u0000open"]"#),
         b'}' | b']' => _ = open.pop(),
         _ => {}
     });
     open.reverse();
-    serde_json::from_slice(&[whole, &open].concat()).ok()
+    serde_json::from_slice(&[whole, open.concat().as_bytes()].concat()).ok()
 }
 
 /// Shows every byte that stands outside of a text, and where.
@@ -56,8 +60,11 @@ mod tests {
             ("{\"a\":1}}},", None),
             ("{a,b", None),
         ] {
-            assert_eq!(read(begun.as_bytes()), held, "{begun}");
+            assert_eq!(read(begun.as_bytes()).map(unmarked), held, "{begun}");
         }
+        let open = json!({"a": [1, {"b": 2, OPEN: OPEN}, OPEN], OPEN: OPEN});
+        assert_eq!(read(br#"{"a":[1,{"b":2,"c"#), Some(open), "what is open is marked");
+        assert_eq!(read(br#"{"a":[1,{"b":2}],"c"#), Some(json!({"a": [1, {"b": 2}], OPEN: OPEN})));
         assert_eq!(read(&[b"[".repeat(60_000), b"1,".to_vec()].concat()), None);
     }
 
@@ -67,7 +74,22 @@ mod tests {
         let text = whole.to_string();
         let is_part = |part: &Value| holds(&whole, part);
         for end in 0..text.len() {
-            assert!(read(&text.as_bytes()[..end]).is_none_or(|part| is_part(&part)), "cut at {end}");
+            assert!(
+                read(&text.as_bytes()[..end]).map(unmarked).is_none_or(|part| is_part(&part)),
+                "cut at {end}"
+            );
+        }
+    }
+
+    fn unmarked(value: Value) -> Value {
+        match value {
+            Value::Object(fields) => fields
+                .into_iter()
+                .filter(|(key, _)| key != OPEN)
+                .map(|(key, value)| (key, unmarked(value)))
+                .collect(),
+            Value::Array(items) => items.into_iter().filter(|item| item != OPEN).map(unmarked).collect(),
+            plain => plain,
         }
     }
 

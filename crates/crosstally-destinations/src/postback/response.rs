@@ -50,28 +50,29 @@ pub(super) fn regex(text: &str) -> Result<Regex, regex::Error> {
 }
 
 fn success(settings: &Settings, response: &Response, said: &str) -> Reading {
-    if let Some(unwanted) = Effective::of(&settings.values).text("failure_body_contains")
-        && contains(&response.body, unwanted.as_bytes())
-    {
+    let body = unmarked(&response.body);
+    let unwanted = Effective::of(&settings.values).text("failure_body_contains");
+    if let Some(unwanted) = unwanted.filter(|unwanted| contains(body, unwanted.as_bytes())) {
         return refused(&format!("the body contains {unwanted:?}"), said);
     }
-    let judged = if response.body_cut && is_json_begun(&response.body) {
-        judged_by_its_beginning(settings, response)
-    } else {
-        judged(settings, &response.body)
-    };
     let of = |outcome, why: &str| Reading::whole(outcome, shorten(&format!("{why}; {said}")));
-    match judged {
-        Judged::Success => Reading::whole(Outcome::Delivered, said),
+    match judged(settings, body, response.body_cut) {
+        Judged::Success => match unwanted.filter(|_| response.body_cut) {
+            None => Reading::whole(Outcome::Delivered, said),
+            Some(unwanted) => of(Outcome::Unverified, &format!("{CUT}: {unwanted:?} may stand there")),
+        },
         Judged::Failure(why) => refused(&why, said),
         // Whoever stands in between may have answered, for as long as the partner is away.
-        Judged::Foreign => of(Outcome::Doubted { reason: Reason::DestRejected }, "the body is not JSON"),
-        // It was taken, as far as the status says, and would be taken again.
-        Judged::Unseen(why) => {
-            of(Outcome::Unverified, &format!("the answer is too long to be read to its end: {why}"))
+        Judged::Page => {
+            of(Outcome::Doubted { reason: Reason::DestRejected }, "the body is a page and not JSON")
         }
+        // It was taken, as far as the status says, and would be taken again.
+        Judged::Unseen(why) => of(Outcome::Unverified, &why),
     }
 }
+
+/// What is told of a body that is longer than what is read of it.
+const CUT: &str = "the answer is too long to be read to its end";
 
 /// What a body comes to by the rules of the settings.
 enum Judged {
@@ -79,14 +80,14 @@ enum Judged {
     Success,
     /// It has not, and what.
     Failure(String),
-    /// It is no JSON, and should be.
-    Foreign,
-    /// What is missing may stand in the part that was not read.
+    /// It is a page where JSON should be.
+    Page,
+    /// What is missing may stand in the part that could not be read.
     Unseen(String),
 }
 
-fn is_json_begun(body: &[u8]) -> bool {
-    matches!(unmarked(body).trim_ascii_start().first(), Some(b'{' | b'['))
+fn first_sign(body: &[u8]) -> Option<u8> {
+    body.trim_ascii_start().first().copied()
 }
 
 fn refused(why: &str, said: &str) -> Reading {
@@ -94,30 +95,49 @@ fn refused(why: &str, said: &str) -> Reading {
     Reading::whole(Outcome::Refused { reason: Reason::DestRejected }, detail)
 }
 
-fn judged(settings: &Settings, body: &[u8]) -> Judged {
-    let is_wanted = Effective::of(&settings.values).map("success_json").next().is_some();
-    let json = if is_wanted { serde_json::from_slice(unmarked(body)).ok() } else { None };
-    if is_wanted && json.is_none() {
-        return Judged::Foreign;
+fn judged(settings: &Settings, body: &[u8], cut: bool) -> Judged {
+    let is_begun = matches!(first_sign(body), Some(b'{' | b'['));
+    if cut && is_begun {
+        return judged_by_its_beginning(
+            settings,
+            body,
+            CUT,
+            missing_in_text(settings, body).map(Judged::Unseen),
+        );
     }
-    let missing = missing_in_text(settings, body);
-    match missing.or_else(|| missing_in_json(settings, &json?, |_| true)) {
-        None => Judged::Success,
-        Some(why) => Judged::Failure(why),
+    let text = missing_in_text(settings, body).map(Judged::Failure);
+    if Effective::of(&settings.values).map("success_json").next().is_none() {
+        return text.unwrap_or(Judged::Success);
+    }
+    match serde_json::from_slice::<Value>(body) {
+        Ok(json) => {
+            let missing =
+                places(settings, &json).into_iter().find(|place| !matches!(place.there, There::Wanted));
+            text.or_else(|| missing.map(|place| Judged::Failure(place.why))).unwrap_or(Judged::Success)
+        }
+        // Made by hand, with a quote of the visitor's in it or half a sign: the call was made and is not made again for that.
+        Err(_) if is_begun => judged_by_its_beginning(settings, body, "the answer is no whole JSON", text),
+        Err(_) if first_sign(body) == Some(b'<') => Judged::Page,
+        Err(_) => Judged::Failure("the body is not JSON".to_owned()),
     }
 }
 
-/// The same of JSON that was cut off: what stands in the part that was read does not change any more.
-fn judged_by_its_beginning(settings: &Settings, response: &Response) -> Judged {
-    let json = prefix::read(unmarked(&response.body)).unwrap_or_default();
-    if let Some(why) = missing_in_json(settings, &json, |there| there.is_some()) {
-        return Judged::Failure(why);
+/// The same of JSON that cannot be read to its end: what stands in the part that can be does not change any more.
+fn judged_by_its_beginning(settings: &Settings, body: &[u8], what: &str, text: Option<Judged>) -> Judged {
+    let json = prefix::read(body);
+    let unknown = || Value::String(prefix::OPEN.to_owned());
+    let json = json.unwrap_or_else(unknown);
+    let told = || places(settings, &json).into_iter();
+    if let Some(other) = told().find(|place| matches!(place.there, There::Other)) {
+        return Judged::Failure(other.why);
     }
-    let unseen = missing_in_text(settings, &response.body);
-    match unseen.or_else(|| missing_in_json(settings, &json, |there| there.is_none())) {
-        None => Judged::Success,
-        Some(why) => Judged::Unseen(why),
-    }
+    let unseen = told().find(|place| matches!(place.there, There::Unseen));
+    let text = text.map(|judged| match judged {
+        Judged::Unseen(why) => Judged::Unseen(format!("{what}: {why}")),
+        judged => judged,
+    });
+    text.or_else(|| unseen.map(|place| Judged::Unseen(format!("{what}: {}", place.why))))
+        .unwrap_or(Judged::Success)
 }
 
 /// What a text has that stands for a success, and this one has not.
@@ -136,31 +156,61 @@ fn missing_in_text(settings: &Settings, body: &[u8]) -> Option<String> {
     None
 }
 
-/// Where something else stands than in a success, of the places that `counts` wants to know of.
-fn missing_in_json(settings: &Settings, json: &Value, counts: fn(Option<&str>) -> bool) -> Option<String> {
-    let effective = Effective::of(&settings.values);
-    let mut places = effective.map("success_json").map(|(path, wanted)| (path, wanted, at(json, path)));
-    let differs = |there: Option<&str>, wanted: &str| there != Some(wanted) && counts(there);
-    let found = places.find(|(_, wanted, there)| differs(there.as_deref(), wanted));
-    found.map(|(path, wanted, there)| {
-        // Masked before it is quoted and cut: half a secret is no longer recognised.
-        let there = there.map(|text| format!("{:?}", settings.masked(&text)));
-        let there = there.unwrap_or_else(|| "nothing".to_owned());
-        format!("the body has {there} at `{path}` and not {wanted:?}")
-    })
+/// A path of `success_json` in an answer.
+struct Place {
+    there: There,
+    /// What there is and should not be.
+    why: String,
 }
 
-/// What stands at a path such as `data.items.0.status`, as text.
-fn at(json: &Value, path: &str) -> Option<String> {
-    let found = path.split('.').try_fold(json, |here, key| match here {
-        Value::Array(items) => items.get(key.parse::<usize>().ok()?),
-        other => other.get(key),
-    })?;
-    match found {
-        Value::String(text) => Some(text.clone()),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
-        plain => Some(plain.to_string()),
-    }
+/// What stands at a path.
+enum There {
+    /// What a success has.
+    Wanted,
+    /// Something else, or nothing.
+    Other,
+    /// Nothing in the part that could be read.
+    Unseen,
+}
+
+fn places(settings: &Settings, json: &Value) -> Vec<Place> {
+    let effective = Effective::of(&settings.values);
+    let places = effective.map("success_json").map(|(path, wanted)| {
+        let found = at(json, path);
+        let plain = match found {
+            Some(Value::String(text)) => Some(text.clone()),
+            Some(plain @ (Value::Bool(_) | Value::Number(_))) => Some(plain.to_string()),
+            _ => None,
+        };
+        let there = match plain.as_deref() {
+            Some(prefix::OPEN) => There::Unseen,
+            Some(text) if text == wanted => There::Wanted,
+            _ => There::Other,
+        };
+        let shown = match (plain, found) {
+            (None, Some(Value::Array(_))) => "a list".to_owned(),
+            (None, Some(Value::Object(_))) => "an object".to_owned(),
+            // Masked before it is quoted and cut: half a secret is no longer recognised.
+            (Some(text), _) if text != prefix::OPEN => format!("{:?}", settings.masked(&text)),
+            _ => "nothing".to_owned(),
+        };
+        Place { there, why: format!("the body has {shown} at `{path}` and not {wanted:?}") }
+    });
+    places.collect()
+}
+
+/// What stands at a path such as `data.items.0.status`; the mark of what is open where it may stand in the part that could
+/// not be read.
+fn at<'a>(json: &'a Value, path: &str) -> Option<&'a Value> {
+    path.split('.').try_fold(json, |here, key| match here {
+        Value::Array(items) => {
+            let unseen = || items.last().filter(|last| last.as_str() == Some(prefix::OPEN));
+            items.get(key.parse::<usize>().ok()?).or_else(unseen)
+        }
+        Value::Object(fields) => fields.get(key).or_else(|| fields.get(prefix::OPEN)),
+        Value::String(text) if text == prefix::OPEN => Some(here),
+        _ => None,
+    })
 }
 
 fn contains(body: &[u8], wanted: &[u8]) -> bool {

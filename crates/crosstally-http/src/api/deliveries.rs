@@ -315,7 +315,12 @@ fn why_left_alone(one: &DeliveryRecord, hold: Option<Reason>, wanted: &RetryIn, 
                 "{id} is {word}, which a retry leaves alone; to send it once more: {replay} --state {word} --apply"
             )
         }
-        (DeliveryState::Pending | DeliveryState::Dead | DeliveryState::Expired, _) => format!(
+        (DeliveryState::Pending, None) => format!(
+            "the conversion of {id} was rejected or reversed since; it was sent before, and is tried again by itself at {}, \
+            or called off: crosstally deliveries cancel --destination {destination} --id {id} --apply",
+            one.due_at
+        ),
+        (DeliveryState::Dead | DeliveryState::Expired, _) => format!(
             "the conversion of {id} was rejected or reversed since; to send it all the same: \
             {replay} --taken-back --apply"
         ),

@@ -11,7 +11,7 @@ use crosstally_engine::snapshot::Snapshot;
 use crosstally_http::api::capi::BuildOut;
 use serde_json::json;
 
-use crate::cli::{At, Capi};
+use crate::cli::{At, Capi, is_flag};
 use crate::exit::{self, Code};
 use crate::remote::{self, Where, query};
 use crate::{local, settings, show};
@@ -52,14 +52,18 @@ fn unknown(destination: &str, known: &[String]) -> anyhow::Error {
 
 async fn build(destination: &str, config: Option<&Path>, at: &At) -> Result<()> {
     let event = stdin(EVENT_BYTES_MAX)?;
-    let told = match remote::find(at)? {
+    if config.is_some() && is_flag("--url") {
+        return Err(exit::with(
+            Code::Usage,
+            "--config is read here, and a running server builds by its own configuration; leave one of --config and --url out",
+        ));
+    }
+    let found = match config {
+        Some(_) => Where::Here(settings::ground(&at.place)?),
+        None => remote::find(at)?,
+    };
+    let told = match found {
         Where::Here(ground) => build_here(destination, config, &event, &ground).await?,
-        Where::There(_) if config.is_some() => {
-            return Err(exit::with(
-                Code::Usage,
-                "--config is read here, and a running server builds by its own configuration; leave one of --config and --url out",
-            ));
-        }
         Where::There(server) => {
             let path = query("/api/v1/capi/build", &[("destination", &Some(destination.to_owned()))]);
             server.post(&path, "application/json", event).await?

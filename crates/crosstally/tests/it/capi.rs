@@ -7,7 +7,7 @@ use crosstally_engine::capi::{Build, shown};
 use crosstally_testkit::client;
 use crosstally_testkit::database::{Database, Kind};
 use crosstally_testkit::on_both;
-use crosstally_testkit::server::TestServer;
+use crosstally_testkit::server::{CONFIG, TestServer};
 use serde_json::{Value, json};
 
 use crate::commands::{configure, program};
@@ -197,6 +197,19 @@ async fn flags(kind: Kind) -> Result<()> {
     );
     let output = ask(&[], &[&to_server[..], &here].concat()).await?;
     assert!(output.status.code() == Some(2) && said(&output).contains("leave one"), "{}", said(&output));
+    // A document is read here, whatever a variable says of a server.
+    let document = directory.join("tried.toml");
+    std::fs::write(&document, CONFIG)?;
+    let document = document.display().to_string();
+    let variables = both.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let built = tokio::task::spawn_blocking(move || {
+        let asking = program()
+            .with_environment(variables.into_iter().filter(|(name, _)| name != "CROSSTALLY_DATA").collect());
+        let words = ["capi", "build", "--destination", "meta-main", "--config", &document];
+        asking.run_with(&good().to_string(), &words, &here, &directory)
+    });
+    let output = built.await??;
+    assert!(output.status.success() && said(&output).contains("\"method\""), "{}", said(&output));
     server.stop().await;
     Ok(())
 }

@@ -103,6 +103,13 @@ fn what_was_read_of_a_long_answer_counts() {
         (r#"{"data":[{"code":0,"rows":["#, Outcome::Unverified),
         (r#"{"data":[{"code":0,"x":1}],"status":"ok","rows":["#, Outcome::Delivered),
         ("{status", Outcome::Unverified),
+        // Whatever follows, these paths are taken.
+        (r#"{"status":null,"error":"unknown click","rows":["#, refused()),
+        (r#"{"status":{"ok":false},"rows":["#, refused()),
+        (r#"{"data":"error","rows":["#, refused()),
+        (r#"{"data":[],"rows":["#, refused()),
+        (r#"{"data":[{"error":"x"}],"rows":["#, refused()),
+        (r#"{"data":[{"error":"x","rows":["#, Outcome::Unverified),
     ] {
         let body = begun.as_bytes().to_vec();
         let cut = Response { status: 200, body, body_cut: true, ..Response::default() };
@@ -113,13 +120,65 @@ fn what_was_read_of_a_long_answer_counts() {
 #[test]
 fn a_page_where_json_is_wanted_is_asked_for_again() {
     let rule = [("success_json", map(&[("status", "ok")])), ("success_body_contains", text("status"))];
-    for page in ["<html>We will be back soon</html>", "", "status ok", "{\"status\":\"ok\"} <!-- -->"] {
+    for page in ["<html>We will be back soon</html>", "\u{feff}\n<!DOCTYPE html>"] {
         assert_eq!(outcome(&rule, 200, page), doubted(), "{page}");
+    }
+    // The partner's own words, which the same call would get again.
+    for words in ["", "status ok"] {
+        assert_eq!(outcome(&rule, 200, words), refused(), "{words}");
     }
     assert_eq!(outcome(&rule, 200, "\"status\""), refused());
     assert_eq!(outcome(&rule, 200, "\u{feff}{\"status\":\"ok\"}"), Outcome::Delivered);
     let unwanted = [rule[0].clone(), ("failure_body_contains", text("unknown click"))];
     assert_eq!(outcome(&unwanted, 200, "unknown click"), refused());
+}
+
+/// JSON that was put together by hand, with whatever a visitor sent in it: the partner has taken the event or not, and is
+/// not asked again.
+#[test]
+fn broken_json_is_judged_by_its_beginning() {
+    let rule = [("success_json", map(&[("status", "ok")]))];
+    for (body, expected) in [
+        (&b"{\"status\":\"ok\",\"sub\":\"a\"b\"}"[..], Outcome::Delivered),
+        (b"{\"status\":\"ok\",\"sub\":\"a\tb\"}", Outcome::Delivered),
+        (b"{\"status\":\"ok\",\"sub\":\"\xe9\"}", Outcome::Delivered),
+        (b"{\"status\":\"ok\",\"sub\":\"\\ud83d\"}", Outcome::Delivered),
+        (b"{\"status\":\"ok\",\"rate\":NaN}", Outcome::Delivered),
+        (b"\xef\xbb\xbf\xef\xbb\xbf{\"status\":\"ok\"}", Outcome::Delivered),
+        (b"{\"status\":\"unknown click\",\"sub\":\"a\"b\"}", refused()),
+        (b"{\"sub\":\"a\"b\",\"status\":\"ok\"}", Outcome::Unverified),
+        (b"{\"status\":\"ok\"} <!-- -->", Outcome::Unverified),
+        (b"{\"status\":\"ok\"}\n{\"time\":3}", Outcome::Unverified),
+    ] {
+        let answer = Response { status: 200, body: body.to_vec(), ..Response::default() };
+        let reading = Postback.read(&settings(&rule), &answer, 1, NOW);
+        assert_eq!(whole(&reading), expected, "{}", String::from_utf8_lossy(body));
+    }
+    let both = [rule[0].clone(), ("success_body_contains", text("taken"))];
+    assert_eq!(outcome(&both, 200, "{\"status\":\"ok\",\"sub\":\"a\"b\"}"), refused(), "that was read whole");
+}
+
+#[test]
+fn a_mark_before_words_is_none_of_them() {
+    let rule = [("success_body_matches", text(r"^(OK|duplicate):\d+$"))];
+    assert_eq!(outcome(&rule, 200, "\u{feff}OK:7"), Outcome::Delivered);
+}
+
+/// What would be a refusal may stand behind what was read.
+#[test]
+fn a_long_answer_is_not_proven_by_what_it_does_not_say_at_first() {
+    let rule = [("failure_body_contains", text("unknown click"))];
+    let cut = |rule: &[(&str, _)], body: &[u8]| {
+        let answer = Response { status: 200, body: body.to_vec(), body_cut: true, ..Response::default() };
+        whole(&Postback.read(&settings(rule), &answer, 1, NOW))
+    };
+    for body in [&b"{\"rows\":[1,"[..], b"rows"] {
+        assert_eq!(cut(&rule, body), Outcome::Unverified);
+    }
+    let told = [rule[0].clone(), ("success_json", map(&[("status", "ok")]))];
+    assert_eq!(cut(&told, b"{\"status\":\"ok\",\"rows\":["), Outcome::Unverified);
+    assert_eq!(cut(&told, b"{\"status\":\"no\",\"rows\":["), refused());
+    assert_eq!(cut(&told[1..], b"{\"status\":\"ok\",\"rows\":["), Outcome::Delivered);
 }
 
 #[test]

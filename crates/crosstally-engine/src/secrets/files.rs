@@ -1,0 +1,178 @@
+//! The files of secrets, each read once for a snapshot, and watched for changes. What a file held stays in use while it is
+//! gone or empty, as it is for a moment when it is written anew.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use crosstally_core::config::{self, Config, SecretRef};
+use crosstally_core::secret::Secret;
+
+use super::SecretSource;
+use crate::clock::Clock;
+
+/// How long files may take to be read: one that lies on a network may hang for ever.
+const READ_MS_MAX: u64 = 2_000;
+
+/// What files hold, by their paths; nothing of one that is not there or is empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SecretFiles(BTreeMap<String, Secret>);
+
+/// The files of a configuration's secrets.
+pub(crate) fn paths(config: &Config) -> Vec<String> {
+    let file = |reference: &SecretRef| match reference {
+        SecretRef::File(path) => Some(path.clone()),
+        SecretRef::Env(_) | SecretRef::Literal(_) | SecretRef::Sealed(_) => None,
+    };
+    config::secrets(config).into_iter().filter_map(|(_, reference)| file(reference)).collect()
+}
+
+impl SecretFiles {
+    pub(crate) fn read(paths: &[String], source: &dyn SecretSource) -> Self {
+        let held = |path: &String| Some((path.clone(), source.file(path).filter(|text| !text.is_empty())?));
+        Self(paths.iter().filter_map(held).map(|(path, text)| (path, Secret::new(text))).collect())
+    }
+
+    /// Whether one of them holds another secret than before. One that is gone takes none away.
+    pub(crate) fn are_others(&self, before: &Self) -> bool {
+        self.0.iter().any(|(path, secret)| before.0.get(path) != Some(secret))
+    }
+
+    /// With what those of these that are gone held before.
+    pub(crate) fn or_before(mut self, before: &Self, paths: &[String]) -> Self {
+        for (path, secret) in before.0.iter().filter(|(path, _)| paths.contains(path)) {
+            self.0.entry(path.clone()).or_insert_with(|| secret.clone());
+        }
+        self
+    }
+}
+
+/// What was read of files, and for everything else the source that they were read from.
+pub(crate) struct WithFiles<'a> {
+    pub(crate) files: &'a SecretFiles,
+    pub(crate) source: &'a dyn SecretSource,
+}
+
+impl SecretSource for WithFiles<'_> {
+    fn env(&self, name: &str) -> Option<String> {
+        self.source.env(name)
+    }
+
+    fn file(&self, path: &str) -> Option<String> {
+        self.files.0.get(path).map(|secret| secret.expose().to_owned())
+    }
+}
+
+/// Reads files beside everything else, one time after the other.
+#[derive(Debug, Default)]
+pub(crate) struct Reader {
+    reading: Mutex<()>,
+    is_slow: AtomicBool,
+}
+
+impl Reader {
+    /// What the files hold; nothing if they could not be read in time.
+    pub(crate) async fn read(
+        self: &Arc<Self>,
+        paths: Vec<String>,
+        source: &Arc<dyn SecretSource>,
+        clock: &dyn Clock,
+    ) -> Option<SecretFiles> {
+        if paths.is_empty() {
+            return Some(SecretFiles::default());
+        }
+        let (reader, source) = (Arc::clone(self), Arc::clone(source));
+        let reading = tokio::task::spawn_blocking(move || {
+            // As long as one hangs, no further thread hangs with it.
+            let _guard = reader.reading.try_lock().ok()?;
+            Some(SecretFiles::read(&paths, source.as_ref()))
+        });
+        let read = tokio::select! {
+            biased;
+            read = reading => read.ok().flatten(),
+            () = clock.sleep(READ_MS_MAX) => None,
+        };
+        let was_slow = self.is_slow.swap(read.is_none(), Ordering::Relaxed);
+        match (&read, was_slow) {
+            (None, false) => tracing::warn!(
+                "the files of secrets cannot be read in time; the secrets that they held stay in use"
+            ),
+            (Some(_), true) => tracing::info!("the files of secrets can be read again"),
+            _ => {}
+        }
+        read
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::FakeClock;
+    use crosstally_core::time::Timestamp;
+    use std::sync::mpsc;
+
+    fn files(all: &[(&str, &str)]) -> SecretFiles {
+        SecretFiles(all.iter().map(|(path, text)| ((*path).to_owned(), Secret::new(*text))).collect())
+    }
+
+    #[test]
+    fn a_file_that_is_gone_takes_no_secret_away() {
+        let before = files(&[("a", "1")]);
+        for (now, others, then) in [
+            (files(&[("a", "1")]), false, files(&[("a", "1")])),
+            (files(&[("a", "2")]), true, files(&[("a", "2")])),
+            (files(&[("a", "1"), ("b", "1")]), true, files(&[("a", "1"), ("b", "1")])),
+            (files(&[]), false, files(&[("a", "1")])),
+            (files(&[("b", "1")]), true, files(&[("a", "1"), ("b", "1")])),
+        ] {
+            assert_eq!(now.are_others(&before), others, "{now:?}");
+            assert_eq!(now.or_before(&before, &["a".to_owned(), "b".to_owned()]), then);
+        }
+        assert_eq!(
+            files(&[]).or_before(&before, &["b".to_owned()]),
+            files(&[]),
+            "nobody asks for it any more"
+        );
+    }
+
+    /// A file that answers when it is told to.
+    struct Hung {
+        is_asked: AtomicBool,
+        go: Mutex<mpsc::Receiver<()>>,
+    }
+
+    impl SecretSource for Hung {
+        fn env(&self, _: &str) -> Option<String> {
+            None
+        }
+
+        fn file(&self, _: &str) -> Option<String> {
+            self.is_asked.store(true, Ordering::SeqCst);
+            self.go.lock().ok()?.recv().ok().map(|()| "secret".to_owned())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_hangs_holds_nobody_up() {
+        let (go, told) = mpsc::sync_channel(2);
+        let hung = Arc::new(Hung { is_asked: AtomicBool::new(false), go: Mutex::new(told) });
+        let source: Arc<dyn SecretSource> = Arc::clone(&hung) as Arc<dyn SecretSource>;
+        let (reader, clock) = (Arc::new(Reader::default()), FakeClock::at(Timestamp::from_millis(0)));
+        let read = async || reader.read(vec!["a".to_owned()], &source, &clock).await;
+        let (first, ()) = tokio::join!(read(), async {
+            while !hung.is_asked.load(Ordering::SeqCst) {
+                tokio::task::yield_now().await;
+            }
+            clock.advance(2_000);
+        });
+        assert_eq!(first, None);
+        assert_eq!(read().await, None, "at once, without a thread that hangs too");
+        // The one that hung, and the next.
+        assert!(go.send(()).is_ok() && go.send(()).is_ok());
+        let mut last = None;
+        while last.is_none() {
+            last = read().await;
+        }
+        assert_eq!(last, Some(files(&[("a", "secret")])));
+    }
+}
