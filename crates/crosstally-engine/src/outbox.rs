@@ -170,7 +170,6 @@ impl Engine {
             .set_destination_by_hand(DestinationState {
                 destination: slug.to_owned(),
                 paused: Some(Reason::PausedByHand),
-                failing: None,
                 detail: format!("by {who}"),
                 since: now,
                 settings_digest: String::new(),
@@ -192,7 +191,6 @@ impl Engine {
             .set_destination_by_hand(DestinationState {
                 destination: slug.to_owned(),
                 paused: None,
-                failing: None,
                 detail: String::new(),
                 since: now,
                 settings_digest: String::new(),

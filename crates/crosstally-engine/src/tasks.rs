@@ -250,6 +250,7 @@ impl Engine {
         let small = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
         let counts = self.store.count_deliveries().await?;
         let states = self.store.destination_states().await?;
+        let outages = self.store.outages().await?;
         self.tell_ended(&counts);
         let snapshot = self.snapshot.load();
         let configured = snapshot.destinations().map(|ready| ready.config.slug.as_str());
@@ -269,11 +270,16 @@ impl Engine {
                 }
             }
         }
+        for ready in snapshot.destinations() {
+            let slug = ready.config.slug.as_str();
+            let fails =
+                outages.iter().any(|one| one.destination == slug && one.settings_digest == ready.digest);
+            self.metrics.set(Name::DestinationFailing, &[("destination", slug)], u32::from(fails));
+        }
         for state in states {
             if snapshot.destination(&state.destination).is_some() {
                 let labels = [("destination", state.destination.as_str())];
                 self.metrics.set(Name::DestinationPaused, &labels, u32::from(state.paused.is_some()));
-                self.metrics.set(Name::DestinationFailing, &labels, u32::from(state.failing.is_some()));
             }
         }
         Ok(())

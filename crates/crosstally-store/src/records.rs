@@ -116,6 +116,8 @@ pub struct CallResult {
     pub response: String,
     /// The platform's code and words, or the network's.
     pub detail: String,
+    /// Whether it was the one that shows whether a pause of its destination is over.
+    pub probe: bool,
 }
 
 /// What becomes of a delivery after an attempt.
@@ -190,8 +192,6 @@ pub struct DestinationState {
     pub destination: String,
     /// Why it is paused, if it is.
     pub paused: Option<Reason>,
-    /// Why its calls come to nothing, one after the other, if they do and it is not paused.
-    pub failing: Option<Reason>,
     /// The platform's words.
     pub detail: String,
     /// Since when.
@@ -200,6 +200,22 @@ pub struct DestinationState {
     pub settings_digest: String,
     /// When a paused destination is probed with a single event next; or until when a throttled one is left alone.
     pub not_before: Timestamp,
+}
+
+/// An outage: the calls to a destination come to nothing, one after the other. They are made again by themselves; this is
+/// for whoever looks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outage {
+    /// The destination's slug.
+    pub destination: String,
+    /// What the last of them that was noted came to.
+    pub reason: Reason,
+    /// In the words of that call.
+    pub detail: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// The digest of the settings: of others nothing is known.
+    pub settings_digest: String,
 }
 
 /// A delivery as it stands.

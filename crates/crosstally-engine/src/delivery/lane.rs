@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crosstally_core::delivery::lane::first_at;
 use crosstally_core::reason::Reason;
 use crosstally_core::time::Timestamp;
-use crosstally_store::{DestinationState, LeaseWanted, LeasedDelivery, StoreError};
+use crosstally_store::{DestinationState, LeaseWanted, LeasedDelivery, Outage, StoreError};
 use tokio::sync::Notify;
 use tokio::task::{JoinError, JoinSet};
 
@@ -16,7 +16,7 @@ use super::bisect;
 use super::leases::{LEASE_MS, Leases};
 use super::lookback::{self, Round};
 use super::outcomes::Delivered;
-use super::pace::{CALLS_MAX, Pace};
+use super::pace::{CALLS_MAX, Course, Pace};
 use super::shared::Shared;
 use super::sign_in::SignIn;
 use super::standing::{self, Here, Standing};
@@ -33,6 +33,8 @@ const BATCHES_IN_FLIGHT: usize = 2;
 const SINGLES_IN_HAND: usize = 4 * CALLS_MAX;
 /// A lane looks again after this long, whether woken or not: other nodes book deliveries too, and die.
 const LOOK_EVERY_MS: u64 = 1_000;
+/// How often it is seen whether an outage is to be noted.
+const OUTAGE_EVERY_MS: i64 = 1_000;
 /// How long a woken lane lets further events gather for its next batch.
 const GATHER_MS: u64 = 25;
 const STORE_WAIT_MS_MIN: u64 = 250;
@@ -51,6 +53,8 @@ pub(super) struct Lane {
     /// The round of look-backs that runs, at most one.
     looking_back: JoinSet<Result<(), StoreError>>,
     looked_back_at: Timestamp,
+    /// When it was last seen whether an outage is to be noted.
+    outage_at: Timestamp,
     counts: Delivered,
     allowance: Allowance,
     /// How often something was leased.
@@ -85,6 +89,7 @@ impl Lane {
             running: JoinSet::new(),
             looking_back: JoinSet::new(),
             looked_back_at: Timestamp::default(),
+            outage_at: Timestamp::default(),
             counts: Delivered::default(),
             allowance: Allowance::default(),
             leases: 0,
@@ -101,6 +106,9 @@ impl Lane {
             let Some(ready) = self.destination() else { break };
             match self.turn(&ready).await {
                 Ok(turn) => {
+                    if let Err(error) = self.tell_outage(&ready).await {
+                        tracing::warn!(destination = self.slug, error = %error, "how its calls go is noted later");
+                    }
                     store_wait_ms = STORE_WAIT_MS_MIN;
                     self.look_back(&ready);
                     self.rest(turn, &ready, &bell).await;
@@ -140,6 +148,40 @@ impl Lane {
             self.ended(ended);
         }
         Ok(std::mem::take(&mut self.counts))
+    }
+
+    /// Notes for whoever looks whether calls come to nothing; from time to time, as some destinations fail and go on many times
+    /// a second.
+    async fn tell_outage(&mut self, ready: &ReadyDestination) -> Result<(), StoreError> {
+        let now = self.engine.clock.now();
+        let course = self.pace.course();
+        if course == Course::Unknown || now.millis_since(self.outage_at).abs() < OUTAGE_EVERY_MS {
+            return Ok(());
+        }
+        self.outage_at = now;
+        let outages = self.engine.store.outages().await?;
+        let known = outages.into_iter().find(|known| known.destination == self.slug);
+        let outage = match course {
+            Course::Fails(trouble) => {
+                let same = known.as_ref().filter(|known| known.settings_digest == ready.digest);
+                Some(Outage {
+                    destination: self.slug.clone(),
+                    since: same.map_or(trouble.since, |known| known.since),
+                    reason: trouble.reason,
+                    detail: trouble.detail,
+                    settings_digest: ready.digest.clone(),
+                })
+            }
+            Course::Well | Course::Unknown => None,
+        };
+        self.told.outage(&self.slug, outage.as_ref(), now);
+        let what = |outage: &Option<Outage>| {
+            outage.as_ref().map(|outage| (outage.reason, outage.settings_digest.clone()))
+        };
+        if what(&known) == what(&outage) {
+            return Ok(());
+        }
+        self.engine.store.set_outage(self.slug.clone(), outage).await
     }
 
     /// Begins a round of look-backs from time to time, beside the deliveries.
@@ -206,8 +248,7 @@ impl Lane {
         self.more = false;
         let states = self.engine.store.destination_states().await?;
         let mut state = states.into_iter().find(|state| state.destination == self.slug);
-        self.told.seen(state.as_ref(), now);
-        self.pace.known(state.as_ref().is_some_and(|state| state.failing.is_some()));
+        self.told.seen(state.as_ref());
         if state.as_ref().is_some_and(|state| state.paused.is_some()) {
             self.pace.shut();
         }
@@ -263,7 +304,7 @@ impl Lane {
         state: DestinationState,
     ) -> Result<(), StoreError> {
         self.engine.store.set_destination_state(state.clone()).await?;
-        self.told.about(before, &state, self.engine.clock.now());
+        self.told.about(before, &state);
         Ok(())
     }
 

@@ -2,9 +2,11 @@
 //!
 //! Without it a dead destination would burn one attempt of every waiting delivery as fast as the calls fail.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex as StdMutex, MutexGuard as StdMutexGuard, PoisonError};
 
+use crosstally_core::reason::Reason;
+use crosstally_core::time::Timestamp;
 use tokio::sync::{Mutex, MutexGuard, Notify, OwnedSemaphorePermit, Semaphore};
 
 /// Failed calls in a row that are taken for bad luck.
@@ -22,8 +24,11 @@ const WAIT_MS_MAX: u64 = 4_000;
 pub(super) struct Pace {
     /// Calls in a row that came to nothing.
     failures: AtomicU32,
-    /// Whether the store says that they do, as far as is known.
-    failing: AtomicBool,
+    /// What the last of them came to, once they are more than bad luck would do; and whether there is that.
+    trouble: StdMutex<Option<Trouble>>,
+    is_trouble: AtomicBool,
+    /// Whether any call came to something.
+    came_to_something: AtomicBool,
     /// Results that are known but could not be written down yet.
     unwritten: AtomicU32,
     /// How many events a batch may have.
@@ -50,7 +55,9 @@ impl Default for Pace {
     fn default() -> Self {
         Self {
             failures: AtomicU32::new(0),
-            failing: AtomicBool::new(false),
+            trouble: StdMutex::default(),
+            is_trouble: AtomicBool::new(false),
+            came_to_something: AtomicBool::new(false),
             unwritten: AtomicU32::new(0),
             batch_max: AtomicUsize::new(usize::MAX),
             stops: AtomicU32::new(0),
@@ -65,13 +72,26 @@ impl Default for Pace {
     }
 }
 
-/// What a call's end changes of what is told of a destination.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Turned {
-    /// More calls in a row came to nothing than bad luck would do.
-    Failing,
-    /// One came to something again.
+/// What calls came to that came to nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Trouble {
+    /// What the last one came to.
+    pub(super) reason: Reason,
+    /// In its words.
+    pub(super) detail: String,
+    /// Since when they are more than bad luck would do.
+    pub(super) since: Timestamp,
+}
+
+/// How a destination's calls go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Course {
+    /// Too few have ended to tell.
+    Unknown,
+    /// The last one came to something.
     Well,
+    /// They come to nothing.
+    Fails(Trouble),
 }
 
 /// A result that waits to be written down.
@@ -210,20 +230,36 @@ impl Pace {
         self.calls.available_permits()
     }
 
-    /// A call has ended.
-    pub(super) fn note(&self, came_to_nothing: bool) -> Option<Turned> {
-        if came_to_nothing {
-            let before = self.failures.fetch_add(1, Ordering::Relaxed);
-            (before >= BAD_LUCK && !self.failing.swap(true, Ordering::Relaxed)).then_some(Turned::Failing)
-        } else {
+    /// A call has ended, which came to this if to nothing.
+    pub(super) fn note(&self, nothing: Option<Trouble>) {
+        let Some(trouble) = nothing else {
             self.failures.store(0, Ordering::Relaxed);
-            self.failing.swap(false, Ordering::Relaxed).then_some(Turned::Well)
+            self.came_to_something.store(true, Ordering::Relaxed);
+            if self.is_trouble.swap(false, Ordering::Relaxed) {
+                *self.trouble() = None;
+            }
+            return;
+        };
+        if self.failures.fetch_add(1, Ordering::Relaxed) >= BAD_LUCK {
+            let mut known = self.trouble();
+            let since = known.as_ref().map_or(trouble.since, |known| known.since);
+            *known = Some(Trouble { since, ..trouble });
+            self.is_trouble.store(true, Ordering::Relaxed);
         }
     }
 
-    /// What the store says.
-    pub(super) fn known(&self, failing: bool) {
-        self.failing.store(failing, Ordering::Relaxed);
+    fn trouble(&self) -> StdMutexGuard<'_, Option<Trouble>> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How its calls go.
+    pub(super) fn course(&self) -> Course {
+        if let Some(trouble) = self.trouble().clone() {
+            return Course::Fails(trouble);
+        }
+        let is_well =
+            self.failures.load(Ordering::Relaxed) == 0 && self.came_to_something.load(Ordering::Relaxed);
+        if is_well { Course::Well } else { Course::Unknown }
     }
 
     /// Halving was broken off by a throttle or a failure. Smaller batches from the start keep what it has found out;
@@ -287,32 +323,24 @@ mod tests {
         assert_eq!(waits, [0, 0, 0, 250, 500, 1_000, 2_000, 4_000, 4_000]);
         assert_eq!(wait_ms(u32::MAX), WAIT_MS_MAX);
         let pace = Pace::default();
-        let ends = [true, true, true, true, false, false].map(|came_to_nothing| {
-            let turned = pace.note(came_to_nothing);
-            (turned, pace.in_flight(64), pace.wait_ms())
-        });
+        let trouble = |reason, ms| Trouble { reason, detail: "x".into(), since: Timestamp::from_millis(ms) };
+        assert_eq!(pace.course(), Course::Unknown);
+        for ms in 0..2 {
+            pace.note(Some(trouble(Reason::DestTimeout, ms)));
+            assert_eq!((pace.in_flight(64), pace.wait_ms(), pace.course()), (64, 0, Course::Unknown));
+        }
+        pace.note(Some(trouble(Reason::DestTimeout, 2)));
+        let fails = Course::Fails(trouble(Reason::DestTimeout, 2));
+        assert_eq!((pace.in_flight(64), pace.wait_ms(), pace.course()), (1, 250, fails));
+        pace.note(Some(trouble(Reason::DestServerError, 3)));
         assert_eq!(
-            ends,
-            [
-                (None, 64, 0),
-                (None, 64, 0),
-                (Some(Turned::Failing), 1, 250),
-                (None, 1, 500),
-                (Some(Turned::Well), 64, 0),
-                (None, 64, 0)
-            ]
+            pace.course(),
+            Course::Fails(trouble(Reason::DestServerError, 2)),
+            "the latest, since the first"
         );
-    }
-
-    #[test]
-    fn what_the_store_does_not_say_is_told_again() {
-        let pace = Pace::default();
-        pace.known(true);
-        assert_eq!(pace.note(false), Some(Turned::Well), "it was told before a restart");
-        let told = [0; 4].map(|_| {
-            pace.known(false);
-            pace.note(true)
-        });
-        assert_eq!(told, [None, None, Some(Turned::Failing), Some(Turned::Failing)]);
+        pace.note(None);
+        assert_eq!((pace.in_flight(64), pace.wait_ms(), pace.course()), (64, 0, Course::Well));
+        pace.note(Some(trouble(Reason::DestTimeout, 4)));
+        assert_eq!(pace.course(), Course::Unknown);
     }
 }

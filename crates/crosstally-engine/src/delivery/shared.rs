@@ -16,7 +16,7 @@ use crosstally_store::{
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::outcomes::{self, Delivered, Shut, Taken};
-use super::pace::{Pace, Unwritten};
+use super::pace::{Pace, Trouble, Unwritten};
 use super::part::Part;
 use super::persist;
 use super::send;
@@ -185,7 +185,7 @@ impl Shared {
         may_split: bool,
     ) -> Follows {
         // As it was answered: that one event is let in nowhere says that somebody is there.
-        let came_to_nothing = standing::came_to_nothing(&reading.outcome).is_some();
+        let nothing = standing::came_to_nothing(&reading.outcome);
         let (mut outcome, mut shut) = (reading.outcome.clone(), Shut::ForAll);
         if let Some(before) = taken_before.filter(|_| !self.probe) {
             let taken = Taken { others: self.pace.takes_others(), meanwhile: self.pace.taken() != before };
@@ -193,16 +193,17 @@ impl Shared {
         }
         let now = self.engine.clock.now();
         let here = Here::of(&self.ready, now);
-        let known = Known { probe: self.probe, shut, turned: self.pace.note(came_to_nothing) };
+        let known = Known { probe: self.probe, shut };
         let state = standing::after_call(&reading, self.state.as_ref(), known, here);
         let pauses = state.as_ref().is_some_and(|state| state.paused.is_some());
         let held_up = state.as_ref().is_some_and(|state| state.not_before > now);
+        let detail = request.masked(&reading.detail);
+        self.pace.note(nothing.map(|reason| Trouble { reason, detail: detail.clone(), since: now }));
         // What had begun before a pause says nothing of what stands behind it.
         if standing::is_accepted(&outcome) && !self.pace.is_paused_since(self.stops) {
             self.pace.accepted();
         }
-        // That it fails or not is only for whoever looks.
-        let unwritten = (pauses || held_up || self.probe && state.is_some()).then(|| self.pace.unwritten());
+        let unwritten = state.is_some().then(|| self.pace.unwritten());
         if pauses {
             self.pace.pause();
         } else if held_up || self.pace.is_failing() {
@@ -216,14 +217,15 @@ impl Shared {
             finished_at: now,
             status: answer.as_ref().ok().map(|response| response.status),
             response: answer.as_ref().map(|response| kept(request, response)).unwrap_or_default(),
-            detail: request.masked(&reading.detail),
+            detail,
+            probe: self.probe,
         };
         let state = state.map(|state| DestinationState { detail: request.masked(&state.detail), ..state });
         let (settlements, split) = match outcomes::each(outcome, part.len(), may_split) {
             Ok(each) => (self.settlements(part, each, &answer, now), false),
             Err(split) => (keep(part, &split), true),
         };
-        let go_on = !came_to_nothing && !held_up;
+        let go_on = nothing.is_none() && !held_up;
         Follows { end: CallEnd { result, settlements, state }, split, go_on, unwritten }
     }
 
@@ -266,7 +268,7 @@ impl Shared {
         let mut stale = 0;
         for (end, settled) in written {
             if let Some(state) = self.still(end.state.as_ref()) {
-                self.told.about(self.state.as_ref(), state, end.result.finished_at);
+                self.told.about(self.state.as_ref(), state);
             }
             for settlement in &end.settlements {
                 counts.count(settlement.after);

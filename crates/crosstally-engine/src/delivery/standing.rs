@@ -8,7 +8,6 @@ use crosstally_destinations::dialect::{BatchOutcome, Reading};
 use crosstally_store::DestinationState;
 
 use super::outcomes::Shut;
-use super::pace::Turned;
 use crate::snapshot::ReadyDestination;
 
 const PROBE_WAIT_MS_MIN: i64 = MINUTE_MS;
@@ -83,8 +82,6 @@ pub(super) struct Known {
     pub(super) probe: bool,
     /// For whom the door is shut, if it is.
     pub(super) shut: Shut,
-    /// What it changes of what is told.
-    pub(super) turned: Option<Turned>,
 }
 
 /// The state after a call; `None` if it stays.
@@ -99,20 +96,12 @@ pub(super) fn after_call(
         return Some(paused(reason, &reading.detail, before, here));
     }
     let wait = reading.slow_down_ms.unwrap_or(0).clamp(0, THROTTLE_MS_MAX);
-    let nothing = came_to_nothing(&reading.outcome);
     if known.probe {
         // An answer that judges the event shows that the door is open; anything else shows nothing, and the next
         // probe's time is set already.
-        return nothing.is_none().then(|| open(wait, here));
+        return came_to_nothing(&reading.outcome).is_none().then(|| open(wait, here));
     }
-    if wait == 0 && known.turned.is_none() {
-        return None;
-    }
-    let fails = before.filter(|state| state.failing.is_some() && state.settings_digest == here.digest);
-    let failing = nothing.filter(|_| fails.is_some() || known.turned == Some(Turned::Failing));
-    let since = fails.filter(|_| failing.is_some()).map_or(here.now, |state| state.since);
-    let detail = if wait > 0 || failing.is_some() { reading.detail.clone() } else { String::new() };
-    Some(DestinationState { failing, detail, since, ..open(wait, here) })
+    (wait > 0).then(|| DestinationState { detail: reading.detail.clone(), ..open(wait, here) })
 }
 
 /// Why a call brought neither an acceptance nor a refusal, if it did not.
@@ -153,7 +142,6 @@ pub(super) fn open(wait_ms: i64, here: Here<'_>) -> DestinationState {
     DestinationState {
         destination: here.slug.to_owned(),
         paused: None,
-        failing: None,
         detail: String::new(),
         since: here.now,
         settings_digest: here.digest.to_owned(),
@@ -173,7 +161,6 @@ pub(super) fn paused(
     DestinationState {
         destination: here.slug.to_owned(),
         paused: Some(reason),
-        failing: None,
         detail: detail.to_owned(),
         since,
         settings_digest: here.digest.to_owned(),
@@ -206,7 +193,6 @@ mod tests {
         DestinationState {
             destination: "meta".into(),
             paused,
-            failing: None,
             detail: String::new(),
             since: NOW.plus_millis(-30_000),
             settings_digest: digest.into(),
@@ -286,7 +272,7 @@ mod tests {
         let refused = Outcome::Refused { reason: Reason::DestRejected };
         let split = Outcome::Split { reason: Reason::DestRejected };
         let before = state(Some(Reason::DestAuth), "new", 0);
-        let known = |probe| Known { probe, shut: Shut::ForAll, turned: None };
+        let known = |probe| Known { probe, shut: Shut::ForAll };
         let after = |outcome: &Outcome, slow_down, probe: bool| {
             let reading = Reading::whole(outcome.clone(), "words").slow_down(slow_down);
             after_call(&reading, probe.then_some(&before), known(probe), here(&[]))
@@ -320,7 +306,7 @@ mod tests {
 
     #[test]
     fn a_door_shut_to_one_pauses_nobody_and_its_throttle_holds_for_all() {
-        let known = Known { probe: false, shut: Shut::ForThese, turned: None };
+        let known = Known { probe: false, shut: Shut::ForThese };
         let after = |slow_down| {
             let pause = Outcome::Pause { reason: Reason::DestPermission };
             after_call(&Reading::whole(pause, "").slow_down(slow_down), None, known, here(&[]))
@@ -328,30 +314,5 @@ mod tests {
         assert_eq!(after(None), None);
         let throttled = after(Some(7_000)).unwrap();
         assert_eq!((throttled.paused, throttled.not_before), (None, NOW.plus_millis(7_000)));
-    }
-
-    #[test]
-    fn what_is_told_of_one_whose_calls_come_to_nothing() {
-        let retry = Outcome::Retry { reason: Reason::DestTimeout, after_ms: None };
-        let fails = DestinationState { failing: Some(Reason::DestServerError), ..state(None, "new", 0) };
-        let after = |outcome: &Outcome, before: Option<&DestinationState>, turned, slow_down| {
-            let known = Known { probe: false, shut: Shut::ForAll, turned };
-            let reading = Reading::whole(outcome.clone(), "words").slow_down(slow_down);
-            after_call(&reading, before, known, here(&[]))
-        };
-        let begun = after(&retry, None, Some(Turned::Failing), None).unwrap();
-        assert_eq!((begun.failing, begun.since, begun.not_before), (Some(Reason::DestTimeout), NOW, NOW));
-        assert_eq!((begun.paused, begun.detail.as_str()), (None, "words"));
-        assert_eq!(after(&retry, Some(&begun), None, None), None, "it goes on");
-        // A throttle in between does not make it well, and it fails for as long as before.
-        let throttled = after(&retry, Some(&fails), None, Some(5)).unwrap();
-        assert_eq!((throttled.failing, throttled.since), (Some(Reason::DestTimeout), fails.since));
-        let old = DestinationState { settings_digest: "old".into(), ..fails.clone() };
-        assert_eq!(after(&retry, Some(&old), None, Some(5)).unwrap().failing, None);
-        assert_eq!(
-            after(&Outcome::Delivered, Some(&fails), Some(Turned::Well), None),
-            Some(open(0, here(&[])))
-        );
-        assert_eq!(after(&Outcome::Delivered, Some(&fails), None, Some(5)).unwrap().failing, None);
     }
 }

@@ -37,6 +37,7 @@ pub struct ErrorOut {
     /// How many.
     pub count: u64,
     /// The newest of them, whose trace shows what was sent and answered.
+    #[serde(default)]
     pub newest: String,
 }
 

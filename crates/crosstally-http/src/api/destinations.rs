@@ -10,7 +10,7 @@ use crosstally_core::reason::Reason;
 use crosstally_core::time::Timestamp;
 use crosstally_engine::Engine;
 use crosstally_engine::outbox::nobody_knows;
-use crosstally_store::{DestinationState, OutboxCount, StoreError};
+use crosstally_store::{OutboxCount, StoreError};
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -53,34 +53,37 @@ pub struct DestinationOut {
 /// The store failed.
 pub async fn all(engine: &Engine) -> Result<Vec<DestinationOut>, StoreError> {
     let states = engine.store.destination_states().await?;
+    let outages = engine.store.outages().await?;
     let counts = engine.store.count_deliveries().await?;
     let snapshot = engine.snapshot.load();
     let now = engine.clock.now();
     // Other settings may have another quota, so that they do not wait.
-    let is_same = |slug: &str, state: &DestinationState| {
-        snapshot.destination(slug).is_some_and(|ready| ready.digest == state.settings_digest)
-    };
+    let is_same =
+        |slug: &str, digest: &str| snapshot.destination(slug).is_some_and(|ready| ready.digest == digest);
     let configured = snapshot.config.destinations.iter().map(|destination| {
         let slug = destination.slug.as_str();
         let health = states.iter().find(|known| known.destination == slug);
-        let waits =
-            health.filter(|state| state.paused.is_none() && state.not_before > now && is_same(slug, state));
-        let failing = health.filter(|state| state.failing.is_some() && is_same(slug, state));
-        let (word, trouble) = match (health.and_then(|state| state.paused), failing) {
-            (Some(reason), _) => ("paused", Some(reason)),
-            (None, Some(state)) => ("failing", state.failing),
+        let waits = health.filter(|state| {
+            state.paused.is_none() && state.not_before > now && is_same(slug, &state.settings_digest)
+        });
+        let fails = outages.iter().find(|one| one.destination == slug && is_same(slug, &one.settings_digest));
+        let paused = health.and_then(|state| Some((state.paused?, state)));
+        let (word, told) = match (paused, fails) {
+            (Some((reason, state)), _) => ("paused", Some((reason, &state.detail, state.since))),
+            (None, Some(outage)) => ("failing", Some((outage.reason, &outage.detail, outage.since))),
             (None, None) => ("active", None),
         };
-        let told = health.filter(|_| trouble.is_some());
+        // Whoever asked for a wait is asked again when it is over: its own words come first.
+        let detail = waits.map(|state| &state.detail).or(told.map(|(_, detail, _)| detail));
         let row = DestinationOut {
             kind: Some(destination.kind.clone()),
             state: word.to_owned(),
-            detail: told.or(waits).map(|state| state.detail.clone()),
+            detail: detail.cloned(),
             until: waits.map(|state| state.not_before),
-            since: told.map(|state| state.since),
+            since: told.map(|(_, _, since)| since),
             ..DestinationOut::named(slug, counted(&counts, slug, word != "paused"))
         };
-        row.because(trouble)
+        row.because(told.map(|(reason, _, _)| reason))
     });
     let gone = counts.iter().map(|row| row.destination.as_str());
     let gone: BTreeSet<&str> = gone.filter(|slug| snapshot.destination(slug).is_none()).collect();

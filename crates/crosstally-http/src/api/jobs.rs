@@ -6,7 +6,6 @@ use axum::response::IntoResponse;
 use crosstally_core::delivery::DeliveryState;
 use crosstally_core::delivery::job::{Action, Job, JobFilter, JobState, Word};
 use crosstally_core::ids::JobId;
-use crosstally_core::reason::Reason;
 use crosstally_core::time::Timestamp;
 use crosstally_engine::Engine;
 use crosstally_engine::jobs::{JobError, JobIn, JobPreview};
@@ -87,8 +86,11 @@ pub struct ReplayOut {
     pub already: u64,
     /// How many are left out because their conversion was rejected or reversed since.
     pub taken_back: u64,
-    /// The same in groups, largest first within a state.
+    /// The same in groups, largest first within a state, with the codes by which they can be chosen.
     pub groups: Vec<GroupOut>,
+    /// Why what is held among them is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<String>,
     /// The job, if it was begun.
     pub job: Option<JobOut>,
 }
@@ -194,31 +196,15 @@ impl From<&Job> for JobOut {
 }
 
 impl GroupOut {
-    fn new(group: &JobGroup, held: Option<Reason>) -> Self {
-        // What is held waits for that reason, whatever became of its last attempt.
-        let held = held.filter(|_| group.state == DeliveryState::Pending);
+    fn new(group: &JobGroup, is_held: bool) -> Self {
+        let state =
+            if is_held && group.state == DeliveryState::Pending { "held" } else { group.state.as_str() };
         Self {
-            state: if held.is_some() { "held" } else { group.state.as_str() }.to_owned(),
-            code: held.or(group.reason).map(|reason| reason.code().to_owned()),
+            state: state.to_owned(),
+            code: group.reason.map(|reason| reason.code().to_owned()),
             event_name: group.event_name.clone(),
             count: group.count,
         }
-    }
-
-    /// In groups as they are shown: those of one kind together.
-    fn all(preview: &JobPreview) -> Vec<Self> {
-        let mut all: Vec<Self> = Vec::new();
-        for group in preview.groups.iter().map(|group| Self::new(group, preview.held)) {
-            let alike = |other: &&mut Self| {
-                (&other.state, &other.code, &other.event_name)
-                    == (&group.state, &group.code, &group.event_name)
-            };
-            match all.iter_mut().find(alike) {
-                Some(other) => other.count += group.count,
-                None => all.push(group),
-            }
-        }
-        all
     }
 }
 
@@ -227,11 +213,13 @@ impl ReplayOut {
     #[must_use]
     pub fn new(preview: &JobPreview, job: Option<&Job>) -> Self {
         let groups = &preview.groups;
+        let held = preview.held.filter(|_| groups.iter().any(|group| group.state == DeliveryState::Pending));
         Self {
             taken_back: preview.taken_back,
             deliveries: groups.iter().map(|group| group.count).sum(),
             already: groups.iter().map(|group| group.already).sum(),
-            groups: GroupOut::all(preview),
+            groups: groups.iter().map(|group| GroupOut::new(group, preview.held.is_some())).collect(),
+            held: held.map(|reason| reason.code().to_owned()),
             job: job.map(JobOut::from),
         }
     }

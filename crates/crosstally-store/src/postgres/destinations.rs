@@ -5,22 +5,28 @@ use crosstally_core::time::Timestamp;
 use tokio_postgres::Row;
 
 use super::Postgres;
-use super::rows::{Text, get, optional, time};
+use super::rows::{Text, get, optional, time, word};
 use super::transact::Value;
 use crate::destinations::By;
-use crate::{DestinationState, StoreError, WORKSPACE};
+use crate::{DestinationState, Outage, StoreError, WORKSPACE};
 
-const COLUMNS: &str = "destination, paused, failing, detail, since, settings_digest, not_before";
+const OUTAGES: &str = "SELECT destination, reason, detail, since, settings_digest FROM outages
+    WHERE workspace = $1 ORDER BY destination";
+const NOTE_OUTAGE: &str = "INSERT INTO outages (workspace, destination, reason, detail, since, settings_digest)
+    VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (workspace, destination) DO UPDATE
+    SET reason = excluded.reason, detail = excluded.detail, since = excluded.since, settings_digest = excluded.settings_digest";
+const END_OUTAGE: &str = "DELETE FROM outages WHERE workspace = $1 AND destination = $2";
+const COLUMNS: &str = "destination, paused, detail, since, settings_digest, not_before";
 
-/// See [`By`] for what does not change. The source gives the values of the first eight columns.
+/// See [`By`] for what does not change. The source gives the values of the first seven columns.
 macro_rules! upsert {
     ($source:literal, $began:literal) => {
         concat!(
-            "INSERT INTO destination_states AS s (workspace, destination, paused, failing, detail, since, settings_digest,
+            "INSERT INTO destination_states AS s (workspace, destination, paused, detail, since, settings_digest,
                 not_before) ",
             $source,
             " ON CONFLICT (workspace, destination) DO UPDATE
-            SET paused = excluded.paused, failing = excluded.failing, detail = excluded.detail, since = excluded.since,
+            SET paused = excluded.paused, detail = excluded.detail, since = excluded.since,
                 settings_digest = excluded.settings_digest, not_before = excluded.not_before
             WHERE ",
             $began,
@@ -33,17 +39,26 @@ macro_rules! upsert {
 }
 pub(super) use upsert;
 
-const UPSERT: &str = upsert!("VALUES ($1, $2, $3, $4, $5, $6, $7, $8)", "$9");
+const UPSERT: &str = upsert!("VALUES ($1, $2, $3, $4, $5, $6, $7)", "$8");
 
 fn read(row: &Row) -> Result<DestinationState, StoreError> {
     Ok(DestinationState {
         destination: get(row, 0)?,
         paused: optional(row, 1, Reason::from_code)?,
-        failing: optional(row, 2, Reason::from_code)?,
-        detail: get(row, 3)?,
-        since: time(row, 4)?,
-        settings_digest: get(row, 5)?,
-        not_before: time(row, 6)?,
+        detail: get(row, 2)?,
+        since: time(row, 3)?,
+        settings_digest: get(row, 4)?,
+        not_before: time(row, 5)?,
+    })
+}
+
+fn read_outage(row: &Row) -> Result<Outage, StoreError> {
+    Ok(Outage {
+        destination: get(row, 0)?,
+        reason: word(row, 1, Reason::from_code)?,
+        detail: get(row, 2)?,
+        since: time(row, 3)?,
+        settings_digest: get(row, 4)?,
     })
 }
 
@@ -63,11 +78,10 @@ impl Postgres {
     }
 
     async fn set_state(&self, state: &DestinationState, by: By) -> Result<(), StoreError> {
-        let values: [&Value<'_>; 9] = [
+        let values: [&Value<'_>; 8] = [
             &WORKSPACE,
             &Text(&state.destination),
             &state.paused.map(|reason| reason.code()),
-            &state.failing.map(|reason| reason.code()),
             &Text(&state.detail),
             &state.since.as_millis(),
             &Text(&state.settings_digest),
@@ -76,5 +90,28 @@ impl Postgres {
         ];
         let written = self.engine.write(UPSERT, &values);
         written.await.map(drop)
+    }
+
+    pub(crate) async fn outages(&self) -> Result<Vec<Outage>, StoreError> {
+        self.engine.read(OUTAGES, &[&WORKSPACE]).await?.iter().map(read_outage).collect()
+    }
+
+    pub(crate) async fn set_outage(
+        &self,
+        destination: String,
+        outage: Option<Outage>,
+    ) -> Result<(), StoreError> {
+        let Some(outage) = outage else {
+            return self.engine.write(END_OUTAGE, &[&WORKSPACE, &Text(&destination)]).await.map(drop);
+        };
+        let values: [&Value<'_>; 6] = [
+            &WORKSPACE,
+            &Text(&destination),
+            &outage.reason.code(),
+            &Text(&outage.detail),
+            &outage.since.as_millis(),
+            &Text(&outage.settings_digest),
+        ];
+        self.engine.write(NOTE_OUTAGE, &values).await.map(drop)
     }
 }

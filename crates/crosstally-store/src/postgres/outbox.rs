@@ -144,9 +144,9 @@ const SETTLE: &str = concat!(
     count_moved!(),
     ", stated AS (",
     upsert!(
-        "SELECT $1, $17::text, $18::text, $24::text, $19::text, $20::bigint, $21::text, $22::bigint FROM called
+        "SELECT $1, $17::text, $18::text, $19::text, $20::bigint, $21::text, $22::bigint FROM called
             WHERE $17 IS NOT NULL",
-        "$25"
+        "$24"
     ),
     ")
     SELECT (SELECT count(*) FROM called), (SELECT count(*) FROM settled)"
@@ -282,8 +282,7 @@ impl Postgres {
         let destination = state.map(|state| Text(&state.destination));
         let paused = state.and_then(|state| state.paused).map(|reason| reason.code());
         let state_detail = state.map(|state| Text(&state.detail));
-        let failing = state.and_then(|state| state.failing).map(|reason| reason.code());
-        let began = By::Call(result.id.time()).began().map(Timestamp::as_millis);
+        let began = By::call(&result).began().map(Timestamp::as_millis);
         let since = state.map(|state| state.since.as_millis());
         let digest = state.map(|state| Text(&state.settings_digest));
         let not_before = state.map(|state| state.not_before.as_millis());
@@ -295,7 +294,6 @@ impl Postgres {
             &digest,
             &not_before,
             &STANDS,
-            &failing,
             &began,
         ]);
         let answer = self.engine.write(SETTLE, &values).await?;

@@ -325,7 +325,7 @@ fn for_each<T>(together: Result<Vec<T>, StoreError>, count: usize) -> Vec<Result
 fn settle(connection: &Connection, end: &CallEnd) -> Result<(Settled, Finished), StoreError> {
     let CallEnd { result, settlements, state } = end;
     if let Some(state) = state {
-        destinations::set(connection, state, By::Call(result.id.time()))?;
+        destinations::set(connection, state, By::call(result))?;
     }
     let mut closed = false;
     let mut settled = Settled::default();

@@ -343,6 +343,7 @@ pub(crate) fn result(call: CallId, ms: i64) -> CallResult {
         status: Some(200),
         response: "{\"events_received\":1}".into(),
         detail: "fine".into(),
+        probe: false,
     }
 }
 

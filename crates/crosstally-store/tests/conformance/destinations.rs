@@ -2,7 +2,7 @@
 
 use crosstally_core::delivery::Outcome;
 use crosstally_core::reason::Reason;
-use crosstally_store::{After, DestinationState, LeaseWanted, Settlement};
+use crosstally_store::{After, CallResult, DestinationState, LeaseWanted, Outage, Settlement};
 
 use crate::build::{self, META, NASTY};
 use crate::stage::Stage;
@@ -15,7 +15,6 @@ pub(crate) async fn a_state_is_set_and_set_again(stage: &Stage) {
         .map(|text| DestinationState {
             destination: format!("slug {text}"),
             paused: Some(Reason::DestGone),
-            failing: None,
             detail: (*text).into(),
             since: build::at(1),
             settings_digest: (*text).into(),
@@ -45,7 +44,6 @@ pub(crate) async fn only_a_hand_ends_what_a_hand_began(stage: &Stage) {
     let state = |paused, ms| DestinationState {
         destination: META.into(),
         paused,
-        failing: None,
         detail: String::new(),
         since: build::at(ms),
         settings_digest: "digest".into(),
@@ -82,14 +80,13 @@ pub(crate) async fn only_a_hand_ends_what_a_hand_began(stage: &Stage) {
     assert_eq!(stored().await.paused, Some(Reason::DestAuth));
 }
 
-/// Two nodes: one finds out that nobody is let in, the other hears of a throttle in a call that had begun before.
+/// Two nodes: one finds out that nobody is let in; the other hears of a throttle, or of a probe that had begun before.
 pub(crate) async fn a_call_lifts_no_pause_that_has_begun_since(stage: &Stage) {
     let store = stage.open().await;
-    build::book_deliveries(&store, META, 4).await;
+    build::book_deliveries(&store, META, 8).await;
     let state = |paused, since, digest: &str| DestinationState {
         destination: META.into(),
         paused,
-        failing: paused.is_none().then_some(Reason::DestTimeout),
         detail: String::new(),
         since: build::at(since),
         settings_digest: digest.into(),
@@ -97,14 +94,16 @@ pub(crate) async fn a_call_lifts_no_pause_that_has_begun_since(stage: &Stage) {
     };
     let stored = async || store.destination_states().await.unwrap().remove(0);
     let shut = state(Some(Reason::DestAuth), 25, "digest");
-    let (throttled, others) = (state(None, 40, "digest"), state(None, 40, "other settings"));
+    let (open, others) = (state(None, 40, "digest"), state(None, 40, "other settings"));
     let worse = state(Some(Reason::DestGone), 40, "digest");
-    for (began, told, expected) in [
-        (20, &throttled, &shut),
-        (25, &throttled, &shut),
-        (26, &throttled, &throttled),
-        (20, &others, &others),
-        (20, &worse, &worse),
+    for (began, probe, told, expected) in [
+        (20, true, &open, &shut),
+        (25, true, &open, &shut),
+        (26, true, &open, &open),
+        (20, true, &worse, &worse),
+        (26, false, &open, &shut),
+        (20, false, &others, &others),
+        (20, false, &worse, &worse),
     ] {
         store.set_destination_by_hand(shut.clone()).await.unwrap();
         let wanted = LeaseWanted { limit: 1, ..build::wanted(META, 10) };
@@ -119,9 +118,43 @@ pub(crate) async fn a_call_lifts_no_pause_that_has_begun_since(stage: &Stage) {
             reason: Reason::DestTimeout,
             last_at: None,
         };
-        let settled =
-            store.settle_call(build::result(id, 40), vec![again], Some(told.clone())).await.unwrap();
+        let result = CallResult { probe, ..build::result(id, 40) };
+        let settled = store.settle_call(result, vec![again], Some(told.clone())).await.unwrap();
         assert_eq!(settled.applied, 1);
-        assert_eq!(&stored().await, expected, "a call that began at {began}");
+        assert_eq!(&stored().await, expected, "began at {began}, a probe: {probe}");
     }
+}
+
+pub(crate) async fn an_outage_is_noted_and_ends(stage: &Stage) {
+    let store = stage.open().await;
+    assert_eq!(store.outages().await.unwrap(), []);
+    let outage = |destination: &str, reason, text: &str, ms| Outage {
+        destination: destination.into(),
+        reason,
+        detail: text.into(),
+        since: build::at(ms),
+        settings_digest: text.into(),
+    };
+    let set = async |one: &Outage| {
+        store.set_outage(one.destination.clone(), Some(one.clone())).await.unwrap();
+    };
+    for text in NASTY {
+        let mut noted = [
+            outage(&format!("slug {text}"), Reason::DestTimeout, text, 1),
+            outage(META, Reason::DestServerError, "other", 2),
+        ];
+        set(&outage(META, Reason::DestUnreachable, "before", 1)).await;
+        set(&noted[1]).await;
+        set(&noted[0]).await;
+        noted.sort_by(|one, other| one.destination.cmp(&other.destination));
+        assert_eq!(store.outages().await.unwrap(), noted);
+        for one in &noted {
+            store.set_outage(one.destination.clone(), None).await.unwrap();
+            store.set_outage(one.destination.clone(), None).await.unwrap();
+        }
+        assert_eq!(store.outages().await.unwrap(), []);
+    }
+    // A pause and an outage say nothing of each other.
+    set(&outage(META, Reason::DestTimeout, "x", 1)).await;
+    assert_eq!(store.destination_states().await.unwrap(), []);
 }

@@ -294,6 +294,7 @@ suite! {
         a_state_is_set_and_set_again
         only_a_hand_ends_what_a_hand_began
         a_call_lifts_no_pause_that_has_begun_since
+        an_outage_is_noted_and_ends
     }
     configs {
         a_configuration_is_applied_on_its_base_only

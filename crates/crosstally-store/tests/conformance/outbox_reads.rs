@@ -243,6 +243,7 @@ pub(crate) async fn attempts_come_back_with_their_calls(stage: &Stage) {
             status: (number % 2 == 0).then_some(u16::MAX),
             response: (*text).into(),
             detail: (*text).into(),
+            probe: false,
         };
         store.open_call(call.clone()).await.unwrap();
         let open = store.attempts(booked[1]).await.unwrap().pop().unwrap();

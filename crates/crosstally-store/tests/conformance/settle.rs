@@ -234,7 +234,6 @@ pub(crate) async fn the_destinations_state_changes_in_the_same_transaction(stage
     let state = DestinationState {
         destination: META.into(),
         paused: Some(Reason::SecretMissing),
-        failing: None,
         detail: "code 190".into(),
         since: build::at(30),
         settings_digest: "digest".into(),

@@ -141,6 +141,7 @@ async fn attempts_of_before_are_read_and_settled_where_they_are() {
         status: Some(400),
         response: "no".into(),
         detail: String::new(),
+        probe: false,
     };
     let settled = store.settle_call(result, vec![settlement], None).await.unwrap();
     assert_eq!(settled, Settled { applied: 1, stale: 0 });

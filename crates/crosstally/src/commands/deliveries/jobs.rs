@@ -1,6 +1,7 @@
 //! `crosstally deliveries replay|cancel|jobs`.
 
 use anyhow::Result;
+use crosstally_core::reason::Reason;
 use crosstally_core::time::Timestamp;
 use crosstally_engine::jobs::{JobError, JobIn};
 use crosstally_http::api::jobs::{self, CancelIn, FilterOut, JobOut, ReplayIn, ReplayOut};
@@ -115,6 +116,11 @@ async fn asked_for(
 }
 
 fn groups(found: &ReplayOut) -> Result<()> {
+    if let Some(code) = &found.held {
+        let about = Reason::from_code(code).map(Reason::about);
+        let (sentence, fix) = about.map_or(("", ""), |about| (about.sentence, about.fix));
+        show::aside(&format!("what is held waits for this ({code}): {sentence} {fix}"))?;
+    }
     let rows = found.groups.iter().map(|group| {
         let code = group.code.clone().unwrap_or_default();
         vec![group.state.clone(), code, group.event_name.clone(), group.count.to_string()]
