@@ -102,6 +102,29 @@ async fn lanes_follow_the_configuration_and_wake_for_new_work() {
     assert!(booking.deliveries().await.iter().all(|one| one.state == DeliveryState::Delivered));
 }
 
+/// Nobody rings for it: what stood there before a start, and what another node books.
+#[tokio::test]
+async fn what_another_has_booked_is_sent_without_a_ring() {
+    let desk = Desk::at(Platform::start(|_| Reply::Accept).await).await;
+    let another = desk.node(Arc::new(desk.clock.clone()), &[("META_TOKEN", TOKEN)]).await;
+    let (stop, stopped) = watch::channel(false);
+    desk.book(0, 2).await;
+    #[expect(clippy::disallowed_methods, reason = "the test waits for its end")]
+    let running = tokio::spawn(delivery::run(another, stopped));
+    desk.platform.has_seen_events(2).await;
+    desk.book(2, 3).await;
+    let looks = async {
+        while desk.deliveries().await.iter().any(|one| one.state != DeliveryState::Delivered) {
+            desk.clock.advance(i64::try_from(LOOK_EVERY_MS).unwrap());
+            turns().await;
+        }
+    };
+    soon("the other's event", looks).await;
+    stop.send_replace(true);
+    soon("the stop", running).await.unwrap();
+    assert_eq!(desk.platform.sizes(), [2, 1]);
+}
+
 /// A clock with a defect: when armed, the next question for the time ends in a panic.
 #[derive(Debug)]
 pub(super) struct Fragile {
