@@ -48,9 +48,13 @@ pub fn resolve(
         SecretRef::Literal(secret) => secret.expose().to_owned(),
         SecretRef::Sealed(sealed) => keys.unseal(record, sealed)?,
     };
-    // Editors, `echo` and secret stores end a text with a line break, which is no part of it.
-    let text = text.trim_end_matches(['\r', '\n']);
+    let text = without_line_break(&text);
     (!text.is_empty()).then(|| Secret::new(text))
+}
+
+/// Editors, `echo` and secret stores end a text with a line break, which is no part of it.
+fn without_line_break(text: &str) -> &str {
+    text.trim_end_matches(['\r', '\n'])
 }
 
 #[cfg(test)]

@@ -286,6 +286,9 @@ impl Engine {
             self.secret_files.read(paths.to_vec(), &self.secret_source, self.clock.as_ref()).await
         };
         let now = if is_same { read(&secrets::paths(&in_use.config)).await } else { None };
+        if let Some(now) = &now {
+            self.secret_files.tell_gone(now, before);
+        }
         if is_same && !now.is_some_and(|files| files.are_others(before)) {
             return Ok(version);
         }

@@ -1,16 +1,18 @@
 //! The files of secrets, each read once for a snapshot, and watched for changes. What a file held stays in use while it is
 //! gone or empty, as it is for a moment when it is written anew.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crosstally_core::config::{self, Config, SecretRef};
 use crosstally_core::secret::Secret;
 
-use super::SecretSource;
+use super::{SecretSource, without_line_break};
 use crate::clock::Clock;
 
+/// So many times in a row a file must be seen gone until it is told: one that is written anew is gone for a moment.
+const GONE_FOR: u8 = 2;
 /// How long files may take to be read: one that lies on a network may hang for ever.
 const READ_MS_MAX: u64 = 2_000;
 
@@ -29,13 +31,19 @@ pub(crate) fn paths(config: &Config) -> Vec<String> {
 
 impl SecretFiles {
     pub(crate) fn read(paths: &[String], source: &dyn SecretSource) -> Self {
-        let held = |path: &String| Some((path.clone(), source.file(path).filter(|text| !text.is_empty())?));
+        let holds = |text: &String| !without_line_break(text).is_empty();
+        let held = |path: &String| Some((path.clone(), source.file(path).filter(holds)?));
         Self(paths.iter().filter_map(held).map(|(path, text)| (path, Secret::new(text))).collect())
     }
 
     /// Whether one of them holds another secret than before. One that is gone takes none away.
     pub(crate) fn are_others(&self, before: &Self) -> bool {
         self.0.iter().any(|(path, secret)| before.0.get(path) != Some(secret))
+    }
+
+    /// Which of those that held something before are gone now.
+    fn gone(&self, before: &Self) -> BTreeSet<String> {
+        before.0.keys().filter(|path| !self.0.contains_key(*path)).cloned().collect()
     }
 
     /// With what those of these that are gone held before.
@@ -68,6 +76,8 @@ impl SecretSource for WithFiles<'_> {
 pub(crate) struct Reader {
     reading: Mutex<()>,
     is_slow: AtomicBool,
+    /// Files whose secrets stay in use, and how many times in a row they were seen gone.
+    gone: Mutex<BTreeMap<String, u8>>,
 }
 
 impl Reader {
@@ -102,6 +112,31 @@ impl Reader {
         }
         read
     }
+
+    /// Says of which files the secrets stay in use although they are gone: the next start would not find them.
+    pub(crate) fn tell_gone(&self, now: &SecretFiles, before: &SecretFiles) {
+        for path in self.newly_gone(&now.gone(before)) {
+            tracing::warn!(
+                file = path,
+                "a file of a secret is gone, empty or not to be read; what it held stays in use until this program ends"
+            );
+        }
+    }
+
+    /// Those of these that have been gone for so long just now.
+    fn newly_gone(&self, gone: &BTreeSet<String>) -> Vec<String> {
+        let mut known = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|path, _| gone.contains(path));
+        let mut told = Vec::new();
+        for path in gone {
+            let times = known.entry(path.clone()).or_default();
+            *times = times.saturating_add(1);
+            if *times == GONE_FOR {
+                told.push(path.clone());
+            }
+        }
+        told
+    }
 }
 
 #[cfg(test)]
@@ -133,6 +168,40 @@ mod tests {
             files(&[]),
             "nobody asks for it any more"
         );
+    }
+
+    #[test]
+    fn a_file_that_stays_away_is_told_once_each_time() {
+        let (reader, before) = (Reader::default(), files(&[("a", "1"), ("b", "1")]));
+        for (now, told) in [
+            (files(&[("a", "1"), ("b", "1")]), vec![]),
+            (files(&[("b", "1")]), vec![]),
+            (files(&[("a", "1"), ("b", "1")]), vec![]),
+            (files(&[("b", "1")]), vec![]),
+            (files(&[("b", "2")]), vec!["a"]),
+            (files(&[]), vec![]),
+            (files(&[]), vec!["b"]),
+            (files(&[("a", "1")]), vec![]),
+            (files(&[]), vec![]),
+            (files(&[]), vec!["a"]),
+        ] {
+            assert_eq!(reader.newly_gone(&now.gone(&before)), told, "{now:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_of_line_breaks_holds_nothing() {
+        struct Lines;
+        impl SecretSource for Lines {
+            fn env(&self, _: &str) -> Option<String> {
+                None
+            }
+            fn file(&self, path: &str) -> Option<String> {
+                Some(format!("{}\r\n", path.trim_start_matches("empty")))
+            }
+        }
+        let paths = ["empty".to_owned(), "full".to_owned()];
+        assert_eq!(SecretFiles::read(&paths, &Lines), files(&[("full", "full\r\n")]));
     }
 
     /// A file that answers when it is told to.
