@@ -6,17 +6,61 @@ use serde_json::Value;
 /// outside is mistaken for it to anybody's harm: at most something counts as not seen.
 pub(super) const OPEN: &str = "\0open";
 
-/// What the beginning of an object or a list holds: everything before its last comma, whatever is open marked and closed
-/// behind it. `None` if that is nothing, or no JSON.
+/// How often a beginning is made shorter until it can be read.
+const SHORTER_MAX: usize = 8;
+
+/// What the beginning of an object or a list holds: all of it where it is whole, whatever follows; else everything before the
+/// last comma ahead of where it breaks, whatever is open marked and closed behind it. `None` if that is nothing, or no JSON.
 pub(super) fn read(begun: &[u8]) -> Option<Value> {
-    // What stands before a comma is whole; of what follows the last one nobody knows.
+    let mut part = begun;
+    for _ in 0..SHORTER_MAX {
+        match serde_json::Deserializer::from_slice(part).into_iter::<Value>().next()? {
+            Ok(whole) => return Some(whole),
+            Err(error) if error.is_eof() => {}
+            Err(error) => part = part.get(..place(part, &error))?,
+        }
+        part = before_last_comma(part)?;
+        if let Some(read) = closed(part) {
+            return Some(read);
+        }
+    }
+    None
+}
+
+/// Whether a text begins as an object or a list does; words in brackets are neither.
+pub(super) fn is_begun(text: &[u8]) -> bool {
+    let Some((first, rest)) = text.trim_ascii_start().split_first() else { return false };
+    let rest = rest.trim_ascii_start();
+    match (first, rest.first()) {
+        (b'{', _) | (b'[', None) => true,
+        (b'[', Some(next)) => {
+            let words = [&b"true"[..], b"false", b"null"];
+            matches!(next, b'"' | b'{' | b'[' | b']' | b'-' | b'0'..=b'9')
+                || words.iter().any(|word| rest.starts_with(word) || word.starts_with(rest))
+        }
+        _ => false,
+    }
+}
+
+/// Where the sign stands that a text cannot be read over.
+fn place(text: &[u8], error: &serde_json::Error) -> usize {
+    let lines = text.split_inclusive(|byte| *byte == b'\n').take(error.line().saturating_sub(1));
+    lines.map(<[u8]>::len).sum::<usize>() + error.column().saturating_sub(1)
+}
+
+/// What stands before a comma is whole; of what follows the last one nobody knows.
+fn before_last_comma(text: &[u8]) -> Option<&[u8]> {
     let mut last = None;
-    walk(begun, |at, byte| {
+    walk(text, |at, byte| {
         if byte == b',' {
             last = Some(at);
         }
     });
-    let whole = begun.get(..last?)?;
+    text.get(..last?)
+}
+
+/// What values hold of which some are still open.
+fn closed(whole: &[u8]) -> Option<Value> {
     let mut open = Vec::new();
     walk(whole, |_, byte| match byte {
         b'{' => open.push(r#","\u0000open":"\u0000open"}"#),
@@ -57,7 +101,12 @@ mod tests {
             (r#"{"code":12"#, None),
             ("[", None),
             ("", None),
-            ("{\"a\":1}}},", None),
+            ("{\"a\":1}}},", Some(json!({"a": 1}))),
+            (r#"{"a":1} <br>, and more"#, Some(json!({"a": 1}))),
+            (r#"{"a":1,"b":"x "y", z","c":2}"#, Some(json!({"a": 1}))),
+            ("{\"a\":[1,\n2],\n\"b\":NaN,\"c\":2}", Some(json!({"a": [1, 2]}))),
+            ("{\"a\":1,\"b\":\"x\ty\",\"c\":2}", Some(json!({"a": 1}))),
+            ("[ERROR] no, never", None),
             ("{a,b", None),
         ] {
             assert_eq!(read(begun.as_bytes()).map(unmarked), held, "{begun}");
@@ -66,6 +115,26 @@ mod tests {
         assert_eq!(read(br#"{"a":[1,{"b":2,"c"#), Some(open), "what is open is marked");
         assert_eq!(read(br#"{"a":[1,{"b":2}],"c"#), Some(json!({"a": [1, {"b": 2}], OPEN: OPEN})));
         assert_eq!(read(&[b"[".repeat(60_000), b"1,".to_vec()].concat()), None);
+    }
+
+    #[test]
+    fn what_cannot_be_json_is_not_begun() {
+        for (text, expected) in [
+            (r#" {"a"#, true),
+            ("{}", true),
+            ("{", true),
+            ("[", true),
+            ("[tru", true),
+            ("[null]", true),
+            ("[-1]", true),
+            ("[ERROR] no", false),
+            ("[notice]", false),
+            ("{a:1}", true),
+            ("ok", false),
+            ("", false),
+        ] {
+            assert_eq!(is_begun(text.as_bytes()), expected, "{text}");
+        }
     }
 
     #[test]

@@ -96,7 +96,7 @@ fn refused(why: &str, said: &str) -> Reading {
 }
 
 fn judged(settings: &Settings, body: &[u8], cut: bool) -> Judged {
-    let is_begun = matches!(first_sign(body), Some(b'{' | b'['));
+    let is_begun = prefix::is_begun(body);
     if cut && is_begun {
         return judged_by_its_beginning(
             settings,

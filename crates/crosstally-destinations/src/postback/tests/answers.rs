@@ -147,8 +147,16 @@ fn broken_json_is_judged_by_its_beginning() {
         (b"\xef\xbb\xbf\xef\xbb\xbf{\"status\":\"ok\"}", Outcome::Delivered),
         (b"{\"status\":\"unknown click\",\"sub\":\"a\"b\"}", refused()),
         (b"{\"sub\":\"a\"b\",\"status\":\"ok\"}", Outcome::Unverified),
-        (b"{\"status\":\"ok\"} <!-- -->", Outcome::Unverified),
-        (b"{\"status\":\"ok\"}\n{\"time\":3}", Outcome::Unverified),
+        (b"{\"status\":\"ok\"} <!-- -->", Outcome::Delivered),
+        (b"{\"status\":\"ok\"}\n{\"time\":3}", Outcome::Delivered),
+        (b"{\"status\":\"error\"}\n<br />PHP notice, line 3", refused()),
+        (b"{\"status\":\"error\",\"message\":\"unknown click \"abc\" here\",\"code\":1}", refused()),
+        (b"{\"status\":\"ok\",\"message\":\"click \"abc\" taken\",\"code\":1}", Outcome::Delivered),
+        (b"{\"status\":\"error\",\"rate\":NaN,\"x\":1}", refused()),
+        (b"{\"status\":\"error\",\"sub\":\"\xe9\",\"code\":3}", refused()),
+        (b"{\"status\":\"error\",\"sub\":\"a\tb\",\"code\":3}", refused()),
+        (b"{\"sub\":\"a\"b\",\"code\":3,\"status\":\"error\"}", Outcome::Unverified),
+        (b"[ERROR] unknown click, see below", refused()),
     ] {
         let answer = Response { status: 200, body: body.to_vec(), ..Response::default() };
         let reading = Postback.read(&settings(&rule), &answer, 1, NOW);
