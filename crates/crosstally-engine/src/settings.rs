@@ -223,7 +223,11 @@ impl Engine {
         if changed.is_empty() {
             return Ok(Vec::new());
         }
-        let ready = |version, config| Snapshot::new(version, config, self.secret_source.as_ref(), &self.keys);
+        // No file is read: the document may be anybody's, and calls that were booked are judged without secrets.
+        let files = &self.snapshot.load().secret_files;
+        let ready = |version, config| {
+            Snapshot::with_files(version, config, (self.secret_source.as_ref(), files.clone()), &self.keys)
+        };
         let (old, new) = (ready(base, old), ready(base, new));
         let mut impacts = Vec::new();
         for partner in changed {
@@ -285,7 +289,7 @@ impl Engine {
         let read = async |paths: &[String]| {
             self.secret_files.read(paths.to_vec(), &self.secret_source, self.clock.as_ref()).await
         };
-        let now = if is_same { read(&secrets::paths(&in_use.config)).await } else { None };
+        let now = if is_same { Some(read(&secrets::paths(&in_use.config)).await) } else { None };
         if let Some(now) = &now {
             self.secret_files.tell_gone(now, before);
         }
@@ -294,7 +298,7 @@ impl Engine {
         }
         let (version, applied_at, config) = self.stored_config().await?;
         let paths = secrets::paths(&config);
-        let files = read(&paths).await.unwrap_or_default().or_before(before, &paths);
+        let files = read(&paths).await.or_before(before, &paths);
         let source = (self.secret_source.as_ref(), files);
         let mut snapshot = Snapshot::with_files(version, config, source, &self.keys);
         snapshot.applied_at = applied_at;

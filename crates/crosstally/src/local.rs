@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use anyhow::{Context, Result, bail};
 use crosstally_engine::Engine;
@@ -18,8 +18,10 @@ use crosstally_store::{Location, OpenOptions as StoreOptions, Store};
 
 use crate::settings::Ground;
 
-/// What was read of pipes, by their paths.
-static READ_ONCE: Mutex<BTreeMap<String, Option<String>>> = Mutex::new(BTreeMap::new());
+/// Bytes of a secret's file; one with more is none.
+const SECRET_BYTES_MAX: u64 = 64 * 1024;
+/// What was read of pipes, by their paths: each by itself, as one that nobody writes to is read for ever.
+static READ_ONCE: Mutex<BTreeMap<String, Arc<OnceLock<Option<String>>>>> = Mutex::new(BTreeMap::new());
 
 /// The real environment and files.
 #[derive(Debug, Clone, Copy)]
@@ -35,14 +37,25 @@ impl SecretSource for Environment {
     }
 
     fn file(&self, path: &str) -> Option<String> {
-        if std::fs::metadata(path).ok()?.is_file() {
-            return std::fs::read_to_string(path).ok();
+        let kind = std::fs::metadata(path).ok()?.file_type();
+        if kind.is_file() {
+            return read_secret(path);
+        }
+        if !kind.is_fifo() {
+            return None;
         }
         // A pipe gives what it has once.
-        let mut read = READ_ONCE.lock().unwrap_or_else(PoisonError::into_inner);
-        let text = read.entry(path.to_owned()).or_insert_with(|| std::fs::read_to_string(path).ok());
-        text.clone()
+        let mut all = READ_ONCE.lock().unwrap_or_else(PoisonError::into_inner);
+        let once = Arc::clone(all.entry(path.to_owned()).or_default());
+        drop(all);
+        once.get_or_init(|| read_secret(path)).clone()
     }
+}
+
+fn read_secret(path: &str) -> Option<String> {
+    let mut text = String::new();
+    File::open(path).ok()?.take(SECRET_BYTES_MAX + 1).read_to_string(&mut text).ok()?;
+    (u64::try_from(text.len()).ok()? <= SECRET_BYTES_MAX).then_some(text)
 }
 
 /// Opens the engine. Commands write to `spool` only if they serve.

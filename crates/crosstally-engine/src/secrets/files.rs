@@ -2,11 +2,11 @@
 //! gone or empty, as it is for a moment when it is written anew.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crosstally_core::config::{self, Config, SecretRef};
 use crosstally_core::secret::Secret;
+use futures_util::future::join_all;
 
 use super::{SecretSource, without_line_break};
 use crate::clock::Clock;
@@ -15,6 +15,8 @@ use crate::clock::Clock;
 const GONE_FOR: u8 = 2;
 /// How long files may take to be read: one that lies on a network may hang for ever.
 const READ_MS_MAX: u64 = 2_000;
+/// The same of one that has taken longer before: nobody is to wait for it each time.
+const READ_AGAIN_MS_MAX: u64 = 100;
 
 /// What files hold, by their paths; nothing of one that is not there or is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -71,46 +73,69 @@ impl SecretSource for WithFiles<'_> {
     }
 }
 
-/// Reads files beside everything else, one time after the other.
+/// Reads files beside everything else, and each beside the others; each one time after the other.
 #[derive(Debug, Default)]
 pub(crate) struct Reader {
-    reading: Mutex<()>,
-    is_slow: AtomicBool,
+    /// One for each file, held while it is read.
+    reading: Mutex<BTreeMap<String, Arc<Turn>>>,
+    /// Files that could not be read in time.
+    slow: Mutex<BTreeSet<String>>,
     /// Files whose secrets stay in use, and how many times in a row they were seen gone.
     gone: Mutex<BTreeMap<String, u8>>,
 }
 
+type Turn = tokio::sync::Mutex<()>;
+
 impl Reader {
-    /// What the files hold; nothing if they could not be read in time.
+    /// What the files hold; nothing of those that could not be read in time.
     pub(crate) async fn read(
-        self: &Arc<Self>,
+        &self,
         paths: Vec<String>,
         source: &Arc<dyn SecretSource>,
         clock: &dyn Clock,
-    ) -> Option<SecretFiles> {
-        if paths.is_empty() {
-            return Some(SecretFiles::default());
-        }
-        let (reader, source) = (Arc::clone(self), Arc::clone(source));
-        let reading = tokio::task::spawn_blocking(move || {
-            // As long as one hangs, no further thread hangs with it.
-            let _guard = reader.reading.try_lock().ok()?;
-            Some(SecretFiles::read(&paths, source.as_ref()))
-        });
+    ) -> SecretFiles {
+        lock(&self.reading).retain(|path, turn| paths.contains(path) || Arc::strong_count(turn) > 1);
+        let reading = paths.into_iter().map(|path| self.read_one(path, source, clock));
+        SecretFiles(join_all(reading).await.into_iter().flatten().collect())
+    }
+
+    async fn read_one(
+        &self,
+        path: String,
+        source: &Arc<dyn SecretSource>,
+        clock: &dyn Clock,
+    ) -> Option<(String, Secret)> {
+        let turn = Arc::clone(lock(&self.reading).entry(path.clone()).or_default());
+        let reading = async {
+            // As long as it hangs, no further thread hangs with it.
+            let turn = turn.lock_owned().await;
+            let (source, path) = (Arc::clone(source), path.clone());
+            let read = tokio::task::spawn_blocking(move || {
+                let _turn = turn;
+                SecretFiles::read(&[path], source.as_ref())
+            });
+            read.await.ok()
+        };
+        let wait_ms = if lock(&self.slow).contains(&path) { READ_AGAIN_MS_MAX } else { READ_MS_MAX };
         let read = tokio::select! {
             biased;
-            read = reading => read.ok().flatten(),
-            () = clock.sleep(READ_MS_MAX) => None,
+            read = reading => read,
+            () = clock.sleep(wait_ms) => None,
         };
-        let was_slow = self.is_slow.swap(read.is_none(), Ordering::Relaxed);
-        match (&read, was_slow) {
-            (None, false) => tracing::warn!(
-                "the files of secrets cannot be read in time; the secrets that they held stay in use"
-            ),
-            (Some(_), true) => tracing::info!("the files of secrets can be read again"),
-            _ => {}
+        self.tell_slow(&path, read.is_none());
+        read?.0.into_iter().next()
+    }
+
+    fn tell_slow(&self, path: &str, is_slow: bool) {
+        let mut slow = lock(&self.slow);
+        if is_slow && slow.insert(path.to_owned()) {
+            tracing::warn!(
+                file = path,
+                "a file of a secret cannot be read in time; what it held before stays in use"
+            );
+        } else if !is_slow && slow.remove(path) {
+            tracing::info!(file = path, "a file of a secret can be read again");
         }
-        read
     }
 
     /// Says of which files the secrets stay in use although they are gone: the next start would not find them.
@@ -125,7 +150,7 @@ impl Reader {
 
     /// Those of these that have been gone for so long just now.
     fn newly_gone(&self, gone: &BTreeSet<String>) -> Vec<String> {
-        let mut known = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = lock(&self.gone);
         known.retain(|path, _| gone.contains(path));
         let mut told = Vec::new();
         for path in gone {
@@ -139,11 +164,16 @@ impl Reader {
     }
 }
 
+fn lock<T>(one: &Mutex<T>) -> MutexGuard<'_, T> {
+    one.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::clock::FakeClock;
     use crosstally_core::time::Timestamp;
+    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
     use std::sync::mpsc;
 
     fn files(all: &[(&str, &str)]) -> SecretFiles {
@@ -204,9 +234,10 @@ mod tests {
         assert_eq!(SecretFiles::read(&paths, &Lines), files(&[("full", "full\r\n")]));
     }
 
-    /// A file that answers when it is told to.
+    /// A file that answers when it is told to, beside one that always does.
     struct Hung {
         is_asked: AtomicBool,
+        good: AtomicU32,
         go: Mutex<mpsc::Receiver<()>>,
     }
 
@@ -215,7 +246,11 @@ mod tests {
             None
         }
 
-        fn file(&self, _: &str) -> Option<String> {
+        fn file(&self, path: &str) -> Option<String> {
+            if path == "good" {
+                self.good.fetch_add(1, Ordering::SeqCst);
+                return Some("good".to_owned());
+            }
             self.is_asked.store(true, Ordering::SeqCst);
             self.go.lock().ok()?.recv().ok().map(|()| "secret".to_owned())
         }
@@ -224,24 +259,38 @@ mod tests {
     #[tokio::test]
     async fn a_file_that_hangs_holds_nobody_up() {
         let (go, told) = mpsc::sync_channel(2);
-        let hung = Arc::new(Hung { is_asked: AtomicBool::new(false), go: Mutex::new(told) });
+        let hung = Arc::new(Hung {
+            is_asked: AtomicBool::new(false),
+            good: AtomicU32::new(0),
+            go: Mutex::new(told),
+        });
         let source: Arc<dyn SecretSource> = Arc::clone(&hung) as Arc<dyn SecretSource>;
-        let (reader, clock) = (Arc::new(Reader::default()), FakeClock::at(Timestamp::from_millis(0)));
-        let read = async || reader.read(vec!["a".to_owned()], &source, &clock).await;
+        let (reader, clock) = (Reader::default(), FakeClock::at(Timestamp::from_millis(0)));
+        let read = async || reader.read(vec!["hung".into(), "good".into()], &source, &clock).await;
+        let late = async |good: u32| {
+            while hung.good.load(Ordering::SeqCst) < good {
+                tokio::task::yield_now().await;
+            }
+            // The thread that has read it has to end.
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+            clock.advance(2_000);
+        };
+        let good = files(&[("good", "good")]);
         let (first, ()) = tokio::join!(read(), async {
             while !hung.is_asked.load(Ordering::SeqCst) {
                 tokio::task::yield_now().await;
             }
-            clock.advance(2_000);
+            late(1).await;
         });
-        assert_eq!(first, None);
-        assert_eq!(read().await, None, "at once, without a thread that hangs too");
+        assert_eq!(first, good, "the other one is read");
+        hung.is_asked.store(false, Ordering::SeqCst);
+        assert_eq!(tokio::join!(read(), late(2)).0, good);
+        assert!(!hung.is_asked.load(Ordering::SeqCst), "no thread that hangs too");
         // The one that hung, and the next.
         assert!(go.send(()).is_ok() && go.send(()).is_ok());
-        let mut last = None;
-        while last.is_none() {
-            last = read().await;
-        }
-        assert_eq!(last, Some(files(&[("a", "secret")])));
+        assert_eq!(read().await, files(&[("good", "good"), ("hung", "secret")]), "whoever waits gets it");
     }
 }

@@ -15,7 +15,7 @@ use url::Url;
 use super::door::request;
 use super::{Action, Gone, Run};
 use crate::keys::hex_of;
-use crate::secrets;
+use crate::secrets::{self, WithFiles};
 use crate::tools::CallError;
 use crosstally_core::preflight::marked;
 use crosstally_destinations::dialect::Request;
@@ -168,7 +168,8 @@ impl Run<'_> {
         };
         let record = format!("partner/{}/auth.{name}", self.partner.slug);
         let engine = self.engine;
-        let secret = secrets::resolve(reference, &record, engine.secret_source.as_ref(), &engine.keys);
+        let source = WithFiles { files: &self.snapshot.secret_files, source: engine.secret_source.as_ref() };
+        let secret = secrets::resolve(reference, &record, &source, &engine.keys);
         let key = secret.and_then(|secret| Key::new(self.partner.scheme(), &secret));
         let key = key.ok_or("the partner's secret is not set where this runs")?;
         let stamp = engine.clock.now().as_seconds().to_string();

@@ -34,7 +34,8 @@ impl Run<'_> {
             campaign.test = false;
         }
         let engine = self.engine;
-        let live = Snapshot::new(self.snapshot.version, config, engine.secret_source.as_ref(), &engine.keys);
+        let source = (engine.secret_source.as_ref(), self.snapshot.secret_files.clone());
+        let live = Snapshot::with_files(self.snapshot.version, config, source, &engine.keys);
         let mut imagined = Imagined::default();
         for at in 0..self.actions.len() {
             let Some(action) = self.actions.get(at).cloned() else { break };
