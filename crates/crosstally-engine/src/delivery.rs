@@ -7,6 +7,7 @@
 mod allowance;
 mod batch;
 mod bisect;
+mod course;
 mod ends;
 mod lane;
 mod leases;

@@ -52,7 +52,16 @@ impl Store {
         on!(self, set_destination_state(state))
     }
 
-    /// The same on somebody's word, which also ends a pause that somebody wanted.
+    /// Takes the turn to probe a paused destination: the next probe is due at that time. Whether it was taken: not if another
+    /// node probes, or if the destination has been resumed or paused anew since its state was read.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn take_probe(&self, read: DestinationState, next_at: Timestamp) -> Result<bool, StoreError> {
+        on!(self, take_probe(read, next_at))
+    }
+
+    /// The same as setting its state, on somebody's word, which also ends a pause that somebody wanted.
     ///
     /// # Errors
     /// See [`StoreError`].

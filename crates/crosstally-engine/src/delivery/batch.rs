@@ -153,7 +153,9 @@ impl Batch {
         counts: &mut Delivered,
     ) -> Result<bool, StoreError> {
         let NotSignedIn { request, answer, reading } = failed.without_tokens();
-        self.note_probe(now).await?;
+        if !self.takes_its_turn(now).await? {
+            return Ok(false);
+        }
         let id = CallId::new(now, self.engine.random.bytes());
         let payloads = vec![String::new(); part.len()];
         let part = self.write_intent(id, &request, part, payloads, now).await?;
@@ -183,7 +185,10 @@ impl Batch {
         now: Timestamp,
         ended: &mut Ended,
     ) -> Result<(), StoreError> {
-        self.note_probe(now).await?;
+        if !self.takes_its_turn(now).await? {
+            ended.go_on = false;
+            return Ok(());
+        }
         let id = CallId::new(now, self.engine.random.bytes());
         let Some(ready) = self.open(id, settings, ready, now).await? else { return Ok(()) };
         let Ready { request, part, .. } = ready;

@@ -13,10 +13,11 @@ use tokio::task::{JoinError, JoinSet};
 use super::allowance::Allowance;
 use super::batch::Batch;
 use super::bisect;
+use super::course::{Course, Going};
 use super::leases::{LEASE_MS, Leases};
 use super::lookback::{self, Round};
 use super::outcomes::Delivered;
-use super::pace::{CALLS_MAX, Course, Pace};
+use super::pace::{CALLS_MAX, Pace};
 use super::shared::Shared;
 use super::sign_in::SignIn;
 use super::standing::{self, Here, Standing};
@@ -46,6 +47,8 @@ pub(super) struct Lane {
     slug: String,
     stopping: Stopping,
     pub(super) pace: Arc<Pace>,
+    /// Of the calls with the settings as they are now.
+    course: Arc<Course>,
     told: Arc<Told>,
     sign_in: Arc<SignIn>,
     /// Each with the calls for which it was begun.
@@ -84,6 +87,7 @@ impl Lane {
             slug,
             stopping,
             pace: Arc::default(),
+            course: Arc::default(),
             told: Arc::default(),
             sign_in: Arc::default(),
             running: JoinSet::new(),
@@ -103,7 +107,10 @@ impl Lane {
         let bell = self.engine.wakeups.bell(&self.slug);
         let mut store_wait_ms = STORE_WAIT_MS_MIN;
         while !self.stopping.asked() {
-            let Some(ready) = self.destination() else { break };
+            let Some(ready) = self.destination() else {
+                self.forget_outage().await;
+                break;
+            };
             match self.turn(&ready).await {
                 Ok(turn) => {
                     if let Err(error) = self.tell_outage(&ready).await {
@@ -152,17 +159,18 @@ impl Lane {
 
     /// Notes for whoever looks whether calls come to nothing; from time to time, as some destinations fail and go on many times
     /// a second.
-    async fn tell_outage(&mut self, ready: &ReadyDestination) -> Result<(), StoreError> {
+    pub(super) async fn tell_outage(&mut self, ready: &ReadyDestination) -> Result<(), StoreError> {
         let now = self.engine.clock.now();
-        let course = self.pace.course();
-        if course == Course::Unknown || now.millis_since(self.outage_at).abs() < OUTAGE_EVERY_MS {
+        self.begin_with(ready);
+        let going = self.course.going();
+        if going == Going::Unknown || now.millis_since(self.outage_at).abs() < OUTAGE_EVERY_MS {
             return Ok(());
         }
         self.outage_at = now;
         let outages = self.engine.store.outages().await?;
         let known = outages.into_iter().find(|known| known.destination == self.slug);
-        let outage = match course {
-            Course::Fails(trouble) => {
+        let outage = match going {
+            Going::Fails(trouble) => {
                 let same = known.as_ref().filter(|known| known.settings_digest == ready.digest);
                 Some(Outage {
                     destination: self.slug.clone(),
@@ -172,16 +180,34 @@ impl Lane {
                     settings_digest: ready.digest.clone(),
                 })
             }
-            Course::Well | Course::Unknown => None,
+            Going::Well | Going::Unknown => None,
         };
         self.told.outage(&self.slug, outage.as_ref(), now);
         let what = |outage: &Option<Outage>| {
             outage.as_ref().map(|outage| (outage.reason, outage.settings_digest.clone()))
         };
-        if what(&known) == what(&outage) {
-            return Ok(());
+        let is_well = outage.is_none();
+        if what(&known) != what(&outage) {
+            self.engine.store.set_outage(self.slug.clone(), outage).await?;
         }
-        self.engine.store.set_outage(self.slug.clone(), outage).await
+        if is_well {
+            self.course.told_well();
+        }
+        Ok(())
+    }
+
+    /// Nobody calls it any more: should it come back, nothing is known of it.
+    async fn forget_outage(&self) {
+        if let Err(error) = self.engine.store.set_outage(self.slug.clone(), None).await {
+            tracing::warn!(destination = self.slug, error = %error, "its outage stays noted");
+        }
+    }
+
+    /// With other settings than before, nothing is known of how calls go.
+    fn begin_with(&mut self, ready: &ReadyDestination) {
+        if !self.course.is_of(&ready.digest) {
+            self.course = Arc::new(Course::of(&ready.digest));
+        }
     }
 
     /// Begins a round of look-backs from time to time, beside the deliveries.
@@ -217,6 +243,7 @@ impl Lane {
         Round {
             engine: self.engine.clone(),
             ready: Arc::clone(ready),
+            course: Arc::clone(&self.course),
             sign_in: Arc::clone(&self.sign_in),
             stopping: self.stopping.clone(),
         }
@@ -227,6 +254,7 @@ impl Lane {
     }
 
     async fn turn(&mut self, ready: &Arc<ReadyDestination>) -> Result<Turn, StoreError> {
+        self.begin_with(ready);
         let batch_max = self.pace.batch_max(ready.dialect.batch_max().max(1));
         // Before anything is asked: whatever is stopped from here on is stopped for what is leased now.
         let stops = self.pace.stops();
@@ -254,8 +282,8 @@ impl Lane {
         }
         let here = Here::of(ready, now);
         let mut limit = batch_max * free;
-        let mut probe = false;
-        match standing::standing(state.as_ref(), here) {
+        let (mut one, mut probe) = (false, false);
+        match standing::standing(state.as_ref(), here, self.course.again_at(now)) {
             Standing::Open => {}
             Standing::Until(at) => return Ok(Turn::Idle(Some(at))),
             Standing::Pause => {
@@ -270,8 +298,9 @@ impl Lane {
                 self.set(state.as_ref(), open.clone()).await?;
                 state = Some(open);
             }
-            Standing::Probe if !self.running.is_empty() => return Ok(Turn::Full),
-            Standing::Probe => (limit, probe) = (1, true),
+            Standing::Probe | Standing::One if !self.running.is_empty() => return Ok(Turn::Full),
+            Standing::Probe => (limit, one, probe) = (1, true, true),
+            Standing::One => (limit, one) = (1, true),
         }
         let leased = self.lease(ready, limit, now).await?;
         self.more = leased.len() >= limit;
@@ -280,8 +309,8 @@ impl Lane {
         }
         self.leases = self.leases.wrapping_add(1);
         self.start(ready, batch_max, stops, (state.as_ref(), probe), leased);
-        // A probe's answer decides about everything else.
-        Ok(if probe { Turn::Full } else { Turn::More })
+        // A single one's answer decides about everything else.
+        Ok(if one { Turn::Full } else { Turn::More })
     }
 
     /// How many more calls may be made now.
@@ -295,7 +324,7 @@ impl Lane {
             // What would wait for a call to end could begin all at once then.
             (true, Some(_)) => CALLS_MAX,
         };
-        self.pace.room(if self.paced { self.pace.in_flight(most) } else { most })
+        self.pace.room(if self.paced { self.course.in_flight(most) } else { most })
     }
 
     async fn set(
@@ -342,6 +371,7 @@ impl Lane {
             stopping: self.stopping.clone(),
             stops,
             pace: Arc::clone(&self.pace),
+            course: Arc::clone(&self.course),
             told: Arc::clone(&self.told),
             sign_in: Arc::clone(&self.sign_in),
         });
@@ -413,7 +443,7 @@ impl Lane {
         }
         // Only here do calls end for the lane, so that none follows a failed one without the wait.
         if self.pace.is_idle() {
-            self.pause(self.pace.wait_ms()).await;
+            self.pause(self.course.wait_ms()).await;
         }
     }
 

@@ -14,6 +14,7 @@ use crosstally_destinations::dialect::{Became, Lookback, Request, Response};
 use crosstally_store::{Found, Lookback as Taken, NewLookback, Settlement, StoreError};
 
 use super::batch::Batch;
+use super::course::Course;
 use super::persist;
 use super::send;
 use super::sign_in::SignIn;
@@ -73,6 +74,7 @@ struct Went {
 pub(super) struct Round {
     pub(super) engine: Engine,
     pub(super) ready: Arc<ReadyDestination>,
+    pub(super) course: Arc<Course>,
     pub(super) sign_in: Arc<SignIn>,
     pub(super) stopping: Stopping,
 }
@@ -114,7 +116,8 @@ impl Round {
             let slug = &self.ready.config.slug;
             let states = self.engine.store.destination_states().await?;
             let state = states.iter().find(|state| state.destination == *slug);
-            if standing::standing(state, Here::of(&self.ready, now)) != Standing::Open {
+            let again_at = self.course.again_at(now);
+            if standing::standing(state, Here::of(&self.ready, now), again_at) != Standing::Open {
                 return Ok(());
             }
             let again_at = now.plus_millis(AGAIN_MS);

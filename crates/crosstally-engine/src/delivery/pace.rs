@@ -1,34 +1,19 @@
-//! How hard a lane tries a destination that does not answer. In this process only: a restart merely tries once more.
-//!
-//! Without it a dead destination would burn one attempt of every waiting delivery as fast as the calls fail.
+//! What the batches of a lane tell it and one another: how much is in hand, when no further call makes sense, and how many
+//! events a batch may have. In this process only.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex as StdMutex, MutexGuard as StdMutexGuard, PoisonError};
 
-use crosstally_core::reason::Reason;
-use crosstally_core::time::Timestamp;
 use tokio::sync::{Mutex, MutexGuard, Notify, OwnedSemaphorePermit, Semaphore};
 
-/// Failed calls in a row that are taken for bad luck.
-pub(super) const BAD_LUCK: u32 = 2;
 /// Calls under way to one destination: as many connections as it gets from us at most.
 pub(super) const CALLS_MAX: usize = 128;
 /// Of what may be in hand, one part of this many must be free before more is leased.
 const FREE_SHARE: usize = 4;
-const FIRST_WAIT_MS: u64 = 250;
-/// Short enough that whatever is due goes out within five seconds of the destination's return.
-const WAIT_MS_MAX: u64 = 4_000;
 
 /// What the batches of a lane tell it.
 #[derive(Debug)]
 pub(super) struct Pace {
-    /// Calls in a row that came to nothing.
-    failures: AtomicU32,
-    /// What the last of them came to, once they are more than bad luck would do; and whether there is that.
-    trouble: StdMutex<Option<Trouble>>,
-    is_trouble: AtomicBool,
-    /// Whether any call came to something.
-    came_to_something: AtomicBool,
     /// Results that are known but could not be written down yet.
     unwritten: AtomicU32,
     /// How many events a batch may have.
@@ -54,10 +39,6 @@ pub(super) struct Pace {
 impl Default for Pace {
     fn default() -> Self {
         Self {
-            failures: AtomicU32::new(0),
-            trouble: StdMutex::default(),
-            is_trouble: AtomicBool::new(false),
-            came_to_something: AtomicBool::new(false),
             unwritten: AtomicU32::new(0),
             batch_max: AtomicUsize::new(usize::MAX),
             stops: AtomicU32::new(0),
@@ -70,28 +51,6 @@ impl Default for Pace {
             room: Notify::new(),
         }
     }
-}
-
-/// What calls came to that came to nothing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Trouble {
-    /// What the last one came to.
-    pub(super) reason: Reason,
-    /// In its words.
-    pub(super) detail: String,
-    /// Since when they are more than bad luck would do.
-    pub(super) since: Timestamp,
-}
-
-/// How a destination's calls go.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Course {
-    /// Too few have ended to tell.
-    Unknown,
-    /// The last one came to something.
-    Well,
-    /// They come to nothing.
-    Fails(Trouble),
 }
 
 /// A result that waits to be written down.
@@ -230,38 +189,6 @@ impl Pace {
         self.calls.available_permits()
     }
 
-    /// A call has ended, which came to this if to nothing.
-    pub(super) fn note(&self, nothing: Option<Trouble>) {
-        let Some(trouble) = nothing else {
-            self.failures.store(0, Ordering::Relaxed);
-            self.came_to_something.store(true, Ordering::Relaxed);
-            if self.is_trouble.swap(false, Ordering::Relaxed) {
-                *self.trouble() = None;
-            }
-            return;
-        };
-        if self.failures.fetch_add(1, Ordering::Relaxed) >= BAD_LUCK {
-            let mut known = self.trouble();
-            let since = known.as_ref().map_or(trouble.since, |known| known.since);
-            *known = Some(Trouble { since, ..trouble });
-            self.is_trouble.store(true, Ordering::Relaxed);
-        }
-    }
-
-    fn trouble(&self) -> StdMutexGuard<'_, Option<Trouble>> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// How its calls go.
-    pub(super) fn course(&self) -> Course {
-        if let Some(trouble) = self.trouble().clone() {
-            return Course::Fails(trouble);
-        }
-        let is_well =
-            self.failures.load(Ordering::Relaxed) == 0 && self.came_to_something.load(Ordering::Relaxed);
-        if is_well { Course::Well } else { Course::Unknown }
-    }
-
     /// Halving was broken off by a throttle or a failure. Smaller batches from the start keep what it has found out;
     /// from the full size it would be broken off at the same point again and again.
     pub(super) fn narrow(&self, batch: usize) {
@@ -276,28 +203,6 @@ impl Pace {
     /// How many events a batch may have.
     pub(super) fn batch_max(&self, most: usize) -> usize {
         self.batch_max.load(Ordering::Relaxed).min(most)
-    }
-
-    /// How long to wait before the next call.
-    pub(super) fn wait_ms(&self) -> u64 {
-        wait_ms(self.failures.load(Ordering::Relaxed))
-    }
-
-    /// How many calls may be under way.
-    pub(super) fn in_flight(&self, most: usize) -> usize {
-        if self.is_failing() { 1 } else { most }
-    }
-
-    /// Whether more calls in a row came to nothing than bad luck would do.
-    pub(super) fn is_failing(&self) -> bool {
-        self.failures.load(Ordering::Relaxed) > BAD_LUCK
-    }
-}
-
-fn wait_ms(failures: u32) -> u64 {
-    match failures.checked_sub(BAD_LUCK + 1) {
-        None => 0,
-        Some(further) => (FIRST_WAIT_MS << further.min(10)).min(WAIT_MS_MAX),
     }
 }
 
@@ -315,32 +220,5 @@ mod tests {
         pace.widen(1);
         pace.widen(2);
         assert_eq!(pace.batch_max(1_000), 4);
-    }
-
-    #[test]
-    fn a_dead_destination_is_tried_ever_more_slowly_and_one_answer_ends_that() {
-        let waits: Vec<u64> = (0..9).map(wait_ms).collect();
-        assert_eq!(waits, [0, 0, 0, 250, 500, 1_000, 2_000, 4_000, 4_000]);
-        assert_eq!(wait_ms(u32::MAX), WAIT_MS_MAX);
-        let pace = Pace::default();
-        let trouble = |reason, ms| Trouble { reason, detail: "x".into(), since: Timestamp::from_millis(ms) };
-        assert_eq!(pace.course(), Course::Unknown);
-        for ms in 0..2 {
-            pace.note(Some(trouble(Reason::DestTimeout, ms)));
-            assert_eq!((pace.in_flight(64), pace.wait_ms(), pace.course()), (64, 0, Course::Unknown));
-        }
-        pace.note(Some(trouble(Reason::DestTimeout, 2)));
-        let fails = Course::Fails(trouble(Reason::DestTimeout, 2));
-        assert_eq!((pace.in_flight(64), pace.wait_ms(), pace.course()), (1, 250, fails));
-        pace.note(Some(trouble(Reason::DestServerError, 3)));
-        assert_eq!(
-            pace.course(),
-            Course::Fails(trouble(Reason::DestServerError, 2)),
-            "the latest, since the first"
-        );
-        pace.note(None);
-        assert_eq!((pace.in_flight(64), pace.wait_ms(), pace.course()), (64, 0, Course::Well));
-        pace.note(Some(trouble(Reason::DestTimeout, 4)));
-        assert_eq!(pace.course(), Course::Unknown);
     }
 }

@@ -15,8 +15,9 @@ use crosstally_store::{
 };
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::course::{Course, Trouble};
 use super::outcomes::{self, Delivered, Shut, Taken};
-use super::pace::{Pace, Trouble, Unwritten};
+use super::pace::{Pace, Unwritten};
 use super::part::Part;
 use super::persist;
 use super::send;
@@ -43,6 +44,8 @@ pub(super) struct Shared {
     /// How often calls had been stopped when the deliveries were leased.
     pub(super) stops: u32,
     pub(super) pace: Arc<Pace>,
+    /// Of the calls with these settings.
+    pub(super) course: Arc<Course>,
     pub(super) told: Arc<Told>,
     pub(super) sign_in: Arc<SignIn>,
 }
@@ -97,13 +100,15 @@ impl Shared {
         self.sign_in.settings(&self.ready, now, send).await
     }
 
-    /// The next probe's time is set before this one, so that other nodes do not probe as well.
-    pub(super) async fn note_probe(&self, now: Timestamp) -> Result<(), StoreError> {
+    /// Whether this call may be made: a probe's turn is taken before it, so that other nodes do not probe as well, and only
+    /// as long as the pause is still there.
+    pub(super) async fn takes_its_turn(&self, now: Timestamp) -> Result<bool, StoreError> {
         match (self.probe, &self.state) {
             (true, Some(state)) => {
-                self.engine.store.set_destination_state(standing::probing(state, now)).await
+                let next_at = standing::next_probe(state.since, now);
+                self.engine.store.take_probe(state.clone(), next_at).await
             }
-            _ => Ok(()),
+            _ => Ok(true),
         }
     }
 
@@ -198,15 +203,17 @@ impl Shared {
         let pauses = state.as_ref().is_some_and(|state| state.paused.is_some());
         let held_up = state.as_ref().is_some_and(|state| state.not_before > now);
         let detail = request.masked(&reading.detail);
-        self.pace.note(nothing.map(|reason| Trouble { reason, detail: detail.clone(), since: now }));
+        self.course.note(nothing.map(|reason| Trouble { reason, detail: detail.clone(), since: now }));
         // What had begun before a pause says nothing of what stands behind it.
         if standing::is_accepted(&outcome) && !self.pace.is_paused_since(self.stops) {
             self.pace.accepted();
+            self.course.let_in();
         }
         let unwritten = state.is_some().then(|| self.pace.unwritten());
         if pauses {
             self.pace.pause();
-        } else if held_up || self.pace.is_failing() {
+            self.course.shut(now);
+        } else if held_up || self.course.is_failing() {
             self.pace.stop();
         }
         // Whoever gets it next sees whether calls have been stopped.

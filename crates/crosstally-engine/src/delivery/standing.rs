@@ -24,6 +24,8 @@ pub(super) enum Standing {
     Open,
     /// Send one event, to see whether the cause of the pause has gone.
     Probe,
+    /// Send one event: others are let in, and the last one from here was not.
+    One,
     /// Nothing before this time.
     Until(Timestamp),
     /// Other settings than those that did not work: lift the pause and send.
@@ -47,8 +49,13 @@ impl<'a> Here<'a> {
     }
 }
 
-/// What a lane may do.
-pub(super) fn standing(state: Option<&DestinationState>, here: Here<'_>) -> Standing {
+/// What a lane may do. `again_at`: when the door, which these settings have found shut, is worth a try again; `None` if they
+/// have not.
+pub(super) fn standing(
+    state: Option<&DestinationState>,
+    here: Here<'_>,
+    again_at: Option<Timestamp>,
+) -> Standing {
     // Somebody wants it so: neither other settings nor a probe know better.
     if state.is_some_and(|state| state.paused == Some(Reason::PausedByHand)) {
         return Standing::Until(here.now.plus_millis(PAUSE_AGAIN_MS));
@@ -71,6 +78,12 @@ pub(super) fn standing(state: Option<&DestinationState>, here: Here<'_>) -> Stan
         Some(_) => Standing::Probe,
         // Other settings may well have another quota.
         None if same_settings && here.now < state.not_before => Standing::Until(state.not_before),
+        // Another node's settings are let in: these here would pause it, and it would resume, in turns.
+        None if !same_settings && !state.settings_digest.is_empty() => match again_at {
+            Some(at) if here.now < at => Standing::Until(at),
+            Some(_) => Standing::One,
+            None => Standing::Open,
+        },
         None => Standing::Open,
     }
 }
@@ -168,13 +181,8 @@ pub(super) fn paused(
     }
 }
 
-/// The same pause with the next probe's time: set before a probe, so that other nodes do not probe as well.
-pub(super) fn probing(before: &DestinationState, now: Timestamp) -> DestinationState {
-    DestinationState { not_before: next_probe(before.since, now), ..before.clone() }
-}
-
-/// Waits double: the pause has lasted as long as all waits before together.
-fn next_probe(since: Timestamp, now: Timestamp) -> Timestamp {
+/// When to try again what has been shut since then. Waits double: the pause has lasted as long as all waits before together.
+pub(super) fn next_probe(since: Timestamp, now: Timestamp) -> Timestamp {
     now.plus_millis(now.millis_since(since).clamp(PROBE_WAIT_MS_MIN, PROBE_WAIT_MS_MAX))
 }
 
@@ -213,7 +221,24 @@ mod tests {
             (Some(state(None, "old", 5)), Standing::Open),
             (Some(state(None, "", 0)), Standing::Open),
         ] {
-            assert_eq!(standing(before.as_ref(), here(&[])), expected, "{before:?}");
+            assert_eq!(standing(before.as_ref(), here(&[]), None), expected, "{before:?}");
+        }
+    }
+
+    #[test]
+    fn settings_that_were_refused_wait_while_another_nodes_are_let_in() {
+        let (soon, over) = (NOW.plus_millis(5), NOW.plus_millis(-5));
+        for (before, again_at, expected) in [
+            (state(None, "old", 0), Some(soon), Standing::Until(soon)),
+            (state(None, "old", 0), Some(over), Standing::One),
+            (state(None, "old", 0), None, Standing::Open),
+            // Let in with these very settings, or resumed by hand.
+            (state(None, "new", 0), Some(soon), Standing::Open),
+            (state(None, "", 0), Some(soon), Standing::Open),
+            (state(Some(Reason::DestAuth), "old", 9), Some(soon), Standing::Resume),
+            (state(Some(Reason::DestAuth), "new", 9), Some(soon), Standing::Until(NOW.plus_millis(9))),
+        ] {
+            assert_eq!(standing(Some(&before), here(&[]), again_at), expected, "{before:?} {again_at:?}");
         }
     }
 
@@ -225,7 +250,11 @@ mod tests {
                 let paused = state(Some(Reason::PausedByHand), digest, not_before);
                 for missing in [&[][..], &missing] {
                     let expected = Standing::Until(NOW.plus_millis(MINUTE_MS));
-                    assert_eq!(standing(Some(&paused), here(missing)), expected, "{digest} {not_before}");
+                    assert_eq!(
+                        standing(Some(&paused), here(missing), None),
+                        expected,
+                        "{digest} {not_before}"
+                    );
                 }
             }
         }
@@ -243,10 +272,10 @@ mod tests {
             ),
             (Some(resumed.clone()), Standing::Until(NOW.plus_millis(30_000))),
         ] {
-            assert_eq!(standing(before.as_ref(), here(&missing)), expected, "{before:?}");
+            assert_eq!(standing(before.as_ref(), here(&missing), None), expected, "{before:?}");
         }
         resumed.since = NOW.plus_millis(-MINUTE_MS);
-        assert_eq!(standing(Some(&resumed), here(&missing)), Standing::Pause);
+        assert_eq!(standing(Some(&resumed), here(&missing), None), Standing::Pause);
     }
 
     #[test]
@@ -258,7 +287,7 @@ mod tests {
             let paused = paused(Reason::DestAuth, "", state.as_ref(), Here { now, ..here(&[]) });
             waits.push(paused.not_before.millis_since(now) / MINUTE_MS);
             assert_eq!(paused.since, NOW);
-            assert_eq!(probing(&paused, now).not_before, paused.not_before);
+            assert_eq!(next_probe(NOW, now), paused.not_before);
             now = paused.not_before;
             state = Some(paused);
         }

@@ -3,6 +3,7 @@
 mod answers;
 mod desk;
 mod leases;
+mod nodes;
 mod pauses;
 mod poison;
 mod rounds;

@@ -40,6 +40,10 @@ macro_rules! upsert {
 pub(super) use upsert;
 
 const UPSERT: &str = upsert!("VALUES ($1, $2, $3, $4, $5, $6, $7)", "$8");
+const TAKE_PROBE: &str = "UPDATE destination_states SET not_before = $7
+    WHERE workspace = $1 AND destination = $2 AND paused = $3 AND since = $4 AND settings_digest = $5
+        AND not_before = $6
+    RETURNING destination";
 
 fn read(row: &Row) -> Result<DestinationState, StoreError> {
     Ok(DestinationState {
@@ -90,6 +94,23 @@ impl Postgres {
         ];
         let written = self.engine.write(UPSERT, &values);
         written.await.map(drop)
+    }
+
+    pub(crate) async fn take_probe(
+        &self,
+        read: DestinationState,
+        next_at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let values: [&Value<'_>; 7] = [
+            &WORKSPACE,
+            &Text(&read.destination),
+            &read.paused.map(|reason| reason.code()),
+            &read.since.as_millis(),
+            &Text(&read.settings_digest),
+            &read.not_before.as_millis(),
+            &next_at.as_millis(),
+        ];
+        Ok(!self.engine.write(TAKE_PROBE, &values).await?.is_empty())
     }
 
     pub(crate) async fn outages(&self) -> Result<Vec<Outage>, StoreError> {

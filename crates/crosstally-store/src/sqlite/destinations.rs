@@ -25,6 +25,9 @@ const UPSERT: &str = "INSERT INTO destination_states AS s (workspace, destinatio
         settings_digest = excluded.settings_digest, not_before = excluded.not_before
     WHERE ?8 IS NULL OR s.paused IS NULL OR s.paused <> 'paused_by_hand'
         AND (excluded.paused IS NOT NULL OR s.since < ?8 OR s.settings_digest <> excluded.settings_digest)";
+const TAKE_PROBE: &str = "UPDATE destination_states SET not_before = ?7
+    WHERE workspace = ?1 AND destination = ?2 AND paused = ?3 AND since = ?4 AND settings_digest = ?5
+        AND not_before = ?6";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<DestinationState> {
     Ok(DestinationState {
@@ -55,6 +58,26 @@ impl Sqlite {
 
     pub(crate) async fn set_destination_by_hand(&self, state: DestinationState) -> Result<(), StoreError> {
         self.engine.write(1, move |connection| set(connection, &state, By::Hand)).await
+    }
+
+    pub(crate) async fn take_probe(
+        &self,
+        read: DestinationState,
+        next_at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let work = move |connection: &Connection| {
+            let changed = connection.prepare_cached(TAKE_PROBE)?.execute(params![
+                WORKSPACE,
+                read.destination,
+                read.paused.map(|reason| reason.code()),
+                read.since.as_millis(),
+                read.settings_digest,
+                read.not_before.as_millis(),
+                next_at.as_millis(),
+            ])?;
+            Ok(changed > 0)
+        };
+        self.engine.write(1, work).await
     }
 
     pub(crate) async fn outages(&self) -> Result<Vec<Outage>, StoreError> {

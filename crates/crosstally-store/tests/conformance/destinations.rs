@@ -125,6 +125,49 @@ pub(crate) async fn a_call_lifts_no_pause_that_has_begun_since(stage: &Stage) {
     }
 }
 
+/// Several nodes find the same probe due, and somebody may resume or pause the destination in that moment.
+pub(crate) async fn a_probe_is_one_nodes_and_only_of_the_pause_it_was_due_for(stage: &Stage) {
+    let store = stage.open().await;
+    let state = |destination: &str, paused, since: i64, not_before: i64| DestinationState {
+        destination: destination.into(),
+        paused,
+        detail: "words".into(),
+        since: build::at(since),
+        settings_digest: destination.into(),
+        not_before: build::at(not_before),
+    };
+    for text in NASTY {
+        let slug = format!("slug {text}");
+        let auth = Some(Reason::DestAuth);
+        let read = state(&slug, auth, 1, 5);
+        assert!(!store.take_probe(read.clone(), build::at(9)).await.unwrap(), "nothing is known of it");
+        let stored = async || {
+            let states = store.destination_states().await.unwrap();
+            states.into_iter().find(|state| state.destination == slug).unwrap()
+        };
+        for meanwhile in [
+            state(&slug, None, 6, 6),
+            state(&slug, auth, 6, 6),
+            state(&slug, auth, 1, 6),
+            state(&slug, Some(Reason::DestGone), 1, 5),
+            state(&slug, Some(Reason::PausedByHand), 1, 5),
+            DestinationState { settings_digest: "others".into(), ..read.clone() },
+        ] {
+            store.set_destination_by_hand(meanwhile.clone()).await.unwrap();
+            assert!(!store.take_probe(read.clone(), build::at(9)).await.unwrap(), "{meanwhile:?}");
+            assert_eq!(stored().await, meanwhile);
+        }
+        store.set_destination_by_hand(read.clone()).await.unwrap();
+        let both = tokio::join!(
+            store.take_probe(read.clone(), build::at(9)),
+            store.take_probe(read.clone(), build::at(9))
+        );
+        assert_eq!(u8::from(both.0.unwrap()) + u8::from(both.1.unwrap()), 1, "one node probes");
+        assert_eq!(stored().await, DestinationState { not_before: build::at(9), ..read.clone() });
+        assert!(!store.take_probe(read, build::at(12)).await.unwrap());
+    }
+}
+
 pub(crate) async fn an_outage_is_noted_and_ends(stage: &Stage) {
     let store = stage.open().await;
     assert_eq!(store.outages().await.unwrap(), []);

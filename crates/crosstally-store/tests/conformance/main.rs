@@ -295,6 +295,7 @@ suite! {
         only_a_hand_ends_what_a_hand_began
         a_call_lifts_no_pause_that_has_begun_since
         an_outage_is_noted_and_ends
+        a_probe_is_one_nodes_and_only_of_the_pause_it_was_due_for
     }
     configs {
         a_configuration_is_applied_on_its_base_only

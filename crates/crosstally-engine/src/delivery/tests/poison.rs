@@ -118,6 +118,7 @@ pub(super) fn batch(
         stopping,
         stops: 0,
         pace: Arc::default(),
+        course: Arc::default(),
         told: Arc::default(),
         sign_in: Arc::default(),
     };

@@ -1,7 +1,8 @@
 //! A destination that takes one event at a time.
 
 use super::desk::{Desk, Platform, Reply, soon};
-use crate::delivery::pace::{BAD_LUCK, CALLS_MAX};
+use crate::delivery::course::BAD_LUCK;
+use crate::delivery::pace::CALLS_MAX;
 use crate::delivery::{self, Delivered};
 use tokio::sync::watch;
 
