@@ -81,6 +81,7 @@ presets! {
     "clickadu"
     "evadav"
     "exoclick"
+    "ezmob"
     "hilltopads"
     "kadam"
     "mediago"
