@@ -27,6 +27,8 @@ use crate::secrets::{self, SecretFiles, SecretSource, WithFiles};
 
 mod doors;
 mod links;
+#[cfg(test)]
+mod tests;
 
 pub use doors::{SHEET_PARAM, SHEET_PATH};
 pub use links::{ReadyCampaign, Rotation};
@@ -331,7 +333,9 @@ fn ready(
             let record = format!("destination/{}/{name}", destination.slug);
             match secrets::resolve(reference, &record, source, keys) {
                 Some(secret) => {
-                    digest.update(format!("{name}={}\n", secret.expose()));
+                    // The digest is kept with a pause: whoever reads the database must not try out passwords on it.
+                    let keyed = keys.keyed_hash("secret of a destination", secret.expose().as_bytes());
+                    digest.update(format!("{name}={}\n", hex_of(keyed)));
                     settings.secrets.insert(name.clone(), secret);
                 }
                 None => missing_secrets.push(name.clone()),
