@@ -54,8 +54,8 @@ pub enum BuildError {
     HttpOut(String),
     /// The master key is not the one that this installation's secrets were sealed with.
     #[error(
-        "the master key is not the one that this installation was set up with; set CROSSTALLY_MASTER_KEY to the same \
-         value on every node"
+        "the master key is not the one that this installation was set up with; name the same file with \
+         --master-key-file (CROSSTALLY_MASTER_KEY_FILE) on every node"
     )]
     WrongMasterKey,
 }

@@ -89,6 +89,13 @@ pub struct ReadyDestination {
 }
 
 impl ReadyDestination {
+    /// Whether what was noted under this digest may concern these settings. Without all of their secrets, as in a command that
+    /// runs beside the server, nobody can tell: what was noted stands then.
+    #[must_use]
+    pub fn may_be(&self, noted_digest: &str) -> bool {
+        self.digest == noted_digest || !self.missing_secrets.is_empty()
+    }
+
     /// Whether it takes an event that adjusts another one.
     #[must_use]
     pub fn adjusts(&self, event: &OutboundEvent) -> bool {

@@ -273,7 +273,7 @@ impl Engine {
         for ready in snapshot.destinations() {
             let slug = ready.config.slug.as_str();
             let fails =
-                outages.iter().any(|one| one.destination == slug && one.settings_digest == ready.digest);
+                outages.iter().any(|one| one.destination == slug && ready.may_be(&one.settings_digest));
             self.metrics.set(Name::DestinationFailing, &[("destination", slug)], u32::from(fails));
         }
         for state in states {

@@ -253,7 +253,7 @@ impl Engine {
             }
             // Other settings may have another quota.
             let ready = snapshot.destination(&state.destination);
-            if state.not_before > now && ready.is_some_and(|ready| ready.digest == state.settings_digest) {
+            if state.not_before > now && ready.is_some_and(|ready| ready.may_be(&state.settings_digest)) {
                 holds.until.insert(state.destination, state.not_before);
             }
         }

@@ -59,7 +59,7 @@ pub async fn all(engine: &Engine) -> Result<Vec<DestinationOut>, StoreError> {
     let now = engine.clock.now();
     // Other settings may have another quota, so that they do not wait.
     let is_same =
-        |slug: &str, digest: &str| snapshot.destination(slug).is_some_and(|ready| ready.digest == digest);
+        |slug: &str, digest: &str| snapshot.destination(slug).is_some_and(|ready| ready.may_be(digest));
     let configured = snapshot.config.destinations.iter().map(|destination| {
         let slug = destination.slug.as_str();
         let health = states.iter().find(|known| known.destination == slug);
