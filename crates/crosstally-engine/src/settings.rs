@@ -311,13 +311,10 @@ impl Engine {
                 );
             }
         }
-        self.http_out.is_reached_under(&snapshot.config.workspace.public_hosts);
-        self.snapshot.store(Arc::new(snapshot));
-        self.metrics.set(
-            crate::metrics::Name::ConfigVersion,
-            &[],
-            u32::try_from(version).unwrap_or(u32::MAX),
-        );
+        let in_force = self.take_up(snapshot, in_use.version);
+        if in_force != version {
+            return Ok(in_force);
+        }
         if is_same {
             tracing::info!(version, "files of secrets have changed and were read again");
         } else {
@@ -327,6 +324,27 @@ impl Engine {
             self.wakeups.wake(&ready.config.slug);
         }
         Ok(version)
+    }
+
+    /// Makes it the one in force, unless a later one than the one before has become that: files are read for a while. Returns the
+    /// version in force.
+    fn take_up(&self, snapshot: Snapshot, before: i64) -> i64 {
+        let snapshot = Arc::new(snapshot);
+        // A database that was put back to an earlier day has an earlier version.
+        self.snapshot.rcu(|in_use| match in_use.version != before && in_use.version > snapshot.version {
+            true => Arc::clone(in_use),
+            false => Arc::clone(&snapshot),
+        });
+        // Somebody else may take up a later one right now: the last word is of that.
+        loop {
+            let in_force = self.snapshot.load_full();
+            self.http_out.is_reached_under(&in_force.config.workspace.public_hosts);
+            let version = u32::try_from(in_force.version).unwrap_or(u32::MAX);
+            self.metrics.set(crate::metrics::Name::ConfigVersion, &[], version);
+            if self.snapshot.load().version == in_force.version {
+                return in_force.version;
+            }
+        }
     }
 
     async fn stored_config(&self) -> Result<(i64, Timestamp, Config), ApplyError> {

@@ -3,6 +3,8 @@
 
 use super::*;
 
+mod late;
+
 /// Every example of every page that shows a configuration, by the kinds of destinations that there are.
 #[test]
 fn every_example_of_the_documentation_reads_without_a_warning() {
