@@ -73,7 +73,12 @@ pub(super) fn standing(
     let Some(state) = state else { return Standing::Open };
     let same_settings = state.settings_digest == here.digest;
     match state.paused {
-        Some(_) if !same_settings => Standing::Resume,
+        // Another node's settings were refused; if these here were, too, both would resume it in turns.
+        Some(_) if !same_settings => match again_at {
+            Some(at) if here.now < at => Standing::Until(at),
+            Some(_) => Standing::Probe,
+            None => Standing::Resume,
+        },
         Some(_) if here.now < state.not_before => Standing::Until(state.not_before),
         Some(_) => Standing::Probe,
         // Other settings may well have another quota.
@@ -235,7 +240,10 @@ mod tests {
             // Let in with these very settings, or resumed by hand.
             (state(None, "new", 0), Some(soon), Standing::Open),
             (state(None, "", 0), Some(soon), Standing::Open),
-            (state(Some(Reason::DestAuth), "old", 9), Some(soon), Standing::Resume),
+            // Both were refused.
+            (state(Some(Reason::DestAuth), "old", 9), Some(soon), Standing::Until(soon)),
+            (state(Some(Reason::DestAuth), "old", 9), Some(over), Standing::Probe),
+            (state(Some(Reason::DestAuth), "old", 9), None, Standing::Resume),
             (state(Some(Reason::DestAuth), "new", 9), Some(soon), Standing::Until(NOW.plus_millis(9))),
         ] {
             assert_eq!(standing(Some(&before), here(&[]), again_at), expected, "{before:?} {again_at:?}");

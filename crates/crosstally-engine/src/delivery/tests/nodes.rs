@@ -126,6 +126,43 @@ async fn a_node_with_an_old_token_leaves_the_others_alone() {
     assert!(desk.deliveries().await.iter().all(|one| one.state == DeliveryState::Delivered));
 }
 
+/// Two nodes, each with a token of its own that is refused: neither lets the other go on, and the good one is found.
+#[tokio::test]
+async fn two_nodes_that_are_refused_do_not_resume_in_turns() {
+    let known = Arc::new(AtomicBool::new(false));
+    let knows = Arc::clone(&known);
+    let platform = Platform::start(move |call| {
+        let good = call.text.contains("another") && knows.load(Ordering::SeqCst);
+        if good { Reply::Accept } else { graph_error(401, 190) }
+    });
+    let desk = Desk::at(platform.await).await;
+    let renewed = desk.node(Arc::new(desk.clock.clone()), &[("META_TOKEN", "another")]).await;
+    let (mut one, mut other) = (lane(&desk.engine), lane(&renewed));
+    desk.book(0, 3).await;
+    let mut calls = Vec::new();
+    for _ in 0..60 {
+        let mut in_this_minute = 0;
+        for _ in 0..6 {
+            in_this_minute += one.until_idle().await.unwrap().calls;
+            in_this_minute += other.until_idle().await.unwrap().calls;
+            desk.clock.advance(MINUTE_MS / 6);
+        }
+        calls.push(in_this_minute);
+    }
+    assert_eq!(calls[0], 2, "each finds out once: {calls:?}");
+    assert!(calls.iter().all(|&calls| calls <= 2), "{calls:?}");
+    assert!(calls.iter().sum::<u64>() <= 60, "{calls:?}");
+    assert_eq!(desk.state().await.unwrap().paused, Some(Reason::DestAuth));
+    known.store(true, Ordering::SeqCst);
+    for _ in 0..16 {
+        desk.clock.advance(MINUTE_MS);
+        one.until_idle().await.unwrap();
+        other.until_idle().await.unwrap();
+    }
+    assert!(desk.deliveries().await.iter().all(|one| one.state == DeliveryState::Delivered));
+    assert_eq!(desk.state().await.unwrap().paused, None);
+}
+
 /// The platform knows the old token again, too.
 #[tokio::test]
 async fn a_node_whose_token_is_good_again_takes_its_share() {
