@@ -180,7 +180,8 @@ pub(super) fn apply<'a>(
     found: &Macro,
     value: Option<Cow<'a, str>>,
 ) -> Result<Option<Cow<'a, str>>, Unresolved> {
-    let mut value = Ok(value.filter(|value| !value.is_empty()));
+    // Spaces alone say nothing: a hash of them would be the one of an empty text.
+    let mut value = Ok(value.filter(|value| !value.trim().is_empty()));
     for function in &found.functions {
         value = match (function, value) {
             // What there is not, or is of no use, is what a default stands in for.
@@ -188,6 +189,8 @@ pub(super) fn apply<'a>(
             (_, Err(why)) => Err(why),
             (Function::Required, Ok(None)) => Err("it is required and there is no value"),
             (_, Ok(None)) => Ok(None),
+            // A word of a map may be empty.
+            (Function::Hash { .. }, Ok(Some(value))) if value.is_empty() => Ok(None),
             (function, Ok(Some(value))) => one(function, value).map(Some),
         };
     }

@@ -119,6 +119,16 @@ fn functions_do_what_they_say() {
     assert_eq!(applied("default:none", Some("")), Ok(Some("none".to_owned())));
     assert_eq!(applied("map:a=b|default:c", Some("x")), Ok(Some("c".to_owned())));
     assert_eq!(applied("round:2", None), Ok(None));
+    for (functions, of) in [
+        ("hash", " "),
+        ("hash:exact", "\t"),
+        ("lower", "  "),
+        ("map:a=,*=0|hash", "a"),
+        ("hash|hash", "\u{a0}"),
+    ] {
+        assert_eq!(applied(functions, Some(of)), Ok(None), "{functions} of {of:?}: nothing was said");
+    }
+    assert!(applied("required", Some(" \r\n")).is_err(), "spaces are no click id");
     for (functions, of) in
         [("required", None), ("map:a=b", Some("x")), ("round:2", Some("1,5")), ("date:%Y", Some("soon"))]
     {

@@ -170,7 +170,7 @@ pub(crate) struct Narrowed {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Destinations {
     /// List destinations: which of them work, what waits for the others, and what to do; also those that are gone from the
-    /// configuration. Exits with 6 if one is paused, or gone and events wait for it.
+    /// configuration. Exits with 6 if one is paused or fails, or is gone and events wait for it.
     List {
         #[command(flatten)]
         at: At,
