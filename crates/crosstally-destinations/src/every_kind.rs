@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::catalog::KINDS;
 use crate::dialect::{BatchOutcome, Dialect, FieldType, Reading, Response, Settings};
-use crate::sample::{NOW, TOKEN, any_event, any_json, event, of_kind};
+use crate::sample::{NOW, TOKEN, any_event, any_json, changed, event, of_kind, purchase, taken};
 
 /// Every kind but those for a partner's own endpoint, whose verdict is its owner's.
 fn platforms() -> impl Iterator<Item = (&'static dyn Dialect, Settings)> {
@@ -126,6 +126,46 @@ fn a_request_carries_as_many_as_the_platform_takes() {
         assert_eq!((built.included.len(), built.left_out.len()), (max, 0), "{}", dialect.kind());
         assert!(dialect.build(&settings, &[], NOW).request.is_none(), "{}", dialect.kind());
     }
+}
+
+/// Of which nothing is left when it is written as the platform compares it: the hash of that would match everybody.
+#[test]
+fn nothing_is_no_contact_value() {
+    const HEX: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    const BASE64: &str = "47DEQpj8HBSa";
+    let keys = [
+        "email",
+        "phone",
+        "first_name",
+        "last_name",
+        "gender",
+        "birthdate",
+        "city",
+        "state",
+        "zip",
+        "country",
+        "external_id",
+    ];
+    let mut sent = 0;
+    for (dialect, settings) in platforms() {
+        for nothing in
+            ["", " ", "\u{a0}", "\t\n", "-", "--", "+", "()", ".", "'", "\u{200b}", "@", "0", "\u{ad}"]
+        {
+            for key in keys {
+                let Some(event) = taken(&changed(purchase(), &[(&format!("/user/{key}"), json!(nothing))]))
+                else {
+                    continue;
+                };
+                let built = dialect.build(&settings, &[event], NOW);
+                let Some(request) = built.request else { continue };
+                let body = String::from_utf8(request.body).unwrap();
+                sent += 1;
+                let found = body.contains(HEX) || body.to_lowercase().contains(HEX) || body.contains(BASE64);
+                assert!(!found, "{} {key} {nothing:?}: {body}", dialect.kind());
+            }
+        }
+    }
+    assert!(sent > 1_000, "only {sent} were sent at all");
 }
 
 #[test]

@@ -106,8 +106,13 @@ pub(crate) fn changed(mut event: Value, changes: &[(&str, Value)]) -> Value {
 }
 
 pub(crate) fn read(event: &Value) -> OutboundEvent {
+    taken(event).unwrap()
+}
+
+/// The event, unless it is refused at the door.
+pub(crate) fn taken(event: &Value) -> Option<OutboundEvent> {
     let defaults = ServerDefaults { default_region: None, now: NOW };
-    server_event::read(event.to_string().as_bytes(), defaults).unwrap().event
+    Some(server_event::read(event.to_string().as_bytes(), defaults).ok()?.event)
 }
 
 pub(crate) fn any_json() -> impl Strategy<Value = Value> {
