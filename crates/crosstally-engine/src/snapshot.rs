@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crosstally_core::config::{Auth, Campaign, Config, Destination, Partner, Workspace};
+use crosstally_core::config::{Auth, Campaign, Config, Destination, Partner, SecretRef, Setting, Workspace};
 use crosstally_core::config::{preset, source as presets};
 use crosstally_core::consent::{Europe, WhenGpc};
 use crosstally_core::contract::{Contract, Terms, ValueOf};
@@ -94,6 +94,22 @@ impl ReadyDestination {
     #[must_use]
     pub fn may_be(&self, noted_digest: &str) -> bool {
         self.digest == noted_digest || !self.missing_secrets.is_empty()
+    }
+
+    /// The secrets that are not set on this node, each with where it is looked for.
+    #[must_use]
+    pub fn missing(&self) -> String {
+        let place = |name: &String| {
+            let place = match self.config.settings.get(name) {
+                Some(Setting::Secret(SecretRef::Env(variable))) => format!("variable {variable}"),
+                Some(Setting::Secret(SecretRef::File(path))) => format!("file {path}"),
+                _ => "in the configuration".to_owned(),
+            };
+            // What is there cannot be what it is meant for.
+            let use_of = if self.settings.secrets.contains_key(name) { ": not of its form" } else { "" };
+            format!("{name} ({place}{use_of})")
+        };
+        self.missing_secrets.iter().map(place).collect::<Vec<_>>().join(", ")
     }
 
     /// Whether it takes an event that adjusts another one.
@@ -329,7 +345,6 @@ fn ready(
     source: &dyn SecretSource,
     keys: &Keys,
 ) -> Option<ReadyDestination> {
-    use crosstally_core::config::Setting;
     let dialect = catalog::by_kind(&destination.kind)?;
     let mut settings = Settings { values: destination.settings.clone(), ..Settings::default() };
     let mut missing_secrets = Vec::new();

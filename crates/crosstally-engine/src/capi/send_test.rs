@@ -74,7 +74,7 @@ impl Engine {
             Err(known) => return Tested::UnknownDestination(known),
         };
         if !ready.missing_secrets.is_empty() {
-            let missing = ready.missing_secrets.join(", ");
+            let missing = ready.missing();
             return Tested::Unable(
                 format!("{missing} cannot be read here"),
                 "set what the configuration names for it, where this command or server runs".to_owned(),

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use crosstally_core::delivery::lane::first_at;
 use crosstally_core::reason::Reason;
 use crosstally_core::time::Timestamp;
-use crosstally_store::{DestinationState, LeaseWanted, LeasedDelivery, Outage, StoreError};
+use crosstally_store::{DestinationState, LeaseWanted, LeasedDelivery, StoreError};
 use tokio::sync::Notify;
 use tokio::task::{JoinError, JoinSet};
 
 use super::allowance::Allowance;
 use super::batch::Batch;
 use super::bisect;
-use super::course::{Course, Going};
+use super::course::Course;
 use super::leases::{LEASE_MS, Leases};
 use super::lookback::{self, Round};
 use super::outcomes::Delivered;
@@ -27,6 +27,8 @@ use super::wave;
 use crate::Engine;
 use crate::snapshot::ReadyDestination;
 
+mod outage;
+
 /// Calls under way to a destination that takes many events at once.
 const BATCHES_IN_FLIGHT: usize = 2;
 /// Deliveries in hand for a destination that takes one event at a time. No more than [`CALLS_MAX`] of them are called at
@@ -34,8 +36,6 @@ const BATCHES_IN_FLIGHT: usize = 2;
 const SINGLES_IN_HAND: usize = 4 * CALLS_MAX;
 /// A lane looks again after this long, whether woken or not: other nodes book deliveries too, and die.
 const LOOK_EVERY_MS: u64 = 1_000;
-/// How often it is seen whether an outage is to be noted.
-const OUTAGE_EVERY_MS: i64 = 1_000;
 /// How long a woken lane lets further events gather for its next batch.
 const GATHER_MS: u64 = 25;
 const STORE_WAIT_MS_MIN: u64 = 250;
@@ -49,6 +49,8 @@ pub(super) struct Lane {
     pub(super) pace: Arc<Pace>,
     /// Of the calls with the settings as they are now.
     course: Arc<Course>,
+    /// Whether it has been seen what these settings do to a pause.
+    settled: bool,
     told: Arc<Told>,
     sign_in: Arc<SignIn>,
     /// Each with the calls for which it was begun.
@@ -88,6 +90,7 @@ impl Lane {
             stopping,
             pace: Arc::default(),
             course: Arc::default(),
+            settled: false,
             told: Arc::default(),
             sign_in: Arc::default(),
             running: JoinSet::new(),
@@ -157,57 +160,45 @@ impl Lane {
         Ok(std::mem::take(&mut self.counts))
     }
 
-    /// Notes for whoever looks whether calls come to nothing; from time to time, as some destinations fail and go on many times
-    /// a second.
-    pub(super) async fn tell_outage(&mut self, ready: &ReadyDestination) -> Result<(), StoreError> {
-        let now = self.engine.clock.now();
-        self.begin_with(ready);
-        let going = self.course.going();
-        if going == Going::Unknown || now.millis_since(self.outage_at).abs() < OUTAGE_EVERY_MS {
-            return Ok(());
-        }
-        self.outage_at = now;
-        let outages = self.engine.store.outages().await?;
-        let known = outages.into_iter().find(|known| known.destination == self.slug);
-        let outage = match going {
-            Going::Fails(trouble) => {
-                let same = known.as_ref().filter(|known| known.settings_digest == ready.digest);
-                Some(Outage {
-                    destination: self.slug.clone(),
-                    since: same.map_or(trouble.since, |known| known.since),
-                    reason: trouble.reason,
-                    detail: trouble.detail,
-                    settings_digest: ready.digest.clone(),
-                })
-            }
-            Going::Well | Going::Unknown => None,
-        };
-        self.told.outage(&self.slug, outage.as_ref(), now);
-        let what = |outage: &Option<Outage>| {
-            outage.as_ref().map(|outage| (outage.reason, outage.settings_digest.clone()))
-        };
-        let is_well = outage.is_none();
-        if what(&known) != what(&outage) {
-            self.engine.store.set_outage(self.slug.clone(), outage).await?;
-        }
-        if is_well {
-            self.course.told_well();
-        }
-        Ok(())
-    }
-
-    /// Nobody calls it any more: should it come back, nothing is known of it.
-    async fn forget_outage(&self) {
-        if let Err(error) = self.engine.store.set_outage(self.slug.clone(), None).await {
-            tracing::warn!(destination = self.slug, error = %error, "its outage stays noted");
-        }
-    }
-
     /// With other settings than before, nothing is known of how calls go.
     fn begin_with(&mut self, ready: &ReadyDestination) {
         if !self.course.is_of(&ready.digest) {
             self.course = Arc::new(Course::of(&ready.digest));
+            self.settled = false;
         }
+    }
+
+    /// Settings that are new here end a pause, or begin one, though nothing waits: whoever looks is told what would become of
+    /// an event.
+    async fn settle(&mut self, ready: &ReadyDestination, now: Timestamp) -> Result<(), StoreError> {
+        if self.settled {
+            return Ok(());
+        }
+        let state = self.state().await?;
+        let here = Here::of(ready, now);
+        match standing::standing(state.as_ref(), here, self.course.again_at(now)) {
+            Standing::Pause => self.pause_without_secret(ready, state.as_ref(), here).await?,
+            Standing::Resume => self.set(state.as_ref(), standing::open(0, here)).await?,
+            Standing::Open | Standing::Probe | Standing::One | Standing::Until(_) => {}
+        }
+        self.settled = true;
+        Ok(())
+    }
+
+    async fn pause_without_secret(
+        &self,
+        ready: &ReadyDestination,
+        state: Option<&DestinationState>,
+        here: Here<'_>,
+    ) -> Result<(), StoreError> {
+        let detail = format!("not set on this node: {}", ready.missing());
+        self.pace.pause();
+        self.set(state, standing::paused(Reason::SecretMissing, &detail, state, here)).await
+    }
+
+    async fn state(&self) -> Result<Option<DestinationState>, StoreError> {
+        let states = self.engine.store.destination_states().await?;
+        Ok(states.into_iter().find(|state| state.destination == self.slug))
     }
 
     /// Begins a round of look-backs from time to time, beside the deliveries.
@@ -270,12 +261,14 @@ impl Lane {
         if !self.more {
             match self.engine.store.next_due(self.slug.clone()).await? {
                 Some(at) if at <= now => {}
-                later => return Ok(Turn::Idle(later)),
+                later => {
+                    self.settle(ready, now).await?;
+                    return Ok(Turn::Idle(later));
+                }
             }
         }
         self.more = false;
-        let states = self.engine.store.destination_states().await?;
-        let mut state = states.into_iter().find(|state| state.destination == self.slug);
+        let mut state = self.state().await?;
         self.told.seen(state.as_ref());
         if state.as_ref().is_some_and(|state| state.paused.is_some()) {
             self.pace.shut();
@@ -287,10 +280,7 @@ impl Lane {
             Standing::Open => {}
             Standing::Until(at) => return Ok(Turn::Idle(Some(at))),
             Standing::Pause => {
-                let detail = format!("not set on this node: {}", ready.missing_secrets.join(", "));
-                let paused = standing::paused(Reason::SecretMissing, &detail, state.as_ref(), here);
-                self.pace.pause();
-                self.set(state.as_ref(), paused).await?;
+                self.pause_without_secret(ready, state.as_ref(), here).await?;
                 return Ok(Turn::Idle(None));
             }
             Standing::Resume => {

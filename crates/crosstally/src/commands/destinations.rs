@@ -1,6 +1,7 @@
 //! `crosstally destinations list|pause|resume`.
 
 use anyhow::Result;
+use crosstally_core::reason::Reason;
 use crosstally_core::time::Timestamp;
 use crosstally_http::api::destinations::{self, DestinationOut, SetOut, Wanted, all};
 use serde::Deserialize;
@@ -66,8 +67,19 @@ fn cells(row: &DestinationOut) -> Vec<String> {
         row.code.clone().unwrap_or_default(),
         (count("pending") + count("held")).to_string(),
         count("delivered").to_string(),
-        row.until.map_or_else(|| row.fix.clone().unwrap_or_default(), |until| wait(row, until)),
+        row.until.map_or_else(|| fix(row), |until| wait(row, until)),
     ]
+}
+
+/// What to do. Which secret is missing, and where it is looked for, nobody can guess.
+fn fix(row: &DestinationOut) -> String {
+    let fix = row.fix.clone().unwrap_or_default();
+    match &row.detail {
+        Some(detail) if row.code.as_deref() == Some(Reason::SecretMissing.about().code) => {
+            format!("{fix} ({detail})")
+        }
+        _ => fix,
+    }
 }
 
 fn wait(row: &DestinationOut, until: Timestamp) -> String {

@@ -203,13 +203,32 @@ async fn a_node_without_the_secret_pauses_and_a_node_with_it_goes_on() {
         assert_eq!(deliver_until_idle(&poor).await.unwrap(), Delivered::default());
         let state = desk.state().await.unwrap();
         assert_eq!(state.paused, Some(Reason::SecretMissing));
-        assert_eq!(state.detail, "not set on this node: access_token");
+        assert_eq!(state.detail, "not set on this node: access_token (variable META_TOKEN)");
     }
     let rich = desk.node(Arc::new(desk.clock.clone()), &[("META_TOKEN", TOKEN)]).await;
     assert_eq!(deliver_until_idle(&rich).await.unwrap().delivered, 2);
     // It does not pause what another node has just resumed.
     deliver_until_idle(&poor).await.unwrap();
     assert_eq!(desk.state().await.unwrap().paused, None);
+}
+
+/// A server that is started without its secret says so, and started with it that it goes on, before any event comes.
+#[tokio::test]
+async fn what_new_settings_do_to_a_pause_is_told_though_nothing_waits() {
+    let desk = Desk::at(Platform::start(|_| Reply::Accept).await).await;
+    let poor = desk.node(Arc::new(desk.clock.clone()), &[]).await;
+    deliver_until_idle(&poor).await.unwrap();
+    assert_eq!(desk.state().await.unwrap().paused, Some(Reason::SecretMissing));
+    let rich = desk.node(Arc::new(desk.clock.clone()), &[("META_TOKEN", TOKEN)]).await;
+    deliver_until_idle(&rich).await.unwrap();
+    assert_eq!(desk.state().await.unwrap().paused, None);
+
+    // Neither do new settings end a pause by hand.
+    desk.engine.pause_destination("meta-main", "test").await.unwrap();
+    let renewed = desk.node(Arc::new(desk.clock.clone()), &[("META_TOKEN", "another")]).await;
+    deliver_until_idle(&renewed).await.unwrap();
+    assert_eq!(desk.state().await.unwrap().paused, Some(Reason::PausedByHand));
+    assert_eq!(desk.platform.sizes(), [0; 0], "nobody was called");
 }
 
 #[tokio::test]

@@ -71,7 +71,7 @@ impl Run<'_> {
                 continue;
             }
             if !ready.missing_secrets.is_empty() {
-                let missing = ready.missing_secrets.join(", ");
+                let missing = ready.missing();
                 self.defect(
                     Code::SecretMissing,
                     Hop::Destination,
