@@ -14,7 +14,6 @@ use crosstally_core::delivery::lane::reserved;
 use crosstally_core::ids::DeliveryId;
 use crosstally_core::reason::Reason;
 use crosstally_core::time::Timestamp;
-use futures_util::future::join_all;
 use tokio_postgres::Row;
 
 use super::destinations::upsert;
@@ -42,6 +41,7 @@ macro_rules! count_moved {
 pub(super) use count_moved;
 
 pub(super) mod requeue;
+mod together;
 
 /// What is due in one lane, oldest first. Rows that are locked here and not taken are free again at the end of the statement.
 macro_rules! due_in {
@@ -260,9 +260,12 @@ impl Postgres {
         at_positions(&held, |position| call.deliveries.get(position).map(|(held, _)| *held))
     }
 
-    /// Each is a statement of its own, on as many connections as there are.
     pub(crate) async fn open_calls(&self, calls: Arc<Vec<NewCall>>) -> Vec<Result<Vec<Held>, StoreError>> {
-        join_all(calls.iter().map(|call| self.open_call(call.clone()))).await
+        self.open_all(&calls).await
+    }
+
+    pub(crate) async fn settle_calls(&self, ends: Arc<Vec<CallEnd>>) -> Vec<Result<Settled, StoreError>> {
+        self.settle_all(&ends).await
     }
 
     pub(crate) async fn settle_call(
@@ -272,7 +275,7 @@ impl Postgres {
         state: Option<DestinationState>,
     ) -> Result<Settled, StoreError> {
         settlements.sort_unstable_by_key(|settlement| settlement.held.id);
-        let columns = settlement_columns(&settlements);
+        let columns = settlement_of(Columns::of(&settlements), |settlement| settlement);
         let mut values = columns.values();
         let (call, finished_at) = (Id::from(result.id), result.finished_at.as_millis());
         let status = result.status.map(i32::from);
@@ -301,15 +304,6 @@ impl Postgres {
             return Err(StoreError::Corrupt("the call was never opened".into()));
         }
         settled(settlements.len(), total(&answer, 1)?)
-    }
-
-    /// As with those that are opened.
-    pub(crate) async fn settle_calls(&self, ends: Arc<Vec<CallEnd>>) -> Vec<Result<Settled, StoreError>> {
-        let settling = |end: &CallEnd| {
-            let CallEnd { result, settlements, state } = end.clone();
-            self.settle_call(result, settlements, state)
-        };
-        join_all(ends.iter().map(settling)).await
     }
 
     pub(crate) async fn settle_unsent(
@@ -383,7 +377,11 @@ fn leased_delivery(row: &Row) -> Result<LeasedDelivery, StoreError> {
     })
 }
 
-fn settlement_columns(settlements: &[Settlement]) -> Columns<'_, Settlement> {
+/// The columns of settlements, of which each row has one.
+fn settlement_of<'rows, T>(
+    columns: Columns<'rows, T>,
+    of: impl Fn(&'rows T) -> &'rows Settlement + Copy,
+) -> Columns<'rows, T> {
     let state = |after| match after {
         After::Delivered => Some(DeliveryState::Delivered.as_str()),
         After::Dead => Some(DeliveryState::Dead.as_str()),
@@ -394,17 +392,17 @@ fn settlement_columns(settlements: &[Settlement]) -> Columns<'_, Settlement> {
         After::RetryAt(at) => Some(at.as_millis()),
         _ => None,
     };
-    Columns::of(settlements)
-        .with(|settlement| Id::from(settlement.held.id))
-        .with(|settlement| settlement.held.fence)
-        .with(|settlement| settlement.outcome.as_str())
-        .with(|settlement| settlement.outcome.reason().code())
-        .with(|settlement| settlement.reason.code())
-        .with(move |settlement| state(settlement.after))
-        .with(move |settlement| i64::from(retry_at(settlement.after).is_some()))
-        .with(move |settlement| retry_at(settlement.after))
-        .with(|settlement| settlement.after == After::KeepLease)
-        .with(|settlement| settlement.last_at.map(Timestamp::as_millis))
+    columns
+        .with(move |row| Id::from(of(row).held.id))
+        .with(move |row| of(row).held.fence)
+        .with(move |row| of(row).outcome.as_str())
+        .with(move |row| of(row).outcome.reason().code())
+        .with(move |row| of(row).reason.code())
+        .with(move |row| state(of(row).after))
+        .with(move |row| i64::from(retry_at(of(row).after).is_some()))
+        .with(move |row| retry_at(of(row).after))
+        .with(move |row| of(row).after == After::KeepLease)
+        .with(move |row| of(row).last_at.map(Timestamp::as_millis))
 }
 
 /// Those at the positions that came back.

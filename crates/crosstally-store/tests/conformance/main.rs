@@ -222,6 +222,7 @@ suite! {
         the_destinations_state_changes_in_the_same_transaction
         what_was_never_sent_ends_without_an_attempt
         many_calls_are_written_down_together
+        many_ends_do_what_each_of_them_does
         a_call_that_cannot_be_opened_holds_up_no_other
     }
     calls_of_one {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crosstally_core::delivery::{DeliveryState, Outcome};
+use crosstally_core::ids::DeliveryId;
 use crosstally_core::reason::Reason;
 use crosstally_store::{
     After, CallEnd, DeliveryFilter, DeliveryRecord, DestinationState, Held, LeaseWanted, NewCall, Places,
@@ -334,6 +335,103 @@ pub(crate) async fn many_calls_are_written_down_together(stage: &Stage) {
     // A second time changes nothing.
     let twice = store.settle_calls(Arc::new(vec![end(0, Outcome::Delivered, After::Delivered)])).await;
     assert_eq!(twice[0].clone().unwrap(), Settled { applied: 0, stale: 1 });
+}
+
+/// Every way a call of one delivery can end.
+fn ways() -> [(Outcome, After); 7] {
+    [
+        (Outcome::Delivered, After::Delivered),
+        (Outcome::Unverified, After::Delivered),
+        (Outcome::Refused { reason: Reason::DestRejected }, After::Dead),
+        (retry(), After::Expired),
+        (retry(), After::RetryAt(build::at(5_000))),
+        (Outcome::Pause { reason: Reason::DestAuth }, After::Wait),
+        (Outcome::Split { reason: Reason::DestRejected }, After::KeepLease),
+    ]
+}
+
+/// Each call ends in another way.
+fn ends(calls: &[NewCall]) -> Vec<CallEnd> {
+    let end = |(call, (outcome, after)): (&NewCall, (Outcome, After))| {
+        let last_at = matches!(after, After::RetryAt(_) | After::Wait).then_some(build::at(9_000));
+        CallEnd {
+            result: build::result(call.id, 30),
+            settlements: vec![Settlement { last_at, ..settlement(call.deliveries[0].0, outcome, after) }],
+            state: None,
+        }
+    };
+    calls.iter().zip(ways()).map(end).collect()
+}
+
+/// Its state, and all else that the end of its call has left, but for times that follow from when it was booked.
+async fn left_by_its_end(store: &Store, id: DeliveryId) -> (&'static str, String) {
+    let row = store.delivery(id).await.unwrap().unwrap();
+    let attempts: Vec<_> = store.attempts(id).await.unwrap();
+    let attempts: Vec<_> = attempts
+        .into_iter()
+        .map(|one| (one.number, one.outcome, one.reason, one.status, one.response, one.finished_at))
+        .collect();
+    let due_at = Some(row.due_at).filter(|at| *at >= build::at(30));
+    let deadline_at = Some(row.deadline_at).filter(|at| *at == build::at(9_000));
+    let times = (due_at, deadline_at, row.finished_at, row.lease);
+    let left = (row.reason, row.detail, row.attempts, row.failures, times, attempts);
+    (row.state.as_str(), format!("{left:?}"))
+}
+
+/// Every way a call can end, among many that end together and alone: rows, attempts and counts are the same.
+pub(crate) async fn many_ends_do_what_each_of_them_does(stage: &Stage) {
+    let (refused, ways) = (Outcome::Refused { reason: Reason::DestRejected }, ways());
+    let store = stage.open().await;
+    let booked = build::book_deliveries(&store, META, 16).await;
+    let held = build::held(&store.lease_deliveries(build::wanted(META, 15)).await.unwrap());
+    let calls: Vec<_> = held.iter().map(|one| build::new_call(20, &[*one])).collect();
+    let (alone, rest) = calls.split_at(ways.len());
+    for call in alone {
+        assert_eq!(store.open_call(call.clone()).await.unwrap(), [call.deliveries[0].0]);
+    }
+    let opened = store.open_calls(Arc::new(rest.to_vec())).await;
+    assert_eq!(opened.len(), ways.len() + 2);
+    for (opened, call) in opened.into_iter().zip(rest) {
+        assert_eq!(opened.unwrap(), [call.deliveries[0].0]);
+    }
+    for CallEnd { result, settlements, state } in ends(alone) {
+        assert_eq!(store.settle_call(result, settlements, state).await.unwrap(), ONE);
+    }
+    let mut together = ends(rest);
+    // One whose lease is another's by now, and one that pauses its destination.
+    let (stale, pausing) = (&rest[ways.len()], &rest[ways.len() + 1]);
+    let lost = Held { fence: stale.deliveries[0].0.fence + 1, ..stale.deliveries[0].0 };
+    let state = DestinationState {
+        destination: META.into(),
+        paused: Some(Reason::DestAuth),
+        detail: "expired".into(),
+        since: build::at(30),
+        settings_digest: "digest".into(),
+        not_before: build::at(90),
+    };
+    for (call, held, state) in [(stale, lost, None), (pausing, pausing.deliveries[0].0, Some(state))] {
+        together.push(CallEnd {
+            result: build::result(call.id, 30),
+            settlements: vec![settlement(held, refused.clone(), After::Dead)],
+            state,
+        });
+    }
+    let settled = store.settle_calls(Arc::new(together)).await;
+    let applied: Vec<_> = settled.into_iter().map(|one| one.unwrap().applied).collect();
+    assert_eq!(applied, [1, 1, 1, 1, 1, 1, 1, 0, 1]);
+    assert_eq!(store.destination_states().await.unwrap()[0].paused, Some(Reason::DestAuth));
+    let mut rows = Vec::new();
+    for id in booked {
+        rows.push(left_by_its_end(&store, id).await);
+    }
+    for (number, way) in ways.iter().enumerate() {
+        assert_eq!(rows[number], rows[number + ways.len()], "{way:?}");
+    }
+    let count = |state: &str| rows.iter().filter(|row| row.0 == state).count();
+    for counted in store.count_deliveries().await.unwrap() {
+        let rows = u64::try_from(count(counted.state.as_str())).unwrap();
+        assert_eq!(counted.count, rows, "{}", counted.state.as_str());
+    }
 }
 
 pub(crate) async fn a_call_that_cannot_be_opened_holds_up_no_other(stage: &Stage) {
